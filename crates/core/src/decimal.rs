@@ -74,7 +74,8 @@ impl Decimal {
             b'+' => (false, mantissa.get(1..)?),
             _ => (false, mantissa),
         };
-        let (mut coefficient, mut scale, mut seen, mut point, mut zeros) = (0i128, 0i32, false, false, 0u32);
+        let (mut coefficient, mut scale, mut seen, mut point, mut zeros) =
+            (0i128, 0i32, false, false, 0u32);
         for byte in digits.bytes() {
             match byte {
                 b'0' => {
@@ -91,7 +92,8 @@ impl Decimal {
                         }
                     }
                     zeros = 0;
-                    coefficient = coefficient.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
+                    coefficient =
+                        coefficient.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
                     scale += i32::from(point);
                 }
                 b'.' if !point => point = true,
@@ -167,7 +169,9 @@ impl Decimal {
         let up = match rounding {
             Rounding::Truncate => false,
             Rounding::HalfUp => twice != Ordering::Less,
-            Rounding::HalfEven => twice == Ordering::Greater || (twice == Ordering::Equal && quotient % 2 != 0),
+            Rounding::HalfEven => {
+                twice == Ordering::Greater || (twice == Ordering::Equal && quotient % 2 != 0)
+            }
         };
         Some(Self::new(quotient + if up { coefficient.signum() } else { 0 }, -scale))
     }

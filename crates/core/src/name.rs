@@ -82,7 +82,8 @@ impl RecordId {
         }
         let mut number = 0u128;
         for (index, byte) in prefix.bytes().enumerate() {
-            let digit = CROCKFORD.iter().position(|known| *known == byte.to_ascii_uppercase())? as u128;
+            let digit =
+                CROCKFORD.iter().position(|known| *known == byte.to_ascii_uppercase())? as u128;
             if index == 0 && digit > 7 {
                 return None;
             }
@@ -98,7 +99,10 @@ impl RecordId {
 fn letters(number: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for index in (0..26u32).rev() {
         let digit = (number >> (5 * index)) as usize & 31;
-        f.write_str(std::str::from_utf8(CROCKFORD.get(digit..=digit).unwrap_or_default()).unwrap_or_default())?;
+        f.write_str(
+            std::str::from_utf8(CROCKFORD.get(digit..=digit).unwrap_or_default())
+                .unwrap_or_default(),
+        )?;
     }
     Ok(())
 }

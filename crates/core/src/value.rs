@@ -105,7 +105,8 @@ impl Value {
 
     /// A set: sorted by encoding, without repetition.
     pub fn set(members: Vec<Self>) -> Self {
-        let mut encoded: Vec<(Vec<u8>, Self)> = members.into_iter().map(|value| (value.encoded(), value)).collect();
+        let mut encoded: Vec<(Vec<u8>, Self)> =
+            members.into_iter().map(|value| (value.encoded(), value)).collect();
         encoded.sort_by(|left, right| left.0.cmp(&right.0));
         encoded.dedup_by(|left, right| left.0 == right.0);
         Self::Set(encoded.into_iter().map(|(_, value)| value).collect())
@@ -250,7 +251,8 @@ fn decode(input: &mut &[u8], depth: u32) -> Option<Value> {
             if magnitude.len() > 16 || negative > 1 {
                 return None;
             }
-            let magnitude = magnitude.iter().fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
+            let magnitude =
+                magnitude.iter().fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
             let magnitude = i128::try_from(magnitude).ok()?;
             Value::Num(Decimal::new(if negative == 1 { -magnitude } else { magnitude }, exponent))
         }
@@ -259,7 +261,9 @@ fn decode(input: &mut &[u8], depth: u32) -> Option<Value> {
         [0x21] => Value::Bytes(read_bytes(input)?.into()),
         [0x30] => Value::Date(i32::from_be_bytes(take(input)?)),
         [0x31] => Value::Time(u64::from_be_bytes(take(input)?)),
-        [0x32] => Value::LocalDateTime(i32::from_be_bytes(take(input)?), u64::from_be_bytes(take(input)?)),
+        [0x32] => {
+            Value::LocalDateTime(i32::from_be_bytes(take(input)?), u64::from_be_bytes(take(input)?))
+        }
         [0x33] => {
             let (seconds, nanos) = split_nanoseconds(i128::from_be_bytes(take(input)?))?;
             Value::Instant(seconds, nanos)
@@ -423,7 +427,9 @@ impl fmt::Display for Value {
                 time(seconds.rem_euclid(86_400) as u64 * 1_000_000_000 + u64::from(*nanos), f)?;
                 f.write_str("Z")
             }
-            Self::Interval(months, days, nanos) => write!(f, "{months} months {days} days {nanos} ns"),
+            Self::Interval(months, days, nanos) => {
+                write!(f, "{months} months {days} days {nanos} ns")
+            }
             Self::List(items) => list(items, "[", "]", f),
             Self::Set(items) => list(items, "{", "}", f),
             Self::Map(entries) => {
@@ -467,7 +473,8 @@ pub fn civil(days: i32) -> (i64, u32, u32) {
     let shifted = i64::from(days) + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
