@@ -1,1 +1,371 @@
-//! placeholder
+//! A record with its links: what the hub remembers, and what changes as a whole.
+
+use crate::{
+    change::{Expected, Order, PartKey, Row, RowKey, Token, WriteKind},
+    name::{
+        EntityIndex, FieldIndex, IntentId, OperationId, RecordId, Revision, SystemIndex, Timestamp,
+    },
+    value::Value,
+};
+
+/// A record (golden), its rows in all systems (links), and the rows of its child lists (parts).
+/// A group is loaded, stepped and committed as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The record.
+    pub id: RecordId,
+    /// Which entity it is a record of.
+    pub entity: EntityIndex,
+    /// How often it was committed; the store refuses a commit of any other revision than the next.
+    pub revision: Revision,
+    /// Counts delete and re-creation of the same natural identity.
+    pub incarnation: u32,
+    /// The record itself.
+    pub root: Part,
+    /// Rows of its child lists, sorted by key. Deleted ones stay, as tombstones.
+    pub children: Vec<Child>,
+    /// Settled into another record (a merge of duplicates).
+    pub merged_into: Option<RecordId>,
+}
+
+/// A row of a child list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// The child list (an entity with a parent).
+    pub list: EntityIndex,
+    /// Its golden key, encoded like a [`RowKey`].
+    pub key: RowKey,
+    /// What is known of it.
+    pub part: Part,
+}
+
+/// What is known of one record or of one row of a child list: golden cells and links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Whether it lives, since which version, and who said so. A tombstone keeps its cells.
+    pub exists: Existence,
+    /// The golden values, one per field.
+    pub cells: Box<[Cell]>,
+    /// Its rows in the systems; at most one link per system.
+    pub links: Vec<Link>,
+    /// Open conflicts, in field order.
+    pub conflicts: Vec<OpenConflict>,
+}
+
+/// Where a golden value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Author {
+    /// Nobody yet.
+    #[default]
+    Nobody,
+    /// A user of this system.
+    System(SystemIndex),
+    /// A person, through Syncline.
+    Person,
+    /// A merge of several authors (a counter, a set, an expression).
+    Merged,
+}
+
+/// Whether a record lives.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Existence {
+    /// It lives.
+    pub alive: bool,
+    /// The version of this answer; 0 before the first.
+    pub version: u64,
+    /// Who said so.
+    pub author: Author,
+    /// When, by the author's clock where it is trusted.
+    pub at: Timestamp,
+}
+
+/// One golden value.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// The value; never a system's presentation of it.
+    pub value: Value,
+    /// Counts its changes; 0: nobody ever said anything.
+    pub version: u64,
+    /// Whose value it is.
+    pub author: Author,
+    /// When, by the author's clock where it is trusted (clamped to the hub's time and `max_skew`).
+    pub at: Timestamp,
+    /// The author's clock was too far ahead: time decides nothing about this value.
+    pub clock_suspect: bool,
+}
+
+/// Ties a part to its row in one system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The system.
+    pub system: SystemIndex,
+    /// The row's key; `None` before our insert was answered.
+    pub key: Option<RowKey>,
+    /// What the system last showed, in its own terms; `None`: no row there.
+    pub shadow: Option<Row>,
+    /// Where in the row's history the shadow is.
+    pub order: Option<Order>,
+    /// What the next write may expect.
+    pub token: Option<Token>,
+    /// Per field: the golden version that the shadow reflects; 0: none (dirty).
+    pub agreed: Box<[u64]>,
+    /// The same for existence.
+    pub agreed_exists: u64,
+    /// Writes whose outcome is not known for certain yet, oldest first.
+    pub unresolved: Vec<Intent>,
+    /// What is in flight.
+    pub lane: Lane,
+    /// The shadow must be read again before anything is decided.
+    pub must_read: bool,
+    /// Class A: wait until the log delivers what a failed precondition showed.
+    pub wait: bool,
+    /// Per field: what holds it on this link (neither written nor taken).
+    pub held: Vec<(FieldIndex, Hold)>,
+    /// Per field: the shadow's value was put there by us (for the loop guard).
+    pub last_own: FieldSet,
+    /// Counts edits directly on top of our own writes, per field.
+    pub reflexes: Vec<Reflex>,
+    /// Whether the record is in this system's scope.
+    pub scope: Scope,
+    /// A write was refused for good, until the record changes or a person says retry.
+    pub parked: Option<Parked>,
+    /// The hub operation of the last intent planned or resolved on this link: rows read by a batch
+    /// that began earlier do not count.
+    pub touched: OperationId,
+    /// Another record's row holds a unique value this one wants.
+    pub waits_for: Option<RecordId>,
+}
+
+/// What is in flight on a link: at most one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Lane {
+    /// Nothing.
+    #[default]
+    Free,
+    /// A write.
+    Write(IntentId),
+    /// Class A: a write was acknowledged, and its echo has not come yet.
+    Echo(IntentId),
+    /// A fenced read.
+    Read(OperationId),
+}
+
+/// Whether a record belongs into a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// It does.
+    #[default]
+    In,
+    /// It left: what stays there no longer flows.
+    Frozen,
+    /// It left: the row is no longer ours.
+    Detached,
+    /// It left: the row goes.
+    Leaving,
+    /// It never was.
+    Out,
+}
+
+/// Why a field is held on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// A conflict on it waits for a person.
+    Conflict,
+    /// The loop guard tripped.
+    Loop,
+    /// A rollback: the source keeps its value.
+    Rollback,
+}
+
+/// Edits directly on top of our own writes, on one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reflex {
+    /// The field.
+    pub field: FieldIndex,
+    /// How many within the window.
+    pub count: u32,
+    /// When the window began.
+    pub since: Timestamp,
+}
+
+/// A write that was refused for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The stable code.
+    pub code: crate::Text,
+    /// The golden versions that were refused (existence first, then the fields): any other version
+    /// is worth another try.
+    pub versions: Vec<u64>,
+    /// How often it was tried.
+    pub tries: u32,
+    /// For what may heal by itself: not before this time.
+    pub not_before: Option<Timestamp>,
+}
+
+/// A write, on record before it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Its mark.
+    pub id: IntentId,
+    /// Insert, update or delete.
+    pub kind: WriteKind,
+    /// Native atoms to be written, with the golden version each reflects.
+    pub set: Vec<(FieldIndex, Value, u64)>,
+    /// The version of the existence it reflects.
+    pub exists_version: u64,
+    /// What it expects to find.
+    pub expect: Expected,
+    /// The token it expects.
+    pub token: Option<Token>,
+    /// How far it is.
+    pub status: IntentStatus,
+}
+
+/// How far a write is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntentStatus {
+    /// On record; perhaps sent.
+    Sent,
+    /// The target said yes, at this place in its log (class A waits for the echo).
+    Acknowledged { order: Option<Order>, transaction: Option<crate::Text> },
+    /// Nobody knows.
+    InDoubt,
+}
+
+/// A conflict that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenConflict {
+    /// The field, or `None` for existence (a delete against an edit).
+    pub field: Option<FieldIndex>,
+    /// The values that compete, newest per system, in system order.
+    pub candidates: Vec<Candidate>,
+    /// The golden value before.
+    pub base: Value,
+    /// An intent on the field was in doubt: perhaps there was no conflict.
+    pub ambiguous: bool,
+}
+
+/// A value that competes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Whose.
+    pub author: Author,
+    /// The golden value.
+    pub value: Value,
+    /// When, by the author's clock.
+    pub at: Timestamp,
+    /// Who, as the system says.
+    pub actor: Option<crate::Text>,
+}
+
+/// A set of fields.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct FieldSet(pub Vec<u64>);
+
+impl FieldSet {
+    /// Whether the field is in.
+    pub fn contains(&self, field: FieldIndex) -> bool {
+        self.0.get(field.at() / 64).is_some_and(|word| word >> (field.at() % 64) & 1 == 1)
+    }
+
+    /// Puts the field in, or takes it out.
+    pub fn set(&mut self, field: FieldIndex, present: bool) {
+        let (word, bit) = (field.at() / 64, 1u64 << (field.at() % 64));
+        if self.0.len() <= word {
+            if !present {
+                return;
+            }
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            if present { *word |= bit } else { *word &= !bit }
+        }
+    }
+
+    /// Whether nothing is in.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+}
+
+impl Group {
+    /// The part with this key.
+    pub fn part(&self, key: &PartKey) -> Option<&Part> {
+        match key {
+            PartKey::Root => Some(&self.root),
+            PartKey::Child { list, key } => self
+                .children
+                .iter()
+                .find(|child| child.list == *list && child.key == *key)
+                .map(|child| &child.part),
+        }
+    }
+
+    /// The part with this key, to be changed.
+    pub fn part_mut(&mut self, key: &PartKey) -> Option<&mut Part> {
+        match key {
+            PartKey::Root => Some(&mut self.root),
+            PartKey::Child { list, key } => self
+                .children
+                .iter_mut()
+                .find(|child| child.list == *list && child.key == *key)
+                .map(|child| &mut child.part),
+        }
+    }
+
+    /// All parts with their keys, the root first.
+    pub fn parts(&self) -> impl Iterator<Item = (PartKey, &Part)> {
+        let children = self.children.iter().map(|child| {
+            (PartKey::Child { list: child.list, key: child.key.clone() }, &child.part)
+        });
+        std::iter::once((PartKey::Root, &self.root)).chain(children)
+    }
+}
+
+impl Part {
+    /// The link to this system.
+    pub fn link(&self, system: SystemIndex) -> Option<&Link> {
+        self.links.iter().find(|link| link.system == system)
+    }
+
+    /// The link to this system, to be changed.
+    pub fn link_mut(&mut self, system: SystemIndex) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| link.system == system)
+    }
+
+    /// The golden cell of this field.
+    pub fn cell(&self, field: FieldIndex) -> Option<&Cell> {
+        self.cells.get(field.at())
+    }
+}
+
+impl Link {
+    /// A link that knows nothing yet.
+    pub fn new(system: SystemIndex, field_count: usize) -> Self {
+        Self {
+            system,
+            key: None,
+            shadow: None,
+            order: None,
+            token: None,
+            agreed: vec![0; field_count].into(),
+            agreed_exists: 0,
+            unresolved: Vec::new(),
+            lane: Lane::Free,
+            must_read: false,
+            wait: false,
+            held: Vec::new(),
+            last_own: FieldSet::default(),
+            reflexes: Vec::new(),
+            scope: Scope::In,
+            parked: None,
+            touched: OperationId(0),
+            waits_for: None,
+        }
+    }
+
+    /// Whether the system shows a row.
+    pub fn is_present(&self) -> bool {
+        self.shadow.is_some()
+    }
+}

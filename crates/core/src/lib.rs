@@ -1,16 +1,19 @@
 //! What a change means.
 //!
 //! This package decides everything and touches nothing: it reads no clock, draws no random
-//! number, opens no file and never waits. [`step::step`] is a function of the plan, the state and
+//! number, opens no file and never waits. `step::step` is a function of the plan, the state and
 //! the inputs; every other module serves it. Nothing here fails: bad data becomes a verdict.
 
 pub mod change;
 pub mod commit;
 pub mod decimal;
 pub mod error;
+pub mod expr;
 pub mod group;
+pub mod lens;
 pub mod name;
 pub mod plan;
+pub mod step;
 pub mod value;
 
 pub use smol_str::SmolStr as Text;

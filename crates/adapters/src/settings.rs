@@ -1,0 +1,89 @@
+//! How to reach a system: what the configuration says, secrets already resolved.
+
+use std::{fmt, time::Duration};
+
+/// A resolved secret: neither printed nor compared, and wiped from no log because it reaches none.
+#[derive(Clone, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a resolved secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one call that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Kinds of systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB or MySQL.
+    Mysql,
+    /// SQLite.
+    Sqlite,
+}
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Tls {
+    /// Verify the certificate and the name; off loopback the default.
+    #[default]
+    VerifyFull,
+    /// Encrypt, without checking the name.
+    Require,
+    /// In the clear; on loopback and local sockets the default.
+    Off,
+}
+
+/// Whether a table of marks is used to recognise our own writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Marks {
+    /// If the table is there.
+    #[default]
+    IfPresent,
+    /// It must be there.
+    Table,
+    /// Never.
+    None,
+}
+
+/// How to reach a system.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name in the file.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Host name, address or directory of a socket; for SQLite empty.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Database; for SQLite the path of the file.
+    pub database: String,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Protection of the connection.
+    pub tls: Tls,
+    /// A file of certificates to trust beside the system's own.
+    pub tls_ca: Option<String>,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// Marks.
+    pub marks: Marks,
+}

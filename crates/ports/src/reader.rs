@@ -1,0 +1,265 @@
+//! The hub as people see it: counts, queues, histories, and the few small things that people set
+//! (pauses, approvals, guards). Nothing here changes records.
+
+use async_trait::async_trait;
+use syncline_core::{
+    Text,
+    change::{PartKey, Row, RowKey},
+    commit::{AuditEvent, Disposition, Settled, Subject},
+    error::PortError,
+    group::{Candidate, Group},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
+    value::{Digest, Value},
+};
+
+/// A number people use for a conflict, a quarantine entry, a guard or a change.
+pub type Number = u64;
+
+/// A conflict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// Its number.
+    pub number: Number,
+    /// The record, its entity and part.
+    pub record: RecordId,
+    /// The entity.
+    pub entity: EntityIndex,
+    /// The part.
+    pub part: PartKey,
+    /// The field; `None`: existence.
+    pub field: Option<FieldIndex>,
+    /// The golden value before.
+    pub base: Value,
+    /// What competes.
+    pub candidates: Vec<Candidate>,
+    /// Perhaps there was no conflict.
+    pub ambiguous: bool,
+    /// The run that opened it, and when.
+    pub opened: (RunId, Timestamp),
+    /// How and when it ended.
+    pub settled: Option<(Settled, Timestamp)>,
+}
+
+/// Something set aside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quarantined {
+    /// Its number.
+    pub number: Number,
+    /// What is set aside.
+    pub subject: Subject,
+    /// Its entity.
+    pub entity: EntityIndex,
+    /// Its record, if it has one.
+    pub record: Option<RecordId>,
+    /// The stable code.
+    pub code: Text,
+    /// Why, in a sentence.
+    pub message: Text,
+    /// The row as it was shown.
+    pub row: Option<Row>,
+    /// Candidates, or the record waited for.
+    pub related: Vec<RecordId>,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// The run that set it aside last.
+    pub run: RunId,
+    /// A person said: leave it (with the reason). The row's next version is taken again.
+    pub dropped: Option<Text>,
+}
+
+/// A change, as `history` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its number: `c-90211`.
+    pub number: Number,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The hub's time.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: AuditEvent,
+}
+
+/// A pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// `r-1042`.
+    pub id: RunId,
+    /// `run`, `apply`, `refresh`, `verify`, `demo` …
+    pub kind: Text,
+    /// The entity.
+    pub entity: Option<EntityIndex>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended; `None`: under way, or cut off.
+    pub ended: Option<Timestamp>,
+    /// How it ended: `ok`, `partial`, `failed`, `refused`.
+    pub outcome: Text,
+    /// Counts of observations, per binding, by what became of them.
+    pub ledger: Vec<(BindingIndex, Disposition, u64)>,
+    /// Writes made: system, inserts, updates, deletes.
+    pub writes: Vec<(SystemIndex, u64, u64, u64)>,
+    /// What was said at the end.
+    pub message: Text,
+}
+
+/// A guard that tripped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// Its number.
+    pub number: Number,
+    /// `guard.mass_delete`, `guard.mass_update`, `guard.empty_source`.
+    pub code: Text,
+    /// The entity.
+    pub entity: EntityIndex,
+    /// The system whose rows vanished, or that would be written.
+    pub system: SystemIndex,
+    /// How many, of how many, against which limit.
+    pub count: u64,
+    /// Rows linked.
+    pub linked: u64,
+    /// The limit's number.
+    pub max: u64,
+    /// What exactly would be done: a digest of the set.
+    pub digest: Digest,
+    /// When.
+    pub at: Timestamp,
+    /// `open`, `applied`, `dismissed`.
+    pub state: Text,
+    /// A few of the rows, for people.
+    pub samples: Vec<RowKey>,
+}
+
+/// What a person set for an entity or a system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// `contacts` or `erp`.
+    pub name: Text,
+    /// Only writing stops.
+    pub writes_only: bool,
+    /// Until when; `None`: until resumed.
+    pub until: Option<Timestamp>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Selects history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// Of this record.
+    pub record: Option<RecordId>,
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// From or to this system.
+    pub system: Option<SystemIndex>,
+    /// By this actor.
+    pub actor: Option<Text>,
+    /// At most so many, newest first.
+    pub limit: usize,
+}
+
+/// The hub as people see it.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// The group of this record.
+    async fn group(&self, record: RecordId) -> Result<Option<Group>, PortError>;
+    /// The record of this row.
+    async fn record_of(
+        &self,
+        binding: BindingIndex,
+        key: &RowKey,
+    ) -> Result<Option<RecordId>, PortError>;
+    /// Records whose id lies in this range, at most two (for a unique prefix).
+    async fn records_between(
+        &self,
+        first: RecordId,
+        last: RecordId,
+    ) -> Result<Vec<RecordId>, PortError>;
+    /// Live records of an entity, in the order of their ids, after `after`.
+    async fn records(
+        &self,
+        entity: EntityIndex,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Group>, PortError>;
+    /// How many records of the entity live.
+    async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError>;
+
+    /// Open conflicts (or all, newest first).
+    async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError>;
+    /// One conflict.
+    async fn conflict(&self, number: Number) -> Result<Option<Conflict>, PortError>;
+
+    /// What is set aside, oldest first.
+    async fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, PortError>;
+    /// One entry.
+    async fn quarantined(&self, number: Number) -> Result<Option<Quarantined>, PortError>;
+    /// Leaves an entry alone: only a new version of the row takes it up again.
+    async fn drop_quarantined(
+        &self,
+        number: Number,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), PortError>;
+    /// Marks an entry to be tried again by the next pass.
+    async fn retry_quarantined(&self, number: Number) -> Result<(), PortError>;
+
+    /// Changes, newest first.
+    async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError>;
+
+    /// Opens a run and gives it a number.
+    async fn begin_run(
+        &self,
+        kind: &str,
+        entity: Option<EntityIndex>,
+        at: Timestamp,
+    ) -> Result<RunId, PortError>;
+    /// Closes a run.
+    async fn end_run(
+        &self,
+        id: RunId,
+        at: Timestamp,
+        outcome: &str,
+        message: &str,
+        writes: &[(SystemIndex, u64, u64, u64)],
+    ) -> Result<(), PortError>;
+    /// Runs, newest first.
+    async fn runs(&self, entity: Option<EntityIndex>, limit: usize) -> Result<Vec<Run>, PortError>;
+    /// One run.
+    async fn run(&self, id: RunId) -> Result<Option<Run>, PortError>;
+
+    /// Records a tripped guard (or finds the open one of the same code, entity and system, whose
+    /// counts are brought up to date), and gives its number.
+    async fn trip_guard(&self, guard: &Guard) -> Result<Number, PortError>;
+    /// Guards: the open ones, or all, newest first.
+    async fn guards(&self, settled_too: bool) -> Result<Vec<Guard>, PortError>;
+    /// Settles a guard: `applied` or `dismissed`.
+    async fn settle_guard(&self, number: Number, state: &str, who: &str) -> Result<(), PortError>;
+
+    /// Pauses an entity or a system.
+    async fn pause(&self, pause: &Pause) -> Result<(), PortError>;
+    /// Ends a pause; whether there was one.
+    async fn resume(&self, name: &str) -> Result<bool, PortError>;
+    /// All pauses.
+    async fn pauses(&self) -> Result<Vec<Pause>, PortError>;
+
+    /// The meaning under which an entity was approved, if it ever was.
+    async fn approval(&self, entity: &str) -> Result<Option<Digest>, PortError>;
+    /// Approves an entity under this meaning.
+    async fn approve(
+        &self,
+        entity: &str,
+        meaning: Digest,
+        who: &str,
+        at: Timestamp,
+    ) -> Result<(), PortError>;
+
+    /// A small remembered value: times of last full scans, last success per entity.
+    async fn note(&self, name: &str) -> Result<Option<Text>, PortError>;
+    /// Remembers a small value.
+    async fn set_note(&self, name: &str, value: &str) -> Result<(), PortError>;
+}

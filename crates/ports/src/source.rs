@@ -1,0 +1,140 @@
+//! Reads from a system.
+
+use async_trait::async_trait;
+use syncline_core::{
+    Text,
+    change::{MarkFate, Observed, Position, ReadResult, RowKey},
+    error::PortError,
+    name::{BindingIndex, IntentId, OperationId},
+};
+
+/// What to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadRequest {
+    /// Rows that changed since `from` (`None`: from the beginning), by the binding's cursor column.
+    ///
+    /// Must not skip a row that is committed late, shares its stamp with others, or is committed
+    /// between two reads: the source reads with an overlap, ties broken by key, its upper bound
+    /// never taken from another snapshot. It may show rows again.
+    Poll {
+        /// Which binding.
+        binding: BindingIndex,
+        /// Where the last poll stopped.
+        from: Option<Position>,
+    },
+    /// All rows, in ranges of the key, all in one snapshot. `after: None` begins a scan (and gives
+    /// up one that was under way); `Some` goes on after that batch's position.
+    Scan {
+        /// Which binding.
+        binding: BindingIndex,
+        /// The `upto` of the batch before.
+        after: Option<Position>,
+    },
+    /// These rows, by key, as they are now: one answer each. Reads the latest committed state, not
+    /// a replica. For systems with a table of marks, the intents in doubt are voided in the same
+    /// transaction (2.3): each comes back applied or void.
+    Keys {
+        /// Which binding.
+        binding: BindingIndex,
+        /// Which keys.
+        keys: Vec<KeyRead>,
+    },
+    /// The child rows of these parents (by the parents' keys), all of them.
+    Children {
+        /// The binding of the child list.
+        binding: BindingIndex,
+        /// Keys of the parents in their own binding.
+        parents: Vec<RowKey>,
+    },
+}
+
+/// One fenced read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRead {
+    /// The row's key.
+    pub key: RowKey,
+    /// Comes back with the answer.
+    pub operation: OperationId,
+    /// Intents whose fate is asked for.
+    pub in_doubt: Vec<IntentId>,
+}
+
+/// How much to read at once. A source stops at whichever it reaches first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of row data, roughly.
+    pub bytes: usize,
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// Rows, in source order. For [`ReadRequest::Keys`] empty: see `answers`.
+    pub rows: Vec<Observed>,
+    /// One answer per key of a [`ReadRequest::Keys`], in the order asked.
+    pub answers: Vec<KeyAnswer>,
+    /// Rows that could not be read as configured (a value that no type of ours holds): set aside,
+    /// each with its code and reason; never dropped, never a reason to stop.
+    pub refused: Vec<RefusedRow>,
+    /// Where to read on; stored with what the batch means, in one commit.
+    pub upto: Option<Position>,
+    /// What comes after this batch.
+    pub then: Then,
+}
+
+/// The answer to one fenced read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyAnswer {
+    /// The key that was asked for.
+    pub key: RowKey,
+    /// The operation that was asked with.
+    pub operation: OperationId,
+    /// What was found.
+    pub result: ReadResult,
+    /// The fates that were asked for.
+    pub marks: Vec<(IntentId, MarkFate)>,
+}
+
+/// A row that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Its key.
+    pub key: RowKey,
+    /// The stable code.
+    pub code: &'static str,
+    /// Which column, and why.
+    pub reason: Text,
+}
+
+/// What comes after a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Then {
+    /// More, at once.
+    #[default]
+    More,
+    /// Nothing at the moment (a poll has caught up; keys and children are answered).
+    Idle,
+    /// The scan showed every row of one snapshot, proved by a count in the same snapshot.
+    ScanComplete {
+        /// How many rows there were.
+        rows: u64,
+    },
+    /// The scan ended early, or its count does not agree: nothing may be concluded from absence.
+    ScanIncomplete {
+        /// Why.
+        reason: Text,
+    },
+}
+
+/// Reads from a system. Never blocks for longer than its time-outs.
+#[async_trait]
+pub trait Source: Send {
+    /// Reads one batch.
+    ///
+    /// # Errors
+    /// What [`PortError`]'s kind says. After an error the source may be asked again; a scan under
+    /// way is then begun anew.
+    async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError>;
+}
