@@ -1,0 +1,6 @@
+//! The adapters against real servers, in one test program.
+
+#![cfg(test)]
+
+mod servers;
+mod servers_tests;

@@ -1,0 +1,6 @@
+//! What people meet, in one test program: the commands, their words, and the rules of the house.
+
+#![cfg(test)]
+
+#[path = "../../adapters/tests/servers.rs"]
+mod servers;
