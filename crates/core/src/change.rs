@@ -196,6 +196,8 @@ pub enum Input {
     /// A row that a poll or a scan showed. `began` is the hub's operation when its batch began:
     /// the row counts as a fenced read only if nothing of ours was in flight since.
     Polled { row: Observed, began: OperationId },
+    /// A row that could not be read as configured: set aside, with the reader's code and reason.
+    Refused { binding: BindingIndex, key: RowKey, code: &'static str, reason: Text },
     /// A key that a proved complete scan did not show. Not yet a delete: it asks for a read by key.
     Unseen { binding: BindingIndex, key: RowKey, began: OperationId },
     /// The answer to [`Effect::Read`].
@@ -427,6 +429,9 @@ pub enum Effect {
     Write { system: SystemIndex, group: WriteGroup },
     /// Read this key now, fenced, and ask for (and void) these intents in doubt.
     Read { binding: BindingIndex, key: RowKey, operation: OperationId, in_doubt: Vec<IntentId> },
+    /// This input could not be decided yet: feed it again, in one batch with the answers to the
+    /// reads of this step. It was counted nowhere.
+    Again(Box<Input>),
     /// The row waits until this record has a row in this system.
     BlockedOn { record: RecordId, system: SystemIndex },
 }

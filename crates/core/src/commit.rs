@@ -58,6 +58,24 @@ pub struct Working {
     pub minted: u64,
 }
 
+impl Working {
+    /// Adds what was loaded later. What is here already stays, for it may have been worked on.
+    pub fn absorb(&mut self, later: Self) {
+        for (id, group) in later.groups {
+            self.groups.entry(id).or_insert(group);
+        }
+        for (key, known) in later.keys {
+            self.keys.entry(key).or_insert(known);
+        }
+        for (key, records) in later.matches {
+            self.matches.entry(key).or_insert(records);
+        }
+        for (key, row) in later.row_keys {
+            self.row_keys.entry(key).or_insert(row);
+        }
+    }
+}
+
 /// What the hub knows of a row without loading its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownRow {
