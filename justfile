@@ -1,0 +1,35 @@
+# The menu of commands. Each line can also be typed.
+
+# the menu
+default:
+    @just --list
+
+# format, lints, and the rules of the house
+check:
+    scripts/test check
+    cargo nextest run -p syncline --test main tidy
+
+# unit tests and laws; no servers
+test:
+    cargo nextest run --workspace --lib --bins
+
+# new worlds for a minute, or one again with its trace: `just sim 42`
+sim seed="":
+    cargo run -p syncline-sim -- {{ if seed == "" { "--seconds 60" } else { "--seed " + seed } }}
+
+# everything against private PostgreSQL and MariaDB servers: `just it postgres`
+it name="":
+    cargo nextest run -p syncline-adapters -p syncline --test main {{ name }}
+
+# accept changed snapshots; then read the diff
+bless:
+    UPDATE_EXPECT=1 cargo nextest run --workspace --no-fail-fast
+    git diff
+
+# three toy systems with people who keep editing
+demo:
+    cargo run --release -- demo
+
+# everything that CI will ask for
+ready:
+    .ci/run
