@@ -1,0 +1,311 @@
+//! The command line: global flags, and one file per command.
+//!
+//! A command is a function of its flags that gives back an [`Answer`] or a [`Failure`]; showing
+//! either is the business of `report`, so `--json`, colours and exit codes are the same for all.
+
+mod apply;
+mod check;
+mod completions;
+mod config;
+mod conflicts;
+mod demo;
+mod doctor;
+mod explain;
+mod guards;
+mod help;
+mod history;
+mod init;
+mod pause;
+mod plan;
+mod quarantine;
+mod refresh;
+mod resume;
+mod retry;
+mod run;
+mod status;
+mod test;
+mod verify;
+mod version;
+
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::{
+    exit::Exit,
+    report::{self, Answer, Failure, Paint},
+};
+
+/// Keeps the same business records the same in every system.
+#[derive(Debug, Parser)]
+#[command(
+    name = "syncline",
+    version,
+    about,
+    disable_help_subcommand = true,
+    propagate_version = false,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
+struct Globals {
+    /// The configuration.
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "syncline.yaml")]
+    config: PathBuf,
+    /// An overlay beside it: syncline.NAME.yaml.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    env: Option<String>,
+    /// One JSON envelope on stdout; streaming commands write one object a line.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Rows separated by tabs, without wrapping.
+    #[arg(long, global = true, conflicts_with = "json")]
+    plain: bool,
+    /// Only results and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// More messages; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// No colours (as does the variable `NO_COLOR`).
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Never ask.
+    #[arg(long, global = true)]
+    no_input: bool,
+    /// Answer yes.
+    #[arg(short, long, global = true)]
+    yes: bool,
+}
+
+/// What every command knows of how it was called.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
+pub(crate) struct Context {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// The overlay's name.
+    pub(crate) env: Option<String>,
+    /// One envelope for programs instead of text for people.
+    pub(crate) json: bool,
+    /// Tab-separated rows instead of tables.
+    pub(crate) plain: bool,
+    /// Only results and errors.
+    pub(crate) quiet: bool,
+    /// How much more to say.
+    pub(crate) verbose: u8,
+    /// Colours on stderr.
+    pub(crate) paint: Paint,
+    /// Colours on stdout.
+    pub(crate) paint_out: Paint,
+    /// A person can be asked: stdin and stderr are terminals, and `--no-input` was not said.
+    pub(crate) interactive: bool,
+    /// Progress can be drawn: stderr is a terminal, and neither `-q` nor `--json` was said.
+    pub(crate) progress: bool,
+    /// Answer yes.
+    pub(crate) yes: bool,
+}
+
+impl Context {
+    fn new(globals: &Globals) -> Self {
+        let colours = !globals.no_color
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let paint = |terminal: bool| if terminal && colours { Paint::Ansi } else { Paint::Plain };
+        let stderr = std::io::stderr().is_terminal();
+        let human = !globals.json && !globals.plain;
+        Self {
+            config: globals.config.clone(),
+            env: globals.env.clone(),
+            json: globals.json,
+            plain: globals.plain,
+            quiet: globals.quiet,
+            verbose: globals.verbose,
+            paint: paint(stderr),
+            paint_out: paint(human && std::io::stdout().is_terminal()),
+            interactive: !globals.no_input
+                && !globals.json
+                && stderr
+                && std::io::stdin().is_terminal(),
+            progress: stderr && !globals.quiet && !globals.json,
+            yes: globals.yes,
+        }
+    }
+
+    /// A message on stderr, unless `-q`.
+    pub(crate) fn note(&self, line: &str) {
+        if !self.quiet {
+            report::note(line);
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a first syncline.yaml.
+    Init(init::Init),
+    /// Look for mistakes in the configuration.
+    Check(check::Check),
+    /// Test the mapping: your cases, and round trips of every two-way field.
+    Test(test::Test),
+    /// Examine each system: connection, privileges, clock, marks.
+    Doctor(doctor::Doctor),
+    /// Show every consequence, write nothing.
+    Plan(plan::Plan),
+    /// Do exactly what a saved plan says.
+    Apply(apply::Apply),
+    /// One pass: detect, merge, write.
+    Run(run::Run),
+    /// One screen: state, last success, delay, errors, what waits for you.
+    Status(status::Status),
+    /// Compare all systems completely; `--repair` mends.
+    Verify(verify::Verify),
+    /// Read again now.
+    Refresh(refresh::Refresh),
+    /// Guards that tripped: look, apply, dismiss.
+    Guards(guards::Guards),
+    /// Changes, in order.
+    History(history::History),
+    /// Why a field has its value.
+    Explain(explain::Explain),
+    /// Conflicts that wait for a decision.
+    Conflicts(conflicts::Conflicts),
+    /// Records that were set aside.
+    Quarantine(quarantine::Quarantine),
+    /// Try again what was set aside.
+    Retry(retry::Retry),
+    /// Stop reading or writing; positions are kept.
+    Pause(pause::Pause),
+    /// End a pause.
+    Resume(resume::Resume),
+    /// Three small systems with living traffic; leaves nothing behind.
+    Demo(demo::Demo),
+    /// Explain an error code, or a command.
+    Help(help::Help),
+    /// The configuration as it is understood.
+    Config(config::Config),
+    /// A script that completes commands in your shell.
+    Completions(completions::Completions),
+    /// The version.
+    Version(version::Version),
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Check(_) => "check",
+            Self::Test(_) => "test",
+            Self::Doctor(_) => "doctor",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Run(_) => "run",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Refresh(_) => "refresh",
+            Self::Guards(_) => "guards",
+            Self::History(_) => "history",
+            Self::Explain(_) => "explain",
+            Self::Conflicts(_) => "conflicts",
+            Self::Quarantine(_) => "quarantine",
+            Self::Retry(_) => "retry",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Demo(_) => "demo",
+            Self::Help(_) => "help",
+            Self::Config(_) => "config",
+            Self::Completions(_) => "completions",
+            Self::Version(_) => "version",
+        }
+    }
+}
+
+/// Does what the arguments say.
+pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&arguments, &error),
+    };
+    let context = Context::new(&cli.globals);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new("bug.unexpected", "the runtime could not be started")
+                .cause(error.to_string());
+            return report::show(&context, cli.command.name(), Err(failure));
+        }
+    };
+    let name = cli.command.name();
+    let outcome = runtime.block_on(dispatch(&context, cli.command));
+    let exit = report::show(&context, name, outcome);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    exit
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure> {
+    match command {
+        Command::Init(init) => init.run(context).await,
+        Command::Check(check) => check.run(context).await,
+        Command::Test(test) => test.run(context).await,
+        Command::Doctor(doctor) => doctor.run(context).await,
+        Command::Plan(plan) => plan.run(context).await,
+        Command::Apply(apply) => apply.run(context).await,
+        Command::Run(run) => run.run(context).await,
+        Command::Status(status) => status.run(context).await,
+        Command::Verify(verify) => verify.run(context).await,
+        Command::Refresh(refresh) => refresh.run(context).await,
+        Command::Guards(guards) => guards.run(context).await,
+        Command::History(history) => history.run(context).await,
+        Command::Explain(explain) => explain.run(context).await,
+        Command::Conflicts(conflicts) => conflicts.run(context).await,
+        Command::Quarantine(quarantine) => quarantine.run(context).await,
+        Command::Retry(retry) => retry.run(context).await,
+        Command::Pause(pause) => pause.run(context).await,
+        Command::Resume(resume) => resume.run(context).await,
+        Command::Demo(demo) => demo.run(context).await,
+        Command::Help(help) => help.run(context),
+        Command::Config(config) => config.run(context),
+        Command::Completions(completions) => completions.run(),
+        Command::Version(version) => version.run(),
+    }
+}
+
+/// Arguments that clap refused, or `--help`.
+fn misused(arguments: &[OsString], error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Done;
+    }
+    if arguments.iter().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let envelope = serde_json::json!({
+            "command": null,
+            "ok": false,
+            "summary": message,
+            "result": null,
+            "error": { "code": "usage.arguments", "detail": message, "cause": text.trim() },
+        });
+        report::say(&envelope.to_string());
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}
+
+/// The command line as clap knows it, for `help` and `completions`.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests;
