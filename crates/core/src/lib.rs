@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod error;
 pub mod expr;
 pub mod group;
+pub mod guard;
 pub mod lens;
 pub mod name;
 pub mod plan;

@@ -23,7 +23,9 @@ pub enum ReadRequest {
         from: Option<Position>,
     },
     /// All rows, in ranges of the key, all in one snapshot. `after: None` begins a scan (and gives
-    /// up one that was under way); `Some` goes on after that batch's position.
+    /// up one that was under way); `Some` goes on after that batch's position. With the batch that
+    /// ends a complete scan, `upto` is instead where a [`ReadRequest::Poll`] of the binding may go on
+    /// (as of the scan's snapshot, overlap included), if it has a cursor column; else `None`.
     Scan {
         /// Which binding.
         binding: BindingIndex,

@@ -1,0 +1,220 @@
+//! Loop 3: brings rows up to date that are behind the hub.
+//!
+//! It is told *that* a row is behind, never *what* to write: that is computed from the hub as it is
+//! now, put on record, and only then sent.
+
+use futures_util::future;
+use syncline_core::{
+    change::{Cycles, Effect, Input, Outcome, WriteGroup, WriteKind},
+    commit::Ledger,
+    error::PortError,
+    name::{EntityIndex, IntentId, RecordId, SystemIndex},
+};
+
+use crate::{
+    desk::{Desk, Systems, ports},
+    read,
+    reconcile::reconcile,
+};
+
+/// What was written to one system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Rows created.
+    pub inserts: u64,
+    /// Rows changed.
+    pub updates: u64,
+    /// Rows deleted.
+    pub deletes: u64,
+    /// Writes that were refused, for whatever reason.
+    pub refused: u64,
+}
+
+impl Written {
+    /// Rows written.
+    pub fn total(&self) -> u64 {
+        self.inserts + self.updates + self.deletes
+    }
+
+    /// Adds the counts of another.
+    pub fn absorb(&mut self, other: Self) {
+        self.inserts += other.inserts;
+        self.updates += other.updates;
+        self.deletes += other.deletes;
+        self.refused += other.refused;
+    }
+}
+
+/// Which kinds of work a sweep takes: children are deleted before their parents, and created after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// Inserts and updates, for entities in the order of their references.
+    Puts,
+    /// Deletes, for entities in the reverse order.
+    Deletes,
+}
+
+/// Which records a sweep takes: all, or those an approved plan names.
+pub trait Chooses: Send + Sync {
+    /// Picks those of these records that may be written in this system now.
+    fn choose<'a>(
+        &'a self,
+        desk: &'a Desk<'_>,
+        system: SystemIndex,
+        records: Vec<RecordId>,
+    ) -> future::BoxFuture<'a, Result<Vec<RecordId>, PortError>>;
+}
+
+/// Takes all records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Everything;
+
+impl Chooses for Everything {
+    fn choose<'a>(
+        &'a self,
+        _desk: &'a Desk<'_>,
+        _system: SystemIndex,
+        records: Vec<RecordId>,
+    ) -> future::BoxFuture<'a, Result<Vec<RecordId>, PortError>> {
+        Box::pin(future::ready(Ok(records)))
+    }
+}
+
+/// Writes everything that this entity needs in this system, until a whole sweep makes no progress.
+///
+/// # Errors
+/// The store's. A target's refusals are answers, and end in the hub.
+pub async fn apply(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    entity: EntityIndex,
+    system: SystemIndex,
+    kinds: Kinds,
+    chooses: &dyn Chooses,
+) -> Result<Written, PortError> {
+    let mut total = Written::default();
+    let mut cycles = Cycles::Wait;
+    loop {
+        let sweep = sweep(desk, systems, entity, system, kinds, cycles, chooses).await?;
+        total.absorb(sweep.written);
+        let progressed = sweep.written.total() > 0;
+        cycles = match (progressed, sweep.blocked, cycles) {
+            // Whatever was written may have freed others.
+            (true, _, _) => Cycles::Wait,
+            // Nothing but a cycle can be left: break it.
+            (false, true, Cycles::Wait) => Cycles::Break,
+            (false, _, _) => return Ok(total),
+        };
+        // Most of the time there is nothing left, and the next sweep is one empty query.
+        if desk.is_stopping() {
+            return Ok(total);
+        }
+    }
+}
+
+struct Sweep {
+    written: Written,
+    blocked: bool,
+}
+
+async fn sweep(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    entity: EntityIndex,
+    system: SystemIndex,
+    kinds: Kinds,
+    cycles: Cycles,
+    chooses: &dyn Chooses,
+) -> Result<Sweep, PortError> {
+    let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
+    let mut result = Sweep { written: Written::default(), blocked: false };
+    let mut after: Option<RecordId> = None;
+    // Answers of the batch before: committed while the next batch is on its way.
+    let mut answers: Vec<Input> = Vec::new();
+    while !desk.is_stopping() && ports(systems, system).is_some() {
+        let behind = desk.store.behind(entity, system, after, desk.now(), batch).await?;
+        let Some((last, _)) = behind.last() else { break };
+        after = Some(*last);
+        let records: Vec<RecordId> = behind
+            .iter()
+            .filter(|(_, behind)| match behind.kind {
+                WriteKind::Insert | WriteKind::Update => kinds == Kinds::Puts,
+                WriteKind::Delete => kinds == Kinds::Deletes,
+            })
+            .map(|(record, _)| *record)
+            .collect();
+        let records = chooses.choose(desk, system, records).await?;
+        if records.is_empty() {
+            continue;
+        }
+        let due: Vec<Input> =
+            records.into_iter().map(|record| Input::Due { record, system, cycles }).collect();
+        // Invariant 6: the intents are on record before anything is sent.
+        let decided = reconcile(desk, &due, Vec::new()).await?;
+        let effects = read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+        let mut groups = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Write { group, .. } => groups.push(group),
+                Effect::BlockedOn { .. } => result.blocked = true,
+                Effect::Read { .. } | Effect::Again(_) => {}
+            }
+        }
+        let sending = send(systems, system, &groups);
+        let committing = async {
+            if answers.is_empty() { Ok(None) } else { reconcile(desk, &answers, Vec::new()).await.map(Some) }
+        };
+        let (outcomes, committed) = future::join(sending, committing).await;
+        let settled = committed?;
+        answers = conclude(desk, system, &groups, outcomes, &mut result.written);
+        if let Some(decided) = settled {
+            read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+        }
+    }
+    if !answers.is_empty() {
+        let decided = reconcile(desk, &answers, Vec::new()).await?;
+        read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+    }
+    Ok(result)
+}
+
+async fn send(systems: &mut Systems, system: SystemIndex, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    match ports(systems, system) {
+        Some(open) => open.target.apply(groups).await,
+        None => Vec::new(),
+    }
+}
+
+/// Turns outcomes into inputs; a write without an answer is [`Outcome::Unknown`].
+fn conclude(
+    desk: &Desk<'_>,
+    system: SystemIndex,
+    groups: &[WriteGroup],
+    outcomes: Vec<(IntentId, Outcome)>,
+    written: &mut Written,
+) -> Vec<Input> {
+    let mut outcomes: std::collections::BTreeMap<IntentId, Outcome> = outcomes.into_iter().collect();
+    let mut inputs = Vec::new();
+    let mut count = 0;
+    for write in groups.iter().flat_map(|group| &group.writes) {
+        let outcome = outcomes
+            .remove(&write.intent)
+            .unwrap_or_else(|| Outcome::Unknown { reason: "not answered".into() });
+        if matches!(outcome, Outcome::Applied { .. }) {
+            count += 1;
+            match write.kind {
+                WriteKind::Insert => written.inserts += 1,
+                WriteKind::Update => written.updates += 1,
+                WriteKind::Delete => written.deletes += 1,
+            }
+        } else {
+            written.refused += 1;
+        }
+        inputs.push(Input::WriteDone { record: write.record, intent: write.intent, outcome });
+    }
+    desk.watch.wrote(system, count);
+    inputs
+}

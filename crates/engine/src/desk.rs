@@ -1,0 +1,104 @@
+//! What every loop needs at hand: the plan, the store, the clock, and somebody who watches.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use syncline_core::{
+    error::PortError,
+    name::{BindingIndex, OperationId, RunId, SystemIndex, Timestamp},
+    plan::Plan,
+};
+use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
+
+/// Shown to people while long work goes on.
+pub trait Watch: Send + Sync {
+    /// So many more rows of this binding were read.
+    fn read(&self, binding: BindingIndex, rows: u64);
+    /// So many more rows were written to this system, of about so many.
+    fn wrote(&self, system: SystemIndex, rows: u64);
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn read(&self, _binding: BindingIndex, _rows: u64) {}
+    fn wrote(&self, _system: SystemIndex, _rows: u64) {}
+}
+
+/// The two doors of one system.
+pub struct Ports {
+    /// Reads.
+    pub source: Box<dyn Source>,
+    /// Writes.
+    pub target: Box<dyn Target>,
+}
+
+/// One place per system of the plan; `None` where the system is not reached in this pass.
+pub type Systems = Vec<Option<Ports>>;
+
+/// What every loop needs at hand.
+pub struct Desk<'a> {
+    /// The configuration, compiled.
+    pub plan: &'a Plan,
+    /// The hub.
+    pub store: &'a dyn Store,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Who watches.
+    pub watch: &'a dyn Watch,
+    /// Set from outside: finish what is in flight, then stop.
+    pub stop: &'a AtomicBool,
+    /// The run all of this belongs to.
+    pub run: RunId,
+    /// The hub's operation counter, as of the last commit or load seen here.
+    operation: AtomicU64,
+}
+
+impl<'a> Desk<'a> {
+    /// A desk for one run.
+    pub fn new(
+        plan: &'a Plan,
+        store: &'a dyn Store,
+        clock: &'a dyn Clock,
+        watch: &'a dyn Watch,
+        stop: &'a AtomicBool,
+        run: RunId,
+    ) -> Self {
+        Self { plan, store, clock, watch, stop, run, operation: AtomicU64::new(0) }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Remembers how far the hub's operations are.
+    pub(crate) fn saw_operation(&self, operation: OperationId) {
+        self.operation.fetch_max(operation.0, Ordering::Relaxed);
+    }
+
+    /// The hub's operation now: what a batch of reads begins at.
+    ///
+    /// # Errors
+    /// The store's, the first time.
+    pub async fn operation(&self) -> Result<OperationId, PortError> {
+        let known = self.operation.load(Ordering::Relaxed);
+        if known > 0 {
+            return Ok(OperationId(known));
+        }
+        let working = self.store.load(&syncline_core::commit::Wants::default()).await?;
+        self.saw_operation(working.operation);
+        Ok(working.operation)
+    }
+}
+
+/// The door to this system, if it is open in this pass.
+pub(crate) fn ports(systems: &mut Systems, system: SystemIndex) -> Option<&mut Ports> {
+    systems.get_mut(system.at()).and_then(Option::as_mut)
+}

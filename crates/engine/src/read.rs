@@ -1,0 +1,111 @@
+//! Fenced reads: what a step asked to see by key before it decides.
+
+use std::collections::BTreeMap;
+
+use syncline_core::{
+    change::{Effect, Input, ReadResult},
+    commit::Ledger,
+    error::PortError,
+    name::BindingIndex,
+};
+use syncline_ports::source::{KeyRead, Limit, ReadRequest};
+
+use crate::{
+    desk::{Desk, Systems, ports},
+    reconcile::{Decided, reconcile},
+};
+
+/// Keys per request.
+const KEYS_MAX: usize = 500;
+/// How often the answers to reads may ask for further reads.
+const ROUNDS_MAX: usize = 8;
+
+/// Does the reads among these effects, feeds the answers (together with the inputs that wait for
+/// them) and does what that asks for, until nothing more is asked. Returns the other effects.
+///
+/// # Errors
+/// The store's. A system that does not answer is not an error: the reads stay due.
+pub async fn settle(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    effects: Vec<Effect>,
+    ledger: &mut Ledger,
+) -> Result<Vec<Effect>, PortError> {
+    let mut rest = Vec::new();
+    let mut asked = effects;
+    for _ in 0..ROUNDS_MAX {
+        let mut reads: BTreeMap<BindingIndex, Vec<KeyRead>> = BTreeMap::new();
+        let mut waiting = Vec::new();
+        for effect in asked {
+            match effect {
+                Effect::Read { binding, key, operation, in_doubt } => {
+                    reads.entry(binding).or_default().push(KeyRead { key, operation, in_doubt });
+                }
+                Effect::Again(input) => waiting.push(*input),
+                other @ (Effect::Write { .. } | Effect::BlockedOn { .. }) => rest.push(other),
+            }
+        }
+        if reads.is_empty() && waiting.is_empty() {
+            return Ok(rest);
+        }
+        let mut inputs = Vec::new();
+        for (binding, keys) in reads {
+            for chunk in keys.chunks(KEYS_MAX) {
+                read_keys(desk, systems, binding, chunk, &mut inputs).await;
+            }
+        }
+        inputs.append(&mut waiting);
+        let Decided { effects, ledger: more } = reconcile(desk, &inputs, Vec::new()).await?;
+        ledger.absorb(&more);
+        asked = effects;
+    }
+    rest.extend(asked.into_iter().filter(|effect| matches!(effect, Effect::Write { .. })));
+    Ok(rest)
+}
+
+async fn read_keys(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    binding: BindingIndex,
+    keys: &[KeyRead],
+    inputs: &mut Vec<Input>,
+) {
+    let unanswered = |read: &KeyRead| Input::Timeout {
+        binding,
+        key: read.key.clone(),
+        operation: read.operation,
+    };
+    let system = desk.plan.binding(binding).map(|found| found.system);
+    let Some(open) = system.and_then(|system| ports(systems, system)) else {
+        inputs.extend(keys.iter().map(unanswered));
+        return;
+    };
+    let request = ReadRequest::Keys { binding, keys: keys.to_vec() };
+    let limit = Limit { rows: keys.len(), bytes: usize::MAX };
+    match open.source.read(&request, limit).await {
+        Ok(batch) => {
+            let mut open: Vec<&KeyRead> = keys.iter().collect();
+            for answer in batch.answers {
+                open.retain(|read| read.operation != answer.operation || read.key != answer.key);
+                inputs.push(Input::ReadDone {
+                    binding,
+                    key: answer.key,
+                    operation: answer.operation,
+                    result: answer.result,
+                    marks: answer.marks,
+                });
+            }
+            inputs.extend(open.into_iter().map(unanswered));
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "fenced reads were not answered");
+            inputs.extend(keys.iter().map(|read| Input::ReadDone {
+                binding,
+                key: read.key.clone(),
+                operation: read.operation,
+                result: ReadResult::Failed(error.kind.remedy().code.into()),
+                marks: Vec::new(),
+            }));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! After a crash: every intent that was sent and never answered is in doubt, and is asked about
+//! before anything else happens on its link.
+
+use syncline_core::{change::Input, commit::Ledger, error::PortError, name::RecordId};
+
+use crate::{
+    desk::{Desk, Systems},
+    read,
+    reconcile::reconcile,
+};
+
+/// Intents per commit.
+const CHUNK: usize = 1_000;
+
+/// Puts all unanswered intents in doubt, and asks the systems that can be reached. Returns how many
+/// there were.
+///
+/// # Errors
+/// The store's.
+pub async fn recover(desk: &Desk<'_>, systems: &mut Systems) -> Result<u64, PortError> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let unanswered = desk.store.unanswered(after, CHUNK).await?;
+        let Some((last, _, _)) = unanswered.last() else {
+            return Ok(count);
+        };
+        after = Some(*last);
+        count += unanswered.len() as u64;
+        let mut records: Vec<RecordId> = unanswered.iter().map(|(_, _, record)| *record).collect();
+        records.sort_unstable();
+        records.dedup();
+        let inputs: Vec<Input> = records.into_iter().map(|record| Input::Recovered { record }).collect();
+        let decided = reconcile(desk, &inputs, Vec::new()).await?;
+        read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+    }
+}
