@@ -151,10 +151,16 @@ pub struct RowEntry {
     pub binding: BindingIndex,
     /// The row's key there.
     pub key: RowKey,
+    /// The system of the binding.
+    pub system: SystemIndex,
+    /// See [`KnownRow::child`].
+    pub child: bool,
     /// See [`KnownRow::digest`].
     pub digest: Option<Digest>,
     /// See [`KnownRow::quiet`].
     pub quiet: bool,
+    /// [`crate::group::Link::must_read`]: listed by the store until a commit says otherwise.
+    pub must_read: bool,
 }
 
 /// A record that a system does not show as the hub holds it.
@@ -299,6 +305,8 @@ pub enum QuarantineChange {
         row: Option<crate::change::Row>,
         /// Candidates of an ambiguous match, or the record waited for.
         related: Vec<RecordId>,
+        /// The parent row that is not linked yet: once it is, the store lists this row again.
+        awaits: Option<(BindingIndex, RowKey)>,
     },
     /// It was taken or written after all, or no longer matters.
     Release { subject: Subject },

@@ -55,7 +55,7 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(RecordId, Behind)>, PortError>;
 
-    /// Counts what is behind, per system of the entity.
+    /// Counts what is behind, per system of the entity. What is not due at `now` counts as parked.
     async fn count_behind(
         &self,
         entity: EntityIndex,
