@@ -4,3 +4,4 @@
 
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
+mod tidy;
