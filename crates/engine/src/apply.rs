@@ -162,7 +162,11 @@ async fn sweep(
         }
         let sending = send(systems, system, &groups);
         let committing = async {
-            if answers.is_empty() { Ok(None) } else { reconcile(desk, &answers, Vec::new()).await.map(Some) }
+            if answers.is_empty() {
+                Ok(None)
+            } else {
+                reconcile(desk, &answers, Vec::new()).await.map(Some)
+            }
         };
         let (outcomes, committed) = future::join(sending, committing).await;
         let settled = committed?;
@@ -178,7 +182,11 @@ async fn sweep(
     Ok(result)
 }
 
-async fn send(systems: &mut Systems, system: SystemIndex, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
+async fn send(
+    systems: &mut Systems,
+    system: SystemIndex,
+    groups: &[WriteGroup],
+) -> Vec<(IntentId, Outcome)> {
     if groups.is_empty() {
         return Vec::new();
     }
@@ -196,7 +204,8 @@ fn conclude(
     outcomes: Vec<(IntentId, Outcome)>,
     written: &mut Written,
 ) -> Vec<Input> {
-    let mut outcomes: std::collections::BTreeMap<IntentId, Outcome> = outcomes.into_iter().collect();
+    let mut outcomes: std::collections::BTreeMap<IntentId, Outcome> =
+        outcomes.into_iter().collect();
     let mut inputs = Vec::new();
     let mut count = 0;
     for write in groups.iter().flat_map(|group| &group.writes) {

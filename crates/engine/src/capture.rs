@@ -92,6 +92,12 @@ pub fn stream_name(plan: &Plan, binding: BindingIndex, mode: Mode) -> String {
     format!("{word}:{entity}@{system}")
 }
 
+/// Whether this binding can be polled by a cursor column.
+pub fn has_cursor(plan: &Plan, binding: BindingIndex) -> bool {
+    plan.binding(binding)
+        .is_some_and(|found| found.table.cursor.is_some() || found.table.changed_at.is_some())
+}
+
 /// Reads a binding and commits what it shows.
 ///
 /// # Errors
@@ -109,7 +115,11 @@ pub async fn capture(
     }
 }
 
-async fn poll(desk: &Desk<'_>, systems: &mut Systems, binding: BindingIndex) -> Result<Captured, PortError> {
+async fn poll(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    binding: BindingIndex,
+) -> Result<Captured, PortError> {
     let mut captured = Captured::default();
     let stream = stream_name(desk.plan, binding, Mode::Poll);
     let mut from = desk.store.checkpoint(&stream).await?;
@@ -191,8 +201,12 @@ async fn scan(
     if captured.complete {
         conclude(desk, systems, binding, began, absences, seen, &mut captured).await?;
     }
+    // A later poll goes on from this scan's snapshot; nothing between the two can be skipped.
+    let stream = stream_name(desk.plan, binding, Mode::Poll);
+    let resume = after.filter(|_| captured.complete && has_cursor(desk.plan, binding));
+    let checkpoints = resume.map(|position| Checkpoint { stream: stream.into(), position });
     let done = Input::ScanDone { binding, complete: captured.complete };
-    reconcile(desk, &[done], Vec::new()).await?;
+    reconcile(desk, &[done], checkpoints.into_iter().collect()).await?;
     Ok(captured)
 }
 
@@ -300,7 +314,11 @@ async fn conclude(
 }
 
 /// The rows last seen present that this scan did not show.
-async fn unseen(desk: &Desk<'_>, binding: BindingIndex, seen: &mut Seen) -> Result<Vec<RowKey>, PortError> {
+async fn unseen(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    seen: &mut Seen,
+) -> Result<Vec<RowKey>, PortError> {
     const PAGE: usize = 10_000;
     seen.sort();
     let mut missing = Vec::new();

@@ -1,1 +1,16 @@
-//! placeholder
+//! The three loops: capture, reconcile, apply.
+//!
+//! Everything here is a function of ports. It holds no runtime: nothing sleeps and nothing is
+//! spawned, so the simulator can poll a step once and expect it to be ready. Decisions are the
+//! core's; the engine only carries inputs to it and effects away from it.
+
+pub mod apply;
+pub mod backoff;
+pub mod capture;
+pub mod desk;
+pub mod pass;
+pub mod preview;
+pub mod read;
+pub mod reconcile;
+pub mod recover;
+pub mod verify;

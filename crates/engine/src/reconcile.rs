@@ -49,7 +49,11 @@ pub async fn reconcile(
             Err(CommitError::Store(error)) => return Err(error),
         }
     }
-    Err(PortError::new(ErrorKind::Unexpected, "commit to the hub", "the same groups keep changing under us"))
+    Err(PortError::new(
+        ErrorKind::Unexpected,
+        "commit to the hub",
+        "the same groups keep changing under us",
+    ))
 }
 
 /// Decides without committing: what *would* happen. Used by previews.

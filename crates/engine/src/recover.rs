@@ -29,7 +29,8 @@ pub async fn recover(desk: &Desk<'_>, systems: &mut Systems) -> Result<u64, Port
         let mut records: Vec<RecordId> = unanswered.iter().map(|(_, _, record)| *record).collect();
         records.sort_unstable();
         records.dedup();
-        let inputs: Vec<Input> = records.into_iter().map(|record| Input::Recovered { record }).collect();
+        let inputs: Vec<Input> =
+            records.into_iter().map(|record| Input::Recovered { record }).collect();
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
         read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
     }

@@ -1,0 +1,377 @@
+//! One pass: detect, merge, write; entity by entity, parents first, deletes last and children first.
+
+use std::collections::BTreeMap;
+
+use syncline_core::{
+    change::Input,
+    commit::{Disposition, Ledger},
+    error::PortError,
+    guard::{self, Verdict},
+    name::{BindingIndex, EntityIndex, SystemIndex},
+    plan::Plan,
+    value::Digest,
+};
+
+use crate::{
+    apply::{self, Chooses, Kinds, Written},
+    capture::{self, Absences, HeldAbsences, Mode},
+    desk::{Desk, Systems},
+    read,
+    reconcile::reconcile,
+};
+
+/// What a pass is asked to do.
+pub struct Errand<'a> {
+    /// Which entities (child lists go with their parents). Any order: the pass finds its own.
+    pub entities: Vec<EntityIndex>,
+    /// How each binding is read; bindings that are not named are scanned.
+    pub modes: BTreeMap<BindingIndex, Mode>,
+    /// What is allowed beyond the guards' limits.
+    pub allow: Allow,
+    /// Which records may be written.
+    pub chooses: &'a dyn Chooses,
+    /// Systems that are read but not written (paused, closed hours).
+    pub closed: Vec<SystemIndex>,
+    /// Whether anything is written at all; without, the pass ends after reading.
+    pub writes: bool,
+}
+
+/// What a person allowed beyond the guards' limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// Any number of deletes, read or written.
+    pub deletes: bool,
+    /// Any number of updates.
+    pub updates: bool,
+    /// Exactly these sets (`guards apply`).
+    pub approved: Vec<Digest>,
+}
+
+/// What a pass came to, entity by entity.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// In the order in which they were taken.
+    pub entities: Vec<EntityPassed>,
+}
+
+/// What a pass came to for one entity.
+#[derive(Debug)]
+pub struct EntityPassed {
+    /// The entity.
+    pub entity: EntityIndex,
+    /// Rows read, per binding (its own and its child lists').
+    pub rows: BTreeMap<BindingIndex, u64>,
+    /// What became of them.
+    pub ledger: Ledger,
+    /// Bindings that proved a complete read.
+    pub complete: Vec<BindingIndex>,
+    /// Bindings whose read ended early, and why.
+    pub incomplete: Vec<(BindingIndex, String)>,
+    /// Systems that could not be read.
+    pub failures: Vec<(SystemIndex, PortError)>,
+    /// Guards that tripped; nothing was written for this entity then.
+    pub tripped: Vec<Tripped>,
+    /// What was written, per system.
+    pub written: BTreeMap<SystemIndex, Written>,
+}
+
+/// A guard that tripped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tripped {
+    /// Rows vanished from a system.
+    Absences(HeldAbsences),
+    /// Too much would be written to a system.
+    Planned {
+        /// `guard.mass_delete` or `guard.mass_update`.
+        code: &'static str,
+        /// The system that would be written.
+        system: SystemIndex,
+        /// How many rows.
+        count: u64,
+        /// Of how many linked ones.
+        linked: u64,
+        /// The limit that was exceeded.
+        max: u64,
+        /// What exactly would be written.
+        digest: Digest,
+    },
+}
+
+impl EntityPassed {
+    fn new(entity: EntityIndex) -> Self {
+        Self {
+            entity,
+            rows: BTreeMap::new(),
+            ledger: Ledger::default(),
+            complete: Vec::new(),
+            incomplete: Vec::new(),
+            failures: Vec::new(),
+            tripped: Vec::new(),
+            written: BTreeMap::new(),
+        }
+    }
+
+    /// Rows that were read and compared.
+    pub fn checked(&self) -> u64 {
+        self.rows.values().sum()
+    }
+
+    /// Observations that ended like this, over all bindings.
+    pub fn count(&self, disposition: Disposition) -> u64 {
+        self.ledger
+            .0
+            .iter()
+            .filter(|((_, found), _)| *found == disposition)
+            .map(|(_, count)| count)
+            .sum()
+    }
+}
+
+/// Rounds of writing after one reading: what one system's answer changes, the next round writes.
+const ROUNDS_MAX: usize = 8;
+/// Rows read again by key, per commit.
+const AGAIN_CHUNK: usize = 500;
+
+/// Runs the errand.
+///
+/// # Errors
+/// The store's only. A system that fails is left out for the rest of the pass, and named.
+pub async fn run(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    errand: &Errand<'_>,
+) -> Result<Passed, PortError> {
+    let order = in_order(desk.plan, &errand.entities);
+    let mut passed = Passed::default();
+    for entity in &order {
+        let mut report = EntityPassed::new(*entity);
+        observe(desk, systems, errand, *entity, &mut report).await?;
+        passed.entities.push(report);
+    }
+    if !errand.writes || desk.is_stopping() {
+        return Ok(passed);
+    }
+    for report in &mut passed.entities {
+        check_guards(desk, &errand.allow, report).await?;
+    }
+    for _ in 0..ROUNDS_MAX {
+        let before = total(&passed);
+        for report in &mut passed.entities {
+            write(desk, systems, errand, Kinds::Puts, report).await?;
+        }
+        for report in passed.entities.iter_mut().rev() {
+            write(desk, systems, errand, Kinds::Deletes, report).await?;
+        }
+        for report in &mut passed.entities {
+            reread(desk, systems, report).await?;
+        }
+        if total(&passed) == before || desk.is_stopping() {
+            break;
+        }
+    }
+    Ok(passed)
+}
+
+fn total(passed: &Passed) -> u64 {
+    passed.entities.iter().flat_map(|report| report.written.values()).map(Written::total).sum()
+}
+
+/// Reads all bindings of an entity and its child lists, and takes up what waited.
+pub async fn observe(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    errand: &Errand<'_>,
+    entity: EntityIndex,
+    report: &mut EntityPassed,
+) -> Result<(), PortError> {
+    for binding in bindings(desk.plan, entity) {
+        if desk.is_stopping() {
+            report.incomplete.push((binding, "stopped".into()));
+            continue;
+        }
+        let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { continue };
+        if systems.get(system.at()).is_none_or(Option::is_none) {
+            report.incomplete.push((binding, "the system is not reached in this pass".into()));
+            continue;
+        }
+        let mode = errand.modes.get(&binding).copied().unwrap_or(Mode::Scan);
+        let absences = if errand.allow.deletes { Absences::Allowed } else { Absences::Guarded };
+        let result = match errand.allow.approved.first() {
+            // An approved set is only known by its digest: the scan that finds it again may pass it.
+            Some(_) if absences == Absences::Guarded => {
+                captured_with_approval(desk, systems, binding, mode, &errand.allow.approved).await
+            }
+            _ => capture::capture(desk, systems, binding, mode, absences).await,
+        };
+        match result {
+            Ok(captured) => {
+                *report.rows.entry(binding).or_default() += captured.rows;
+                report.ledger.absorb(&captured.ledger);
+                if captured.complete {
+                    report.complete.push(binding);
+                }
+                report.incomplete.extend(captured.incomplete.map(|reason| (binding, reason)));
+                report.tripped.extend(captured.held.map(Tripped::Absences));
+            }
+            Err(error) if is_the_stores(&error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(error = %error, "a system is left out for the rest of the pass");
+                if let Some(open) = systems.get_mut(system.at()) {
+                    *open = None;
+                }
+                report.failures.push((system, error));
+            }
+        }
+    }
+    reread(desk, systems, report).await
+}
+
+async fn captured_with_approval(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    binding: BindingIndex,
+    mode: Mode,
+    approved: &[Digest],
+) -> Result<capture::Captured, PortError> {
+    let captured = capture::capture(desk, systems, binding, mode, Absences::Guarded).await?;
+    match &captured.held {
+        Some(held) if approved.contains(&held.digest) => {
+            capture::capture(desk, systems, binding, Mode::Scan, Absences::Approved(held.digest))
+                .await
+        }
+        _ => Ok(captured),
+    }
+}
+
+/// Whether the hub itself failed: then nothing can go on.
+fn is_the_stores(error: &PortError) -> bool {
+    error.kind.remedy().code.starts_with("hub.") || error.action.contains("hub")
+}
+
+/// Reads again what waits to be read by key: after a crash, a failed fence, a retry, or because the
+/// parent it waited for is there now.
+async fn reread(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    report: &mut EntityPassed,
+) -> Result<(), PortError> {
+    let began = desk.operation().await?;
+    let mut after = None;
+    loop {
+        let page = desk.store.must_read(report.entity, after, AGAIN_CHUNK).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.clone());
+        let inputs: Vec<Input> = page
+            .into_iter()
+            .filter(|(binding, _)| is_open(desk.plan, systems, *binding))
+            .map(|(binding, key)| Input::Unseen { binding, key, began })
+            .collect();
+        if inputs.is_empty() {
+            continue;
+        }
+        let decided = reconcile(desk, &inputs, Vec::new()).await?;
+        report.ledger.absorb(&decided.ledger);
+        read::settle(desk, systems, decided.effects, &mut report.ledger).await?;
+    }
+}
+
+fn is_open(plan: &Plan, systems: &Systems, binding: BindingIndex) -> bool {
+    let system = plan.binding(binding).map(|found| found.system);
+    system.is_some_and(|system| systems.get(system.at()).is_some_and(Option::is_some))
+}
+
+/// Counts what would be written, and trips where it is too much. Before the first write.
+async fn check_guards(
+    desk: &Desk<'_>,
+    allow: &Allow,
+    report: &mut EntityPassed,
+) -> Result<(), PortError> {
+    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(()) };
+    for (system, count) in desk.store.count_behind(report.entity, desk.now()).await? {
+        let deletes = guard::deletes(&entity.guards, count.deletes, count.linked);
+        let updates = guard::updates(&entity.guards, count.updates, count.linked);
+        let checks =
+            [(deletes, allow.deletes, count.deletes), (updates, allow.updates, count.updates)];
+        for (verdict, allowed, number) in checks {
+            let Verdict::Trip { code, max } = verdict else { continue };
+            let digest = planned_digest(code, system, number);
+            if !allowed && !allow.approved.contains(&digest) {
+                report.tripped.push(Tripped::Planned {
+                    code,
+                    system,
+                    count: number,
+                    linked: count.linked,
+                    max,
+                    digest,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn planned_digest(code: &str, system: SystemIndex, count: u64) -> Digest {
+    Digest::of(format!("{code} {} {count}", system.0).as_bytes())
+}
+
+async fn write(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    errand: &Errand<'_>,
+    kinds: Kinds,
+    report: &mut EntityPassed,
+) -> Result<(), PortError> {
+    if !report.tripped.is_empty() {
+        return Ok(());
+    }
+    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(()) };
+    for binding in &entity.bindings {
+        let Some(system) = desk.plan.binding(*binding).map(|found| found.system) else { continue };
+        if errand.closed.contains(&system) {
+            continue;
+        }
+        let written =
+            apply::apply(desk, systems, report.entity, system, kinds, errand.chooses).await?;
+        report.written.entry(system).or_default().absorb(written);
+    }
+    Ok(())
+}
+
+/// The bindings of an entity, then those of its child lists.
+pub fn bindings(plan: &Plan, entity: EntityIndex) -> Vec<BindingIndex> {
+    let Some(found) = plan.entity(entity) else { return Vec::new() };
+    let lists = found.lists.iter().filter_map(|list| plan.entity(*list));
+    std::iter::once(found).chain(lists).flat_map(|entity| entity.bindings.iter().copied()).collect()
+}
+
+/// These entities (child lists left out: they go with their parents), referred-to ones first; in a
+/// cycle, in the order of the file.
+pub fn in_order(plan: &Plan, entities: &[EntityIndex]) -> Vec<EntityIndex> {
+    let mut wanted: Vec<EntityIndex> = entities
+        .iter()
+        .copied()
+        .filter(|index| plan.entity(*index).is_some_and(|entity| entity.parent.is_none()))
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut order: Vec<EntityIndex> = Vec::new();
+    while let Some(next) = wanted
+        .iter()
+        .position(|index| {
+            references(plan, *index).iter().all(|other| other == index || !wanted.contains(other))
+        })
+        .or(if wanted.is_empty() { None } else { Some(0) })
+    {
+        order.push(wanted.remove(next));
+    }
+    order
+}
+
+fn references(plan: &Plan, entity: EntityIndex) -> Vec<EntityIndex> {
+    let Some(found) = plan.entity(entity) else { return Vec::new() };
+    let lists = found.lists.iter().filter_map(|list| plan.entity(*list));
+    std::iter::once(found)
+        .chain(lists)
+        .flat_map(|entity| entity.fields.iter().filter_map(|field| field.reference))
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! What a pass *would* write: planned by the same step, committed by nobody.
+
+use syncline_core::{
+    change::{Cycles, Effect, Input, RowKey, WriteGroup, WriteKind},
+    commit::{Behind, Wants},
+    error::PortError,
+    group::Group,
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
+    plan::Plan,
+    value::{Digest, Value},
+};
+
+use crate::{desk::Desk, reconcile::decide};
+
+/// One consequence: a record that a system does not show as the hub would hold it.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// The record, as the previewing hub calls it.
+    pub record: RecordId,
+    /// The system that would be written.
+    pub system: SystemIndex,
+    /// What would be done with the record's row there.
+    pub kind: WriteKind,
+    /// The row it comes from, or for an existing row the row itself: the record's name for people.
+    pub origin: Option<(BindingIndex, RowKey)>,
+    /// The writes, natively; empty while it waits for a parent that is itself still to be written.
+    pub writes: WriteGroup,
+    /// It waits for another record's row.
+    pub waits: bool,
+    /// What exactly would be done, independent of the hub it was planned in: equal digests, equal
+    /// operations.
+    pub digest: Digest,
+}
+
+/// Plans the next records behind in this system after `after`. Returns the operations and the last
+/// record looked at (`None` at the end).
+///
+/// # Errors
+/// The store's.
+pub async fn page(
+    desk: &Desk<'_>,
+    entity: EntityIndex,
+    system: SystemIndex,
+    after: Option<RecordId>,
+    limit: usize,
+) -> Result<(Vec<Operation>, Option<RecordId>), PortError> {
+    let behind = desk.store.behind(entity, system, after, desk.now(), limit).await?;
+    let last = behind.last().map(|(record, _)| *record);
+    let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
+    let groups = load(desk, &records).await?;
+    let due: Vec<Input> = records
+        .iter()
+        .map(|record| Input::Due { record: *record, system, cycles: Cycles::Wait })
+        .collect();
+    let (_, effects) = decide(desk, &due).await?;
+    let mut operations = Vec::new();
+    for (record, behind) in behind {
+        let Some(group) = groups.iter().find(|group| group.id == record) else { continue };
+        operations.push(describe(desk.plan, group, system, &behind));
+    }
+    for effect in effects {
+        if let Effect::Write { group, .. } = effect {
+            attach(&mut operations, group);
+        }
+    }
+    for operation in &mut operations {
+        operation.waits = operation.writes.writes.is_empty();
+    }
+    Ok((operations, last))
+}
+
+fn attach(operations: &mut [Operation], group: WriteGroup) {
+    // A group may concern several records (a swap): it is shown with the first.
+    let record = group.writes.first().map(|write| write.record);
+    if let Some(operation) =
+        operations.iter_mut().find(|operation| Some(operation.record) == record)
+    {
+        operation.writes = group;
+    }
+}
+
+/// Loads these groups.
+///
+/// # Errors
+/// The store's.
+pub async fn load(desk: &Desk<'_>, records: &[RecordId]) -> Result<Vec<Group>, PortError> {
+    let wants = Wants { records: records.iter().copied().collect(), ..Wants::default() };
+    Ok(desk.store.load(&wants).await?.groups.into_values().flatten().collect())
+}
+
+/// Describes what this record needs in this system.
+pub fn describe(plan: &Plan, group: &Group, system: SystemIndex, behind: &Behind) -> Operation {
+    let origin = origin(plan, group, system);
+    let mut encoding = Vec::new();
+    encoding.push(match behind.kind {
+        WriteKind::Insert => 1,
+        WriteKind::Update => 2,
+        WriteKind::Delete => 3,
+    });
+    encoding.extend_from_slice(&group.entity.0.to_be_bytes());
+    encoding.extend_from_slice(&system.0.to_be_bytes());
+    if let Some((binding, key)) = &origin {
+        encoding.extend_from_slice(&binding.0.to_be_bytes());
+        encoding.extend_from_slice(&key.0);
+    }
+    for (key, part) in group.parts() {
+        key.encode(&mut encoding);
+        encoding.push(u8::from(part.exists.alive));
+        let link = part.link(system);
+        for (index, cell) in part.cells.iter().enumerate() {
+            let field = FieldIndex(u16::try_from(index).unwrap_or(u16::MAX));
+            let agreed = link.and_then(|link| link.agreed.get(index)).copied().unwrap_or(0);
+            if agreed != cell.version || behind.kind == WriteKind::Insert {
+                encoding.extend_from_slice(&field.0.to_be_bytes());
+                stable(&cell.value, &mut encoding);
+            }
+        }
+    }
+    Operation {
+        record: group.id,
+        system,
+        kind: behind.kind,
+        origin,
+        writes: WriteGroup::default(),
+        waits: false,
+        digest: Digest::of(&encoding),
+    }
+}
+
+/// Ids of records differ from hub to hub, so a reference only counts as one.
+fn stable(value: &Value, out: &mut Vec<u8>) {
+    if matches!(value, Value::Ref(_)) { out.push(0x60) } else { value.encode(out) }
+}
+
+/// The row of this system if there is one, else the first system's that has one.
+fn origin(plan: &Plan, group: &Group, system: SystemIndex) -> Option<(BindingIndex, RowKey)> {
+    let own = group.root.link(system).into_iter();
+    own.chain(&group.root.links).find_map(|link| {
+        let binding = plan.binding_of(group.entity, link.system)?;
+        link.shadow.as_ref()?;
+        Some((binding, link.key.clone()?))
+    })
+}

@@ -1,0 +1,310 @@
+//! Full comparison: every row of every system against the hub, through the lenses. Changes nothing.
+
+use std::collections::BTreeMap;
+
+use syncline_core::{
+    change::{Observed, PartKey},
+    commit::{KnownRow, Wants},
+    error::PortError,
+    group::{Group, Part, Scope},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId},
+    value::Value,
+};
+use syncline_ports::source::{Limit, ReadRequest, Then};
+
+use crate::{
+    desk::{Desk, Systems, ports},
+    pass,
+};
+
+/// What a comparison of one binding found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Records that should be there.
+    pub in_scope: u64,
+    /// Rows that show what the hub holds.
+    pub matched: u64,
+    /// Rows that show something else, without a known reason.
+    pub differs: u64,
+    /// Records without a row.
+    pub missing: u64,
+    /// Rows without a record.
+    pub extra: u64,
+    /// Differences that wait for a person (a conflict, a hold, the quarantine).
+    pub expected: u64,
+    /// How many rows differ, per field, expected ones included.
+    pub columns: BTreeMap<FieldIndex, u64>,
+    /// Some of the records that differ.
+    pub samples: Vec<RecordId>,
+    /// Why the comparison could not be completed.
+    pub incomplete: Option<String>,
+}
+
+impl Compared {
+    /// Differences that nobody knows a reason for.
+    pub fn unexplained(&self) -> u64 {
+        self.differs + self.missing + self.extra
+    }
+}
+
+const BATCH: Limit = Limit { rows: 2_000, bytes: 16 << 20 };
+const SAMPLES_MAX: usize = 20;
+
+/// Compares all bindings of an entity and its child lists. Rows in `set_aside` are expected to differ.
+///
+/// # Errors
+/// The store's, or a source's.
+pub async fn verify(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    entity: EntityIndex,
+    set_aside: &dyn Fn(BindingIndex, &syncline_core::change::RowKey) -> bool,
+    waiting: &dyn Fn(RecordId) -> bool,
+) -> Result<BTreeMap<BindingIndex, Compared>, PortError> {
+    let mut results = BTreeMap::new();
+    for binding in pass::bindings(desk.plan, entity) {
+        let compared = compare(desk, systems, binding, set_aside, waiting).await?;
+        results.insert(binding, compared);
+    }
+    Ok(results)
+}
+
+async fn compare(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    binding: BindingIndex,
+    set_aside: &dyn Fn(BindingIndex, &syncline_core::change::RowKey) -> bool,
+    waiting: &dyn Fn(RecordId) -> bool,
+) -> Result<Compared, PortError> {
+    let mut compared = Compared::default();
+    let Some(system) = desk.plan.binding(binding).map(|found| found.system) else {
+        return Ok(compared);
+    };
+    let mut after = None;
+    loop {
+        let request = ReadRequest::Scan { binding, after: after.clone() };
+        let Some(open) = ports(systems, system) else {
+            compared.incomplete = Some("the system is not reached".into());
+            return Ok(compared);
+        };
+        let batch = open.source.read(&request, BATCH).await?;
+        after.clone_from(&batch.upto);
+        desk.watch.read(binding, batch.rows.len() as u64);
+        for row in &batch.refused {
+            if set_aside(binding, &row.key) { compared.expected += 1 } else { compared.extra += 1 }
+        }
+        rows(desk, binding, &batch.rows, set_aside, waiting, &mut compared).await?;
+        match batch.then {
+            Then::More | Then::Idle => {}
+            Then::ScanComplete { .. } => break,
+            Then::ScanIncomplete { reason } => {
+                compared.incomplete = Some(reason.to_string());
+                return Ok(compared);
+            }
+        }
+        if desk.is_stopping() {
+            compared.incomplete = Some("stopped".into());
+            return Ok(compared);
+        }
+    }
+    missing(desk, binding, waiting, &mut compared).await?;
+    Ok(compared)
+}
+
+async fn rows(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    rows: &[Observed],
+    set_aside: &dyn Fn(BindingIndex, &syncline_core::change::RowKey) -> bool,
+    waiting: &dyn Fn(RecordId) -> bool,
+    compared: &mut Compared,
+) -> Result<(), PortError> {
+    let keys = rows.iter().map(|row| (binding, row.key.clone())).collect();
+    let known = desk.store.load(&Wants { keys, ..Wants::default() }).await?;
+    let record_of = |row: &Observed| -> Option<RecordId> {
+        let known: &KnownRow = known.keys.get(&(binding, row.key.clone()))?.as_ref()?;
+        known.digest.map(|_| known.record)
+    };
+    let records = rows.iter().filter_map(record_of).collect();
+    let groups = desk.store.load(&Wants { records, ..Wants::default() }).await?.groups;
+    let references =
+        reference_keys(desk, binding, &groups.values().flatten().collect::<Vec<_>>()).await?;
+    for row in rows {
+        let group = record_of(row).and_then(|record| groups.get(&record)?.as_ref());
+        let Some((group, part)) =
+            group.and_then(|group| Some((group, part_of(desk, binding, group, row)?)))
+        else {
+            if set_aside(binding, &row.key) {
+                compared.expected += 1
+            } else {
+                compared.extra += 1
+            }
+            continue;
+        };
+        let differing = differing(desk, binding, part, row, &references);
+        let is_expected =
+            waiting(group.id) || set_aside(binding, &row.key) || is_held(desk, binding, part);
+        for field in &differing {
+            *compared.columns.entry(*field).or_default() += 1;
+        }
+        let scope = desk
+            .plan
+            .binding(binding)
+            .and_then(|found| part.link(found.system))
+            .map_or(Scope::Out, |link| link.scope);
+        match scope {
+            Scope::Frozen | Scope::Detached | Scope::Out => {}
+            Scope::In | Scope::Leaving => {
+                if !part.exists.alive || scope == Scope::Leaving {
+                    if is_expected { compared.expected += 1 } else { compared.extra += 1 }
+                } else if differing.is_empty() {
+                    compared.matched += 1;
+                } else {
+                    if is_expected {
+                        compared.expected += 1
+                    } else {
+                        compared.differs += 1
+                    }
+                    if compared.samples.len() < SAMPLES_MAX {
+                        compared.samples.push(group.id);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn part_of<'a>(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    group: &'a Group,
+    row: &Observed,
+) -> Option<&'a Part> {
+    let found = desk.plan.binding(binding)?;
+    group
+        .parts()
+        .find(|(key, part)| {
+            let same_list = match key {
+                PartKey::Root => found.entity == group.entity,
+                PartKey::Child { list, .. } => *list == found.entity,
+            };
+            same_list
+                && part.link(found.system).is_some_and(|link| link.key.as_ref() == Some(&row.key))
+        })
+        .map(|(_, part)| part)
+}
+
+fn is_held(desk: &Desk<'_>, binding: BindingIndex, part: &Part) -> bool {
+    let system = desk.plan.binding(binding).map(|found| found.system);
+    !part.conflicts.is_empty()
+        || system
+            .and_then(|system| part.link(system))
+            .is_some_and(|link| !link.held.is_empty() || link.parked.is_some())
+}
+
+type ReferenceKeys =
+    BTreeMap<(RecordId, syncline_core::name::SystemIndex), Option<syncline_core::change::RowKey>>;
+
+async fn reference_keys(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    groups: &[&Group],
+) -> Result<ReferenceKeys, PortError> {
+    let Some(found) = desk.plan.binding(binding) else { return Ok(BTreeMap::new()) };
+    let mut wants = Wants::default();
+    for group in groups {
+        for (_, part) in group.parts() {
+            for cell in &part.cells {
+                if let Value::Ref(record) = cell.value {
+                    wants.row_keys.insert((record, found.system));
+                }
+            }
+        }
+    }
+    if wants.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(desk.store.load(&wants).await?.row_keys)
+}
+
+/// The fields in which this row does not show what the hub holds.
+fn differing(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    part: &Part,
+    row: &Observed,
+    references: &ReferenceKeys,
+) -> Vec<FieldIndex> {
+    let mut fields = Vec::new();
+    let Some(found) = desk.plan.binding(binding) else { return fields };
+    let link = part.link(found.system);
+    for (index, cell) in found.cells.iter().enumerate() {
+        let field = FieldIndex(u16::try_from(index).unwrap_or(u16::MAX));
+        let (Some(cell), Some(golden), Some(shown)) =
+            (cell, part.cell(field), row.row.as_ref().and_then(|row| row.value(field)))
+        else {
+            continue;
+        };
+        if golden.version == 0 || cell.insert_only {
+            continue;
+        }
+        // What a system made of our write is its image of that version: as long as it shows that,
+        // it shows what the hub holds.
+        let shows_agreed = link.is_some_and(|link| {
+            link.agreed.get(index) == Some(&golden.version)
+                && link.shadow.as_ref().and_then(|shadow| shadow.value(field)) == Some(shown)
+        });
+        let is_same = match &golden.value {
+            Value::Ref(record) => match references.get(&(*record, found.system)) {
+                Some(Some(key)) => key_atom(key) == *shown,
+                Some(None) | None => shown.is_null(),
+            },
+            value => cell.lens.put(value, Some(shown)).is_ok_and(|native| native == *shown),
+        };
+        if !is_same && !shows_agreed {
+            fields.push(field);
+        }
+    }
+    fields
+}
+
+/// A parent's key as the atom of a reference: the value, or a list of them.
+fn key_atom(key: &syncline_core::change::RowKey) -> Value {
+    let mut values = key.values();
+    if values.len() == 1 { values.remove(0) } else { Value::List(values) }
+}
+
+/// Live records that should have a row here, and do not.
+async fn missing(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    waiting: &dyn Fn(RecordId) -> bool,
+    compared: &mut Compared,
+) -> Result<(), PortError> {
+    let Some(found) = desk.plan.binding(binding) else { return Ok(()) };
+    let entity =
+        desk.plan.entity(found.entity).and_then(|entity| entity.parent).unwrap_or(found.entity);
+    let mut after = None;
+    loop {
+        let behind = desk.store.behind(entity, found.system, after, desk.now(), 1_000).await?;
+        let Some((last, _)) = behind.last() else { break };
+        after = Some(*last);
+        let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
+        for group in crate::preview::load(desk, &records).await? {
+            for (key, part) in group.parts() {
+                let same_list = match &key {
+                    PartKey::Root => found.entity == group.entity,
+                    PartKey::Child { list, .. } => *list == found.entity,
+                };
+                let link = part.link(found.system);
+                let absent = link.is_none_or(|link| !link.is_present() && link.scope == Scope::In);
+                if same_list && part.exists.alive && absent {
+                    if waiting(group.id) { compared.expected += 1 } else { compared.missing += 1 }
+                }
+            }
+        }
+    }
+    compared.in_scope = compared.matched + compared.differs + compared.missing + compared.expected;
+    Ok(())
+}
