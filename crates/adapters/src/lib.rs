@@ -4,3 +4,55 @@
 
 pub mod clock;
 pub mod settings;
+pub mod sql;
+
+use std::sync::Arc;
+
+use syncline_core::{
+    error::{ErrorKind, PortError},
+    name::SystemIndex,
+    plan::{Class, Plan},
+};
+use syncline_ports::{catalog::Catalog, source::Source, target::Target};
+
+use crate::settings::{Kind, Settings};
+
+/// An open system.
+pub struct Connector {
+    /// Reads from it.
+    pub source: Box<dyn Source>,
+    /// Writes to it.
+    pub target: Box<dyn Target>,
+    /// What it can do: [`Class::Marked`] with a table of marks, else [`Class::Plain`].
+    pub class: Class,
+}
+
+/// Opens a system to be described.
+///
+/// # Errors
+/// What keeps it from being reached: `Unreachable`, `Unauthorized`, `Tls`, `TimedOut`.
+pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError> {
+    match settings.kind {
+        Kind::Postgres | Kind::Mysql | Kind::Sqlite => Err(not_here(settings)),
+    }
+}
+
+/// Opens a system to be read and written, and compares the plan's bindings with its tables.
+///
+/// # Errors
+/// As [`catalog`]; `SchemaDrift` and `Unsupported` where a table or column is not as needed;
+/// `Forbidden` or `SchemaDrift` if a table of marks is demanded and is not there.
+pub async fn open(
+    settings: &Settings,
+    _plan: Arc<Plan>,
+    _system: SystemIndex,
+) -> Result<Connector, PortError> {
+    match settings.kind {
+        Kind::Postgres | Kind::Mysql | Kind::Sqlite => Err(not_here(settings)),
+    }
+}
+
+fn not_here(settings: &Settings) -> PortError {
+    let detail = format!("this build has no connector for {:?}", settings.kind);
+    PortError::new(ErrorKind::Unsupported, format!("open {}", settings.name), detail)
+}

@@ -1,0 +1,516 @@
+//! What the three SQL adapters share, without any driver: which columns a binding needs, what a row
+//! of them means, and which columns a write assigns.
+//!
+//! An adapter decodes columns to [`Value`]s and binds values to columns; everything between a list
+//! of column values and the words of the core is here, so that the three cannot disagree about it.
+//!
+//! A row that carries the marks of a soft delete is shown as absent: to the core a soft delete *is*
+//! a delete, and a flag that is taken back is a row that comes back.
+
+pub mod json;
+pub mod marks;
+pub mod poll;
+pub mod time;
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use syncline_core::{
+    Text,
+    change::{Expected, Observed, Outcome, Row, RowKey, RowWrite, WriteKind},
+    decimal::Decimal,
+    error::{ErrorKind, PortError},
+    name::{BindingIndex, FieldIndex},
+    plan::{Binding, Place, Plan, SoftValue},
+    value::{Slot, Value},
+};
+use syncline_ports::{
+    catalog::{Column, NativeKind, Table, Travels},
+    source::RefusedRow,
+};
+
+/// The place of a column in [`Shape::columns`].
+pub type ColumnIndex = usize;
+
+/// Which columns of a table a binding needs, and what they mean.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The binding.
+    pub binding: BindingIndex,
+    /// The table, as the file names it; may carry a schema.
+    pub table: Text,
+    /// The columns to select, in this order, each once, as the system describes them.
+    pub columns: Vec<Column>,
+    /// The key columns, in the key's order.
+    pub key: Vec<ColumnIndex>,
+    /// The columns of the parent's key, for a child list.
+    pub parent: Vec<ColumnIndex>,
+    /// The column to poll by, if there is one.
+    pub cursor: Option<ColumnIndex>,
+    /// Unique constraints and indices of the table, primary key included, by column name.
+    pub unique: Vec<Vec<Text>>,
+    fields: Vec<Option<Atom>>,
+    changed_at: Option<(ColumnIndex, TimeZone)>,
+    changed_by: Option<ColumnIndex>,
+    soft_delete: Vec<(ColumnIndex, SoftValue)>,
+}
+
+/// Where the native atom of a field is.
+#[derive(Clone, Debug)]
+enum Atom {
+    Column(ColumnIndex),
+    /// A list; for a reference, NULL if all its columns are.
+    Columns(Vec<ColumnIndex>, IsReference),
+    Path(ColumnIndex, Vec<Text>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IsReference {
+    Yes,
+    No,
+}
+
+/// What a write does to one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Which column.
+    pub column: ColumnIndex,
+    /// What it becomes.
+    pub to: Assigned,
+}
+
+/// What a column becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assigned {
+    /// This value.
+    Value(Value),
+    /// Its present JSON document with these paths set, see [`json::assign`]; the adapter reads the
+    /// document's text under the row's lock. For an insert the present document is empty.
+    Paths(Vec<(Vec<Text>, Value)>),
+    /// The time of the write, by the system's clock.
+    Now,
+}
+
+impl Shape {
+    /// What `binding` needs of `table`.
+    ///
+    /// # Errors
+    /// `SchemaDrift` if a column is not there or no key is known; `Unsupported` if a needed column
+    /// has a type that does not travel.
+    pub fn of(plan: &Plan, index: BindingIndex, table: &Table) -> Result<Self, PortError> {
+        let missing = || drift(&table.name, "the plan has no such binding");
+        let binding = plan.binding(index).ok_or_else(missing)?;
+        let entity = plan.entity(binding.entity).ok_or_else(missing)?;
+        let mut build = Build { table, columns: Vec::new() };
+        let spec = &binding.table;
+
+        let key_names = if spec.key.is_empty() { &table.primary_key } else { &spec.key };
+        if key_names.is_empty() {
+            return Err(drift(&table.name, "it has no primary key, and `key:` names none"));
+        }
+        let key = build.all(key_names)?;
+        let parent = build.all(&spec.parent)?;
+        let mut fields = Vec::with_capacity(entity.fields.len());
+        for (at, field) in entity.fields.iter().enumerate() {
+            let cell = binding.cells.get(at).and_then(Option::as_ref);
+            let is_reference =
+                if field.reference.is_some() { IsReference::Yes } else { IsReference::No };
+            fields.push(match cell.map(|cell| &cell.place) {
+                None => None,
+                Some(Place::Column(name)) => Some(Atom::Column(build.one(name)?)),
+                Some(Place::Columns(names)) => Some(Atom::Columns(build.all(names)?, is_reference)),
+                Some(Place::Path { column, path }) => {
+                    Some(Atom::Path(build.one(column)?, path.clone()))
+                }
+            });
+        }
+        let changed_at = match &spec.changed_at {
+            None => None,
+            Some((name, zone)) => {
+                let zone = zone.as_ref().or(plan.zone.as_ref());
+                Some((build.one(name)?, time::zone(zone.map(Text::as_str), &table.name)?))
+            }
+        };
+        let changed_by = spec.changed_by.as_ref().map(|name| build.one(name)).transpose()?;
+        let cursor = match &spec.cursor {
+            Some(name) => Some(build.one(name)?),
+            None => changed_at.as_ref().map(|(column, _)| *column),
+        };
+        let soft_delete = soft_columns(binding, entity, &mut build)?;
+        let mut unique = vec![table.primary_key.clone()];
+        unique.extend(table.unique.iter().map(|unique| unique.columns.clone()));
+        unique.retain(|columns| !columns.is_empty());
+        unique.dedup();
+        Ok(Self {
+            binding: index,
+            table: spec.table.clone(),
+            columns: build.columns,
+            key,
+            parent,
+            cursor,
+            unique,
+            fields,
+            changed_at,
+            changed_by,
+            soft_delete,
+        })
+    }
+
+    /// The columns that hold JSON documents with paths in them: their text is needed to write.
+    pub fn documents(&self) -> Vec<ColumnIndex> {
+        let mut found: Vec<ColumnIndex> = self
+            .fields
+            .iter()
+            .flatten()
+            .filter_map(|atom| match atom {
+                Atom::Path(column, _) => Some(*column),
+                Atom::Column(_) | Atom::Columns(..) => None,
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The key of a row, from the values of [`Shape::columns`].
+    pub fn key_of(&self, values: &[Value]) -> RowKey {
+        RowKey::new(self.key.iter().filter_map(|column| values.get(*column)))
+    }
+
+    /// What a row holds, from the values of [`Shape::columns`]; `order`, `token`, `mark` and
+    /// `transaction` are left to the adapter. A row marked as deleted comes back without a row.
+    ///
+    /// # Errors
+    /// A row that cannot be read as configured, with its code (`read.null_key`, `read.json`).
+    pub fn observe(&self, values: &[Value]) -> Result<Observed, RefusedRow> {
+        let key = self.key_of(values);
+        if self.key.iter().any(|column| values.get(*column).is_none_or(Value::is_null)) {
+            let reason = Text::new("a key column is NULL");
+            return Err(RefusedRow { key, code: "read.null_key", reason });
+        }
+        let row = if self.is_marked_deleted(values) { None } else { Some(self.row(values, &key)?) };
+        let parent = (!self.parent.is_empty()
+            && !self.parent.iter().any(|column| values.get(*column).is_none_or(Value::is_null)))
+        .then(|| RowKey::new(self.parent.iter().filter_map(|column| values.get(*column))));
+        let changed_at = self
+            .changed_at
+            .as_ref()
+            .and_then(|(column, zone)| time::timestamp(values.get(*column)?, zone));
+        let actor = self.changed_by.and_then(|column| match values.get(column)? {
+            Value::Null => None,
+            Value::Text(text) => Some(text.clone()),
+            other => Some(Text::new(other.to_string())),
+        });
+        Ok(Observed {
+            binding: self.binding,
+            key,
+            row,
+            parent,
+            order: None,
+            token: None,
+            changed_at,
+            actor,
+            mark: None,
+            transaction: None,
+        })
+    }
+
+    fn row(&self, values: &[Value], key: &RowKey) -> Result<Row, RefusedRow> {
+        let value = |column: &ColumnIndex| values.get(*column).cloned().unwrap_or_default();
+        let mut slots = Vec::with_capacity(self.fields.len());
+        for atom in &self.fields {
+            slots.push(match atom {
+                None => Slot::Missing,
+                Some(Atom::Column(column)) => Slot::Present(value(column)),
+                Some(Atom::Columns(columns, is_reference)) => {
+                    let parts: Vec<Value> = columns.iter().map(value).collect();
+                    let empty =
+                        *is_reference == IsReference::Yes && parts.iter().all(Value::is_null);
+                    Slot::Present(if empty { Value::Null } else { Value::List(parts) })
+                }
+                Some(Atom::Path(column, path)) => {
+                    let document = values.get(*column).unwrap_or(&Value::Null);
+                    match json::at(document, path) {
+                        Some(found) => Slot::Present(found.clone()),
+                        None => {
+                            let reason = Text::new(format!(
+                                "column {:?} holds something else than an object on the way to {}",
+                                self.column_name(*column),
+                                path.join(".")
+                            ));
+                            return Err(RefusedRow { key: key.clone(), code: "read.json", reason });
+                        }
+                    }
+                }
+            });
+        }
+        Ok(Row(slots.into()))
+    }
+
+    /// Whether these values carry every mark of a soft delete.
+    fn is_marked_deleted(&self, values: &[Value]) -> bool {
+        !self.soft_delete.is_empty()
+            && self.soft_delete.iter().all(|(column, mark)| {
+                let found = values.get(*column).unwrap_or(&Value::Null);
+                match mark {
+                    SoftValue::Value(value) => value == found,
+                    SoftValue::Now => !found.is_null(),
+                }
+            })
+    }
+
+    /// Whether a delete marks the row instead of removing it.
+    pub fn deletes_softly(&self) -> bool {
+        !self.soft_delete.is_empty()
+    }
+
+    /// The columns that a write assigns, in no particular order, each once.
+    ///
+    /// `parent` is the parent row's key: the write's own, or what an earlier insert of the group
+    /// was given. For a delete: the marks of a soft delete, or nothing. For an insert that meets a
+    /// row marked as deleted, [`Shape::revival`] adds what takes the marks back.
+    ///
+    /// # Errors
+    /// [`Outcome::Invalid`] where an atom does not fit its place.
+    pub fn assignments(
+        &self,
+        write: &RowWrite,
+        parent: Option<&RowKey>,
+    ) -> Result<Vec<Assignment>, Outcome> {
+        let mut assigned = BTreeMap::new();
+        match write.kind {
+            WriteKind::Delete => {
+                return Ok(self
+                    .soft_delete
+                    .iter()
+                    .map(|(column, mark)| {
+                        let to = match mark {
+                            SoftValue::Value(value) => Assigned::Value(value.clone()),
+                            SoftValue::Now => Assigned::Now,
+                        };
+                        Assignment { column: *column, to }
+                    })
+                    .collect());
+            }
+            WriteKind::Insert => {
+                if let Some(key) = &write.key {
+                    self.assign_key(&mut assigned, &self.key, key)?;
+                }
+                if let Some(parent) = parent.filter(|_| !self.parent.is_empty()) {
+                    self.assign_key(&mut assigned, &self.parent, parent)?;
+                }
+            }
+            WriteKind::Update => {}
+        }
+        for (field, atom) in &write.set {
+            self.assign_field(&mut assigned, *field, atom)?;
+        }
+        Ok(assigned.into_iter().map(|(column, to)| Assignment { column, to }).collect())
+    }
+
+    /// Takes back the marks of a soft delete that `assignments` leaves alone: they become NULL.
+    pub fn revival(&self, assignments: &[Assignment]) -> Vec<Assignment> {
+        self.soft_delete
+            .iter()
+            .map(|(column, _)| *column)
+            .filter(|column| !assignments.iter().any(|other| other.column == *column))
+            .map(|column| Assignment { column, to: Assigned::Value(Value::Null) })
+            .collect()
+    }
+
+    fn assign_key(
+        &self,
+        assigned: &mut BTreeMap<ColumnIndex, Assigned>,
+        columns: &[ColumnIndex],
+        key: &RowKey,
+    ) -> Result<(), Outcome> {
+        let values = key.values();
+        if values.len() != columns.len() {
+            return Err(invalid("write.type", "a key has another number of columns"));
+        }
+        for (column, value) in columns.iter().zip(values) {
+            self.assign(assigned, *column, value)?;
+        }
+        Ok(())
+    }
+
+    fn assign_field(
+        &self,
+        assigned: &mut BTreeMap<ColumnIndex, Assigned>,
+        field: FieldIndex,
+        atom: &Value,
+    ) -> Result<(), Outcome> {
+        match self.fields.get(field.at()).and_then(Option::as_ref) {
+            None => Err(invalid("write.type", "a field that has no cell here is to be written")),
+            Some(Atom::Column(column)) => self.assign(assigned, *column, atom.clone()),
+            Some(Atom::Columns(columns, _)) => match atom {
+                Value::Null => columns
+                    .iter()
+                    .try_for_each(|column| self.assign(assigned, *column, Value::Null)),
+                Value::List(parts) if parts.len() == columns.len() => columns
+                    .iter()
+                    .zip(parts)
+                    .try_for_each(|(column, part)| self.assign(assigned, *column, part.clone())),
+                _ => Err(invalid(
+                    "write.type",
+                    format!("{} columns need as many values", columns.len()),
+                )),
+            },
+            Some(Atom::Path(column, path)) => {
+                let paths = assigned.entry(*column).or_insert_with(|| Assigned::Paths(Vec::new()));
+                match paths {
+                    Assigned::Paths(paths) => paths.push((path.clone(), atom.clone())),
+                    Assigned::Value(_) | Assigned::Now => {
+                        return Err(invalid(
+                            "write.type",
+                            format!(
+                                "column {:?} is written as a whole and in part",
+                                self.column_name(*column)
+                            ),
+                        ));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One column, one value: two cells of one column must agree.
+    fn assign(
+        &self,
+        assigned: &mut BTreeMap<ColumnIndex, Assigned>,
+        column: ColumnIndex,
+        value: Value,
+    ) -> Result<(), Outcome> {
+        if self.columns.get(column).is_some_and(|column| column.is_generated) {
+            let reason = format!("column {:?} is computed by the system", self.column_name(column));
+            return Err(invalid("write.generated", reason));
+        }
+        let to = Assigned::Value(value);
+        match assigned.get(&column) {
+            Some(other) if *other != to => Err(invalid(
+                "write.type",
+                format!("column {:?} is to hold two values at once", self.column_name(column)),
+            )),
+            Some(_) => Ok(()),
+            None => {
+                assigned.insert(column, to);
+                Ok(())
+            }
+        }
+    }
+
+    /// The name of a column.
+    pub fn column_name(&self, column: ColumnIndex) -> &str {
+        self.columns.get(column).map_or("", |column| column.name.as_str())
+    }
+
+    /// The place of the column of this name.
+    pub fn column_named(&self, name: &str) -> Option<ColumnIndex> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+}
+
+/// Whether the row found is the row expected: exact equality of atoms, never the database's idea of
+/// equality.
+pub fn is_expected(expected: &Expected, current: Option<&Row>) -> bool {
+    match (expected, current) {
+        (Expected::Absent, None) => true,
+        (Expected::Fields(fields), Some(row)) => {
+            fields.iter().all(|(field, atom)| row.value(*field) == Some(atom))
+        }
+        (Expected::Absent, Some(_)) | (Expected::Fields(_), None) => false,
+    }
+}
+
+/// The columns and values that mark a row as deleted; a name is a field's or a column's.
+fn soft_columns(
+    binding: &Binding,
+    entity: &syncline_core::plan::Entity,
+    build: &mut Build<'_>,
+) -> Result<Vec<(ColumnIndex, SoftValue)>, PortError> {
+    let mut found = Vec::new();
+    for (name, value) in binding.soft_delete.iter().flatten() {
+        let place =
+            entity.field_named(name).and_then(|field| binding.cell(field)).map(|cell| &cell.place);
+        let column = match place {
+            Some(Place::Column(column)) => column,
+            Some(Place::Columns(_) | Place::Path { .. }) | None => name,
+        };
+        let column = build.one(column)?;
+        let value = match (value, build.columns.get(column)) {
+            (SoftValue::Value(value), Some(described)) => {
+                SoftValue::Value(as_column_holds(value, described))
+            }
+            (other, _) => other.clone(),
+        };
+        found.push((column, value));
+    }
+    Ok(found)
+}
+
+/// A value as the file writes it (a number, a text, a truth value), as its column holds it.
+fn as_column_holds(value: &Value, column: &Column) -> Value {
+    let (Travels::Exactly(kind) | Travels::Converted(kind, _)) = &column.travels else {
+        return value.clone();
+    };
+    let converted = match (kind, value) {
+        (NativeKind::Bool, Value::Num(number)) => match number.to_i128() {
+            Some(0) => Some(Value::Bool(false)),
+            Some(1) => Some(Value::Bool(true)),
+            Some(_) | None => None,
+        },
+        (NativeKind::Num, Value::Bool(truth)) => Some(Value::int(i64::from(*truth))),
+        (NativeKind::Num, Value::Text(text)) => Decimal::parse(text).map(Value::Num),
+        (NativeKind::Text, Value::Num(_) | Value::Bool(_)) => Some(Value::text(value.to_string())),
+        (NativeKind::Date, Value::Text(text)) => time::parse_date(text).map(Value::Date),
+        (NativeKind::LocalDateTime, Value::Text(text)) => {
+            time::parse_local(text).map(|(days, nanos)| Value::LocalDateTime(days, nanos))
+        }
+        _ => None,
+    };
+    converted.unwrap_or_else(|| value.clone())
+}
+
+/// Collects the needed columns, each once.
+struct Build<'a> {
+    table: &'a Table,
+    columns: Vec<Column>,
+}
+
+impl Build<'_> {
+    fn one(&mut self, name: &Text) -> Result<ColumnIndex, PortError> {
+        if let Some(at) = self.columns.iter().position(|column| column.name == *name) {
+            return Ok(at);
+        }
+        let Some(column) = self.table.columns.iter().find(|column| column.name == *name) else {
+            let alike =
+                self.table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+            let hint =
+                alike.map_or(String::new(), |column| format!("; there is {:?}", column.name));
+            return Err(drift(&self.table.name, &format!("it has no column {name:?}{hint}")));
+        };
+        if column.travels == Travels::Refused {
+            return Err(PortError::new(
+                ErrorKind::Unsupported,
+                format!("carry column {name:?} of {:?}", self.table.name),
+                format!("its type is {}", column.type_name),
+            ));
+        }
+        self.columns.push(column.clone());
+        Ok(self.columns.len() - 1)
+    }
+
+    fn all(&mut self, names: &[Text]) -> Result<Vec<ColumnIndex>, PortError> {
+        names.iter().map(|name| self.one(name)).collect()
+    }
+}
+
+fn drift(table: &str, detail: &str) -> PortError {
+    PortError::new(ErrorKind::SchemaDrift, format!("use table {table:?}"), detail)
+}
+
+/// A write that can never be made as it is.
+pub fn invalid(code: &'static str, reason: impl AsRef<str>) -> Outcome {
+    Outcome::Invalid { code, reason: Text::new(reason) }
+}
