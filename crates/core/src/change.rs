@@ -148,7 +148,8 @@ pub struct Observed {
     pub binding: BindingIndex,
     /// The row's key there.
     pub key: RowKey,
-    /// What the row holds, or `None`: it is not there.
+    /// What the row holds, or `None`: it is not there (or marked deleted, where the binding deletes
+    /// softly).
     pub row: Option<Row>,
     /// For a child list: the key of the row's parent, in the parent's binding of this system.
     pub parent: Option<RowKey>,
@@ -345,7 +346,8 @@ pub enum WriteKind {
     Insert,
     /// Some fields of a row.
     Update,
-    /// The row goes.
+    /// The row goes; where the binding deletes softly, the target marks it instead, and answers
+    /// without a post-image all the same.
     Delete,
 }
 

@@ -268,6 +268,10 @@ pub enum ConflictChange {
         part: PartKey,
         field: Option<FieldIndex>,
         base: Value,
+        /// The golden version from which the candidates departed: entries settled by rule with the
+        /// same record, part, field and base version are one entry; candidates are united by author
+        /// (the newer wins), and the last `settled` stands.
+        base_version: u64,
         candidates: Vec<Candidate>,
         ambiguous: bool,
         /// Settled by rule at once (kept for the count and for `history`), or open.

@@ -175,6 +175,8 @@ pub enum Hold {
     Loop,
     /// A rollback: the source keeps its value.
     Rollback,
+    /// It refers to a row that is not linked yet.
+    Parent,
 }
 
 /// Edits directly on top of our own writes, on one field.
@@ -322,7 +324,26 @@ impl Group {
     }
 }
 
+/// An `agreed` version that is none: the shadow is not to be trusted (a restored system), so what
+/// shows next is adopted and written over, never an edit.
+pub const UNKNOWN: u64 = u64::MAX;
+
 impl Part {
+    /// Takes the link to this system out (a new one if there is none), to be worked on beside the
+    /// rest; [`Part::put_link`] puts it back.
+    pub fn take_link(&mut self, system: SystemIndex) -> Link {
+        match self.links.iter().position(|link| link.system == system) {
+            Some(at) => self.links.remove(at),
+            None => Link::new(system, self.cells.len()),
+        }
+    }
+
+    /// Puts a link back, in system order.
+    pub fn put_link(&mut self, link: Link) {
+        let at = self.links.partition_point(|other| other.system < link.system);
+        self.links.insert(at, link);
+    }
+
     /// The link to this system.
     pub fn link(&self, system: SystemIndex) -> Option<&Link> {
         self.links.iter().find(|link| link.system == system)
@@ -362,6 +383,40 @@ impl Link {
             touched: OperationId(0),
             waits_for: None,
         }
+    }
+
+    /// The golden version that the shadow's field reflects.
+    pub fn agreed(&self, field: FieldIndex) -> u64 {
+        self.agreed.get(field.at()).copied().unwrap_or(0)
+    }
+
+    /// Says which golden version the shadow's field reflects; 0: none.
+    pub fn agree(&mut self, field: FieldIndex, version: u64) {
+        if let Some(agreed) = self.agreed.get_mut(field.at()) {
+            *agreed = version;
+        }
+    }
+
+    /// What holds this field here.
+    pub fn hold_of(&self, field: FieldIndex) -> Option<Hold> {
+        self.held.iter().find(|(held, _)| *held == field).map(|(_, hold)| *hold)
+    }
+
+    /// Holds this field here; a hold that is there already gives way.
+    pub fn hold(&mut self, field: FieldIndex, hold: Hold) {
+        self.lift(field);
+        let at = self.held.partition_point(|(held, _)| *held < field);
+        self.held.insert(at, (field, hold));
+    }
+
+    /// Lifts what holds this field here.
+    pub fn lift(&mut self, field: FieldIndex) {
+        self.held.retain(|(held, _)| *held != field);
+    }
+
+    /// Whether nothing is in flight, in doubt, waited for or to be read again.
+    pub fn is_settled(&self) -> bool {
+        self.lane == Lane::Free && self.unresolved.is_empty() && !self.must_read && !self.wait
     }
 
     /// Whether the system shows a row.
