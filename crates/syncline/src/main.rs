@@ -2,6 +2,7 @@
 
 mod cli;
 mod exit;
+mod pages;
 mod report;
 
 use std::process::ExitCode;

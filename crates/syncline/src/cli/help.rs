@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::Context,
+    pages,
     report::{Answer, Failure},
 };
 
@@ -21,11 +22,27 @@ impl Help {
         let Some(topic) = self.topic else {
             return Ok(Answer::new("help").with_text(definition.render_long_help().to_string()));
         };
+        if let Some(page) = pages::page(&topic) {
+            return Ok(Answer::new(topic).with_text(page));
+        }
         match definition.find_subcommand_mut(&topic) {
             Some(command) => {
                 Ok(Answer::new(topic).with_text(command.render_long_help().to_string()))
             }
-            None => Err(Failure::new("usage.unknown_topic", format!("no help on `{topic}`"))),
+            None => Err(unknown(&topic)),
         }
     }
+}
+
+/// For a code that does not exist, the codes of its area; else all of them.
+fn unknown(topic: &str) -> Failure {
+    let area = topic.split('.').next().unwrap_or_default();
+    let near: Vec<&str> =
+        pages::codes().filter(|code| code.split('.').next() == Some(area)).collect();
+    let fix = if near.is_empty() {
+        "`syncline help` lists the commands".to_owned()
+    } else {
+        format!("there are {}", near.join(", "))
+    };
+    Failure::new("usage.unknown_topic", format!("no help on `{topic}`")).fix(fix)
 }

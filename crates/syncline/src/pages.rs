@@ -1,0 +1,15 @@
+//! The error catalogue: a page for each code, from `docs/errors`, compiled in.
+
+/// Codes and their pages, sorted by code. Gathered by `build.rs`.
+const PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+
+/// The page of this code, in Markdown, if there is one.
+pub(crate) fn page(code: &str) -> Option<&'static str> {
+    let at = PAGES.binary_search_by_key(&code, |(code, _)| code).ok()?;
+    PAGES.get(at).map(|(_, text)| *text)
+}
+
+/// All codes, sorted.
+pub(crate) fn codes() -> impl Iterator<Item = &'static str> {
+    PAGES.iter().map(|(code, _)| *code)
+}
