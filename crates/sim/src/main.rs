@@ -1,0 +1,74 @@
+//! `sim [--seconds N] [--from SEED] | sim SEED`: new worlds for a while, or one again with its trace.
+
+use std::{process::ExitCode, time::Instant};
+
+use syncline_sim::{
+    checks::say,
+    shrink::shrink,
+    world::{Breach, Script, run},
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)?.parse::<u64>().ok()
+    };
+    if let Some(seed) = arguments.first().and_then(|argument| argument.parse::<u64>().ok()) {
+        return replay(seed);
+    }
+    let seconds = option("--seconds").unwrap_or(60);
+    let from = option("--from").unwrap_or(1);
+    worlds(from, seconds)
+}
+
+fn replay(seed: u64) -> ExitCode {
+    let script = Script::draw(seed);
+    match run(&script, true) {
+        Ok(summary) => {
+            say(&format!("seed {seed}: at rest, nothing lost ({summary:?})"));
+            ExitCode::SUCCESS
+        }
+        Err(breach) => {
+            report(seed, &script, &breach);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(seed: u64, script: &Script, breach: &Breach) {
+    say(&format!("seed {seed} breaks \"{}\": {}", breach.guarantee, breach.detail));
+    let small = shrink(script, breach);
+    say(&format!("smallest: {small:#?}"));
+    if let Err(breach) = run(&small, true) {
+        say(&format!("\"{}\": {}", breach.guarantee, breach.detail));
+    }
+    say(&format!("replay with: sim {seed}"));
+}
+
+fn worlds(from: u64, seconds: u64) -> ExitCode {
+    let began = Instant::now();
+    let (mut count, mut deeds, mut writes, mut crashes) = (0u64, 0, 0, 0);
+    for seed in from.. {
+        let script = Script::draw(seed);
+        match run(&script, false) {
+            Ok(summary) => {
+                deeds += summary.deeds;
+                writes += summary.writes;
+                crashes += summary.crashes;
+            }
+            Err(breach) => {
+                report(seed, &script, &breach);
+                return ExitCode::FAILURE;
+            }
+        }
+        count += 1;
+        if began.elapsed().as_secs() >= seconds {
+            break;
+        }
+    }
+    say(&format!(
+        "{count} worlds from seed {from}: {deeds} deeds, {writes} writes, {crashes} crashes; all came to rest, nothing was lost"
+    ));
+    ExitCode::SUCCESS
+}

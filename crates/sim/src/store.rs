@@ -1,0 +1,368 @@
+//! The hub in memory, with the same commit boundary as the real one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use syncline_core::{
+    change::{Position, RowKey, WriteKind},
+    commit::{
+        AuditEvent, Behind, Commit, GroupIndex, KnownRow, Ledger, MatchKey, QuarantineChange, Subject, Wants,
+        Working,
+    },
+    error::PortError,
+    group::Group,
+    name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
+    value::Value,
+};
+use syncline_ports::store::{BehindCount, CommitError, Store};
+
+use crate::moment::moment;
+
+/// Everything the hub remembers.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Groups by record.
+    pub groups: BTreeMap<RecordId, Group>,
+    /// Their index entries.
+    pub indices: BTreeMap<RecordId, GroupIndex>,
+    /// Rows by key.
+    pub rows: BTreeMap<(BindingIndex, RowKey), KnownRow>,
+    /// Records by match key.
+    pub matches: BTreeMap<(EntityIndex, u16, MatchKey), BTreeSet<RecordId>>,
+    /// The audit, whole.
+    pub audit: Vec<AuditEvent>,
+    /// What is set aside, with the code.
+    pub quarantine: BTreeMap<Subject, (syncline_core::Text, Vec<RecordId>)>,
+    /// Conflicts opened, those settled by rule included.
+    pub conflicts: Vec<syncline_core::commit::ConflictChange>,
+    /// Positions.
+    pub checkpoints: BTreeMap<String, Position>,
+    /// The conservation ledger.
+    pub ledger: Ledger,
+    /// Operations so far.
+    pub operation: u64,
+    /// Ids minted so far.
+    pub minted: u64,
+    /// Every text that was ever golden or audited: what is accounted for.
+    pub accounted: BTreeSet<String>,
+}
+
+/// The hub in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<Memory>>);
+
+impl MemoryStore {
+    /// Looks into the hub.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn texts(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Text(text) => {
+            into.insert(text.to_string());
+        }
+        Value::List(items) | Value::Set(items) => items.iter().for_each(|item| texts(item, into)),
+        Value::Map(entries) => entries.values().for_each(|item| texts(item, into)),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Num(_)
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Uuid(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::LocalDateTime(..)
+        | Value::Instant(..)
+        | Value::OffsetDateTime(..)
+        | Value::Interval(..)
+        | Value::Ref(_) => {}
+    }
+}
+
+impl Memory {
+    fn account(&mut self, commit: &Commit) {
+        for change in &commit.groups {
+            for (_, part) in change.group.parts() {
+                for cell in &part.cells {
+                    texts(&cell.value, &mut self.accounted);
+                }
+                for candidate in part.conflicts.iter().flat_map(|conflict| &conflict.candidates) {
+                    texts(&candidate.value, &mut self.accounted);
+                }
+            }
+        }
+        for event in &commit.audit {
+            for value in event.before.iter().chain(&event.after) {
+                texts(value, &mut self.accounted);
+            }
+        }
+        for change in &commit.quarantine {
+            if let QuarantineChange::Park { row: Some(row), .. } = change {
+                for slot in &row.0 {
+                    if let Some(value) = slot.value() {
+                        texts(value, &mut self.accounted);
+                    }
+                }
+            }
+        }
+    }
+
+    fn index(&mut self, record: RecordId, entity: EntityIndex, before: &GroupIndex, after: &GroupIndex) {
+        for row in &before.rows {
+            let key = (row.binding, row.key.clone());
+            if self.rows.get(&key).is_some_and(|known| known.record == record) {
+                self.rows.remove(&key);
+            }
+        }
+        for (rule, key) in &before.matches {
+            if let Some(records) = self.matches.get_mut(&(entity, *rule, *key)) {
+                records.remove(&record);
+            }
+        }
+        for row in &after.rows {
+            self.rows.insert(
+                (row.binding, row.key.clone()),
+                KnownRow { record, child: false, digest: row.digest, quiet: row.quiet },
+            );
+        }
+        for (rule, key) in &after.matches {
+            self.matches.entry((entity, *rule, *key)).or_default().insert(record);
+        }
+        self.indices.insert(record, after.clone());
+    }
+
+    /// Whether this group awaits a read of this row.
+    fn awaits_read(group: &Group) -> impl Iterator<Item = (SystemIndex, EntityIndex, RowKey)> + '_ {
+        group.parts().flat_map(move |(key, part)| {
+            let entity = match &key {
+                syncline_core::change::PartKey::Root => group.entity,
+                syncline_core::change::PartKey::Child { list, .. } => *list,
+            };
+            part.links
+                .iter()
+                .filter(|link| link.must_read)
+                .filter_map(move |link| Some((link.system, entity, link.key.clone()?)))
+        })
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn load(&self, wants: &Wants) -> Result<Working, PortError> {
+        moment().await;
+        let memory = self.memory();
+        let mut working = Working {
+            operation: syncline_core::name::OperationId(memory.operation),
+            hub: 7,
+            minted: memory.minted,
+            ..Working::default()
+        };
+        for record in &wants.records {
+            working.groups.insert(*record, memory.groups.get(record).cloned());
+        }
+        for key in &wants.keys {
+            working.keys.insert(key.clone(), memory.rows.get(key).cloned());
+        }
+        for key in &wants.matches {
+            let records = memory.matches.get(key).into_iter().flatten().copied().collect();
+            working.matches.insert(*key, records);
+        }
+        for (record, system) in &wants.row_keys {
+            let link = memory.groups.get(record).and_then(|group| group.root.link(*system));
+            let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
+            working.row_keys.insert((*record, *system), key);
+        }
+        Ok(working)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        // A process may die before the commit, or after it: both are moments.
+        moment().await;
+        let result = self.commit_now(commit);
+        moment().await;
+        result
+    }
+
+    async fn behind(
+        &self,
+        entity: EntityIndex,
+        system: SystemIndex,
+        after: Option<RecordId>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, Behind)>, PortError> {
+        let memory = self.memory();
+        let found = memory.indices.iter().filter(|(record, _)| after.is_none_or(|after| **record > after));
+        Ok(found
+            .filter(|(record, _)| memory.groups.get(record).is_some_and(|group| group.entity == entity))
+            .filter_map(|(record, index)| {
+                let behind = index.behind.iter().find(|behind| behind.system == system)?;
+                let is_due = !behind.parked && behind.not_before.is_none_or(|time| time <= now);
+                is_due.then(|| (*record, behind.clone()))
+            })
+            .take(limit)
+            .collect())
+    }
+
+    async fn count_behind(
+        &self,
+        entity: EntityIndex,
+        _now: Timestamp,
+    ) -> Result<Vec<(SystemIndex, BehindCount)>, PortError> {
+        let memory = self.memory();
+        let mut counts: BTreeMap<SystemIndex, BehindCount> = BTreeMap::new();
+        for (record, index) in &memory.indices {
+            if memory.groups.get(record).is_none_or(|group| group.entity != entity) {
+                continue;
+            }
+            for behind in &index.behind {
+                let count = counts.entry(behind.system).or_default();
+                if behind.parked {
+                    count.parked += 1;
+                    continue;
+                }
+                match behind.kind {
+                    WriteKind::Insert => count.inserts += 1,
+                    WriteKind::Update => count.updates += 1,
+                    WriteKind::Delete => count.deletes += 1,
+                }
+            }
+            for link in memory.groups.get(record).into_iter().flat_map(|group| &group.root.links) {
+                if link.is_present() {
+                    counts.entry(link.system).or_default().linked += 1;
+                }
+            }
+        }
+        Ok(counts.into_iter().collect())
+    }
+
+    async fn unanswered(
+        &self,
+        after: Option<IntentId>,
+        limit: usize,
+    ) -> Result<Vec<(IntentId, SystemIndex, RecordId)>, PortError> {
+        let memory = self.memory();
+        let mut found: Vec<(IntentId, SystemIndex, RecordId)> = memory
+            .groups
+            .values()
+            .flat_map(|group| group.parts().map(move |(_, part)| (group.id, part)))
+            .flat_map(|(record, part)| part.links.iter().map(move |link| (record, link)))
+            .flat_map(|(record, link)| {
+                link.unresolved
+                    .iter()
+                    .filter(|intent| matches!(intent.status, syncline_core::group::IntentStatus::Sent))
+                    .map(move |intent| (intent.id, link.system, record))
+            })
+            .filter(|(intent, _, _)| after.is_none_or(|after| *intent > after))
+            .collect();
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn present(
+        &self,
+        binding: BindingIndex,
+        after: Option<&RowKey>,
+        limit: usize,
+    ) -> Result<Vec<RowKey>, PortError> {
+        let memory = self.memory();
+        Ok(memory
+            .rows
+            .iter()
+            .filter(|((found, key), known)| {
+                *found == binding && known.digest.is_some() && after.is_none_or(|after| key > after)
+            })
+            .map(|((_, key), _)| key.clone())
+            .take(limit)
+            .collect())
+    }
+
+    async fn count_present(&self, binding: BindingIndex) -> Result<u64, PortError> {
+        let memory = self.memory();
+        Ok(memory.rows.iter().filter(|((found, _), known)| *found == binding && known.digest.is_some()).count()
+            as u64)
+    }
+
+    async fn must_read(
+        &self,
+        entity: EntityIndex,
+        after: Option<(BindingIndex, RowKey)>,
+        limit: usize,
+    ) -> Result<Vec<(BindingIndex, RowKey)>, PortError> {
+        let memory = self.memory();
+        let mut found: BTreeSet<(BindingIndex, RowKey)> = BTreeSet::new();
+        for group in memory.groups.values().filter(|group| group.entity == entity) {
+            for (system, _, key) in Memory::awaits_read(group) {
+                let rows = memory.rows.iter().filter(|((_, row), known)| *row == key && known.record == group.id);
+                let _ = system;
+                found.extend(rows.map(|((binding, key), _)| (*binding, key.clone())));
+            }
+        }
+        for (subject, (code, _)) in &memory.quarantine {
+            // The simulated hub asks again for everything that waits for something else.
+            if let (Subject::Row { binding, key }, true) = (subject, code.contains("missing")) {
+                found.insert((*binding, key.clone()));
+            }
+        }
+        Ok(found.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).take(limit).collect())
+    }
+
+    async fn referring(&self, record: RecordId, limit: usize) -> Result<Vec<RecordId>, PortError> {
+        let memory = self.memory();
+        let found = memory.indices.iter().filter(|(_, index)| index.references.contains(&record));
+        Ok(found.map(|(record, _)| *record).take(limit).collect())
+    }
+
+    async fn checkpoint(&self, stream: &str) -> Result<Option<Position>, PortError> {
+        Ok(self.memory().checkpoints.get(stream).cloned())
+    }
+}
+
+impl MemoryStore {
+    fn commit_now(&self, commit: Commit) -> Result<(), CommitError> {
+        let mut memory = self.memory();
+        let stale: Vec<RecordId> = commit
+            .groups
+            .iter()
+            .filter(|change| {
+                let held = memory.groups.get(&change.group.id).map_or(0, |group| group.revision.0);
+                held + 1 != change.group.revision.0
+            })
+            .map(|change| change.group.id)
+            .collect();
+        if !stale.is_empty() {
+            return Err(CommitError::Stale(stale));
+        }
+        memory.account(&commit);
+        for change in commit.groups {
+            let (record, entity) = (change.group.id, change.group.entity);
+            memory.index(record, entity, &change.before, &change.after);
+            memory.groups.insert(record, change.group);
+        }
+        for change in commit.quarantine {
+            match change {
+                QuarantineChange::Park { subject, code, related, .. } => {
+                    memory.quarantine.insert(subject, (code, related));
+                }
+                QuarantineChange::Release { subject } => {
+                    memory.quarantine.remove(&subject);
+                }
+            }
+        }
+        memory.audit.extend(commit.audit);
+        memory.conflicts.extend(commit.conflicts);
+        for checkpoint in commit.checkpoints {
+            memory.checkpoints.insert(checkpoint.stream.to_string(), checkpoint.position);
+        }
+        memory.ledger.absorb(&commit.ledger);
+        memory.operation = memory.operation.max(commit.operation.0);
+        memory.minted = memory.minted.max(commit.minted);
+        Ok(())
+    }
+}

@@ -1,0 +1,429 @@
+//! A world: one history from one seed. Storm first, then calm; then the checks.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{Arc, atomic::AtomicBool},
+    task::{Context, Poll, Waker},
+};
+
+use syncline_core::{
+    change::Input,
+    commit::Checkpoint,
+    error::PortError,
+    name::{BindingIndex, EntityIndex, FieldIndex, RunId, SystemIndex},
+    plan::{Class, DeleteConflict, Plan, Policy},
+};
+use syncline_engine::{
+    apply::{self, Everything, Kinds},
+    capture::{self, Absences, Mode},
+    desk::{Desk, Ports, Systems, Unwatched},
+    pass::{self, Errand},
+    recover,
+    reconcile::reconcile,
+};
+use syncline_ports::{clock::Clock, store::Store};
+
+use crate::{
+    checks,
+    clock::SimClock,
+    draft::{self, Draft},
+    people::{self, Deed},
+    prng::Chance,
+    store::MemoryStore,
+    system::{SimSource, SimSystem, SimTarget, Table, Weather},
+};
+
+/// What makes a history: everything is drawn from it, and shrinking makes it smaller.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The seed of everything that is not listed here.
+    pub seed: u64,
+    /// The systems and rules.
+    pub draft: Draft,
+    /// What people do, and when: before this move of the storm, in this system.
+    pub deeds: Vec<(usize, usize, Deed)>,
+    /// How many moves the storm has.
+    pub moves: usize,
+    /// How bad it is.
+    pub weather: Weather,
+    /// How many processes work on the hub at once.
+    pub processes: usize,
+    /// The system that writes names in capitals.
+    pub capitals: Option<usize>,
+}
+
+/// One kind of fault, to be switched off by itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// See [`Weather::refused`].
+    Refused,
+    /// See [`Weather::lost`].
+    Lost,
+    /// See [`Weather::zombie`].
+    Zombie,
+    /// See [`Weather::cut`].
+    Cut,
+    /// See [`Weather::crash`].
+    Crash,
+}
+
+impl Fault {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Refused, Self::Lost, Self::Zombie, Self::Cut, Self::Crash];
+
+    fn place(self, weather: &mut Weather) -> &mut u32 {
+        match self {
+            Self::Refused => &mut weather.refused,
+            Self::Lost => &mut weather.lost,
+            Self::Zombie => &mut weather.zombie,
+            Self::Cut => &mut weather.cut,
+            Self::Crash => &mut weather.crash,
+        }
+    }
+
+    /// How strong it is, in percent.
+    pub fn get(self, weather: &Weather) -> u32 {
+        *self.place(&mut weather.clone())
+    }
+
+    /// Switches it off.
+    pub fn clear(self, weather: &mut Weather) {
+        *self.place(weather) = 0;
+    }
+}
+
+/// A history that broke a promise.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    /// The guarantee, as `docs/guarantees.md` names it.
+    pub guarantee: &'static str,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// What a history came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    /// Deeds of people.
+    pub deeds: usize,
+    /// Rows written by the hub.
+    pub writes: u64,
+    /// Processes that died.
+    pub crashes: usize,
+}
+
+impl Script {
+    /// Draws a history from a seed: which features and faults it has, and how strong (swarm testing).
+    pub fn draw(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let all = [Class::Marked, Class::Plain, Class::Versioned, Class::Log, Class::Blind];
+        let count = 2 + chance.below(3);
+        // Half of the worlds have one class only: their guarantees are the clearest.
+        let only = if chance.percent(50) { Some(chance.below(all.len())) } else { None };
+        let classes: Vec<Class> = (0..count)
+            .filter_map(|_| all.get(only.unwrap_or_else(|| chance.below(all.len()))).copied())
+            .collect();
+        let policy = match chance.below(3) {
+            0 => Policy::Newest,
+            _ => Policy::Priority,
+        };
+        let delete_conflict = match chance.below(3) {
+            0 => DeleteConflict::Priority,
+            1 => DeleteConflict::DeleteWins,
+            _ => DeleteConflict::UpdateWins,
+        };
+        let mut dice = |most: usize| if chance.percent(50) { 0 } else { chance.below(most) as u32 };
+        let weather =
+            Weather { refused: dice(20), lost: dice(20), zombie: dice(10), cut: dice(30), crash: dice(4) };
+        let orders = chance.percent(40);
+        let moves = 40 + chance.below(400);
+        let deeds = 1 + chance.below(14);
+        let mut drawn: Vec<(usize, usize, Deed)> = (0..deeds)
+            .map(|_| (chance.below(moves), chance.below(count), people::draw(&mut chance, 6, orders)))
+            .collect();
+        drawn.sort_by_key(|(at, _, _)| *at);
+        Self {
+            seed,
+            draft: Draft { classes, policy, delete_conflict, orders },
+            deeds: drawn,
+            moves,
+            weather,
+            processes: if chance.percent(20) { 2 } else { 1 },
+            capitals: chance.percent(30).then(|| chance.below(count)),
+        }
+    }
+}
+
+/// Everything in a world.
+pub struct World {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The systems.
+    pub systems: Vec<SimSystem>,
+    /// The hub.
+    pub store: MemoryStore,
+    /// The time.
+    pub clock: Arc<SimClock>,
+    trace: bool,
+}
+
+impl World {
+    fn new(script: &Script, trace: bool) -> Self {
+        let plan = Arc::new(draft::plan(&script.draft));
+        let mut systems = Vec::new();
+        for (index, class) in script.draft.classes.iter().enumerate() {
+            let first_key = (index as i64 + 1) * 1_000;
+            let system = SimSystem::new(*class, first_key, script.seed ^ (index as u64 + 1));
+            let own = SystemIndex(index as u16);
+            for (entity, fields) in plan.entities.iter().enumerate() {
+                let entity = EntityIndex(entity as u16);
+                let Some(binding) = plan.binding_of(entity, own) else { continue };
+                let contacts = plan.binding_of(EntityIndex(0), own);
+                let table = Table {
+                    width: fields.fields.len(),
+                    unique: vec![FieldIndex(0)],
+                    capitals: (script.capitals == Some(index) && entity.0 == 0).then_some(FieldIndex(1)),
+                    foreign: contacts.filter(|_| entity.0 == 1).map(|contacts| (FieldIndex(1), contacts)),
+                    ..Table::default()
+                };
+                system.state().tables.insert(binding, table);
+            }
+            systems.push(system);
+        }
+        Self { plan, systems, store: MemoryStore::default(), clock: Arc::new(SimClock::new()), trace }
+    }
+
+    /// The doors of all systems, for one process.
+    fn doors(systems: &[SimSystem]) -> Systems {
+        systems
+            .iter()
+            .map(|system| {
+                Some(Ports {
+                    source: Box::new(SimSource(system.clone())),
+                    target: Box::new(SimTarget(system.clone())),
+                })
+            })
+            .collect()
+    }
+
+    fn say(&self, text: impl FnOnce() -> String) {
+        if self.trace {
+            crate::checks::say(&text());
+        }
+    }
+
+    fn turn_clock(&self) {
+        self.clock.pass_ms(1_000);
+        let now = self.clock.now();
+        for system in &self.systems {
+            system.state().now = now;
+        }
+    }
+
+    fn do_deed(&self, at: usize, deed: &Deed, tag: u64) {
+        let Some(system) = self.systems.get(at) else { return };
+        let own = SystemIndex(at as u16);
+        let Some(contacts) = self.plan.binding_of(EntityIndex(0), own) else { return };
+        let orders = self.plan.binding_of(EntityIndex(1), own);
+        self.say(|| format!("  {tag}: a user of {} does {deed:?}", self.name(at)));
+        people::act(system, contacts, orders, deed, tag);
+    }
+
+    fn name(&self, at: usize) -> String {
+        self.plan.systems.get(at).map(|system| system.name.to_string()).unwrap_or_default()
+    }
+}
+
+type Process = Pin<Box<dyn Future<Output = Result<(), PortError>>>>;
+
+/// Works on the hub for ever, in an order drawn from its own chance.
+fn process(world: &World, mut chance: Chance) -> Process {
+    let (plan, systems, store, clock) =
+        (world.plan.clone(), world.systems.clone(), world.store.clone(), world.clock.clone());
+    Box::pin(async move {
+        let stop = AtomicBool::new(false);
+        let desk = Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1));
+        let mut doors = World::doors(&systems);
+        recover::recover(&desk, &mut doors).await?;
+        loop {
+            let entity = EntityIndex(chance.below(plan.entities.len()) as u16);
+            let system = SystemIndex(chance.below(plan.systems.len()) as u16);
+            let Some(binding) = plan.binding_of(entity, system) else { continue };
+            if chance.percent(50) {
+                let mode = if chance.percent(70) { Mode::Poll } else { Mode::Scan };
+                // A system that refuses is asked again later: nothing else to do about it.
+                let _refusal = observe(&desk, &mut doors, &systems, binding, mode).await;
+            } else {
+                let kinds = if chance.percent(70) { Kinds::Puts } else { Kinds::Deletes };
+                apply::apply(&desk, &mut doors, entity, system, kinds, &Everything).await?;
+            }
+        }
+    })
+}
+
+/// Reads a binding, or the log of its system.
+async fn observe(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    systems: &[SimSystem],
+    binding: BindingIndex,
+    mode: Mode,
+) -> Result<(), PortError> {
+    let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { return Ok(()) };
+    let Some(sim) = systems.get(system.at()) else { return Ok(()) };
+    if sim.state().class != Class::Log {
+        let captured = capture::capture(desk, doors, binding, mode, Absences::Guarded).await?;
+        return checks::conserved(&captured);
+    }
+    let stream = format!("log:{}", system.0);
+    loop {
+        let from = desk.store.checkpoint(&stream).await?;
+        let at = from.and_then(|position| position.0.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let entries = sim.state().log_from(at as usize, 3);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let upto = at + entries.len() as u64;
+        let inputs: Vec<Input> = entries.into_iter().map(Input::Change).collect();
+        let position = syncline_core::change::Position(upto.to_be_bytes().to_vec());
+        let checkpoint = Checkpoint { stream: stream.as_str().into(), position };
+        let decided = reconcile(desk, &inputs, vec![checkpoint]).await?;
+        let mut ledger = decided.ledger;
+        syncline_engine::read::settle(desk, doors, decided.effects, &mut ledger).await?;
+    }
+}
+
+/// Runs one history.
+///
+/// # Errors
+/// The first promise that was broken.
+pub fn run(script: &Script, trace: bool) -> Result<Summary, Breach> {
+    let world = World::new(script, trace);
+    let mut summary = Summary { deeds: script.deeds.len(), ..Summary::default() };
+    world.say(|| format!("systems {:?}, {:?}", script.draft.classes, script.weather));
+    storm(&world, script, &mut summary)?;
+    calm(&world, script)?;
+    checks::at_rest(&world)?;
+    summary.writes = world.systems.iter().map(|system| system.state().written).sum();
+    Ok(summary)
+}
+
+fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Breach> {
+    let mut chance = Chance::new(script.seed ^ 0xa5a5);
+    for system in &world.systems {
+        system.state().weather = script.weather;
+    }
+    let mut processes: Vec<Process> =
+        (0..script.processes).map(|_| process(world, Chance::new(chance.bits()))).collect();
+    let mut deeds = script.deeds.iter().peekable();
+    let mut tag = 0;
+    for now in 0..script.moves {
+        world.turn_clock();
+        while let Some((_, at, deed)) = deeds.next_if(|(when, _, _)| *when <= now) {
+            tag += 1;
+            world.do_deed(*at, deed, tag);
+        }
+        if chance.percent(5) {
+            let which = chance.below(world.systems.len());
+            if let Some(system) = world.systems.get(which) {
+                system.state().deliver_zombies();
+            }
+        }
+        let which = chance.below(processes.len());
+        let Some(running) = processes.get_mut(which) else { continue };
+        if chance.percent(script.weather.crash) {
+            // Everything but the hub and the systems is gone.
+            summary.crashes += 1;
+            world.say(|| format!("  process {which} dies at move {now}"));
+            *running = process(world, Chance::new(chance.bits()));
+        }
+        match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => {
+                return Err(Breach { guarantee: "progress", detail: format!("a process gave up: {error}") });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No more faults and no more edits: a fresh process does full passes until nothing moves.
+fn calm(world: &World, script: &Script) -> Result<(), Breach> {
+    let mut chance = Chance::new(script.seed ^ 0x5a5a);
+    for system in &world.systems {
+        let mut state = system.state();
+        state.weather = Weather::default();
+        if chance.percent(50) {
+            state.deliver_zombies();
+        }
+    }
+    let cycles_max = 30;
+    let mut idle = 0;
+    for _ in 0..cycles_max {
+        world.turn_clock();
+        let before = written(world);
+        settle(world)?;
+        for system in &world.systems {
+            system.state().deliver_zombies();
+        }
+        idle = if written(world) == before { idle + 1 } else { 0 };
+        // Two cycles without a write, the second of them after a full comparison: at rest.
+        if idle == 3 {
+            return Ok(());
+        }
+    }
+    Err(Breach { guarantee: "quiescence", detail: format!("still writing after {cycles_max} full passes") })
+}
+
+fn written(world: &World) -> u64 {
+    world.systems.iter().map(|system| system.state().written).sum()
+}
+
+/// One full pass, with a process of its own.
+fn settle(world: &World) -> Result<(), Breach> {
+    let stop = AtomicBool::new(false);
+    let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(2));
+    let mut doors = World::doors(&world.systems);
+    let entities: Vec<EntityIndex> = (0..world.plan.entities.len() as u16).map(EntityIndex).collect();
+    let result = through(async {
+        recover::recover(&desk, &mut doors).await?;
+        for (binding, found) in world.plan.bindings.iter().enumerate() {
+            if world.plan.system(found.system).is_some_and(|system| system.class == Class::Log) {
+                let binding = BindingIndex(binding as u16);
+                observe(&desk, &mut doors, &world.systems, binding, Mode::Scan).await?;
+            }
+        }
+        let modes = world
+            .plan
+            .bindings
+            .iter()
+            .enumerate()
+            .filter(|(_, found)| {
+                world.plan.system(found.system).is_some_and(|system| system.class == Class::Log)
+            })
+            .map(|(binding, _)| (BindingIndex(binding as u16), Mode::Poll))
+            .collect();
+        let errand = Errand {
+            entities,
+            modes,
+            allow: pass::Allow::default(),
+            chooses: &Everything,
+            closed: Vec::new(),
+            writes: true,
+        };
+        pass::run(&desk, &mut doors, &errand).await.map(drop)
+    });
+    result.map_err(|error| Breach { guarantee: "progress", detail: error.to_string() })
+}
+
+/// Polls a future to its end: in calm weather nobody else moves.
+pub fn through<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
+}
