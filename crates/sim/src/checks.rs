@@ -62,7 +62,8 @@ fn nothing_lost(world: &World, memory: &Memory) -> Result<(), Breach> {
         }
         for value in &state.replaced {
             if value != "between" && !accounted.contains(&value.to_lowercase()) {
-                let detail = format!("{value:?} was overwritten in system {index}, and nobody knows of it");
+                let detail =
+                    format!("{value:?} was overwritten in system {index}, and nobody knows of it");
                 return Err(Breach { guarantee: "no lost update", detail });
             }
         }
@@ -110,7 +111,10 @@ fn shown(world: &World, memory: &Memory, group: &Group) -> Result<(), Breach> {
                 return breach(format!("{} lives, and has no row in system {index}", group.id));
             }
             (false, Some(_)) if link.is_some_and(syncline_core::group::Link::is_present) => {
-                return breach(format!("{} is deleted, and system {index} still shows it", group.id));
+                return breach(format!(
+                    "{} is deleted, and system {index} still shows it",
+                    group.id
+                ));
             }
             (true, None) | (false, _) => {}
         }
@@ -136,18 +140,25 @@ fn nobody_twice(world: &World, memory: &Memory) -> Result<(), Breach> {
         let own = SystemIndex(index as u16);
         let state = system.state();
         for entity in 0..world.plan.entities.len() {
-            let Some(binding) = world.plan.binding_of(EntityIndex(entity as u16), own) else { continue };
+            let Some(binding) = world.plan.binding_of(EntityIndex(entity as u16), own) else {
+                continue;
+            };
             let mut seen: BTreeMap<Encoded, RowKey> = BTreeMap::new();
             for (key, row) in state.tables.get(&binding).into_iter().flat_map(|table| &table.rows) {
-                let aside = memory
-                    .quarantine
-                    .contains_key(&Subject::Row { binding, key: key.clone() });
-                let known = memory.rows.get(&(binding, key.clone())).is_some_and(|known| known.digest.is_some());
+                let aside =
+                    memory.quarantine.contains_key(&Subject::Row { binding, key: key.clone() });
+                let known = memory
+                    .rows
+                    .get(&(binding, key.clone()))
+                    .is_some_and(|known| known.digest.is_some());
                 if !known && !aside {
-                    let detail = format!("row {key} of system {index} belongs to nobody: {:?}", row.values);
+                    let detail =
+                        format!("row {key} of system {index} belongs to nobody: {:?}", row.values);
                     return Err(Breach { guarantee: "no duplicate", detail });
                 }
-                let name = Encoded(row.values.get(FieldIndex(0).at()).cloned().unwrap_or_default().encoded());
+                let name = Encoded(
+                    row.values.get(FieldIndex(0).at()).cloned().unwrap_or_default().encoded(),
+                );
                 if let Some(other) = seen.insert(name, key.clone()) {
                     let detail = format!("rows {other} and {key} of system {index} are the same");
                     return Err(Breach { guarantee: "no duplicate", detail });

@@ -7,8 +7,9 @@ use syncline_core::{
     lens::{FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
     plan::{
-        Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, Limit, MatchRule,
-        OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System, TableSpec,
+        Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, Limit,
+        MatchRule, OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System,
+        TableSpec,
     },
     value::Digest,
 };
@@ -49,7 +50,13 @@ pub fn plan(draft: &Draft) -> Plan {
     plan
 }
 
-fn entity(plan: &mut Plan, draft: &Draft, name: &str, fields: &[&str], refers_to: Option<EntityIndex>) {
+fn entity(
+    plan: &mut Plan,
+    draft: &Draft,
+    name: &str,
+    fields: &[&str],
+    refers_to: Option<EntityIndex>,
+) {
     let index = EntityIndex(plan.entities.len() as u16);
     let systems: Vec<SystemIndex> = (0..plan.systems.len() as u16).map(SystemIndex).collect();
     let mut bindings = Vec::new();

@@ -35,7 +35,13 @@ pub fn draw(chance: &mut Chance, emails: usize, with_orders: bool) -> Deed {
 }
 
 /// Does it, if it can be done. Every value that is written is written once: `tag` names it.
-pub fn act(system: &SimSystem, contacts: BindingIndex, orders: Option<BindingIndex>, deed: &Deed, tag: u64) {
+pub fn act(
+    system: &SimSystem,
+    contacts: BindingIndex,
+    orders: Option<BindingIndex>,
+    deed: &Deed,
+    tag: u64,
+) {
     let mut state = system.state();
     let keys = state.keys(contacts);
     let at = |place: &usize| keys.get(place % keys.len().max(1)).cloned();
@@ -50,7 +56,11 @@ pub fn act(system: &SimSystem, contacts: BindingIndex, orders: Option<BindingInd
         }
         Deed::Edit(place, field) => {
             if let Some(key) = at(place) {
-                let value = if field.0 == 0 { format!("q{tag}@example.com") } else { format!("edit {tag}") };
+                let value = if field.0 == 0 {
+                    format!("q{tag}@example.com")
+                } else {
+                    format!("edit {tag}")
+                };
                 state.edit(contacts, &key, *field, Value::text(value));
             }
         }
@@ -70,8 +80,11 @@ pub fn act(system: &SimSystem, contacts: BindingIndex, orders: Option<BindingInd
         Deed::Order(place) => {
             if let (Some(key), Some(orders)) = (at(place), orders) {
                 let customer = key.values().first().cloned().unwrap_or_default();
-                let values =
-                    vec![Value::text(format!("order {tag}")), customer, Value::text(format!("note {tag}"))];
+                let values = vec![
+                    Value::text(format!("order {tag}")),
+                    customer,
+                    Value::text(format!("note {tag}")),
+                ];
                 state.create(orders, values);
             }
         }

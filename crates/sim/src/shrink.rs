@@ -1,6 +1,6 @@
 //! Makes a failing history small enough to be read.
 
-use crate::world::{Breach, Script, Fault, run};
+use crate::world::{Breach, Fault, Script, run};
 
 /// Removes deeds, faults, systems and moves for as long as the same guarantee breaks.
 pub fn shrink(script: &Script, breach: &Breach) -> Script {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use syncline_core::{
     change::{Position, RowKey, WriteKind},
     commit::{
-        AuditEvent, Behind, Commit, GroupIndex, KnownRow, Ledger, MatchKey, QuarantineChange, Subject, Wants,
-        Working,
+        AuditEvent, Behind, Commit, GroupIndex, KnownRow, Ledger, MatchKey, QuarantineChange,
+        Subject, Wants, Working,
     },
     error::PortError,
     group::Group,
@@ -112,7 +112,13 @@ impl Memory {
         }
     }
 
-    fn index(&mut self, record: RecordId, entity: EntityIndex, before: &GroupIndex, after: &GroupIndex) {
+    fn index(
+        &mut self,
+        record: RecordId,
+        entity: EntityIndex,
+        before: &GroupIndex,
+        after: &GroupIndex,
+    ) {
         for row in &before.rows {
             let key = (row.binding, row.key.clone());
             if self.rows.get(&key).is_some_and(|known| known.record == record) {
@@ -197,9 +203,12 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<(RecordId, Behind)>, PortError> {
         let memory = self.memory();
-        let found = memory.indices.iter().filter(|(record, _)| after.is_none_or(|after| **record > after));
+        let found =
+            memory.indices.iter().filter(|(record, _)| after.is_none_or(|after| **record > after));
         Ok(found
-            .filter(|(record, _)| memory.groups.get(record).is_some_and(|group| group.entity == entity))
+            .filter(|(record, _)| {
+                memory.groups.get(record).is_some_and(|group| group.entity == entity)
+            })
             .filter_map(|(record, index)| {
                 let behind = index.behind.iter().find(|behind| behind.system == system)?;
                 let is_due = !behind.parked && behind.not_before.is_none_or(|time| time <= now);
@@ -255,7 +264,9 @@ impl Store for MemoryStore {
             .flat_map(|(record, link)| {
                 link.unresolved
                     .iter()
-                    .filter(|intent| matches!(intent.status, syncline_core::group::IntentStatus::Sent))
+                    .filter(|intent| {
+                        matches!(intent.status, syncline_core::group::IntentStatus::Sent)
+                    })
                     .map(move |intent| (intent.id, link.system, record))
             })
             .filter(|(intent, _, _)| after.is_none_or(|after| *intent > after))
@@ -285,8 +296,11 @@ impl Store for MemoryStore {
 
     async fn count_present(&self, binding: BindingIndex) -> Result<u64, PortError> {
         let memory = self.memory();
-        Ok(memory.rows.iter().filter(|((found, _), known)| *found == binding && known.digest.is_some()).count()
-            as u64)
+        Ok(memory
+            .rows
+            .iter()
+            .filter(|((found, _), known)| *found == binding && known.digest.is_some())
+            .count() as u64)
     }
 
     async fn must_read(
@@ -299,7 +313,10 @@ impl Store for MemoryStore {
         let mut found: BTreeSet<(BindingIndex, RowKey)> = BTreeSet::new();
         for group in memory.groups.values().filter(|group| group.entity == entity) {
             for (system, _, key) in Memory::awaits_read(group) {
-                let rows = memory.rows.iter().filter(|((_, row), known)| *row == key && known.record == group.id);
+                let rows = memory
+                    .rows
+                    .iter()
+                    .filter(|((_, row), known)| *row == key && known.record == group.id);
                 let _ = system;
                 found.extend(rows.map(|((binding, key), _)| (*binding, key.clone())));
             }
@@ -310,7 +327,11 @@ impl Store for MemoryStore {
                 found.insert((*binding, key.clone()));
             }
         }
-        Ok(found.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).take(limit).collect())
+        Ok(found
+            .into_iter()
+            .filter(|key| after.as_ref().is_none_or(|after| key > after))
+            .take(limit)
+            .collect())
     }
 
     async fn referring(&self, record: RecordId, limit: usize) -> Result<Vec<RecordId>, PortError> {

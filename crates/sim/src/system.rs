@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use syncline_core::{
     Text,
     change::{
-        Expected, MarkFate, Observed, Order, Outcome, Position, ReadResult, Row, RowKey, RowWrite, Token,
-        WriteGroup, WriteKind,
+        Expected, MarkFate, Observed, Order, Outcome, Position, ReadResult, Row, RowKey, RowWrite,
+        Token, WriteGroup, WriteKind,
     },
     error::{ErrorKind, PortError},
     name::{BindingIndex, FieldIndex, IntentId, Timestamp},
@@ -153,7 +153,13 @@ impl SimState {
     }
 
     /// A user changes one field. Whether it could be done.
-    pub fn edit(&mut self, binding: BindingIndex, key: &RowKey, field: FieldIndex, value: Value) -> bool {
+    pub fn edit(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+        field: FieldIndex,
+        value: Value,
+    ) -> bool {
         let row = self.tables.get(&binding).and_then(|table| table.rows.get(key));
         let Some(mut values) = row.map(|row| row.values.clone()) else { return false };
         if let Some(place) = values.get_mut(field.at()) {
@@ -181,7 +187,10 @@ impl SimState {
 
     /// Keys of a table's rows.
     pub fn keys(&self, binding: BindingIndex) -> Vec<RowKey> {
-        self.tables.get(&binding).map(|table| table.rows.keys().cloned().collect()).unwrap_or_default()
+        self.tables
+            .get(&binding)
+            .map(|table| table.rows.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The log from this entry on (class A).
@@ -196,11 +205,19 @@ impl SimState {
         }
     }
 
-    fn put(&mut self, binding: BindingIndex, key: &RowKey, mut values: Vec<Value>, mark: Option<IntentId>) {
+    fn put(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+        mut values: Vec<Value>,
+        mark: Option<IntentId>,
+    ) {
         self.changes += 1;
         let (version, changed_at) = (self.changes, self.now.plus_ms(self.ahead_ms));
         if let Some(table) = self.tables.get_mut(&binding) {
-            if let Some(Value::Text(text)) = table.capitals.and_then(|field| values.get_mut(field.at())) {
+            if let Some(Value::Text(text)) =
+                table.capitals.and_then(|field| values.get_mut(field.at()))
+            {
                 *text = Text::new(text.to_uppercase());
             }
             table.rows.insert(key.clone(), SimRow { values, version, changed_at });
@@ -209,7 +226,13 @@ impl SimState {
         self.record(binding, key, row.row, mark);
     }
 
-    fn record(&mut self, binding: BindingIndex, key: &RowKey, row: Option<Row>, mark: Option<IntentId>) {
+    fn record(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+        row: Option<Row>,
+        mark: Option<IntentId>,
+    ) {
         if self.class != Class::Log {
             return;
         }
@@ -229,7 +252,12 @@ impl SimState {
         self.log.push(LogEntry { observed });
     }
 
-    fn clash(&self, binding: BindingIndex, values: &[Value], own: Option<&RowKey>) -> Option<RowKey> {
+    fn clash(
+        &self,
+        binding: BindingIndex,
+        values: &[Value],
+        own: Option<&RowKey>,
+    ) -> Option<RowKey> {
         let table = self.tables.get(&binding)?;
         table.unique.iter().find_map(|field| {
             let wanted = values.get(field.at()).filter(|value| !value.is_null())?;
@@ -246,7 +274,8 @@ impl SimState {
         let Some(wanted) = values.first() else { return false };
         self.tables.values().any(|table| {
             table.foreign.is_some_and(|(field, to)| {
-                to == binding && table.rows.values().any(|row| row.values.get(field.at()) == Some(wanted))
+                to == binding
+                    && table.rows.values().any(|row| row.values.get(field.at()) == Some(wanted))
             })
         })
     }
@@ -256,7 +285,10 @@ impl SimState {
         let Some((field, to)) = table.foreign else { return true };
         match values.get(field.at()) {
             None | Some(Value::Null) => true,
-            Some(value) => self.tables.get(&to).is_some_and(|parent| parent.rows.contains_key(&RowKey::new([value]))),
+            Some(value) => self
+                .tables
+                .get(&to)
+                .is_some_and(|parent| parent.rows.contains_key(&RowKey::new([value]))),
         }
     }
 
@@ -278,7 +310,8 @@ impl SimState {
     }
 
     fn apply_group(&mut self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
-        let before = (self.tables.clone(), self.changes, self.log.len(), self.marks.clone(), self.next_key);
+        let before =
+            (self.tables.clone(), self.changes, self.log.len(), self.marks.clone(), self.next_key);
         let counted = (self.written, self.replaced.len());
         if group.park {
             self.park(group);
@@ -298,7 +331,9 @@ impl SimState {
                     .writes
                     .iter()
                     .map(|write| {
-                        let own = outcomes.iter().find(|(intent, _)| *intent == write.intent && *intent == refused);
+                        let own = outcomes
+                            .iter()
+                            .find(|(intent, _)| *intent == write.intent && *intent == refused);
                         own.cloned().unwrap_or((write.intent, Outcome::Sibling))
                     })
                     .collect();
@@ -312,7 +347,9 @@ impl SimState {
         for write in group.writes.iter().filter(|write| write.kind == WriteKind::Update) {
             let Some(table) = self.tables.get_mut(&write.binding) else { continue };
             let unique: BTreeSet<FieldIndex> = table.unique.iter().copied().collect();
-            let Some(row) = write.key.as_ref().and_then(|key| table.rows.get_mut(key)) else { continue };
+            let Some(row) = write.key.as_ref().and_then(|key| table.rows.get_mut(key)) else {
+                continue;
+            };
             let held = Expected::Fields(
                 write
                     .set
@@ -325,7 +362,9 @@ impl SimState {
             }
             for (field, _) in write.set.iter().filter(|(field, _)| unique.contains(field)) {
                 // The precondition is judged on what was there before the parking.
-                if let (Some(place), Expected::Fields(expected)) = (row.values.get_mut(field.at()), &write.expect) {
+                if let (Some(place), Expected::Fields(expected)) =
+                    (row.values.get_mut(field.at()), &write.expect)
+                {
                     if expected.iter().any(|(other, value)| other == field && value == place) {
                         *place = Value::text(format!("parked {}", write.intent));
                     }
@@ -345,7 +384,8 @@ impl SimState {
         });
         if self.class != Class::Blind && !self.holds(write, current.as_deref()) {
             let observed = write.key.as_ref().map(|key| self.observe(write.binding, key));
-            let (row, token) = observed.map_or((None, None), |observed| (observed.row, observed.token));
+            let (row, token) =
+                observed.map_or((None, None), |observed| (observed.row, observed.token));
             return Outcome::Precondition { current: row, token };
         }
         if write.kind == WriteKind::Delete {
@@ -358,7 +398,9 @@ impl SimState {
                 *place = value.clone();
             }
         }
-        if let Some(holder) = self.clash(write.binding, &values, write.key.as_ref().filter(|_| current.is_some())) {
+        if let Some(holder) =
+            self.clash(write.binding, &values, write.key.as_ref().filter(|_| current.is_some()))
+        {
             return Outcome::Unique { columns: vec!["email".into()], holder: Some(holder) };
         }
         if !self.parent_is_there(write.binding, &values) {
@@ -391,9 +433,17 @@ impl SimState {
         }
     }
 
-    fn delete_row(&mut self, write: &RowWrite, current: Option<Vec<Value>>, marked: bool) -> Outcome {
+    fn delete_row(
+        &mut self,
+        write: &RowWrite,
+        current: Option<Vec<Value>>,
+        marked: bool,
+    ) -> Outcome {
         let Some(key) = write.key.clone() else {
-            return Outcome::Invalid { code: "write.no_key", reason: "a delete needs a key".into() };
+            return Outcome::Invalid {
+                code: "write.no_key",
+                reason: "a delete needs a key".into(),
+            };
         };
         if current.is_some() && self.is_referred_to(write.binding, &key) {
             return Outcome::Foreign { constraint: "customer".into() };
@@ -408,13 +458,19 @@ impl SimState {
         self.changes += 1;
         self.record(write.binding, &key, None, marked.then_some(write.intent));
         self.written += 1;
-        let order = (self.class == Class::Log).then_some(Order::Log { epoch: 0, major: self.log.len() as u128, minor: 0 });
+        let order = (self.class == Class::Log).then_some(Order::Log {
+            epoch: 0,
+            major: self.log.len() as u128,
+            minor: 0,
+        });
         Outcome::Applied { key, post: None, token: None, order, transaction: None }
     }
 
     fn holds(&self, write: &RowWrite, current: Option<&[Value]>) -> bool {
         let token_holds = match (&write.token, write.key.as_ref()) {
-            (Some(token), Some(key)) => self.observe(write.binding, key).token.as_ref() == Some(token),
+            (Some(token), Some(key)) => {
+                self.observe(write.binding, key).token.as_ref() == Some(token)
+            }
             (Some(_), None) | (None, _) => true,
         };
         let fields_hold = match (&write.expect, current) {
@@ -553,7 +609,12 @@ impl SimState {
             } else {
                 ReadResult::Absent
             };
-            answers.push(KeyAnswer { key: read.key.clone(), operation: read.operation, result, marks });
+            answers.push(KeyAnswer {
+                key: read.key.clone(),
+                operation: read.operation,
+                result,
+                marks,
+            });
         }
         Batch { answers, then: Then::Idle, ..Batch::default() }
     }
@@ -570,14 +631,20 @@ impl Target for SimTarget {
                 let weather = state.weather;
                 let draw = state.chance.below(100) as u32;
                 if draw < weather.refused {
-                    let retry = |write: &RowWrite| (write.intent, Outcome::Retry { reason: "refused".into() });
+                    let retry = |write: &RowWrite| {
+                        (write.intent, Outcome::Retry { reason: "refused".into() })
+                    };
                     group.writes.iter().map(retry).collect()
                 } else if draw < weather.refused + weather.zombie {
                     state.zombies.push(group.clone());
                     unknown(group)
                 } else {
                     let done = state.apply_group(group);
-                    if draw < weather.refused + weather.zombie + weather.lost { unknown(group) } else { done }
+                    if draw < weather.refused + weather.zombie + weather.lost {
+                        unknown(group)
+                    } else {
+                        done
+                    }
                 }
             };
             outcomes.extend(fate);
@@ -588,6 +655,8 @@ impl Target for SimTarget {
 }
 
 fn unknown(group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
-    let lost = |write: &RowWrite| (write.intent, Outcome::Unknown { reason: "the answer was lost".into() });
+    let lost = |write: &RowWrite| {
+        (write.intent, Outcome::Unknown { reason: "the answer was lost".into() })
+    };
     group.writes.iter().map(lost).collect()
 }

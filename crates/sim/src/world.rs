@@ -19,10 +19,10 @@ use syncline_engine::{
     capture::{self, Absences, Mode},
     desk::{Desk, Ports, Systems, Unwatched},
     pass::{self, Errand},
-    recover,
     reconcile::reconcile,
+    recover,
 };
-use syncline_ports::{clock::Clock, store::Store};
+use syncline_ports::clock::Clock;
 
 use crate::{
     checks,
@@ -134,13 +134,20 @@ impl Script {
             _ => DeleteConflict::UpdateWins,
         };
         let mut dice = |most: usize| if chance.percent(50) { 0 } else { chance.below(most) as u32 };
-        let weather =
-            Weather { refused: dice(20), lost: dice(20), zombie: dice(10), cut: dice(30), crash: dice(4) };
+        let weather = Weather {
+            refused: dice(20),
+            lost: dice(20),
+            zombie: dice(10),
+            cut: dice(30),
+            crash: dice(4),
+        };
         let orders = chance.percent(40);
         let moves = 40 + chance.below(400);
         let deeds = 1 + chance.below(14);
         let mut drawn: Vec<(usize, usize, Deed)> = (0..deeds)
-            .map(|_| (chance.below(moves), chance.below(count), people::draw(&mut chance, 6, orders)))
+            .map(|_| {
+                (chance.below(moves), chance.below(count), people::draw(&mut chance, 6, orders))
+            })
             .collect();
         drawn.sort_by_key(|(at, _, _)| *at);
         Self {
@@ -183,15 +190,24 @@ impl World {
                 let table = Table {
                     width: fields.fields.len(),
                     unique: vec![FieldIndex(0)],
-                    capitals: (script.capitals == Some(index) && entity.0 == 0).then_some(FieldIndex(1)),
-                    foreign: contacts.filter(|_| entity.0 == 1).map(|contacts| (FieldIndex(1), contacts)),
+                    capitals: (script.capitals == Some(index) && entity.0 == 0)
+                        .then_some(FieldIndex(1)),
+                    foreign: contacts
+                        .filter(|_| entity.0 == 1)
+                        .map(|contacts| (FieldIndex(1), contacts)),
                     ..Table::default()
                 };
                 system.state().tables.insert(binding, table);
             }
             systems.push(system);
         }
-        Self { plan, systems, store: MemoryStore::default(), clock: Arc::new(SimClock::new()), trace }
+        Self {
+            plan,
+            systems,
+            store: MemoryStore::default(),
+            clock: Arc::new(SimClock::new()),
+            trace,
+        }
     }
 
     /// The doors of all systems, for one process.
@@ -342,7 +358,10 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
-                return Err(Breach { guarantee: "progress", detail: format!("a process gave up: {error}") });
+                return Err(Breach {
+                    guarantee: "progress",
+                    detail: format!("a process gave up: {error}"),
+                });
             }
         }
     }
@@ -374,7 +393,10 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
             return Ok(());
         }
     }
-    Err(Breach { guarantee: "quiescence", detail: format!("still writing after {cycles_max} full passes") })
+    Err(Breach {
+        guarantee: "quiescence",
+        detail: format!("still writing after {cycles_max} full passes"),
+    })
 }
 
 fn written(world: &World) -> u64 {
@@ -386,7 +408,8 @@ fn settle(world: &World) -> Result<(), Breach> {
     let stop = AtomicBool::new(false);
     let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(2));
     let mut doors = World::doors(&world.systems);
-    let entities: Vec<EntityIndex> = (0..world.plan.entities.len() as u16).map(EntityIndex).collect();
+    let entities: Vec<EntityIndex> =
+        (0..world.plan.entities.len() as u16).map(EntityIndex).collect();
     let result = through(async {
         recover::recover(&desk, &mut doors).await?;
         for (binding, found) in world.plan.bindings.iter().enumerate() {
