@@ -49,8 +49,8 @@ pub struct Desk<'a> {
     pub watch: &'a dyn Watch,
     /// Set from outside: finish what is in flight, then stop.
     pub stop: &'a AtomicBool,
-    /// The run all of this belongs to.
-    pub run: RunId,
+    /// The run that what happens now belongs to.
+    run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
     operation: AtomicU64,
 }
@@ -65,12 +65,30 @@ impl<'a> Desk<'a> {
         stop: &'a AtomicBool,
         run: RunId,
     ) -> Self {
-        Self { plan, store, clock, watch, stop, run, operation: AtomicU64::new(0) }
+        Self {
+            plan,
+            store,
+            clock,
+            watch,
+            stop,
+            run: AtomicU64::new(run.0),
+            operation: AtomicU64::new(0),
+        }
     }
 
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The run that what happens now belongs to.
+    pub fn run(&self) -> RunId {
+        RunId(self.run.load(Ordering::Relaxed))
+    }
+
+    /// What happens from now on belongs to this run.
+    pub fn set_run(&self, run: RunId) {
+        self.run.store(run.0, Ordering::Relaxed);
     }
 
     /// Whether somebody asked to stop.

@@ -7,7 +7,7 @@ use syncline_core::{
     commit::{Disposition, Ledger},
     error::PortError,
     guard::{self, Verdict},
-    name::{BindingIndex, EntityIndex, SystemIndex},
+    name::{BindingIndex, EntityIndex, RunId, SystemIndex},
     plan::Plan,
     value::Digest,
 };
@@ -22,8 +22,9 @@ use crate::{
 
 /// What a pass is asked to do.
 pub struct Errand<'a> {
-    /// Which entities (child lists go with their parents). Any order: the pass finds its own.
-    pub entities: Vec<EntityIndex>,
+    /// Which entities (child lists go with their parents), each with the run it is counted in. Any
+    /// order: the pass finds its own.
+    pub entities: Vec<(EntityIndex, RunId)>,
     /// How each binding is read; bindings that are not named are scanned.
     pub modes: BTreeMap<BindingIndex, Mode>,
     /// What is allowed beyond the guards' limits.
@@ -32,8 +33,6 @@ pub struct Errand<'a> {
     pub chooses: &'a dyn Chooses,
     /// Systems that are read but not written (paused, closed hours).
     pub closed: Vec<SystemIndex>,
-    /// Whether anything is written at all; without, the pass ends after reading.
-    pub writes: bool,
 }
 
 /// What a person allowed beyond the guards' limits.
@@ -59,6 +58,8 @@ pub struct Passed {
 pub struct EntityPassed {
     /// The entity.
     pub entity: EntityIndex,
+    /// The run it is counted in.
+    pub run: RunId,
     /// Rows read, per binding (its own and its child lists').
     pub rows: BTreeMap<BindingIndex, u64>,
     /// What became of them.
@@ -98,9 +99,10 @@ pub enum Tripped {
 }
 
 impl EntityPassed {
-    fn new(entity: EntityIndex) -> Self {
+    fn new(entity: EntityIndex, run: RunId) -> Self {
         Self {
             entity,
+            run,
             rows: BTreeMap::new(),
             ledger: Ledger::default(),
             complete: Vec::new(),
@@ -132,7 +134,7 @@ const ROUNDS_MAX: usize = 8;
 /// Rows read again by key, per commit.
 const AGAIN_CHUNK: usize = 500;
 
-/// Runs the errand.
+/// Runs the errand: reads everything, then writes what is behind.
 ///
 /// # Errors
 /// The store's only. A system that fails is left out for the rest of the pass, and named.
@@ -141,35 +143,67 @@ pub async fn run(
     systems: &mut Systems,
     errand: &Errand<'_>,
 ) -> Result<Passed, PortError> {
-    let order = in_order(desk.plan, &errand.entities);
+    let mut passed = observe_all(desk, systems, errand).await?;
+    write_all(desk, systems, errand, &mut passed).await?;
+    Ok(passed)
+}
+
+/// The first half: reads all bindings of all entities, referred-to entities first.
+///
+/// # Errors
+/// As [`run`].
+pub async fn observe_all(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    errand: &Errand<'_>,
+) -> Result<Passed, PortError> {
+    let entities: Vec<EntityIndex> = errand.entities.iter().map(|(entity, _)| *entity).collect();
     let mut passed = Passed::default();
-    for entity in &order {
-        let mut report = EntityPassed::new(*entity);
-        observe(desk, systems, errand, *entity, &mut report).await?;
+    for entity in in_order(desk.plan, &entities) {
+        let run = errand.entities.iter().find(|(other, _)| *other == entity).map(|(_, run)| *run);
+        let mut report = EntityPassed::new(entity, run.unwrap_or_default());
+        desk.set_run(report.run);
+        observe(desk, systems, errand, entity, &mut report).await?;
         passed.entities.push(report);
     }
-    if !errand.writes || desk.is_stopping() {
-        return Ok(passed);
+    Ok(passed)
+}
+
+/// The second half: looks at the guards, then writes, until nothing moves any more.
+///
+/// # Errors
+/// As [`run`].
+pub async fn write_all(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    errand: &Errand<'_>,
+    passed: &mut Passed,
+) -> Result<(), PortError> {
+    if desk.is_stopping() {
+        return Ok(());
     }
     for report in &mut passed.entities {
         check_guards(desk, &errand.allow, report).await?;
     }
     for _ in 0..ROUNDS_MAX {
-        let before = total(&passed);
+        let before = total(passed);
         for report in &mut passed.entities {
+            desk.set_run(report.run);
             write(desk, systems, errand, Kinds::Puts, report).await?;
         }
         for report in passed.entities.iter_mut().rev() {
+            desk.set_run(report.run);
             write(desk, systems, errand, Kinds::Deletes, report).await?;
         }
         for report in &mut passed.entities {
+            desk.set_run(report.run);
             reread(desk, systems, report).await?;
         }
-        if total(&passed) == before || desk.is_stopping() {
+        if total(passed) == before || desk.is_stopping() {
             break;
         }
     }
-    Ok(passed)
+    Ok(())
 }
 
 fn total(passed: &Passed) -> u64 {

@@ -35,7 +35,7 @@ pub async fn reconcile(
 ) -> Result<Decided, PortError> {
     for _ in 0..STALE_MAX {
         let (mut commit, effects) = decide(desk, inputs).await?;
-        commit.run = desk.run;
+        commit.run = desk.run();
         commit.checkpoints.clone_from(&checkpoints);
         let (ledger, operation) = (commit.ledger.clone(), commit.operation);
         // One commit is the input's fate: state, audit, intents and checkpoint, or nothing.

@@ -434,7 +434,6 @@ fn settle(world: &World) -> Result<(), Breach> {
             allow: pass::Allow::default(),
             chooses: &Everything,
             closed: Vec::new(),
-            writes: true,
         };
         pass::run(&desk, &mut doors, &errand).await.map(drop)
     });
