@@ -408,8 +408,9 @@ fn settle(world: &World) -> Result<(), Breach> {
     let stop = AtomicBool::new(false);
     let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(2));
     let mut doors = World::doors(&world.systems);
-    let entities: Vec<EntityIndex> =
-        (0..world.plan.entities.len() as u16).map(EntityIndex).collect();
+    let entities: Vec<(EntityIndex, RunId)> = (0..world.plan.entities.len() as u16)
+        .map(|entity| (EntityIndex(entity), RunId(2)))
+        .collect();
     let result = through(async {
         recover::recover(&desk, &mut doors).await?;
         for (binding, found) in world.plan.bindings.iter().enumerate() {
