@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod northwind;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
 mod tidy;
