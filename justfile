@@ -15,7 +15,7 @@ test:
 
 # new worlds for a minute, or one again with its trace: `just sim 42`
 sim seed="":
-    cargo run -p syncline-sim -- {{ if seed == "" { "--seconds 60" } else { "--seed " + seed } }}
+    cargo run -p syncline-sim -- {{ if seed == "" { "--seconds 60" } else { seed } }}
 
 # everything against private PostgreSQL and MariaDB servers: `just it postgres`
 it name="":
