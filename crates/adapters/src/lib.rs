@@ -3,6 +3,7 @@
 //! Adapters know the ports and the core; they know neither the engine nor each other.
 
 pub mod clock;
+pub mod hub;
 pub mod settings;
 pub mod sql;
 

@@ -76,6 +76,10 @@ pub enum ErrorKind {
     HubVersion,
     /// The hub's file is damaged.
     HubDamaged,
+    /// The hub's file or directory cannot be written, or it was opened only to be read.
+    HubReadOnly,
+    /// There is no hub where one was expected.
+    HubMissing,
     /// A secret could not be resolved.
     Secret,
     /// None of these.
@@ -194,6 +198,18 @@ impl ErrorKind {
                 "hub.damaged",
                 "the hub's file is damaged",
                 "Put back a copy of the hub; then `syncline refresh --full`.",
+            ),
+            Self::HubReadOnly => (
+                Halt,
+                "hub.read_only",
+                "the hub cannot be written",
+                "Give the user that runs Syncline write access to the hub's file and its directory.",
+            ),
+            Self::HubMissing => (
+                Halt,
+                "hub.missing",
+                "there is no hub yet",
+                "Check `hub.path`; the first `syncline apply` or `syncline run` makes the hub.",
             ),
             Self::Secret => (
                 Halt,

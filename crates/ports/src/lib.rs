@@ -8,4 +8,5 @@ pub mod clock;
 pub mod reader;
 pub mod source;
 pub mod store;
+pub mod suite;
 pub mod target;

@@ -1,0 +1,238 @@
+//! The stored form of the audit: pages of events, each event with the page of its record's event
+//! before it, so that a record's history is a walk from page to page and needs no index.
+
+use syncline_core::{
+    Text,
+    change::{PartKey, RowKey},
+    commit::{AuditEvent, AuditKind, Disposition},
+    name::{EntityIndex, RecordId},
+    value::{Value, bytes, read_bytes, read_varint, varint},
+};
+
+use crate::hub::codec::bits::{
+    byte, checksum, delta, field, id, number, option, read_delta, read_field, read_id, read_option,
+    read_system, read_text, system, text, timestamp,
+};
+
+const VERSION: u8 = 1;
+/// Rules, systems' users and reasons repeat within a page: so many are remembered.
+const WORDS_MAX: usize = 64;
+
+/// A page being written.
+pub(crate) struct PageWriter {
+    out: Vec<u8>,
+    words: Vec<Text>,
+    count: usize,
+}
+
+impl PageWriter {
+    pub(crate) fn new() -> Self {
+        Self { out: vec![VERSION], words: Vec::new(), count: 0 }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn byte_count(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Appends an event; `previous` is the page of the record's event before, or 0.
+    pub(crate) fn push(&mut self, event: &AuditEvent, previous: u64) {
+        self.count += 1;
+        let out = &mut self.out;
+        id(event.record.0, out);
+        varint(previous, out);
+        varint(u64::from(event.entity.0), out);
+        event.part.encode(out);
+        field(event.field, out);
+        out.push(kind(event.kind));
+        system(event.system, out);
+        option(event.key.as_ref(), out, |key, out| bytes(&key.0, out));
+        option(event.before.as_ref(), out, Value::encode);
+        option(event.after.as_ref(), out, Value::encode);
+        varint(event.version, out);
+        option(event.source_at, out, |at, out| delta(at.0, 0, out));
+        self.word(event.actor.as_ref());
+        self.word(Some(&event.note));
+    }
+
+    /// 0: none; 1: a new word follows; else the place of a known one, and two.
+    fn word(&mut self, word: Option<&Text>) {
+        let Some(word) = word else { return self.out.push(0) };
+        if let Some(at) = self.words.iter().position(|known| known == word) {
+            return varint(at as u64 + 2, &mut self.out);
+        }
+        self.out.push(1);
+        text(word, &mut self.out);
+        if self.words.len() < WORDS_MAX {
+            self.words.push(word.clone());
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let sum = checksum(&self.out);
+        self.out.extend_from_slice(&sum.to_le_bytes());
+        self.out
+    }
+}
+
+/// An event of a page, and the page of its record's event before (0: none).
+pub(crate) struct Stored {
+    pub(crate) event: AuditEvent,
+    pub(crate) previous: u64,
+}
+
+/// Reads a page; `None` if it is not one.
+pub(crate) fn decode_page(stored: &[u8]) -> Option<Vec<Stored>> {
+    let (mut body, sum) = stored.split_last_chunk::<4>()?;
+    if checksum(body) != u32::from_le_bytes(*sum) {
+        return None;
+    }
+    let input = &mut body;
+    if byte(input)? != VERSION {
+        return None;
+    }
+    let (mut words, mut events) = (Vec::new(), Vec::new());
+    while !input.is_empty() {
+        events.push(read_event(input, &mut words)?);
+    }
+    Some(events)
+}
+
+fn read_event(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Stored> {
+    let record = RecordId(read_id(input)?);
+    let previous = read_varint(input)?;
+    let entity = EntityIndex(number(input)?);
+    let part = PartKey::decode(input)?;
+    let field = read_field(input)?;
+    let kind = read_kind(byte(input)?)?;
+    let system = read_system(input)?;
+    let key = read_option(input, |input| Some(RowKey(read_bytes(input)?.into())))?;
+    let before = read_option(input, Value::decode)?;
+    let after = read_option(input, Value::decode)?;
+    let version = read_varint(input)?;
+    let source_at = read_option(input, |input| Some(timestamp(read_delta(input, 0)?)))?;
+    let actor = read_word(input, words)?;
+    let note = read_word(input, words)??;
+    let event = AuditEvent {
+        record,
+        entity,
+        part,
+        field,
+        kind,
+        system,
+        key,
+        before,
+        after,
+        version,
+        actor,
+        source_at,
+        note,
+    };
+    Some(Stored { event, previous })
+}
+
+#[expect(clippy::option_option, reason = "damaged, absent and present are three answers")]
+fn read_word(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Option<Text>> {
+    match read_varint(input)? {
+        0 => Some(None),
+        1 => {
+            let word = read_text(input)?;
+            if words.len() < WORDS_MAX {
+                words.push(word.clone());
+            }
+            Some(Some(word))
+        }
+        at => Some(Some(words.get(usize::try_from(at - 2).ok()?)?.clone())),
+    }
+}
+
+const KINDS: [AuditKind; 23] = [
+    AuditKind::Created,
+    AuditKind::Linked,
+    AuditKind::Unlinked,
+    AuditKind::Rekeyed,
+    AuditKind::Changed,
+    AuditKind::Agreed,
+    AuditKind::Overridden,
+    AuditKind::Lost,
+    AuditKind::Rejected,
+    AuditKind::Merged,
+    AuditKind::Deleted,
+    AuditKind::DeleteOverridden,
+    AuditKind::Revived,
+    AuditKind::Rendered,
+    AuditKind::Written,
+    AuditKind::Refused,
+    AuditKind::Ambiguous,
+    AuditKind::ConflictOpened,
+    AuditKind::ConflictSettled,
+    AuditKind::Scope,
+    AuditKind::LoopSuspected,
+    AuditKind::Person,
+    AuditKind::Covered,
+];
+
+/// The stored number of a kind: never reused, only added to.
+fn kind(kind: AuditKind) -> u8 {
+    match kind {
+        AuditKind::Created => 0,
+        AuditKind::Linked => 1,
+        AuditKind::Unlinked => 2,
+        AuditKind::Rekeyed => 3,
+        AuditKind::Changed => 4,
+        AuditKind::Agreed => 5,
+        AuditKind::Overridden => 6,
+        AuditKind::Lost => 7,
+        AuditKind::Rejected => 8,
+        AuditKind::Merged => 9,
+        AuditKind::Deleted => 10,
+        AuditKind::DeleteOverridden => 11,
+        AuditKind::Revived => 12,
+        AuditKind::Rendered => 13,
+        AuditKind::Written => 14,
+        AuditKind::Refused => 15,
+        AuditKind::Ambiguous => 16,
+        AuditKind::ConflictOpened => 17,
+        AuditKind::ConflictSettled => 18,
+        AuditKind::Scope => 19,
+        AuditKind::LoopSuspected => 20,
+        AuditKind::Person => 21,
+        AuditKind::Covered => 22,
+    }
+}
+
+fn read_kind(code: u8) -> Option<AuditKind> {
+    KINDS.get(usize::from(code)).copied()
+}
+
+const DISPOSITIONS: [Disposition; 8] = [
+    Disposition::Applied,
+    Disposition::NoOp,
+    Disposition::Echo,
+    Disposition::Superseded,
+    Disposition::ConflictLost,
+    Disposition::Filtered,
+    Disposition::Quarantined,
+    Disposition::Held,
+];
+
+/// The stored number of a disposition.
+pub(crate) fn disposition(disposition: Disposition) -> u8 {
+    match disposition {
+        Disposition::Applied => 0,
+        Disposition::NoOp => 1,
+        Disposition::Echo => 2,
+        Disposition::Superseded => 3,
+        Disposition::ConflictLost => 4,
+        Disposition::Filtered => 5,
+        Disposition::Quarantined => 6,
+        Disposition::Held => 7,
+    }
+}
+
+pub(crate) fn read_disposition(code: u8) -> Option<Disposition> {
+    DISPOSITIONS.get(usize::from(code)).copied()
+}

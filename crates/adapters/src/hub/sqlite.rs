@@ -1,0 +1,161 @@
+//! The hub in one SQLite file.
+//!
+//! One process writes (a lock file says which), one thread of it makes the commits, one after the
+//! other; readers have connections of their own and see the last commit. A commit is durable when
+//! it returns: write-ahead log, `synchronous = full`.
+
+mod audit;
+mod commit;
+mod error;
+mod index;
+mod load;
+mod lock;
+mod migrate;
+mod open;
+mod queues;
+mod schema;
+mod store;
+mod worker;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{Connection, backup::Backup};
+use syncline_core::error::{ErrorKind, PortError};
+
+use crate::hub::sqlite::{error::Outcome, lock::Lock, worker::Worker};
+
+/// How a hub is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// To be changed. One process at a time.
+    ReadWrite,
+    /// To be looked at, also while another process changes it.
+    ReadOnly,
+}
+
+/// A hub in an SQLite file, or in memory.
+pub struct SqliteHub {
+    path: PathBuf,
+    writer: Writer,
+    readers: Vec<Mutex<Connection>>,
+    _lock: Option<Lock>,
+}
+
+/// Where commits are made.
+enum Writer {
+    /// On a thread of their own.
+    Thread(Worker),
+    /// At once, on the caller's thread; readers use the same connection.
+    Memory(Mutex<Connection>),
+    /// Nowhere.
+    Nobody,
+}
+
+impl SqliteHub {
+    /// Opens the hub at `path`; makes it, and its directory, if `create` allows.
+    ///
+    /// # Errors
+    /// `hub.in_use` with the process that holds it, `hub.missing`, `hub.version` for a hub of a
+    /// newer version, `hub.damaged`, `hub.read_only`, `hub.disk_full`.
+    pub fn open(path: &Path, mode: Open, create: bool) -> Result<Self, PortError> {
+        match mode {
+            Open::ReadWrite => {
+                let (writer, readers, lock) = open::for_writing(path, create)?;
+                let writer = Writer::Thread(Worker::start(writer)?);
+                Ok(Self { path: path.into(), writer, readers, _lock: Some(lock) })
+            }
+            Open::ReadOnly => {
+                let readers = vec![open::for_reading(path)?];
+                Ok(Self { path: path.into(), writer: Writer::Nobody, readers, _lock: None })
+            }
+        }
+    }
+
+    /// An empty hub that is forgotten when it is dropped.
+    ///
+    /// # Errors
+    /// If SQLite has no memory to give.
+    pub fn in_memory() -> Result<Self, PortError> {
+        let writer = Writer::Memory(Mutex::new(open::in_memory()?));
+        Ok(Self { path: PathBuf::new(), writer, readers: Vec::new(), _lock: None })
+    }
+
+    /// The file; empty for a hub in memory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The size of the hub in bytes: pages of the last commit, without the write-ahead log.
+    ///
+    /// # Errors
+    /// If the hub cannot be read.
+    pub fn size_bytes(&self) -> Result<u64, PortError> {
+        self.read("measure the hub", |connection| {
+            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            let size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            Ok(pages.cast_unsigned() * size.cast_unsigned())
+        })
+    }
+
+    /// Copies the hub as of the last commit to a new file at `path`, which another hub may open.
+    ///
+    /// # Errors
+    /// If either file fails; the copy is not usable then.
+    pub fn copy_to(&self, path: &Path) -> Result<(), PortError> {
+        self.read("copy the hub", |connection| {
+            let mut copy = Connection::open(path)?;
+            let backup = Backup::new(connection, &mut copy)?;
+            backup.run_to_completion(i32::MAX, std::time::Duration::ZERO, None)?;
+            Ok(())
+        })
+    }
+
+    /// Reads with a connection that is free.
+    fn read<T>(
+        &self,
+        action: &str,
+        work: impl FnOnce(&Connection) -> Outcome<T>,
+    ) -> Result<T, PortError> {
+        let reader = self.reader()?;
+        work(&reader).map_err(|failure| failure.during(action))
+    }
+
+    fn reader(&self) -> Result<MutexGuard<'_, Connection>, PortError> {
+        if let Writer::Memory(connection) = &self.writer {
+            return Ok(connection.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
+        match (free, self.readers.first()) {
+            (Some(reader), _) => Ok(reader),
+            (None, Some(reader)) => Ok(reader.lock().unwrap_or_else(PoisonError::into_inner)),
+            (None, None) => {
+                Err(PortError::new(ErrorKind::Unexpected, "read the hub", "it has no reader"))
+            }
+        }
+    }
+
+    /// Runs `work` where commits are made, after those that came before.
+    async fn write<T: Send + 'static>(
+        &self,
+        action: &str,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
+        match &self.writer {
+            Writer::Thread(worker) => worker.run(work).await.ok_or_else(|| {
+                PortError::new(ErrorKind::Unexpected, action, "the hub's writer has ended")
+            }),
+            Writer::Memory(connection) => {
+                Ok(work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)))
+            }
+            Writer::Nobody => {
+                Err(PortError::new(ErrorKind::HubReadOnly, action, "it was opened only to be read"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! One commit, one transaction: groups with a check of their revisions, the indices that follow
+//! from them, the audit, the queues, the checkpoints and the counters.
+//!
+//! Writes of one kind are made together and in the order of their keys: a page of the file is
+//! touched once, and new records and rows are appended.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use syncline_core::{
+    commit::{Commit, GroupChange, Ledger},
+    name::{RecordId, RunId},
+};
+
+use crate::hub::{
+    codec::{audit::disposition, encode_group},
+    sqlite::{
+        audit,
+        error::{Failure, Outcome},
+        index, queues,
+    },
+};
+
+/// Why a commit was not made.
+pub(super) enum Refusal {
+    /// These groups are not at the revision that was read, or their rows now belong to others.
+    Stale(Vec<RecordId>),
+    /// The store failed.
+    Failure(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// An id as SQLite keeps it.
+pub(super) fn blob(record: RecordId) -> [u8; 16] {
+    record.0.to_be_bytes()
+}
+
+/// An id as SQLite kept it.
+pub(super) fn record(stored: &[u8]) -> Outcome<RecordId> {
+    stored
+        .try_into()
+        .map(|bytes| RecordId(u128::from_be_bytes(bytes)))
+        .map_err(|_| Failure::stored("an id of a record"))
+}
+
+/// Makes the commit. Returns after it is durable.
+pub(super) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(), Refusal> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut changes: Vec<&GroupChange> = commit.groups.iter().collect();
+    changes.sort_unstable_by_key(|change| change.group.id);
+    let mut pages = check(&transaction, &changes)?;
+    let last_change = audit::write(&transaction, commit, &mut pages)?;
+    write_groups(&transaction, &changes, &pages)?;
+    let stale = index::write(&transaction, &changes)?;
+    if !stale.is_empty() {
+        return Err(Refusal::Stale(stale));
+    }
+    queues::conflicts(&transaction, commit)?;
+    queues::quarantine(&transaction, commit)?;
+    write_checkpoints(&transaction, commit)?;
+    add_ledger(&transaction, commit.run, &commit.ledger)?;
+    transaction
+        .prepare_cached(
+            "update state set operation = max(operation, ?), minted = max(minted, ?), changes = ?",
+        )?
+        .execute(params![
+            commit.operation.0.cast_signed(),
+            commit.minted.cast_signed(),
+            last_change.cast_signed()
+        ])?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Refuses groups that are not at the revision before. Gives the page of the last event of each
+/// group that was there (0: none).
+fn check(
+    transaction: &Transaction<'_>,
+    changes: &[&GroupChange],
+) -> Result<HashMap<RecordId, u64>, Refusal> {
+    let mut select =
+        transaction.prepare_cached("select revision, audit from record where id = ?")?;
+    let mut pages = HashMap::with_capacity(changes.len());
+    let mut stale = Vec::new();
+    for change in changes {
+        let group = &change.group;
+        if group.revision.0 <= 1 {
+            // A new record is refused by its key when it is written.
+            pages.insert(group.id, 0);
+            continue;
+        }
+        let mut rows = select.query(params![blob(group.id)])?;
+        let found = match rows.next()? {
+            Some(row) => Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+            None => None,
+        };
+        match found {
+            Some((revision, page)) if revision.cast_unsigned() + 1 == group.revision.0 => {
+                pages.insert(group.id, page.cast_unsigned());
+            }
+            Some(_) | None => stale.push(group.id),
+        }
+    }
+    if stale.is_empty() { Ok(pages) } else { Err(Refusal::Stale(stale)) }
+}
+
+fn write_groups(
+    transaction: &Transaction<'_>,
+    changes: &[&GroupChange],
+    pages: &HashMap<RecordId, u64>,
+) -> Result<(), Refusal> {
+    let mut insert = transaction.prepare_cached(
+        "insert into record (id, revision, entity, alive, audit, data) values (?, ?, ?, ?, ?, ?)
+         on conflict do nothing",
+    )?;
+    let mut update = transaction.prepare_cached(
+        "update record set revision = ?2, entity = ?3, alive = ?4, audit = ?5, data = ?6 where id = ?1",
+    )?;
+    let mut stale = Vec::new();
+    let mut stored = Vec::with_capacity(1024);
+    for change in changes {
+        let group = &change.group;
+        stored.clear();
+        encode_group(group, &mut stored);
+        let statement = if group.revision.0 <= 1 { &mut insert } else { &mut update };
+        let written = statement.execute(params![
+            blob(group.id),
+            group.revision.0.cast_signed(),
+            group.entity.0,
+            change.after.alive,
+            pages.get(&group.id).copied().unwrap_or(0).cast_signed(),
+            stored,
+        ])?;
+        if written == 0 {
+            stale.push(group.id);
+        }
+    }
+    if stale.is_empty() { Ok(()) } else { Err(Refusal::Stale(stale)) }
+}
+
+fn write_checkpoints(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {
+    let mut upsert = transaction.prepare_cached(
+        "insert into checkpoint (stream, position) values (?, ?)
+         on conflict do update set position = excluded.position",
+    )?;
+    for checkpoint in &commit.checkpoints {
+        upsert.execute(params![checkpoint.stream.as_str(), checkpoint.position.0])?;
+    }
+    Ok(())
+}
+
+fn add_ledger(transaction: &Transaction<'_>, run: RunId, ledger: &Ledger) -> Outcome<()> {
+    let mut upsert = transaction.prepare_cached(
+        "insert into ledger (run, binding, disposition, count) values (?, ?, ?, ?)
+         on conflict do update set count = count + excluded.count",
+    )?;
+    for ((binding, what), count) in &ledger.0 {
+        let what = disposition(*what);
+        upsert.execute(params![run.0.cast_signed(), binding.0, what, count.cast_signed()])?;
+    }
+    Ok(())
+}
+
+/// Changes of maintained counts, gathered over a commit and written once.
+#[derive(Default)]
+pub(super) struct Counts(BTreeMap<(Counter, u16, u16), i64>);
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Counter {
+    /// Rows of a binding that were last seen present.
+    Present,
+    /// Rows of an entity (not of its child lists) present in a system.
+    Linked,
+    /// Records of an entity that live.
+    Alive,
+    /// Rows to create in a system.
+    Inserts,
+    /// Rows to change in a system.
+    Updates,
+    /// Rows to delete in a system.
+    Deletes,
+    /// Rows that are behind in a system and not tried by themselves.
+    Parked,
+}
+
+impl Counter {
+    /// Its stored number.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Present => 0,
+            Self::Linked => 1,
+            Self::Alive => 2,
+            Self::Inserts => 3,
+            Self::Updates => 4,
+            Self::Deletes => 5,
+            Self::Parked => 6,
+        }
+    }
+}
+
+impl Counts {
+    /// Counts one more, or one less.
+    pub(super) fn add(&mut self, counter: Counter, first: u16, second: u16, change: i64) {
+        *self.0.entry((counter, first, second)).or_default() += change;
+    }
+
+    /// Writes what changed.
+    pub(super) fn write(self, transaction: &Transaction<'_>) -> Outcome<()> {
+        let mut upsert = transaction.prepare_cached(
+            "insert into counter (kind, first, second, count) values (?, ?, ?, ?)
+             on conflict do update set count = count + excluded.count",
+        )?;
+        for ((counter, first, second), change) in self.0 {
+            if change != 0 {
+                upsert.execute(params![counter.code(), first, second, change])?;
+            }
+        }
+        Ok(())
+    }
+}

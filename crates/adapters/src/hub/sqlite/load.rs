@@ -1,0 +1,196 @@
+//! What a step wants, read in one snapshot.
+//!
+//! Wants are sorted, and neighbours are often wanted together (a range of keys, records that were
+//! made together). So a look-up steps on through the table from the last one while the next key is
+//! near, and seeks anew only over a gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{CachedStatement, Connection, Row, params};
+use syncline_core::{
+    change::RowKey,
+    commit::{KnownRow, MatchKey, Wants, Working},
+    group::Group,
+    name::{BindingIndex, EntityIndex, OperationId, RecordId, SystemIndex},
+    value::Digest,
+};
+
+use crate::hub::{
+    codec::decode_group,
+    sqlite::{
+        commit::{blob, record},
+        error::{Failure, Outcome},
+        index::{CHILD, QUIET},
+    },
+};
+
+/// So many rows that nobody wants are stepped over before it is cheaper to seek.
+const STEPS_MAX: u32 = 6;
+
+/// Loads everything that is wanted; what is not there gets an entry that says so.
+pub(super) fn load(connection: &Connection, wants: &Wants) -> Outcome<Working> {
+    let snapshot = connection.unchecked_transaction()?;
+    let groups = groups(&snapshot, &wants.records)?;
+    let keys = keys(&snapshot, &wants.keys)?;
+    let matches = matches(&snapshot, &wants.matches)?;
+    let row_keys = row_keys(&snapshot, &wants.row_keys, &groups)?;
+    let (hub, operation, minted) = snapshot
+        .prepare_cached("select hub, operation, minted from state")?
+        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
+        .map(|(hub, operation, minted): (i64, i64, i64)| {
+            (hub.cast_unsigned(), operation.cast_unsigned(), minted.cast_unsigned())
+        })?;
+    snapshot.finish()?;
+    Ok(Working { groups, keys, matches, row_keys, operation: OperationId(operation), hub, minted })
+}
+
+/// Reads one group.
+pub(super) fn group(connection: &Connection, id: RecordId) -> Outcome<Option<Group>> {
+    let mut select = connection.prepare_cached("select data from record where id = ?")?;
+    let mut rows = select.query(params![blob(id)])?;
+    match rows.next()? {
+        Some(row) => decode(id, row, 0).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Decodes the group in this column.
+pub(super) fn decode(id: RecordId, row: &Row<'_>, column: usize) -> Outcome<Group> {
+    let data = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
+    decode_group(id, data).ok_or_else(|| Failure::record(id))
+}
+
+fn groups(
+    connection: &Connection,
+    wanted: &BTreeSet<RecordId>,
+) -> Outcome<BTreeMap<RecordId, Option<Group>>> {
+    let mut select =
+        connection.prepare_cached("select id, data from record where id >= ? order by id")?;
+    let mut found = Vec::with_capacity(wanted.len());
+    look_up(
+        &mut select,
+        wanted.iter(),
+        |select, wanted| Ok(select.query(params![blob(*wanted)])?),
+        |wanted, row| {
+            let id = record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            Ok(wanted.cmp(&&id))
+        },
+        |wanted, row| {
+            let group = row.map(|row| decode(*wanted, row, 1)).transpose()?;
+            found.push((*wanted, group));
+            Ok(())
+        },
+    )?;
+    Ok(found.into_iter().collect())
+}
+
+fn keys(
+    connection: &Connection,
+    wanted: &BTreeSet<(BindingIndex, RowKey)>,
+) -> Outcome<BTreeMap<(BindingIndex, RowKey), Option<KnownRow>>> {
+    let mut select = connection.prepare_cached(
+        "select binding, key, record, flags, digest from row
+         where (binding, key) >= (?, ?) order by binding, key",
+    )?;
+    let mut found = Vec::with_capacity(wanted.len());
+    look_up(
+        &mut select,
+        wanted.iter(),
+        |select, (binding, key)| Ok(select.query(params![binding.0, key.0])?),
+        |(binding, key), row| {
+            let here: u16 = row.get(0)?;
+            let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            Ok(binding.0.cmp(&here).then_with(|| (*key.0).cmp(bytes)))
+        },
+        |wanted, row| {
+            found.push((wanted.clone(), row.map(known_row).transpose()?));
+            Ok(())
+        },
+    )?;
+    Ok(found.into_iter().collect())
+}
+
+fn known_row(row: &Row<'_>) -> Outcome<KnownRow> {
+    let flags: u8 = row.get(3)?;
+    Ok(KnownRow {
+        record: record(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?,
+        child: flags & CHILD != 0,
+        digest: row.get::<_, Option<[u8; 16]>>(4)?.map(Digest),
+        quiet: flags & QUIET != 0,
+    })
+}
+
+/// Records by match key; several may share one.
+fn matches(
+    connection: &Connection,
+    wanted: &BTreeSet<(EntityIndex, u16, MatchKey)>,
+) -> Outcome<BTreeMap<(EntityIndex, u16, MatchKey), Vec<RecordId>>> {
+    let mut select = connection.prepare_cached(
+        "select record from match where entity = ? and rule = ? and digest = ? order by record",
+    )?;
+    let mut found = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        let (entity, rule, key) = wanted;
+        let mut rows = select.query(params![entity.0, rule, key.0])?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            records.push(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
+        }
+        found.push((*wanted, records));
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The keys of rows that are there; a row that is only planned, or gone, has none.
+fn row_keys(
+    connection: &Connection,
+    wanted: &BTreeSet<(RecordId, SystemIndex)>,
+    loaded: &BTreeMap<RecordId, Option<Group>>,
+) -> Outcome<BTreeMap<(RecordId, SystemIndex), Option<RowKey>>> {
+    let more: BTreeSet<RecordId> =
+        wanted.iter().map(|(id, _)| *id).filter(|id| !loaded.contains_key(id)).collect();
+    let more = groups(connection, &more)?;
+    let key = |id: &RecordId, system: SystemIndex| {
+        let group = loaded.get(id).or_else(|| more.get(id))?.as_ref()?;
+        let link = group.root.link(system).filter(|link| link.is_present())?;
+        link.key.clone()
+    };
+    Ok(wanted.iter().map(|(id, system)| ((*id, *system), key(id, *system))).collect())
+}
+
+/// Walks the wanted keys, in their order, beside the rows of an ordered query. `seek` starts the
+/// query at a key, `compare` compares a wanted key with a row's, `found` takes the row of each
+/// wanted key, or that there is none.
+fn look_up<'connection, W: Copy>(
+    select: &mut CachedStatement<'connection>,
+    wanted: impl Iterator<Item = W>,
+    mut seek: impl for<'a> FnMut(&'a mut CachedStatement<'connection>, W) -> Outcome<rusqlite::Rows<'a>>,
+    compare: impl Fn(W, &Row<'_>) -> Outcome<std::cmp::Ordering>,
+    mut found: impl FnMut(W, Option<&Row<'_>>) -> Outcome<()>,
+) -> Outcome<()> {
+    let mut wanted = wanted.peekable();
+    while let Some(first) = wanted.peek().copied() {
+        let mut rows = seek(select, first)?;
+        let mut steps = 0;
+        while steps <= STEPS_MAX {
+            let Some(row) = rows.next()? else {
+                // Nothing comes after: none of the others is there.
+                return wanted.try_for_each(|absent| found(absent, None));
+            };
+            steps += 1;
+            while let Some(next) = wanted.peek().copied() {
+                match compare(next, row)? {
+                    std::cmp::Ordering::Less => found(next, None)?,
+                    std::cmp::Ordering::Equal => found(next, Some(row))?,
+                    std::cmp::Ordering::Greater => break,
+                }
+                wanted.next();
+                steps = 0;
+            }
+            if wanted.peek().is_none() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

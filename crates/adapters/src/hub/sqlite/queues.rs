@@ -1,0 +1,294 @@
+//! The queues that people look at: conflicts and quarantine, as a commit changes them.
+
+use rusqlite::{Transaction, params};
+use syncline_core::{
+    change::{PartKey, RowKey},
+    commit::{Commit, ConflictChange, QuarantineChange, Subject},
+    group::Candidate,
+    name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
+    value::{Value, bytes, read_bytes, varint},
+};
+
+use crate::hub::{
+    codec::{self, bits},
+    sqlite::{
+        commit::blob,
+        error::{Failure, Outcome},
+    },
+};
+
+/// Opens, changes and settles conflicts. The store gives the numbers.
+pub(super) fn conflicts(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {
+    for change in &commit.conflicts {
+        match change {
+            ConflictChange::Open { .. } => open(transaction, commit, change)?,
+            ConflictChange::Close { record, part, field, settled } => {
+                let mut how = Vec::with_capacity(32);
+                codec::settled(settled, &mut how);
+                transaction
+                    .prepare_cached(
+                        "update conflict set settled = ?3, settled_at = ?4
+                         where record = ?1 and subject = ?2 and settled is null",
+                    )?
+                    .execute(params![
+                        blob(*record),
+                        conflict_subject(part, *field),
+                        how,
+                        commit.at.0
+                    ])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What an entry holds beside its columns.
+pub(super) struct ConflictBody {
+    pub(super) base: Value,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) ambiguous: bool,
+}
+
+impl ConflictBody {
+    fn encoded(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(128);
+        self.base.encode(&mut body);
+        bits::candidates(&self.candidates, &mut body);
+        body.push(u8::from(self.ambiguous));
+        body
+    }
+
+    /// Reads what was stored; `None` if it is damaged.
+    pub(super) fn decode(mut stored: &[u8]) -> Option<Self> {
+        let input = &mut stored;
+        Some(Self {
+            base: Value::decode(input)?,
+            candidates: bits::read_candidates(input)?,
+            ambiguous: bits::flag(input)?,
+        })
+    }
+}
+
+/// There is one open entry per record, part and field: opening it again replaces its candidates.
+/// What rules settle again and again from one base version is one entry as well: its candidates
+/// are united, and the last word stands.
+fn open(transaction: &Transaction<'_>, commit: &Commit, change: &ConflictChange) -> Outcome<()> {
+    let ConflictChange::Open {
+        record,
+        entity,
+        part,
+        field,
+        base,
+        base_version,
+        candidates,
+        ambiguous,
+        settled,
+    } = change
+    else {
+        return Ok(());
+    };
+    let subject = conflict_subject(part, *field);
+    let mut body =
+        ConflictBody { base: base.clone(), candidates: candidates.clone(), ambiguous: *ambiguous };
+    let how = settled.as_ref().map(|settled| {
+        let mut how = Vec::with_capacity(32);
+        codec::settled(settled, &mut how);
+        how
+    });
+    let settled_at = settled.as_ref().map(|_| commit.at.0);
+    let version = base_version.cast_signed();
+    let known = known_entry(transaction, *record, &subject, settled.as_ref().map(|_| version))?;
+    if let Some((number, earlier)) = known {
+        if settled.is_some() {
+            body.candidates = united(earlier.candidates, body.candidates);
+            body.ambiguous |= earlier.ambiguous;
+        }
+        transaction
+            .prepare_cached(
+                "update conflict set base_version = ?2, body = ?3, settled = ?4, settled_at = ?5
+                 where number = ?1",
+            )?
+            .execute(params![number, version, body.encoded(), how, settled_at])?;
+        return Ok(());
+    }
+    transaction
+        .prepare_cached(
+            "insert into conflict (record, entity, subject, base_version, body, opened_run,
+                opened_at, settled, settled_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            blob(*record),
+            entity.0,
+            subject,
+            version,
+            body.encoded(),
+            commit.run.0.cast_signed(),
+            commit.at.0,
+            how,
+            settled_at
+        ])?;
+    Ok(())
+}
+
+/// The entry that a change of this subject belongs to: the open one, or, for what a rule settles,
+/// the newest from the same base version that no person settled.
+fn known_entry(
+    transaction: &Transaction<'_>,
+    record: RecordId,
+    subject: &[u8],
+    settled_from: Option<i64>,
+) -> Outcome<Option<(i64, ConflictBody)>> {
+    let mut select = transaction.prepare_cached(
+        "select number, base_version, settled, body from conflict
+         where record = ? and subject = ? order by number desc",
+    )?;
+    let mut rows = select.query(params![blob(record), subject])?;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let damaged = || Failure::stored(format_args!("conflict {number}"));
+        let by_rule = match row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
+            None => true,
+            Some(mut how) => codec::read_settled(&mut how).ok_or_else(damaged)?.who.is_none(),
+        };
+        let is_open = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?.is_none();
+        let belongs = match settled_from {
+            None => is_open,
+            Some(version) => by_rule && row.get::<_, i64>(1)? == version,
+        };
+        if belongs {
+            let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+            return Ok(Some((number, ConflictBody::decode(body).ok_or_else(damaged)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// One candidate per author, the newer one; in the order in which authors came.
+fn united(earlier: Vec<Candidate>, later: Vec<Candidate>) -> Vec<Candidate> {
+    let mut all = earlier;
+    for candidate in later {
+        match all.iter_mut().find(|known| known.author == candidate.author) {
+            Some(known) if candidate.at >= known.at => *known = candidate,
+            Some(_) => {}
+            None => all.push(candidate),
+        }
+    }
+    all
+}
+
+fn conflict_subject(part: &PartKey, field: Option<FieldIndex>) -> Vec<u8> {
+    let mut subject = Vec::with_capacity(8);
+    part.encode(&mut subject);
+    bits::field(field, &mut subject);
+    subject
+}
+
+/// Reads what [`conflict_subject`] made.
+pub(super) fn read_conflict_subject(mut stored: &[u8]) -> Option<(PartKey, Option<FieldIndex>)> {
+    Some((PartKey::decode(&mut stored)?, bits::read_field(&mut stored)?))
+}
+
+/// Sets rows and writes aside, and releases them. The store gives the numbers; there is one entry
+/// per subject, which counts how often it was tried.
+pub(super) fn quarantine(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {
+    for change in &commit.quarantine {
+        match change {
+            QuarantineChange::Park { .. } => park(transaction, commit, change)?,
+            QuarantineChange::Release { subject } => {
+                transaction
+                    .prepare_cached("delete from quarantine where subject = ?")?
+                    .execute(params![subject_bytes(subject)])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An entry that a person dropped stays dropped while the row is the same. A parent that was linked
+/// while the row was parked (by another loop) is noticed once: a second try that fails waits.
+fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChange) -> Outcome<()> {
+    let QuarantineChange::Park { subject, entity, record, code, message, row, related, awaits } =
+        change
+    else {
+        return Ok(());
+    };
+    let (binding, key) = match subject {
+        Subject::Row { binding, key } => (Some(binding.0), Some(&key.0)),
+        Subject::Write { .. } => (None, None),
+    };
+    let row = row.as_ref().map(|row| {
+        let mut stored = Vec::with_capacity(128);
+        row.encode(&mut stored);
+        stored
+    });
+    let mut others = Vec::with_capacity(related.len() * 16);
+    for record in related {
+        others.extend_from_slice(&blob(*record));
+    }
+    transaction
+        .prepare_cached(
+            "insert into quarantine (subject, binding, key, entity, record, code, message, row,
+                related, awaits_binding, awaits_key, tries, since, run, retry)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13,
+                exists (select 1 from row
+                        where binding = ?10 and key = ?11 and digest is not null))
+             on conflict (subject) do update set
+                entity = excluded.entity, record = excluded.record, code = excluded.code,
+                message = excluded.message, row = excluded.row, related = excluded.related,
+                awaits_binding = excluded.awaits_binding, awaits_key = excluded.awaits_key,
+                tries = tries + 1, run = excluded.run, retry = 0,
+                dropped = case when row is excluded.row and code = excluded.code
+                    then dropped end",
+        )?
+        .execute(params![
+            subject_bytes(subject),
+            binding,
+            key,
+            entity.0,
+            record.map(blob),
+            code.as_str(),
+            message.as_str(),
+            row,
+            others,
+            awaits.as_ref().map(|(binding, _)| binding.0),
+            awaits.as_ref().map(|(_, key)| &key.0),
+            commit.at.0,
+            commit.run.0.cast_signed(),
+        ])?;
+    Ok(())
+}
+
+fn subject_bytes(subject: &Subject) -> Vec<u8> {
+    let mut out = Vec::with_capacity(24);
+    match subject {
+        Subject::Row { binding, key } => {
+            out.push(0);
+            varint(u64::from(binding.0), &mut out);
+            bytes(&key.0, &mut out);
+        }
+        Subject::Write { record, part, system } => {
+            out.push(1);
+            bits::id(record.0, &mut out);
+            part.encode(&mut out);
+            varint(u64::from(system.0), &mut out);
+        }
+    }
+    out
+}
+
+/// Reads what [`subject_bytes`] made.
+pub(super) fn read_subject(mut stored: &[u8]) -> Option<Subject> {
+    let input = &mut stored;
+    Some(match bits::byte(input)? {
+        0 => Subject::Row {
+            binding: BindingIndex(bits::number(input)?),
+            key: RowKey(read_bytes(input)?.into()),
+        },
+        1 => Subject::Write {
+            record: RecordId(bits::read_id(input)?),
+            part: PartKey::decode(input)?,
+            system: SystemIndex(bits::number(input)?),
+        },
+        _ => return None,
+    })
+}

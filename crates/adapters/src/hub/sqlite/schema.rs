@@ -1,0 +1,174 @@
+//! The tables of the hub. One constant per statement that is used more than once is beside its use.
+//!
+//! Ids are 16-byte blobs in the order of their making, so that new records are appended. A row of
+//! `record` is a whole group in its stored form; `row`, `behind`, `reading`, `intent` and
+//! `reference` say what can be asked without reading groups, and `counter` what can be asked
+//! without counting. The audit is kept in pages (`codec/audit.rs`), numbered by their first event.
+
+/// Marks the file as a hub of Syncline (`SYNL`).
+pub(super) const APPLICATION: i32 = 0x5359_4e4c;
+
+/// The version of the tables that this program writes.
+pub(super) const VERSION: i32 = 1;
+
+/// Version 1.
+pub(super) const FIRST: &str = "
+create table state (
+    one integer primary key check (one = 1),
+    hub integer not null,
+    operation integer not null,
+    minted integer not null,
+    changes integer not null
+) strict;
+create table record (
+    id blob primary key,
+    revision integer not null,
+    entity integer not null,
+    alive integer not null,
+    audit integer not null,
+    data blob not null
+) strict, without rowid;
+create table row (
+    binding integer not null,
+    key blob not null,
+    record blob not null,
+    flags integer not null,
+    digest blob,
+    primary key (binding, key)
+) strict, without rowid;
+create table match (
+    entity integer not null,
+    rule integer not null,
+    digest blob not null,
+    record blob not null,
+    primary key (entity, rule, digest, record)
+) strict, without rowid;
+create table behind (
+    entity integer not null,
+    system integer not null,
+    record blob not null,
+    kind integer not null,
+    parked integer not null,
+    not_before integer,
+    primary key (entity, system, record)
+) strict, without rowid;
+create index behind_later on behind (entity, not_before, system, kind, parked) where not_before is not null;
+create table reading (
+    entity integer not null,
+    binding integer not null,
+    key blob not null,
+    primary key (entity, binding, key)
+) strict, without rowid;
+create table intent (
+    id blob primary key,
+    system integer not null,
+    record blob not null
+) strict, without rowid;
+create table reference (
+    target blob not null,
+    record blob not null,
+    primary key (target, record)
+) strict, without rowid;
+create table counter (
+    kind integer not null,
+    first integer not null,
+    second integer not null,
+    count integer not null,
+    primary key (kind, first, second)
+) strict, without rowid;
+create table audit (
+    first integer primary key,
+    run integer not null,
+    at integer not null,
+    events integer not null,
+    data blob not null
+) strict;
+create index audit_run on audit (run);
+create table conflict (
+    number integer primary key autoincrement,
+    record blob not null,
+    entity integer not null,
+    subject blob not null,
+    base_version integer not null,
+    body blob not null,
+    opened_run integer not null,
+    opened_at integer not null,
+    settled blob,
+    settled_at integer
+) strict;
+create index conflict_of on conflict (record, subject);
+create index conflict_open on conflict (number) where settled is null;
+create table quarantine (
+    number integer primary key autoincrement,
+    subject blob not null unique,
+    binding integer,
+    key blob,
+    entity integer not null,
+    record blob,
+    code text not null,
+    message text not null,
+    row blob,
+    related blob not null,
+    awaits_binding integer,
+    awaits_key blob,
+    tries integer not null,
+    since integer not null,
+    run integer not null,
+    retry integer not null,
+    dropped text
+) strict;
+create index quarantine_awaits on quarantine (awaits_binding, awaits_key) where awaits_key is not null;
+create index quarantine_retry on quarantine (entity, binding, key) where retry = 1;
+create table checkpoint (
+    stream text primary key,
+    position blob not null
+) strict, without rowid;
+create table run (
+    number integer primary key autoincrement,
+    kind text not null,
+    entity integer,
+    started integer not null,
+    ended integer,
+    outcome text not null,
+    message text not null,
+    writes blob not null
+) strict;
+create table ledger (
+    run integer not null,
+    binding integer not null,
+    disposition integer not null,
+    count integer not null,
+    primary key (run, binding, disposition)
+) strict, without rowid;
+create table guard (
+    number integer primary key autoincrement,
+    code text not null,
+    entity integer not null,
+    system integer not null,
+    count integer not null,
+    linked integer not null,
+    max integer not null,
+    digest blob not null,
+    at integer not null,
+    state text not null,
+    who text,
+    samples blob not null
+) strict;
+create unique index guard_open on guard (code, entity, system) where state = 'open';
+create table pause (
+    name text primary key,
+    writes_only integer not null,
+    until integer,
+    since integer not null
+) strict, without rowid;
+create table approval (
+    entity text primary key,
+    meaning blob not null,
+    who text not null,
+    at integer not null
+) strict, without rowid;
+create table note (
+    name text primary key,
+    value text not null
+) strict, without rowid;
+";

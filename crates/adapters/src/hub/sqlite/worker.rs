@@ -1,0 +1,56 @@
+//! The one thread that makes commits, one after the other.
+
+use std::{sync::mpsc, thread::JoinHandle};
+
+use rusqlite::Connection;
+use syncline_core::error::{ErrorKind, PortError};
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The thread and the way to it. Dropping it finishes what was asked for and closes the file.
+pub(super) struct Worker {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread, which owns the connection from now on.
+    pub(super) fn start(mut connection: Connection) -> Result<Self, PortError> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let work = move || {
+            while let Ok(job) = queue.recv() {
+                job(&mut connection);
+            }
+        };
+        let thread =
+            std::thread::Builder::new().name("hub".into()).spawn(work).map_err(|error| {
+                PortError::new(ErrorKind::Unexpected, "open the hub", error.to_string())
+            })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Runs `work` there. `None` if the thread is gone.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more: the commit was made all the same.
+            let _ = answer.send(work(connection));
+        });
+        self.jobs.as_ref()?.send(job).ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing left to close.
+            let _ = thread.join();
+        }
+    }
+}

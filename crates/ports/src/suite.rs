@@ -1,0 +1,4 @@
+//! What every adapter must pass, and the simulator's own ports with it, so that the simulator cannot
+//! drift from reality. A suite fails by panicking, like any test.
+
+pub mod store;
