@@ -5,4 +5,5 @@
 mod northwind;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
+mod snippets;
 mod tidy;
