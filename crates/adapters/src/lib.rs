@@ -6,6 +6,7 @@ pub mod clock;
 pub mod hub;
 pub mod settings;
 pub mod sql;
+mod sqlite;
 
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ pub struct Connector {
 /// What keeps it from being reached: `Unreachable`, `Unauthorized`, `Tls`, `TimedOut`.
 pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError> {
     match settings.kind {
-        Kind::Postgres | Kind::Mysql | Kind::Sqlite => Err(not_here(settings)),
+        Kind::Sqlite => sqlite::catalog(settings).await,
+        Kind::Postgres | Kind::Mysql => Err(not_here(settings)),
     }
 }
 
@@ -45,11 +47,12 @@ pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError>
 /// `Forbidden` or `SchemaDrift` if a table of marks is demanded and is not there.
 pub async fn open(
     settings: &Settings,
-    _plan: Arc<Plan>,
-    _system: SystemIndex,
+    plan: Arc<Plan>,
+    system: SystemIndex,
 ) -> Result<Connector, PortError> {
     match settings.kind {
-        Kind::Postgres | Kind::Mysql | Kind::Sqlite => Err(not_here(settings)),
+        Kind::Sqlite => sqlite::open(settings, plan, system).await,
+        Kind::Postgres | Kind::Mysql => Err(not_here(settings)),
     }
 }
 

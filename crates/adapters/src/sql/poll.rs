@@ -141,7 +141,7 @@ impl Poll {
     pub fn finish(&mut self) {
         if let Some((top, _)) = self.page.take() {
             // Without a cap (no rows when the pass began) only what was low before is safe.
-            if let Some(cap) = self.cap.take() {
+            if let Some(cap) = self.cap.take().filter(|_| !top.is_null()) {
                 let low = time::back(lower(&top, Some(&cap)));
                 let goes_back =
                     self.low.as_ref().is_some_and(|old| compare(&low, old) == Some(Ordering::Less));

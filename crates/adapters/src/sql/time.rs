@@ -6,7 +6,7 @@ use syncline_core::{
     decimal::Decimal,
     error::{ErrorKind, PortError},
     name::Timestamp,
-    value::{Value, civil, day_number, split_nanoseconds},
+    value::{Float, Value, civil, day_number, split_nanoseconds},
 };
 
 use crate::sql::poll::{OVERLAP_NUMBERS, OVERLAP_SECONDS};
@@ -115,6 +115,14 @@ pub fn back(value: &Value) -> Value {
                 Some(_) | None => 1_000_000,
             };
             number.sub(Decimal::from((OVERLAP_SECONDS * unit).max(OVERLAP_NUMBERS))).map(Value::Num)
+        }
+        // Seconds since 1970, or Julian days, with a fraction.
+        Value::Float(number) => {
+            let number = number.get();
+            let seconds = OVERLAP_SECONDS as f64;
+            let is_julian = (2_000_000.0..3_000_000.0).contains(&number);
+            let moved = number - if is_julian { seconds / 86_400.0 } else { seconds };
+            Some(Value::Float(Float::new(moved)))
         }
         // Texts in the ISO form sort by time, and a space sorts before the `T`.
         Value::Text(text) => parse_local(text.trim_end_matches('Z')).and_then(|(days, nanos)| {
