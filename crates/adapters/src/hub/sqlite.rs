@@ -7,12 +7,15 @@
 mod audit;
 mod commit;
 mod error;
+mod history;
 mod index;
 mod load;
 mod lock;
 mod migrate;
 mod open;
 mod queues;
+mod reader;
+mod runs;
 mod schema;
 mod store;
 mod worker;

@@ -238,7 +238,9 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
                 awaits_binding = excluded.awaits_binding, awaits_key = excluded.awaits_key,
                 tries = tries + 1, run = excluded.run, retry = 0,
                 dropped = case when row is excluded.row and code = excluded.code
-                    then dropped end",
+                    then dropped end,
+                dropped_by = case when row is excluded.row and code = excluded.code
+                    then dropped_by end",
         )?
         .execute(params![
             subject_bytes(subject),

@@ -115,7 +115,8 @@ create table quarantine (
     since integer not null,
     run integer not null,
     retry integer not null,
-    dropped text
+    dropped text,
+    dropped_by text
 ) strict;
 create index quarantine_awaits on quarantine (awaits_binding, awaits_key) where awaits_key is not null;
 create index quarantine_retry on quarantine (entity, binding, key) where retry = 1;

@@ -1,0 +1,100 @@
+//! Histories: of a record, by walking its pages; of a run or of everything, by reading pages
+//! backwards.
+
+use rusqlite::{Connection, params};
+use syncline_core::name::{RecordId, RunId, Timestamp};
+use syncline_ports::reader::{Entry, HistoryFilter};
+
+use crate::hub::sqlite::{
+    audit::{Page, from_row, page},
+    commit::blob,
+    error::Outcome,
+};
+
+/// Changes that pass the filter, newest first.
+pub(super) fn history(connection: &Connection, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
+    match filter.record {
+        Some(record) => of_record(connection, record, filter),
+        None => of_pages(connection, filter),
+    }
+}
+
+/// Costs one page per commit that touched the record.
+fn of_record(
+    connection: &Connection,
+    record: RecordId,
+    filter: &HistoryFilter,
+) -> Outcome<Vec<Entry>> {
+    let mut found = Vec::new();
+    let mut next = last_page(connection, record)?;
+    while next != 0 && found.len() < filter.limit {
+        let Some(page) = page(connection, next)? else { break };
+        // Pages are walked backwards, so that a damaged chain cannot turn in a circle.
+        let first = page.events.iter().find(|stored| stored.event.record == record);
+        next = first.map_or(0, |stored| stored.previous).min(next - 1);
+        take(page, filter, &mut found);
+    }
+    Ok(found)
+}
+
+fn last_page(connection: &Connection, record: RecordId) -> Outcome<u64> {
+    let mut select = connection.prepare_cached("select audit from record where id = ?")?;
+    let mut rows = select.query(params![blob(record)])?;
+    Ok(match rows.next()? {
+        Some(row) => row.get::<_, i64>(0)?.cast_unsigned(),
+        None => 0,
+    })
+}
+
+fn of_pages(connection: &Connection, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
+    let since = filter.since.map_or(i64::MIN, |since| since.0);
+    let mut select = connection.prepare_cached(match filter.run {
+        Some(_) => {
+            "select first, run, at, data from audit where run = ?1 and at >= ?2 order by first desc"
+        }
+        None => "select first, run, at, data from audit where ?1 is null and at >= ?2 order by first desc",
+    })?;
+    let run = filter.run.map(|run| run.0.cast_signed());
+    let mut rows = select.query(params![run, since])?;
+    let mut found = Vec::new();
+    while found.len() < filter.limit {
+        let Some(row) = rows.next()? else { break };
+        take(from_row(row)?, filter, &mut found);
+    }
+    Ok(found)
+}
+
+/// Takes the page's events that pass, last one first.
+fn take(page: Page, filter: &HistoryFilter, found: &mut Vec<Entry>) {
+    for (index, stored) in page.events.into_iter().enumerate().rev() {
+        let event = stored.event;
+        let entry = Entry {
+            number: page.first + index as u64,
+            run: RunId(page.run),
+            at: Timestamp(page.at),
+            event,
+        };
+        if found.len() < filter.limit && passes(&entry, filter) {
+            found.push(entry);
+        }
+    }
+}
+
+fn passes(entry: &Entry, filter: &HistoryFilter) -> bool {
+    let HistoryFilter { record, run, since, system, actor, limit: _ } = filter;
+    record.is_none_or(|record| entry.event.record == record)
+        && run.is_none_or(|run| entry.run == run)
+        && since.is_none_or(|since| entry.at >= since)
+        && system.is_none_or(|system| entry.event.system == Some(system))
+        && actor.as_ref().is_none_or(|actor| entry.event.actor.as_ref() == Some(actor))
+}
+
+/// Reads every page once.
+pub(super) fn check(connection: &Connection) -> Outcome<()> {
+    let mut select = connection.prepare("select first, run, at, data from audit")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        from_row(row)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,441 @@
+//! The hub as people see it. Reads use a reader's connection; the few small things that people set
+//! go through the writer like everything else.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use syncline_core::{
+    Text,
+    change::{Row, RowKey},
+    error::PortError,
+    group::Group,
+    name::{BindingIndex, EntityIndex, RecordId, RunId, SystemIndex, Timestamp},
+    value::Digest,
+};
+use syncline_ports::reader::{
+    Conflict, Entry, Guard, HistoryFilter, Number, Pause, Quarantined, Reader, Run,
+};
+
+use crate::hub::{
+    codec::read_settled,
+    sqlite::{
+        SqliteHub,
+        commit::{Counter, blob, record},
+        error::{Failure, Outcome},
+        history, load,
+        queues::{ConflictBody, read_conflict_subject, read_subject},
+        runs,
+        store::count,
+    },
+};
+
+macro_rules! conflict_columns {
+    () => {
+        "select number, record, entity, subject, body, opened_run, opened_at, settled, settled_at
+         from conflict"
+    };
+}
+
+macro_rules! quarantine_columns {
+    () => {
+        "select number, subject, entity, record, code, message, row, related, tries, since, run,
+            dropped
+         from quarantine"
+    };
+}
+
+#[async_trait]
+impl Reader for SqliteHub {
+    async fn group(&self, id: RecordId) -> Result<Option<Group>, PortError> {
+        self.read("read a record", |connection| load::group(connection, id))
+    }
+
+    async fn record_of(
+        &self,
+        binding: BindingIndex,
+        key: &RowKey,
+    ) -> Result<Option<RecordId>, PortError> {
+        self.read("find the record of a row", |connection| {
+            let mut select = connection
+                .prepare_cached("select record from row where binding = ? and key = ?")?;
+            let mut rows = select.query(params![binding.0, key.0])?;
+            rows.next()?.map(|row| record_in(row, 0)).transpose()
+        })
+    }
+
+    async fn records_between(
+        &self,
+        first: RecordId,
+        last: RecordId,
+    ) -> Result<Vec<RecordId>, PortError> {
+        self.read("find a record", |connection| {
+            let mut select = connection.prepare_cached(
+                "select id from record where id between ? and ? order by id limit 2",
+            )?;
+            let mut rows = select.query(params![blob(first), blob(last)])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(record_in(row, 0)?);
+            }
+            Ok(found)
+        })
+    }
+
+    async fn records(
+        &self,
+        entity: EntityIndex,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Group>, PortError> {
+        self.read("list records", |connection| {
+            let mut select = connection.prepare_cached(
+                "select id, data from record
+                 where id > ? and entity = ? and alive = 1 order by id limit ?",
+            )?;
+            let after = after.map(blob);
+            let after = after.as_ref().map_or(&[][..], |after| &after[..]);
+            let mut rows = select.query(params![after, entity.0, limit as i64])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(load::decode(record_in(row, 0)?, row, 1)?);
+            }
+            Ok(found)
+        })
+    }
+
+    async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError> {
+        self.read("count records", |connection| count(connection, Counter::Alive, entity.0, 0))
+    }
+
+    async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError> {
+        self.read("list conflicts", |connection| {
+            let mut select = connection.prepare_cached(if settled_too {
+                concat!(conflict_columns!(), " order by number desc limit ?")
+            } else {
+                concat!(conflict_columns!(), " where settled is null order by number desc limit ?")
+            })?;
+            let mut rows = select.query(params![limit as i64])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(conflict(row)?);
+            }
+            Ok(found)
+        })
+    }
+
+    async fn conflict(&self, number: Number) -> Result<Option<Conflict>, PortError> {
+        self.read("read a conflict", |connection| {
+            let mut select =
+                connection.prepare_cached(concat!(conflict_columns!(), " where number = ?"))?;
+            let mut rows = select.query(params![number.cast_signed()])?;
+            rows.next()?.map(conflict).transpose()
+        })
+    }
+
+    async fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, PortError> {
+        self.read("list the quarantine", |connection| {
+            let mut select = connection
+                .prepare_cached(concat!(quarantine_columns!(), " order by number limit ?"))?;
+            let mut rows = select.query(params![limit as i64])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(quarantined(row)?);
+            }
+            Ok(found)
+        })
+    }
+
+    async fn quarantined(&self, number: Number) -> Result<Option<Quarantined>, PortError> {
+        self.read("read a quarantine entry", |connection| {
+            let mut select =
+                connection.prepare_cached(concat!(quarantine_columns!(), " where number = ?"))?;
+            let mut rows = select.query(params![number.cast_signed()])?;
+            rows.next()?.map(quarantined).transpose()
+        })
+    }
+
+    async fn drop_quarantined(
+        &self,
+        number: Number,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), PortError> {
+        let (reason, who) = (reason.to_owned(), who.to_owned());
+        self.change("drop a quarantine entry", move |connection| {
+            connection.execute(
+                "update quarantine set dropped = ?2, dropped_by = ?3, retry = 0 where number = ?1",
+                params![number.cast_signed(), reason, who],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn retry_quarantined(&self, number: Number) -> Result<(), PortError> {
+        self.change("mark a quarantine entry to be tried again", move |connection| {
+            connection.execute(
+                "update quarantine set retry = 1, dropped = null, dropped_by = null
+                 where number = ?",
+                params![number.cast_signed()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError> {
+        self.read("read the history", |connection| history::history(connection, filter))
+    }
+
+    async fn begin_run(
+        &self,
+        kind: &str,
+        entity: Option<EntityIndex>,
+        at: Timestamp,
+    ) -> Result<RunId, PortError> {
+        let kind = kind.to_owned();
+        self.change("open a run", move |connection| runs::begin(connection, &kind, entity, at))
+            .await
+    }
+
+    async fn end_run(
+        &self,
+        id: RunId,
+        at: Timestamp,
+        outcome: &str,
+        message: &str,
+        writes: &[(SystemIndex, u64, u64, u64)],
+    ) -> Result<(), PortError> {
+        let end = runs::End {
+            at,
+            outcome: outcome.to_owned(),
+            message: message.to_owned(),
+            writes: writes.to_vec(),
+        };
+        self.change("close a run", move |connection| runs::end(connection, id, &end)).await
+    }
+
+    async fn runs(&self, entity: Option<EntityIndex>, limit: usize) -> Result<Vec<Run>, PortError> {
+        self.read("list runs", |connection| runs::list(connection, entity, limit))
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, PortError> {
+        self.read("read a run", |connection| runs::one(connection, id))
+    }
+
+    async fn trip_guard(&self, guard: &Guard) -> Result<Number, PortError> {
+        let guard = guard.clone();
+        self.change("record a guard", move |connection| runs::trip_guard(connection, &guard)).await
+    }
+
+    async fn guards(&self, settled_too: bool) -> Result<Vec<Guard>, PortError> {
+        self.read("list guards", |connection| runs::guards(connection, settled_too))
+    }
+
+    async fn settle_guard(&self, number: Number, state: &str, who: &str) -> Result<(), PortError> {
+        let (state, who) = (state.to_owned(), who.to_owned());
+        self.change("settle a guard", move |connection| {
+            connection.execute(
+                "update guard set state = ?2, who = ?3 where number = ?1 and state = 'open'",
+                params![number.cast_signed(), state, who],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn pause(&self, pause: &Pause) -> Result<(), PortError> {
+        let pause = pause.clone();
+        self.change("pause", move |connection| {
+            connection.execute(
+                "insert or replace into pause (name, writes_only, until, since)
+                 values (?, ?, ?, ?)",
+                params![
+                    pause.name.as_str(),
+                    pause.writes_only,
+                    pause.until.map(|until| until.0),
+                    pause.since.0
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn resume(&self, name: &str) -> Result<bool, PortError> {
+        let name = name.to_owned();
+        self.change("resume", move |connection| {
+            Ok(connection.execute("delete from pause where name = ?", params![name])? > 0)
+        })
+        .await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, PortError> {
+        self.read("list pauses", |connection| {
+            let mut select = connection.prepare_cached(
+                "select name, writes_only, until, since from pause order by name",
+            )?;
+            let rows = select.query_map([], |row| {
+                Ok(Pause {
+                    name: Text::new(row.get_ref(0)?.as_str()?),
+                    writes_only: row.get(1)?,
+                    until: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+                    since: Timestamp(row.get(3)?),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    async fn approval(&self, entity: &str) -> Result<Option<Digest>, PortError> {
+        self.read("read an approval", |connection| {
+            let meaning = connection
+                .prepare_cached("select meaning from approval where entity = ?")?
+                .query_row(params![entity], |row| row.get::<_, [u8; 16]>(0))
+                .optional()?;
+            Ok(meaning.map(Digest))
+        })
+    }
+
+    async fn approve(
+        &self,
+        entity: &str,
+        meaning: Digest,
+        who: &str,
+        at: Timestamp,
+    ) -> Result<(), PortError> {
+        let (entity, who) = (entity.to_owned(), who.to_owned());
+        self.change("approve", move |connection| {
+            connection.execute(
+                "insert or replace into approval (entity, meaning, who, at) values (?, ?, ?, ?)",
+                params![entity, meaning.0, who, at.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn note(&self, name: &str) -> Result<Option<Text>, PortError> {
+        self.read("read a note", |connection| {
+            Ok(connection
+                .prepare_cached("select value from note where name = ?")?
+                .query_row(params![name], |row| Ok(Text::new(row.get_ref(0)?.as_str()?)))
+                .optional()?)
+        })
+    }
+
+    async fn set_note(&self, name: &str, value: &str) -> Result<(), PortError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.change("remember a note", move |connection| {
+            connection.execute(
+                "insert or replace into note (name, value) values (?, ?)",
+                params![name, value],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl SqliteHub {
+    /// Changes one small thing, where commits are made.
+    async fn change<T: Send + 'static>(
+        &self,
+        action: &str,
+        work: impl FnOnce(&mut Connection) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.write(action, work).await?.map_err(|failure| failure.during(action))
+    }
+
+    /// Forgets runs that ended before `before`, with their ledgers. The audit is not touched.
+    /// Gives how many.
+    ///
+    /// # Errors
+    /// If the hub cannot be written.
+    pub async fn prune_runs(&self, before: Timestamp) -> Result<u64, PortError> {
+        self.change("forget old runs", move |connection| runs::prune(connection, before)).await
+    }
+
+    /// Reads everything once and says what is damaged: the file's own structure, then every group
+    /// and every page of the audit. Takes as long as reading the file.
+    ///
+    /// # Errors
+    /// `hub.damaged`, naming the first damage found.
+    pub fn check(&self) -> Result<(), PortError> {
+        self.read("check the hub", |connection| {
+            let verdict: String =
+                connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+            if verdict != "ok" {
+                return Err(Failure::Damaged(verdict));
+            }
+            let mut select = connection.prepare("select id, data from record")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                load::decode(record_in(row, 0)?, row, 1)?;
+            }
+            history::check(connection)
+        })
+    }
+}
+
+pub(super) fn record_in(row: &rusqlite::Row<'_>, column: usize) -> Outcome<RecordId> {
+    record(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
+}
+
+fn conflict(row: &rusqlite::Row<'_>) -> Outcome<Conflict> {
+    let number = row.get::<_, i64>(0)?.cast_unsigned();
+    let damaged = || Failure::stored(format_args!("conflict {number}"));
+    let bytes = |column| -> Outcome<_> {
+        Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
+    };
+    let (part, field) = bytes(3)?.and_then(read_conflict_subject).ok_or_else(damaged)?;
+    let body = bytes(4)?.and_then(ConflictBody::decode).ok_or_else(damaged)?;
+    let settled = match bytes(7)? {
+        Some(mut how) => {
+            let how = read_settled(&mut how).ok_or_else(damaged)?;
+            Some((how, Timestamp(row.get(8)?)))
+        }
+        None => None,
+    };
+    Ok(Conflict {
+        number,
+        record: record_in(row, 1)?,
+        entity: EntityIndex(row.get(2)?),
+        part,
+        field,
+        base: body.base,
+        candidates: body.candidates,
+        ambiguous: body.ambiguous,
+        opened: (RunId(row.get::<_, i64>(5)?.cast_unsigned()), Timestamp(row.get(6)?)),
+        settled,
+    })
+}
+
+fn quarantined(row: &rusqlite::Row<'_>) -> Outcome<Quarantined> {
+    let number = row.get::<_, i64>(0)?.cast_unsigned();
+    let damaged = || Failure::stored(format_args!("quarantine entry {number}"));
+    let bytes = |column| -> Outcome<_> {
+        Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
+    };
+    let text = |column| -> Outcome<_> {
+        Ok(Text::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?))
+    };
+    let shown = match bytes(6)? {
+        Some(mut shown) => Some(Row::decode(&mut shown).ok_or_else(damaged)?),
+        None => None,
+    };
+    let related = bytes(7)?.unwrap_or_default();
+    Ok(Quarantined {
+        number,
+        subject: bytes(1)?.and_then(read_subject).ok_or_else(damaged)?,
+        entity: EntityIndex(row.get(2)?),
+        record: bytes(3)?.map(record).transpose()?,
+        code: text(4)?,
+        message: text(5)?,
+        row: shown,
+        related: related.chunks(16).map(record).collect::<Outcome<_>>()?,
+        tries: row.get(8)?,
+        since: Timestamp(row.get(9)?),
+        run: RunId(row.get::<_, i64>(10)?.cast_unsigned()),
+        dropped: row.get::<_, Option<String>>(11)?.map(Text::from),
+    })
+}

@@ -1,0 +1,189 @@
+//! Runs with their ledgers, and guards.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use syncline_core::{
+    Text,
+    change::RowKey,
+    name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
+    value::{Digest, bytes, read_bytes, read_varint, varint},
+};
+use syncline_ports::reader::{Guard, Number, Run};
+
+use crate::hub::{
+    codec::{audit::read_disposition, bits},
+    sqlite::error::{Failure, Outcome},
+};
+
+pub(super) fn begin(
+    connection: &Connection,
+    kind: &str,
+    entity: Option<EntityIndex>,
+    at: Timestamp,
+) -> Outcome<RunId> {
+    connection.execute(
+        "insert into run (kind, entity, started, outcome, message, writes)
+         values (?, ?, ?, '', '', x'00')",
+        params![kind, entity.map(|entity| entity.0), at.0],
+    )?;
+    Ok(RunId(connection.last_insert_rowid().cast_unsigned()))
+}
+
+/// How a run ended.
+pub(super) struct End {
+    pub(super) at: Timestamp,
+    pub(super) outcome: String,
+    pub(super) message: String,
+    pub(super) writes: Vec<(SystemIndex, u64, u64, u64)>,
+}
+
+pub(super) fn end(connection: &Connection, id: RunId, end: &End) -> Outcome<()> {
+    let mut writes = Vec::with_capacity(16);
+    bits::list(&end.writes, &mut writes, |(system, inserts, updates, deletes), out| {
+        varint(u64::from(system.0), out);
+        varint(*inserts, out);
+        varint(*updates, out);
+        varint(*deletes, out);
+    });
+    connection.execute(
+        "update run set ended = ?2, outcome = ?3, message = ?4, writes = ?5 where number = ?1",
+        params![id.0.cast_signed(), end.at.0, end.outcome, end.message, writes],
+    )?;
+    Ok(())
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    entity: Option<EntityIndex>,
+    limit: usize,
+) -> Outcome<Vec<Run>> {
+    let mut select = connection.prepare_cached(
+        "select number, kind, entity, started, ended, outcome, message, writes from run
+         where ?1 is null or entity = ?1 order by number desc limit ?2",
+    )?;
+    let mut rows = select.query(params![entity.map(|entity| entity.0), limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(run(connection, row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn one(connection: &Connection, id: RunId) -> Outcome<Option<Run>> {
+    let mut select = connection.prepare_cached(
+        "select number, kind, entity, started, ended, outcome, message, writes from run
+         where number = ?",
+    )?;
+    let mut rows = select.query(params![id.0.cast_signed()])?;
+    rows.next()?.map(|row| run(connection, row)).transpose()
+}
+
+fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<Run> {
+    let number = row.get::<_, i64>(0)?;
+    let id = RunId(number.cast_unsigned());
+    let damaged = || Failure::stored(format_args!("run {id}"));
+    let text = |column| -> Outcome<_> {
+        Ok(Text::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?))
+    };
+    let mut writes = row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?;
+    let writes = bits::read_list(&mut writes, |input| {
+        let system = SystemIndex(bits::number(input)?);
+        Some((system, read_varint(input)?, read_varint(input)?, read_varint(input)?))
+    });
+    let mut ledger = Vec::new();
+    let mut select = connection.prepare_cached(
+        "select binding, disposition, count from ledger where run = ? order by binding, disposition",
+    )?;
+    let mut counts = select.query(params![number])?;
+    while let Some(count) = counts.next()? {
+        let disposition = read_disposition(count.get(1)?).ok_or_else(damaged)?;
+        let number = count.get::<_, i64>(2)?.cast_unsigned();
+        ledger.push((BindingIndex(count.get(0)?), disposition, number));
+    }
+    Ok(Run {
+        id,
+        kind: text(1)?,
+        entity: row.get::<_, Option<u16>>(2)?.map(EntityIndex),
+        started: Timestamp(row.get(3)?),
+        ended: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        outcome: text(5)?,
+        ledger,
+        writes: writes.ok_or_else(damaged)?,
+        message: text(6)?,
+    })
+}
+
+/// Forgets runs that ended before this time.
+pub(super) fn prune(connection: &mut Connection, before: Timestamp) -> Outcome<u64> {
+    let transaction = connection.transaction()?;
+    transaction.execute(
+        "delete from ledger where run in (select number from run where ended < ?)",
+        params![before.0],
+    )?;
+    let pruned = transaction.execute("delete from run where ended < ?", params![before.0])?;
+    transaction.commit()?;
+    Ok(pruned as u64)
+}
+
+/// Opens a guard, or brings the open one of the same code, entity and system up to date.
+pub(super) fn trip_guard(connection: &Connection, guard: &Guard) -> Outcome<Number> {
+    let mut samples = Vec::with_capacity(64);
+    bits::list(&guard.samples, &mut samples, |key, out| bytes(&key.0, out));
+    let code = guard.code.as_str();
+    let (entity, system) = (guard.entity.0, guard.system.0);
+    let open: Option<i64> = connection
+        .prepare_cached(
+            "select number from guard
+             where code = ? and entity = ? and system = ? and state = 'open'",
+        )?
+        .query_row(params![code, entity, system], |row| row.get(0))
+        .optional()?;
+    let (count, linked, max) =
+        (guard.count.cast_signed(), guard.linked.cast_signed(), guard.max.cast_signed());
+    if let Some(number) = open {
+        connection.execute(
+            "update guard set count = ?2, linked = ?3, max = ?4, digest = ?5, at = ?6, samples = ?7
+             where number = ?1",
+            params![number, count, linked, max, guard.digest.0, guard.at.0, samples],
+        )?;
+        return Ok(number.cast_unsigned());
+    }
+    connection.execute(
+        "insert into guard (code, entity, system, count, linked, max, digest, at, state, samples)
+         values (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)",
+        params![code, entity, system, count, linked, max, guard.digest.0, guard.at.0, samples],
+    )?;
+    Ok(connection.last_insert_rowid().cast_unsigned())
+}
+
+pub(super) fn guards(connection: &Connection, settled_too: bool) -> Outcome<Vec<Guard>> {
+    let mut select = connection.prepare_cached(
+        "select number, code, entity, system, count, linked, max, digest, at, state, samples
+         from guard where ? or state = 'open' order by number desc",
+    )?;
+    let mut rows = select.query(params![settled_too])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number = row.get::<_, i64>(0)?.cast_unsigned();
+        let unsigned = |column| -> Outcome<u64> { Ok(row.get::<_, i64>(column)?.cast_unsigned()) };
+        let text = |column| -> Outcome<_> {
+            Ok(Text::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?))
+        };
+        let mut samples = row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?;
+        let samples =
+            bits::read_list(&mut samples, |input| Some(RowKey(read_bytes(input)?.into())));
+        found.push(Guard {
+            number,
+            code: text(1)?,
+            entity: EntityIndex(row.get(2)?),
+            system: SystemIndex(row.get(3)?),
+            count: unsigned(4)?,
+            linked: unsigned(5)?,
+            max: unsigned(6)?,
+            digest: Digest(row.get(7)?),
+            at: Timestamp(row.get(8)?),
+            state: text(9)?,
+            samples: samples.ok_or_else(|| Failure::stored(format_args!("guard {number}")))?,
+        });
+    }
+    Ok(found)
+}
