@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod hub;
+mod mysql;
 pub mod settings;
 pub mod sql;
 mod sqlite;
@@ -35,8 +36,9 @@ pub struct Connector {
 /// What keeps it from being reached: `Unreachable`, `Unauthorized`, `Tls`, `TimedOut`.
 pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError> {
     match settings.kind {
+        Kind::Mysql => mysql::catalog(settings).await,
         Kind::Sqlite => sqlite::catalog(settings).await,
-        Kind::Postgres | Kind::Mysql => Err(not_here(settings)),
+        Kind::Postgres => Err(not_here(settings)),
     }
 }
 
@@ -51,8 +53,9 @@ pub async fn open(
     system: SystemIndex,
 ) -> Result<Connector, PortError> {
     match settings.kind {
+        Kind::Mysql => mysql::open(settings, plan, system).await,
         Kind::Sqlite => sqlite::open(settings, plan, system).await,
-        Kind::Postgres | Kind::Mysql => Err(not_here(settings)),
+        Kind::Postgres => Err(not_here(settings)),
     }
 }
 

@@ -1,0 +1,326 @@
+//! Writes rows: many groups in one transaction, each row under its own precondition, each with its
+//! own answer.
+//!
+//! A row that is refused costs its group, never the others: the statement is run again without it
+//! (`InnoDB` takes back the failed statement, not the transaction), or the transaction is, where the
+//! group had written other rows. Groups that wait for another transaction's lock are told from the
+//! rest by `skip locked`, or by halving.
+//!
+//! What can be said of a failure depends on when it came: before the commit was sent, nothing was
+//! done; after that, nobody knows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use syncline_core::{
+    Text,
+    change::{Outcome, RowKey, WriteGroup},
+    name::{IntentId, SystemIndex},
+    plan::Plan,
+    value::Value,
+};
+use syncline_ports::{clock::Clock, target::Target};
+
+use crate::{
+    clock::SystemClock,
+    mysql::{
+        connect::{Purpose, Session},
+        failure::Failure,
+        locked::Lock,
+        sql::{Bindings, Bound},
+        transaction::Transaction,
+    },
+    settings::Settings,
+    sql::{ColumnIndex, invalid, marks},
+};
+
+/// Groups in one transaction, at most.
+const GROUPS_MAX: usize = 5_000;
+/// One in so many transactions is followed by a removal of old marks.
+const PRUNE_EVERY: u32 = 64;
+/// A deadlock is over at once: tried again so often before it is said.
+const DEADLOCKS_MAX: u32 = 3;
+
+/// Writes to a system; connects again when the connection was lost.
+pub(super) struct MysqlTarget {
+    pub settings: Settings,
+    pub plan: Arc<Plan>,
+    pub system: SystemIndex,
+    pub bindings: Arc<Bindings>,
+    pub has_marks: bool,
+    pub session: Option<Session>,
+    pub transactions: u32,
+}
+
+/// The groups of one call, and what became of each write.
+pub(super) struct Answers<'a> {
+    pub groups: &'a [WriteGroup],
+    outcomes: Vec<Vec<Option<Outcome>>>,
+    /// Refused for a value that another row holds: which row is looked up at the end.
+    clashes: Vec<Clash>,
+}
+
+/// A write that met another row's value.
+pub(super) struct Clash {
+    pub group: usize,
+    pub write: usize,
+    /// The columns of the index, as far as they are known.
+    pub columns: Vec<Text>,
+    /// What the write wanted them to hold.
+    pub values: Vec<(ColumnIndex, Value)>,
+    /// The key that an insert wanted, if it said so.
+    pub key: Option<RowKey>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(groups: &'a [WriteGroup]) -> Self {
+        let outcomes = groups.iter().map(|group| vec![None; group.writes.len()]).collect();
+        Self { groups, outcomes, clashes: Vec::new() }
+    }
+
+    /// Answers one write.
+    pub(super) fn answer(&mut self, group: usize, write: usize, outcome: Outcome) {
+        if let Some(slot) = self.outcomes.get_mut(group).and_then(|group| group.get_mut(write)) {
+            *slot = Some(outcome);
+        }
+    }
+
+    /// Refuses a group for the sake of one write.
+    pub(super) fn refuse(&mut self, group: usize, write: usize, outcome: Outcome) {
+        for (at, slot) in self.outcomes.get_mut(group).into_iter().flatten().enumerate() {
+            if at != write {
+                *slot = Some(Outcome::Sibling);
+            }
+        }
+        self.answer(group, write, outcome);
+    }
+
+    /// Refuses a group for a clash; the holder is looked up later.
+    pub(super) fn clash(&mut self, clash: Clash) {
+        let outcome = Outcome::Unique { columns: clash.columns.clone(), holder: None };
+        self.refuse(clash.group, clash.write, outcome);
+        self.clashes.push(clash);
+    }
+
+    /// Answers all that is open in these groups.
+    pub(super) fn refuse_all(&mut self, part: &[usize], outcome: &Outcome) {
+        for group in part {
+            for slot in self.outcomes.get_mut(*group).into_iter().flatten() {
+                slot.get_or_insert_with(|| outcome.clone());
+            }
+        }
+    }
+
+    /// Whether the group still has no answer.
+    pub(super) fn is_open(&self, group: usize) -> bool {
+        self.outcomes.get(group).is_some_and(|outcomes| outcomes.iter().any(Option::is_none))
+    }
+
+    /// Whether what became of this write is not known.
+    pub(super) fn is_unknown(&self, group: usize, write: usize) -> bool {
+        let outcome = self.outcomes.get(group).and_then(|group| group.get(write));
+        matches!(outcome, Some(Some(Outcome::Unknown { .. })))
+    }
+
+    fn finish(self) -> Vec<(IntentId, Outcome)> {
+        let unanswered = || Outcome::Unknown { reason: Text::new("it was not answered") };
+        self.groups
+            .iter()
+            .zip(self.outcomes)
+            .flat_map(|(group, outcomes)| {
+                group
+                    .writes
+                    .iter()
+                    .zip(outcomes)
+                    .map(|(write, outcome)| (write.intent, outcome.unwrap_or_else(unanswered)))
+            })
+            .collect()
+    }
+}
+
+/// How an attempt to write some groups ended.
+enum Attempt {
+    /// What is open no more is answered; the rest, if any, was taken back.
+    Settled,
+    /// Taken back because of a lock or a deadlock.
+    Blocked(Failure),
+    /// Taken back, or never begun.
+    NotDone(Failure),
+    /// The commit was sent and not answered.
+    Unknown(Failure),
+}
+
+#[async_trait]
+impl Target for MysqlTarget {
+    async fn apply(&mut self, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
+        let mut answers = Answers::new(groups);
+        self.refuse_unwritable(&mut answers);
+        let all: Vec<usize> = (0..groups.len()).collect();
+        let mut parts: Vec<(Vec<usize>, Lock, u32)> =
+            all.chunks(GROUPS_MAX).rev().map(|part| (part.to_vec(), Lock::Wait, 0)).collect();
+        while let Some((mut part, lock, deadlocks)) = parts.pop() {
+            part.retain(|group| answers.is_open(*group));
+            if part.is_empty() {
+                continue;
+            }
+            match self.attempt(&mut answers, &part, lock).await {
+                // Groups whose siblings had to be taken back with others are open still.
+                Attempt::Settled => parts.push((part, lock, deadlocks)),
+                Attempt::Blocked(failure) => {
+                    let is_deadlock = failure.code() != Some(1205);
+                    if is_deadlock && deadlocks < DEADLOCKS_MAX {
+                        parts.push((part, lock, deadlocks + 1));
+                    } else if !is_deadlock && lock == Lock::Wait && self.can_skip_locked() {
+                        parts.push((part, Lock::Skip, deadlocks));
+                    } else if part.len() == 1 {
+                        answers.refuse_all(&part, &failure.outcome());
+                    } else {
+                        let rest = part.split_off(part.len() / 2);
+                        parts.push((rest, lock, deadlocks));
+                        parts.push((part, lock, deadlocks));
+                    }
+                }
+                Attempt::NotDone(failure) => {
+                    answers.refuse_all(&part, &retry(&failure));
+                    if failure.code().is_none() {
+                        // Nobody is there: the others would only wait for the same time-out.
+                        for (part, _, _) in parts.drain(..) {
+                            answers.refuse_all(&part, &retry(&failure));
+                        }
+                    }
+                }
+                Attempt::Unknown(failure) => {
+                    let reason = Text::new(failure.detail());
+                    answers.refuse_all(&part, &Outcome::Unknown { reason });
+                }
+            }
+        }
+        self.look_up_holders(&mut answers).await;
+        self.prune().await;
+        answers.finish()
+    }
+}
+
+fn retry(failure: &Failure) -> Outcome {
+    Outcome::Retry { reason: Text::new(failure.detail()) }
+}
+
+impl MysqlTarget {
+    fn can_skip_locked(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.server.can_skip_locked)
+    }
+
+    fn refuse_unwritable(&self, answers: &mut Answers<'_>) {
+        for (at, group) in answers.groups.iter().enumerate() {
+            for (index, write) in group.writes.iter().enumerate() {
+                let why = match self.bindings.get(&write.binding) {
+                    None => Some("the binding is not of this system".to_owned()),
+                    Some(bound) => bound
+                        .read_only
+                        .map(|why| format!("{:?} cannot be written: {why}", bound.shape.table)),
+                };
+                if let Some(why) = why {
+                    answers.refuse(at, index, invalid("write.refused", why));
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, answers: &mut Answers<'_>, part: &[usize], lock: Lock) -> Attempt {
+        // Taken out: if this future is dropped half-way, so is the connection.
+        let mut session = match self.session.take().filter(Session::is_usable) {
+            Some(session) => session,
+            None => match Session::open(&self.settings, Purpose::Write).await {
+                Ok(session) => session,
+                Err(failure) => return Attempt::NotDone(failure),
+            },
+        };
+        self.transactions = self.transactions.wrapping_add(1);
+        let mut transaction = Transaction::new(self, answers.groups, part);
+        let written = transaction.write(&mut session, answers, lock).await;
+        let attempt = match written {
+            Ok(true) => match session.run("commit").await {
+                Ok(()) => {
+                    transaction.answer(answers);
+                    Attempt::Settled
+                }
+                // The server says that it took everything back.
+                Err(failure) if failure.code() == Some(1213) => Attempt::Blocked(failure),
+                Err(failure) => Attempt::Unknown(failure),
+            },
+            Ok(false) => match session.run("rollback").await {
+                Ok(()) => Attempt::Settled,
+                Err(failure) => Attempt::NotDone(failure),
+            },
+            Err(failure) => {
+                let is_blocked = matches!(failure.code(), Some(1205 | 1213 | 1020));
+                if session.run("rollback").await.is_err() {
+                    return Attempt::NotDone(failure);
+                }
+                if is_blocked { Attempt::Blocked(failure) } else { Attempt::NotDone(failure) }
+            }
+        };
+        if session.is_usable() {
+            self.session = Some(session);
+        }
+        attempt
+    }
+
+    /// Finds the rows that hold what refused writes wanted; after everything else, outside of any
+    /// transaction. What cannot be found out is left open.
+    async fn look_up_holders(&mut self, answers: &mut Answers<'_>) {
+        for clash in std::mem::take(&mut answers.clashes) {
+            let Some(session) = self.session.as_mut().filter(|session| session.is_usable()) else {
+                return;
+            };
+            let write =
+                answers.groups.get(clash.group).and_then(|group| group.writes.get(clash.write));
+            let Some(bound) = write.and_then(|write| self.bindings.get(&write.binding)) else {
+                continue;
+            };
+            if let Some(outcome) = holder(session, bound, &clash).await {
+                answers.answer(clash.group, clash.write, outcome);
+            }
+        }
+    }
+
+    async fn prune(&mut self) {
+        if !self.has_marks || !self.transactions.is_multiple_of(PRUNE_EVERY) {
+            return;
+        }
+        if let Some(session) = self.session.as_mut().filter(|session| session.is_usable()) {
+            let before = SystemClock.now().ms() - marks::KEEP_MS;
+            let (table, most) = (marks::TABLE, marks::PRUNE_MAX);
+            let sql = format!("delete from {table} where at < {before} order by at limit {most}");
+            if let Err(failure) = session.run(&sql).await {
+                tracing::debug!(error = failure.detail(), "could not remove old marks");
+            }
+        }
+    }
+}
+
+/// The outcome of a clash, once it is known who holds the value. The key of an insert that is there
+/// already is a failed precondition; its equal in another spelling is another row.
+async fn holder(session: &mut Session, bound: &Bound, clash: &Clash) -> Option<Outcome> {
+    let wanted: BTreeMap<ColumnIndex, &Value> =
+        clash.values.iter().map(|(column, value)| (*column, value)).collect();
+    let mut sql = bound.select();
+    for (at, name) in clash.columns.iter().enumerate() {
+        let column = bound.shape.column_named(name)?;
+        sql.extend_from_slice(if at == 0 { b" where " } else { b" and " });
+        bound.name(column, &mut sql);
+        sql.extend_from_slice(b" = ");
+        bound.operand(column, wanted.get(&column)?, &mut sql);
+    }
+    if clash.columns.is_empty() {
+        return None;
+    }
+    sql.extend_from_slice(b" limit 1");
+    let cells = session.rows(&sql).await.ok()?.into_iter().next()?;
+    let observed = bound.observe(cells).ok()?;
+    if clash.key.as_ref() == Some(&observed.key) {
+        return Some(Outcome::Precondition { current: observed.row, token: None });
+    }
+    Some(Outcome::Unique { columns: clash.columns.clone(), holder: Some(observed.key) })
+}
