@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod hub;
 mod mysql;
+mod postgres;
 pub mod settings;
 pub mod sql;
 mod sqlite;
@@ -12,7 +13,7 @@ mod sqlite;
 use std::sync::Arc;
 
 use syncline_core::{
-    error::{ErrorKind, PortError},
+    error::PortError,
     name::SystemIndex,
     plan::{Class, Plan},
 };
@@ -38,7 +39,7 @@ pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError>
     match settings.kind {
         Kind::Mysql => mysql::catalog(settings).await,
         Kind::Sqlite => sqlite::catalog(settings).await,
-        Kind::Postgres => Err(not_here(settings)),
+        Kind::Postgres => Ok(postgres::catalog(settings)),
     }
 }
 
@@ -55,11 +56,6 @@ pub async fn open(
     match settings.kind {
         Kind::Mysql => mysql::open(settings, plan, system).await,
         Kind::Sqlite => sqlite::open(settings, plan, system).await,
-        Kind::Postgres => Err(not_here(settings)),
+        Kind::Postgres => postgres::open(settings, &plan, system).await,
     }
-}
-
-fn not_here(settings: &Settings) -> PortError {
-    let detail = format!("this build has no connector for {:?}", settings.kind);
-    PortError::new(ErrorKind::Unsupported, format!("open {}", settings.name), detail)
 }

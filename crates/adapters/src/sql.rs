@@ -20,7 +20,7 @@ use syncline_core::{
     change::{Expected, Observed, Outcome, Row, RowKey, RowWrite, WriteKind},
     decimal::Decimal,
     error::{ErrorKind, PortError},
-    name::{BindingIndex, FieldIndex},
+    name::{BindingIndex, FieldIndex, Timestamp},
     plan::{Binding, Place, Plan, SoftValue},
     value::{Slot, Value},
 };
@@ -154,6 +154,37 @@ impl Shape {
             changed_by,
             soft_delete,
         })
+    }
+
+    /// The system's time as the cursor column would hold it, if it holds times: for
+    /// [`poll::Poll::begin`].
+    pub fn cursor_now(&self, now: Timestamp) -> Option<Value> {
+        let column = self.cursor?;
+        let kind = match &self.columns.get(column)?.travels {
+            Travels::Exactly(kind) | Travels::Converted(kind, _) => *kind,
+            Travels::Refused => return None,
+        };
+        match kind {
+            NativeKind::Instant => Some(Value::Instant(
+                now.0.div_euclid(1_000_000),
+                (now.0.rem_euclid(1_000_000) as u32) * 1_000,
+            )),
+            NativeKind::LocalDateTime => {
+                let zone = self.changed_at.as_ref().map(|(_, zone)| zone.clone());
+                time::local_floor(now, &zone.unwrap_or(TimeZone::UTC))
+            }
+            NativeKind::Bool
+            | NativeKind::Num
+            | NativeKind::Float
+            | NativeKind::Text
+            | NativeKind::Bytes
+            | NativeKind::Uuid
+            | NativeKind::Date
+            | NativeKind::Time
+            | NativeKind::Interval
+            | NativeKind::Json
+            | NativeKind::List => None,
+        }
     }
 
     /// The columns that hold JSON documents with paths in them: their text is needed to write.

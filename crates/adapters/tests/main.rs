@@ -4,5 +4,3 @@
 
 mod servers;
 mod servers_tests;
-mod sqlite_tests;
-mod suites;

@@ -76,6 +76,36 @@ fn local(days: i32, nanos: u64, zone: &TimeZone) -> Option<Timestamp> {
     Some(Timestamp(instant.as_microsecond()))
 }
 
+/// The lowest local time that clocks in this zone show from now on, within a day: the present one,
+/// unless they are about to be put back.
+pub fn local_floor(now: Timestamp, zone: &TimeZone) -> Option<Value> {
+    let now = jiff::Timestamp::from_microsecond(now.0).ok()?;
+    let shown = |at: jiff::Timestamp| -> Option<Value> {
+        let date = zone.to_datetime(at);
+        let days = syncline_core::value::day_number(
+            i64::from(date.year()),
+            u32::try_from(date.month()).ok()?,
+            u32::try_from(date.day()).ok()?,
+        )?;
+        let seconds = i64::from(date.hour()) * 3_600
+            + i64::from(date.minute()) * 60
+            + i64::from(date.second());
+        let nanos = seconds * 1_000_000_000 + i64::from(date.subsec_nanosecond());
+        Some(Value::LocalDateTime(days, u64::try_from(nanos).ok()?))
+    };
+    let present = shown(now)?;
+    let turned = zone
+        .following(now)
+        .next()
+        .map(|transition| transition.timestamp())
+        .filter(|at| at.as_second() - now.as_second() < 86_400)
+        .and_then(shown);
+    Some(match turned {
+        Some(turned) if place(&turned) < place(&present) => turned,
+        Some(_) | None => present,
+    })
+}
+
 /// Where a date or time lies, in nanoseconds, for comparing values of one kind.
 pub fn place(value: &Value) -> Option<i128> {
     match value {
