@@ -1,14 +1,29 @@
 //! Expressions: a subset of CEL with exact decimals.
 //!
-//! Used by `when:`, `compute:` and `conflicts: {expr}`. Pure and total: no clock, no loops beyond
-//! the lists at hand, and a bound on depth, steps and size.
+//! Used by `when:`, `compute:` and `conflicts: {expr}`. Pure and total: the time comes from the
+//! context, the only loops run over lists at hand, and depth, steps and size are bounded, so that
+//! no record can hold up the others. Differences from CEL: numbers are exact decimals (`1.10 +
+//! 2.20 == 3.30`, `7 / 2 == 3.5`), values of different kinds are never compared silently, and null
+//! equals only itself.
 
+use std::fmt;
+
+use self::{eval::Evaluator, parser::Parser, syntax::Node};
+pub use crate::lens::zone::Zone;
 use crate::{Text, error::Problem, name::Timestamp, value::Value};
 
-/// A parsed expression.
+mod eval;
+mod function;
+mod lexer;
+mod operator;
+mod parser;
+mod syntax;
+
+/// A parsed expression. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Expr {
     text: Text,
+    root: std::sync::Arc<Node>,
     variables: Vec<Text>,
 }
 
@@ -17,40 +32,50 @@ pub struct Expr {
 pub struct ExprError {
     /// Where, in bytes from the start.
     pub offset: usize,
-    /// What is wrong there.
+    /// What is wrong there, without a full stop.
     pub message: Text,
 }
 
+impl fmt::Display for ExprError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at {})", self.message, self.offset)
+    }
+}
+
+impl std::error::Error for ExprError {}
+
 /// What an expression may see.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// The value of a variable.
+    /// The value of a variable; `None` if there is no such variable.
     pub lookup: &'a dyn Fn(&str) -> Option<Value>,
     /// What `now()` gives.
     pub now: Timestamp,
     /// Whose calendar `today()` follows; UTC if none.
     pub zone: Option<&'a Zone>,
-    /// Values in the order of their rank, lowest first, for `highest`.
+    /// Values in the order of their rank, lowest first, for `highest` and `lowest`.
     pub ranks: &'a [Text],
 }
 
-/// A time zone, found once.
-#[derive(Clone, Debug)]
-pub struct Zone(#[expect(dead_code, reason = "read by today")] jiff::tz::TimeZone);
-
-impl Zone {
-    /// The zone of this IANA name.
-    pub fn get(name: &str) -> Option<Self> {
-        jiff::tz::TimeZone::get(name).ok().map(Self)
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .field("zone", &self.zone)
+            .field("ranks", &self.ranks)
+            .finish_non_exhaustive()
     }
 }
 
 impl Expr {
-    /// Parses a text.
+    /// Parses a text of at most 16 KiB.
     ///
     /// # Errors
-    /// The first place where it is not an expression.
+    /// The first place where it is not an expression, with the nearest known name where a function
+    /// is not known.
     pub fn parse(text: &str) -> Result<Self, ExprError> {
-        Ok(Self { text: Text::new(text), variables: Vec::new() })
+        let (root, variables) = Parser::new(text)?.whole()?;
+        Ok(Self { text: Text::new(text), root: std::sync::Arc::new(root), variables })
     }
 
     /// The text it was parsed from.
@@ -58,7 +83,8 @@ impl Expr {
         &self.text
     }
 
-    /// The names it needs, sorted, each once.
+    /// The names it needs, sorted, each once. Names that the expression itself binds (`l` in
+    /// `lines.map(l, l.qty)`) are not among them.
     pub fn variables(&self) -> &[Text] {
         &self.variables
     }
@@ -66,8 +92,22 @@ impl Expr {
     /// Its value.
     ///
     /// # Errors
-    /// Kinds that do not fit, a division by zero, a bound that was reached.
-    pub fn eval(&self, _context: &Context<'_>) -> Result<Value, Problem> {
-        Ok(Value::Null)
+    /// `expr.type` for kinds that do not fit, `expr.null` for null where a value is needed,
+    /// `expr.unknown` for a variable or an entry that is not there, `expr.arithmetic` for a
+    /// division by zero or a number of more than 38 digits, `expr.limit` for an expression that
+    /// takes too many steps or makes too much.
+    pub fn eval(&self, context: &Context<'_>) -> Result<Value, Problem> {
+        Evaluator::new(context).value(&self.root)
+    }
+
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// As [`Expr::eval`], and `expr.type` for anything but true and false.
+    pub fn holds(&self, context: &Context<'_>) -> Result<bool, Problem> {
+        eval::truth(&self.eval(context)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,5 +219,20 @@ impl Compiled {
     }
 }
 
+/// The value of this kind that a text means, in its plain form; `None` if it means none.
+pub(crate) fn parse_as(kind: NativeKind, text: &str) -> Option<Value> {
+    scalar::parse(kind, text)
+}
+
+/// A value as a message shows it: quoted if text, and short.
+pub(crate) fn problem_shown(value: &Value) -> String {
+    problem::shown(value)
+}
+
+/// The shortest decimal that means this double; `None` for infinities and NaN.
+pub(crate) fn number_of_float(number: crate::value::Float) -> Option<crate::decimal::Decimal> {
+    number::from_float(number)
+}
+
 #[cfg(test)]
 mod tests;
