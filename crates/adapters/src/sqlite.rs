@@ -7,6 +7,7 @@
 mod bound;
 mod catalog;
 mod connection;
+mod refusal;
 mod scan;
 mod source;
 mod target;

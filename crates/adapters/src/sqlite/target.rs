@@ -5,7 +5,7 @@
 //! whole transaction (`raise(rollback)`), or what only the commit finds (deferred foreign keys),
 //! concerns everybody in it: then each group is tried again in a transaction of its own.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -24,6 +24,7 @@ use crate::{
     sqlite::{
         bound::Bindings,
         connection::{Worker, detail, port_error},
+        refusal::refusal,
         write::{self, Refusal},
     },
 };
@@ -116,7 +117,7 @@ fn together(connection: &mut Connection, bindings: &Bindings, groups: &[WriteGro
     match transact(connection, bindings, groups) {
         Ended::Committed(answers) => answers,
         Ended::Failed(outcome) => all(groups, &outcome),
-        Ended::Spoilt(error) if groups.len() == 1 => all(groups, &write::refusal(&error)),
+        Ended::Spoilt(error) if groups.len() == 1 => all(groups, &refusal(&error)),
         Ended::Spoilt(_) => {
             groups.chunks(1).flat_map(|group| together(connection, bindings, group)).collect()
         }
@@ -228,6 +229,3 @@ fn prune(connection: &Connection) -> rusqlite::Result<()> {
         .execute(params![SystemClock.now().ms() - marks::KEEP_MS, marks::PRUNE_MAX as i64])?;
     Ok(())
 }
-
-/// Keys given to rows of a group so far, by binding: parents of rows that come later.
-pub(crate) type Given = BTreeMap<syncline_core::name::BindingIndex, syncline_core::change::RowKey>;
