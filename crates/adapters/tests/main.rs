@@ -4,3 +4,5 @@
 
 mod servers;
 mod servers_tests;
+mod sqlite_tests;
+mod suites;

@@ -1,0 +1,34 @@
+//! Runs the shared suites of sources and targets: one test per fact and kind of system.
+
+/// Makes a test of every function of the suites, each with a fresh bench from `$bench().await`.
+macro_rules! suites {
+    ($bench:path) => {
+        $crate::suites::each! { $bench, source,
+            scan_is_complete_and_proved, scan_is_one_snapshot, scan_given_up_is_incomplete,
+            poll_shows_all_rows_of_one_stamp, poll_meets_a_late_commit,
+            poll_meets_commits_between_pages, poll_shows_what_changed, keys_are_found_or_absent,
+            composite_keys_are_exact, children_come_with_their_parent, doubts_are_settled_by_marks,
+            large_texts_are_read_in_bounded_batches,
+        }
+        $crate::suites::each! { $bench, target,
+            insert_answers_the_key_made, update_touches_only_what_it_sets,
+            changed_rows_are_not_overwritten, deletes_are_conditional,
+            unique_violations_name_the_holder, unique_values_are_swapped,
+            foreign_keys_are_respected, invalid_values_have_codes, parents_and_children_are_one,
+            one_of_a_thousand_is_refused_alone, odd_names_and_texts_are_written_exactly,
+            composite_keys_are_written, locks_end_in_a_time_out,
+        }
+    };
+}
+
+macro_rules! each {
+    ($bench:path, $suite:ident, $($name:ident),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let mut bench = $bench().await;
+            syncline_ports::suite::$suite::$name(&mut bench).await;
+        }
+    )*};
+}
+
+pub(crate) use {each, suites};
