@@ -148,7 +148,7 @@ fn current(connection: &Connection, bound: &Bound, key: &RowKey) -> Result<Optio
     match bound.find(connection, key)? {
         Found::None => Ok(None),
         Found::Many => {
-            Err(invalid("write.ambiguous_key", format!("{}: the key is not unique", bound.table))
+            Err(invalid("write.key_not_unique", format!("{}: the key is not unique", bound.table))
                 .into())
         }
         Found::One(seen) => match seen.observed {

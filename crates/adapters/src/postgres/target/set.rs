@@ -838,7 +838,7 @@ fn invalid(problem: Problem) -> Outcome {
 
 fn swallowed() -> Outcome {
     Outcome::Invalid {
-        code: "write.swallowed",
+        code: "write.ignored",
         reason: Text::new("a trigger, a rule or a policy keeps the row from being written"),
     }
 }
