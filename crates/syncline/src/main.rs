@@ -1,6 +1,7 @@
 //! The program: reads arguments, does one command, exits with a number.
 
 mod cli;
+mod config;
 mod exit;
 mod pages;
 mod report;

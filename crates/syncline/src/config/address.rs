@@ -1,0 +1,181 @@
+//! The URL of a system, taken apart. Never holds a password: one that stands in the URL is handed
+//! out separately, and complained about.
+
+use syncline_adapters::settings::Kind;
+
+/// Where a system is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// Host, address, or directory of a socket; empty for SQLite.
+    pub(crate) host: String,
+    /// Port.
+    pub(crate) port: u16,
+    /// User.
+    pub(crate) user: String,
+    /// Database, or the path of the file.
+    pub(crate) database: String,
+}
+
+/// A URL, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// Where the system is.
+    pub(crate) address: Address,
+    /// A password that stands in it, and its bytes within the URL.
+    pub(crate) password: Option<(String, std::ops::Range<usize>)>,
+}
+
+/// Why a URL is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UrlError {
+    /// A kind of system for a later version.
+    Later(&'static str),
+    /// Not a URL we know.
+    Wrong(String),
+}
+
+impl Address {
+    /// The host is this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let loopback = self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        self.host.is_empty() || self.host.starts_with('/') || self.host == "localhost" || loopback
+    }
+
+    /// As a URL, without a password.
+    pub(crate) fn url(&self) -> String {
+        let scheme = match self.kind {
+            Kind::Postgres => "postgres",
+            Kind::Mysql => "mariadb",
+            Kind::Sqlite => return format!("sqlite:{}", self.database),
+        };
+        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.replace('/', "%2F")
+        };
+        let port = match (self.kind, self.port) {
+            (Kind::Postgres, 5432) | (Kind::Mysql, 3306) => String::new(),
+            (_, port) => format!(":{port}"),
+        };
+        format!("{scheme}://{user}{host}{port}/{}", self.database)
+    }
+}
+
+/// Takes a URL apart.
+pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return Err(UrlError::Wrong(
+            "a URL begins with postgres:, mariadb:, mysql: or sqlite:".into(),
+        ));
+    };
+    let kind = match scheme {
+        "postgres" | "postgresql" => Kind::Postgres,
+        "mariadb" | "mysql" => Kind::Mysql,
+        "sqlite" => return sqlite(rest),
+        "http" | "https" => return Err(UrlError::Later("HTTP systems come with a later version")),
+        "file" => return Err(UrlError::Later("file systems come with a later version")),
+        _ => {
+            return Err(UrlError::Wrong(format!(
+                "`{scheme}:` is no system we know: postgres:, mariadb:, mysql:, sqlite:"
+            )));
+        }
+    };
+    let Some(rest) = rest.strip_prefix("//") else {
+        return Err(UrlError::Wrong(format!("write {scheme}://user@host/database")));
+    };
+    server(kind, rest, text.len() - rest.len())
+}
+
+fn sqlite(rest: &str) -> Result<Url, UrlError> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
+        return Err(UrlError::Wrong("write sqlite:PATH, the path of a file".into()));
+    }
+    let address = Address {
+        kind: Kind::Sqlite,
+        host: String::new(),
+        port: 0,
+        user: String::new(),
+        database: path.to_owned(),
+    };
+    Ok(Url { address, password: None })
+}
+
+fn server(kind: Kind, rest: &str, offset: usize) -> Result<Url, UrlError> {
+    if rest.contains(['?', '#']) {
+        return Err(UrlError::Wrong(
+            "parameters after ? are not taken; there are keys for them: tls, tls_ca, \
+             connect_timeout, statement_timeout"
+                .into(),
+        ));
+    }
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let (credentials, host) = match authority.rsplit_once('@') {
+        Some((credentials, host)) => (Some(credentials), host),
+        None => (None, authority),
+    };
+    let (user, password) = match credentials {
+        None => (String::new(), None),
+        Some(credentials) => match credentials.split_once(':') {
+            None => (decode(credentials)?, None),
+            Some((user, password)) => {
+                let start = offset + user.len() + 1;
+                let range = start..start + password.len();
+                (decode(user)?, Some((decode(password)?, range)))
+            }
+        },
+    };
+    let (host, port) = split_port(host)?;
+    let host = decode(host)?;
+    let database = decode(database)?;
+    if database.is_empty() || database.contains('/') {
+        return Err(UrlError::Wrong("the database is missing: …://user@host/database".into()));
+    }
+    let port = port.unwrap_or(if kind == Kind::Postgres { 5432 } else { 3306 });
+    let host = if host.is_empty() { "localhost".to_owned() } else { host };
+    Ok(Url { address: Address { kind, host, port, user, database }, password })
+}
+
+fn split_port(host: &str) -> Result<(&str, Option<u16>), UrlError> {
+    let (host, port) = if let Some(rest) = host.strip_prefix('[') {
+        match rest.split_once(']') {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, port.strip_prefix(':')),
+            None => return Err(UrlError::Wrong("a `]` is missing after the address".into())),
+        }
+    } else {
+        match host.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (host, None),
+        }
+    };
+    match port {
+        None => Ok((host, None)),
+        Some(port) => match port.parse() {
+            Ok(port) if port != 0 => Ok((host, Some(port))),
+            Ok(_) | Err(_) => Err(UrlError::Wrong(format!("`{port}` is no port"))),
+        },
+    }
+}
+
+/// Takes `%2F` and its like for what they mean.
+fn decode(text: &str) -> Result<String, UrlError> {
+    let wrong = || UrlError::Wrong("a % must be followed by two hexadecimal digits".into());
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+            let byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(wrong)?;
+            bytes.push(byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}

@@ -1,0 +1,379 @@
+//! What the file says, typed, with places; not yet compared with itself or with the systems.
+
+use syncline_core::{
+    Text,
+    decimal::Decimal,
+    lens::{Ambiguous, Case, PhoneFormat, Rounding},
+    plan::{BelowMin, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit, Schedule},
+};
+
+use crate::config::{address::Address, secrets::Reference, source::Place};
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spanned<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// Where it stands.
+    pub(crate) place: Place,
+}
+
+/// A name and where it stands.
+pub(crate) type Name = Spanned<Text>;
+
+/// The whole file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    /// The hub's file, as written.
+    pub(crate) hub_path: Option<Spanned<String>>,
+    /// The zone of values that carry no offset.
+    pub(crate) timezone: Option<Name>,
+    /// In the file's order.
+    pub(crate) systems: Vec<SystemDraft>,
+    /// What entities do unless they say otherwise.
+    pub(crate) defaults: Common,
+    /// In the file's order.
+    pub(crate) entities: Vec<EntityDraft>,
+    /// How long the hub remembers.
+    pub(crate) retention: Retention,
+}
+
+/// How long the hub remembers, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retention {
+    /// Logs of runs.
+    pub(crate) logs_ms: i64,
+    /// Records that were set aside and dropped.
+    pub(crate) quarantine_ms: i64,
+    /// The audit.
+    pub(crate) history_ms: i64,
+}
+
+/// A day, in milliseconds.
+pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { logs_ms: 30 * DAY_MS, quarantine_ms: 90 * DAY_MS, history_ms: 400 * DAY_MS }
+    }
+}
+
+/// A system.
+#[derive(Clone, Debug)]
+pub(crate) struct SystemDraft {
+    /// Its name.
+    pub(crate) name: Name,
+    /// Where it is; `None` if the URL was complained about.
+    pub(crate) address: Option<Spanned<Address>>,
+    /// Its password.
+    pub(crate) password: Option<Spanned<Reference>>,
+    /// Protection of the connection, if said.
+    pub(crate) tls: Option<Spanned<syncline_adapters::settings::Tls>>,
+    /// Certificates to trust.
+    pub(crate) tls_ca: Option<Spanned<String>>,
+    /// How often it is asked, in milliseconds.
+    pub(crate) poll_ms: i64,
+    /// Rows per write batch.
+    pub(crate) batch: usize,
+    /// Marks.
+    pub(crate) marks: syncline_adapters::settings::Marks,
+    /// How far its clock may be ahead, in milliseconds.
+    pub(crate) max_skew_ms: Option<i64>,
+    /// How long connecting may take, in milliseconds.
+    pub(crate) connect_timeout_ms: i64,
+    /// How long one statement may take, in milliseconds.
+    pub(crate) statement_timeout_ms: i64,
+}
+
+/// What can be said under `defaults:` and on an entity.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Common {
+    /// Who wins.
+    pub(crate) conflicts: Option<Spanned<Conflicts>>,
+    /// What a delete does.
+    pub(crate) deletes: Option<Spanned<Deletes>>,
+    /// A delete against an edit.
+    pub(crate) delete_conflict: Option<DeleteConflict>,
+    /// An edit in a system that only receives.
+    pub(crate) on_target_edit: Option<OnTargetEdit>,
+    /// Children whose parent is deleted.
+    pub(crate) on_parent_delete: Option<OnParentDelete>,
+    /// Records that leave the scope.
+    pub(crate) on_leave: Option<OnLeave>,
+    /// How long a deleted identity may come back, in milliseconds.
+    pub(crate) rekey_window_ms: Option<i64>,
+    /// How far a clock may be ahead, in milliseconds.
+    pub(crate) max_skew_ms: Option<i64>,
+    /// How often everything is compared, in milliseconds; inner `None`: never.
+    pub(crate) reconcile_ms: Option<Option<i64>>,
+    /// The guards' limits, as far as said.
+    pub(crate) guards: GuardsDraft,
+}
+
+/// The guards' limits, as far as said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GuardsDraft {
+    /// Deletes: number and percentage.
+    pub(crate) deletes: (Option<u64>, Option<u64>),
+    /// Updates: number and percentage.
+    pub(crate) updates: (Option<u64>, Option<u64>),
+    /// Linked rows from which an empty read is an alarm.
+    pub(crate) empty_source_min: Option<u64>,
+    /// Reflexes that trip the loop guard.
+    pub(crate) loop_reflexes: Option<u32>,
+    /// Their window, in milliseconds.
+    pub(crate) loop_within_ms: Option<i64>,
+}
+
+/// Who wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conflicts {
+    /// The rule.
+    pub(crate) policy: PolicyDraft,
+    /// Systems, the first wins.
+    pub(crate) order: Option<Vec<Name>>,
+}
+
+/// The rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PolicyDraft {
+    /// The system that stands first.
+    Priority,
+    /// The newest.
+    Newest,
+    /// Both changes.
+    Add {
+        /// The sum may not fall below this.
+        min: Option<Decimal>,
+        /// What happens if it would.
+        below_min: BelowMin,
+    },
+    /// A person.
+    Manual,
+    /// Sets.
+    Merge,
+    /// An expression.
+    Expr(Name),
+}
+
+/// What a delete does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Deletes {
+    /// The rule.
+    pub(crate) policy: syncline_core::plan::DeletePolicy,
+    /// Systems that may delete.
+    pub(crate) from: Option<Vec<Name>>,
+    /// For `soft`: what each system sets.
+    pub(crate) soft: Vec<(Name, Vec<(Name, Atom)>)>,
+}
+
+/// A native value, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Atom {
+    /// Its letters.
+    pub(crate) text: Text,
+    /// It stands in quotes: a text, unless the column says otherwise.
+    pub(crate) is_quoted: bool,
+    /// Where.
+    pub(crate) place: Place,
+}
+
+/// An entity, or the lines of one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EntityDraft {
+    /// Its name; lines are called `orders.lines`.
+    pub(crate) name: Text,
+    /// Where its name stands.
+    pub(crate) place: Place,
+    /// Where it lives.
+    pub(crate) bindings: Vec<BindingDraft>,
+    /// Which records flow.
+    pub(crate) when: Option<Name>,
+    /// How rows find each other; for lines, their key.
+    pub(crate) matching: Vec<Spanned<Vec<Name>>>,
+    /// Its fields.
+    pub(crate) fields: Vec<FieldDraft>,
+    /// Its lines.
+    pub(crate) lines: Option<Box<EntityDraft>>,
+    /// Fields that merge as one.
+    pub(crate) units: Vec<(Name, Vec<Name>)>,
+    /// Systems whose edits count.
+    pub(crate) from: Option<Vec<Name>>,
+    /// Systems that are written.
+    pub(crate) to: Option<Vec<Name>>,
+    /// Policies.
+    pub(crate) common: Common,
+    /// When it runs.
+    pub(crate) schedule: Schedule,
+}
+
+/// Where an entity lives in a system.
+#[derive(Clone, Debug)]
+pub(crate) struct BindingDraft {
+    /// The system.
+    pub(crate) system: Name,
+    /// The table.
+    pub(crate) table: Name,
+    /// Its key columns, if said.
+    pub(crate) key: Vec<Name>,
+    /// The column of the last change, and its zone.
+    pub(crate) changed_at: Option<(Name, Option<Name>)>,
+    /// The column of who changed it.
+    pub(crate) changed_by: Option<Name>,
+    /// The column to poll by.
+    pub(crate) cursor: Option<Name>,
+    /// Which records belong here.
+    pub(crate) when: Option<Name>,
+    /// Those that leave.
+    pub(crate) on_leave: Option<OnLeave>,
+    /// For lines: the columns of the parent's key.
+    pub(crate) parent: Vec<Name>,
+}
+
+/// A field.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldDraft {
+    /// Its name.
+    pub(crate) name: Name,
+    /// Its type, if said.
+    pub(crate) kind: Option<Name>,
+    /// For an enumeration.
+    pub(crate) values: Option<Vec<Name>>,
+    /// For money.
+    pub(crate) currency: Option<Name>,
+    /// For telephone numbers.
+    pub(crate) region: Option<Name>,
+    /// The entity it refers to.
+    pub(crate) reference: Option<Name>,
+    /// Systems whose edits count.
+    pub(crate) from: Option<Vec<Name>>,
+    /// Systems that are written.
+    pub(crate) to: Option<Vec<Name>>,
+    /// An expression.
+    pub(crate) compute: Option<Name>,
+    /// Who wins.
+    pub(crate) conflicts: Option<Spanned<Conflicts>>,
+    /// Its cells.
+    pub(crate) cells: Vec<CellDraft>,
+}
+
+/// A cell.
+#[derive(Clone, Debug)]
+pub(crate) struct CellDraft {
+    /// The system.
+    pub(crate) system: Name,
+    /// The whole cell.
+    pub(crate) place: Place,
+    /// Its columns: one, or several.
+    pub(crate) columns: Vec<Name>,
+    /// A path within the column.
+    pub(crate) path: Option<Name>,
+    /// A pattern.
+    pub(crate) format: Option<Name>,
+    /// A zone.
+    pub(crate) tz: Option<Name>,
+    /// A local time that occurs twice.
+    pub(crate) ambiguous: Option<Ambiguous>,
+    /// What the system counts in.
+    pub(crate) unit: Option<UnitDraft>,
+    /// Its currency.
+    pub(crate) currency: Option<CurrencyDraft>,
+    /// Hub value, and the system's values for it.
+    pub(crate) values: Option<Spanned<Vec<(Name, Vec<Atom>)>>>,
+    /// A file with more of them.
+    pub(crate) lookup: Option<LookupDraft>,
+    /// Words for true and false.
+    pub(crate) boolean: Option<(Vec<Atom>, Vec<Atom>)>,
+    /// The sign between whole and fraction.
+    pub(crate) decimal: Option<char>,
+    /// The sign between groups of digits.
+    pub(crate) group: Option<char>,
+    /// Digits after the point.
+    pub(crate) scale: Option<u32>,
+    /// How digits are dropped.
+    pub(crate) rounding: Option<Rounding>,
+    /// Blanks at both ends.
+    pub(crate) trim: bool,
+    /// Runs of blanks.
+    pub(crate) collapse: bool,
+    /// Letter case.
+    pub(crate) case: Option<Case>,
+    /// Characters.
+    pub(crate) max: Option<u32>,
+    /// Allows losing.
+    pub(crate) lossy: bool,
+    /// Written for null.
+    pub(crate) default: Option<Atom>,
+    /// The empty text is null.
+    pub(crate) blank_is_null: bool,
+    /// Written when a row is created.
+    pub(crate) constant: Option<Atom>,
+    /// Between parts.
+    pub(crate) separator: Option<Text>,
+    /// The rest goes into the first part.
+    pub(crate) from_end: bool,
+    /// Between members.
+    pub(crate) list: Option<Text>,
+    /// Telephone numbers.
+    pub(crate) phone: Option<PhoneFormat>,
+}
+
+/// What a system counts in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UnitDraft {
+    /// Cents and their like.
+    Minor,
+    /// multiply, divide, offset.
+    Linear(Decimal, Decimal, Decimal),
+}
+
+/// Where an amount's currency is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CurrencyDraft {
+    /// Always this.
+    Constant(Name),
+    /// In this column.
+    Column(Name),
+}
+
+/// A lookup file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LookupDraft {
+    /// The file.
+    pub(crate) file: Name,
+    /// The column of the hub's values.
+    pub(crate) hub: Option<Name>,
+    /// The column of the system's values.
+    pub(crate) system: Option<Name>,
+}
+
+impl Draft {
+    /// The system of this name.
+    pub(crate) fn system(&self, name: &str) -> Option<&SystemDraft> {
+        self.systems.iter().find(|system| system.name.value == name)
+    }
+
+    /// The entity of this name; lines are not among them.
+    pub(crate) fn entity(&self, name: &str) -> Option<&EntityDraft> {
+        self.entities.iter().find(|entity| entity.name == name)
+    }
+}
+
+impl EntityDraft {
+    /// Where it lives in this system.
+    pub(crate) fn binding(&self, system: &str) -> Option<&BindingDraft> {
+        self.bindings.iter().find(|binding| binding.system.value == system)
+    }
+
+    /// The field of this name.
+    pub(crate) fn field(&self, name: &str) -> Option<&FieldDraft> {
+        self.fields.iter().find(|field| field.name.value == name)
+    }
+}
+
+impl FieldDraft {
+    /// Its cell in this system.
+    pub(crate) fn cell(&self, system: &str) -> Option<&CellDraft> {
+        self.cells.iter().find(|cell| cell.system.value == system)
+    }
+}

@@ -1,0 +1,241 @@
+//! `entities:`: where they live, how rows find each other, their fields and lines.
+
+use syncline_core::Text;
+
+use crate::config::{
+    complaint::Complaint,
+    draft::{BindingDraft, EntityDraft, Name, Spanned},
+    keys::{self, Section},
+    read::{Entries, Reader},
+    similar,
+    tree::{Kind, Node},
+};
+
+impl Reader<'_> {
+    /// All entities.
+    pub(super) fn entities(&mut self, node: &Node, systems: &[&str]) -> Vec<EntityDraft> {
+        let Kind::Map(pairs) = &node.kind else {
+            self.wrong(
+                node.place,
+                format!("`entities` takes entities by name, not {}", node.what()),
+            );
+            return Vec::new();
+        };
+        if pairs.is_empty() {
+            self.wrong(node.place, "there are no entities");
+        }
+        let mut entities = Vec::new();
+        for (key, value) in pairs {
+            let name = self.name(key, "an entity", true);
+            if systems.contains(&key.text.as_str()) {
+                self.wrong(
+                    key.place,
+                    format!(
+                        "`{0}` is a system already: commands could not tell which you mean",
+                        key.text
+                    ),
+                );
+            }
+            entities.push(self.entity(&name, value, systems));
+        }
+        entities
+    }
+
+    fn entity(&mut self, name: &Name, node: &Node, systems: &[&str]) -> EntityDraft {
+        let mut entity =
+            EntityDraft { name: name.value.clone(), place: name.place, ..EntityDraft::default() };
+        let what = format!("entity `{}`", name.value);
+        let Some(entries) = self.entries(node, &keys::ENTITY, &what, &[]) else { return entity };
+        if let Some(node) = entries.get("in") {
+            entity.bindings = self.bindings(node, &keys::BINDING, systems);
+        }
+        entity.when = self.text_of(&entries, "when");
+        if let Some(node) = entries.get("match") {
+            entity.matching = self.matching(node);
+        }
+        if let Some(node) = entries.get("fields") {
+            entity.fields = self.fields(node, systems);
+        }
+        entity.units = entries.get("units").map_or_else(Vec::new, |node| self.units(node));
+        entity.from = self.systems_of(&entries, "from", systems);
+        entity.to = self.systems_of(&entries, "to", systems);
+        entity.common = self.common(&entries, systems);
+        if let Some(node) = entries.get("schedule") {
+            entity.schedule = self.schedule(node);
+        }
+        if let Some(node) = entries.get("lines") {
+            entity.lines = self.lines(name, node, systems).map(Box::new);
+        }
+        entity
+    }
+
+    fn lines(&mut self, parent: &Name, node: &Node, systems: &[&str]) -> Option<EntityDraft> {
+        let entries = self.entries(node, &keys::LINES, "`lines`", &[])?;
+        let mut lines = EntityDraft {
+            name: Text::new(format!("{}.lines", parent.value)),
+            place: node.place,
+            ..EntityDraft::default()
+        };
+        if let Some(node) = entries.get("in") {
+            lines.bindings = self.bindings(node, &keys::LINES_BINDING, systems);
+        }
+        if let Some(node) = entries.get("key")
+            && let Some(fields) = self.texts(node, "key")
+        {
+            lines.matching = vec![Spanned { value: fields, place: node.place }];
+        }
+        if let Some(node) = entries.get("fields") {
+            lines.fields = self.fields(node, systems);
+        }
+        Some(lines)
+    }
+
+    /// Names of systems, all known.
+    pub(super) fn systems_of(
+        &mut self,
+        entries: &Entries<'_>,
+        key: &str,
+        systems: &[&str],
+    ) -> Option<Vec<Name>> {
+        let names = self.texts_of(entries, key)?;
+        for name in &names {
+            self.known_system(name, systems);
+        }
+        Some(names)
+    }
+
+    /// Complains about a system that does not exist.
+    pub(super) fn known_system(&mut self, name: &Name, systems: &[&str]) -> bool {
+        if systems.contains(&name.value.as_str()) {
+            return true;
+        }
+        let message = format!("there is no system `{}`", name.value);
+        let complaint = Complaint::error("config.unknown_system", name.place, message);
+        self.complain(match similar::nearest(&name.value, systems.iter().copied()) {
+            Some(near) => complaint.label(format!("did you mean `{near}`?")).edit(name.place, near),
+            None => complaint.fix(format!("systems: {}", systems.join(", "))),
+        });
+        false
+    }
+
+    fn bindings(
+        &mut self,
+        node: &Node,
+        section: &'static Section,
+        systems: &[&str],
+    ) -> Vec<BindingDraft> {
+        let Kind::Map(pairs) = &node.kind else {
+            self.wrong(node.place, "`in` takes the table of each system: {crm: contacts}");
+            return Vec::new();
+        };
+        let mut bindings = Vec::new();
+        for (key, value) in pairs {
+            let system = Spanned { value: Text::new(&key.text), place: key.place };
+            if !self.known_system(&system, systems) {
+                continue;
+            }
+            bindings.extend(self.one_binding(system, value, section));
+        }
+        if bindings.is_empty() && pairs.is_empty() {
+            self.wrong(node.place, "`in` names no system");
+        }
+        bindings
+    }
+
+    fn one_binding(
+        &mut self,
+        system: Name,
+        node: &Node,
+        section: &'static Section,
+    ) -> Option<BindingDraft> {
+        let mut binding = BindingDraft {
+            system,
+            table: Spanned { value: Text::default(), place: node.place },
+            key: Vec::new(),
+            changed_at: None,
+            changed_by: None,
+            cursor: None,
+            when: None,
+            on_leave: None,
+            parent: Vec::new(),
+        };
+        if let Kind::Scalar { .. } = &node.kind {
+            binding.table = self.text(node, "table")?;
+            if binding.table.value.is_empty() {
+                self.wrong(node.place, "the table has no name");
+                return None;
+            }
+            return Some(binding);
+        }
+        let what = format!("the table in {}", binding.system.value);
+        let entries = self.entries(node, section, &what, &[])?;
+        if let Some(table) = self.text_of(&entries, "table") {
+            binding.table = table;
+        }
+        binding.key = self.texts_of(&entries, "key").unwrap_or_default();
+        if let Some(node) = entries.get("changed_at") {
+            binding.changed_at = self.changed_at(node);
+        }
+        binding.changed_by = self.text_of(&entries, "changed_by");
+        binding.cursor = self.text_of(&entries, "cursor");
+        binding.when = self.text_of(&entries, "when");
+        binding.on_leave = self.on_leave(&entries);
+        binding.parent = self.texts_of(&entries, "parent").unwrap_or_default();
+        Some(binding)
+    }
+
+    fn changed_at(&mut self, node: &Node) -> Option<(Name, Option<Name>)> {
+        if let Kind::Scalar { .. } = &node.kind {
+            return self.text(node, "changed_at").map(|column| (column, None));
+        }
+        let entries = self.entries(node, &keys::CHANGED_AT, "`changed_at`", &[])?;
+        let zone = self.text_of(&entries, "tz").and_then(|zone| self.zone(zone));
+        self.text_of(&entries, "column").map(|column| (column, zone))
+    }
+
+    fn matching(&mut self, node: &Node) -> Vec<Spanned<Vec<Name>>> {
+        let rules: Vec<&Node> = match &node.kind {
+            Kind::List(items) => items.iter().collect(),
+            Kind::Scalar { .. } | Kind::Map(_) => vec![node],
+        };
+        if rules.is_empty() {
+            self.wrong(node.place, "`match` is an empty list");
+        }
+        let mut matching = Vec::new();
+        for rule in rules {
+            let fields = if let Kind::Map(_) = &rule.kind {
+                self.entries(rule, &keys::MATCH, "a match rule", &[]).and_then(|entries| {
+                    self.word_of(&entries, "then", &["link"]);
+                    self.texts_of(&entries, "exact")
+                })
+            } else {
+                self.text(rule, "match").map(|field| vec![field])
+            };
+            if let Some(value) = fields {
+                matching.push(Spanned { value, place: rule.place });
+            }
+        }
+        matching
+    }
+
+    fn units(&mut self, node: &Node) -> Vec<(Name, Vec<Name>)> {
+        let Kind::Map(pairs) = &node.kind else {
+            self.wrong(
+                node.place,
+                "`units` takes lists of fields by name: {address: [street, zip]}",
+            );
+            return Vec::new();
+        };
+        let mut units = Vec::new();
+        for (key, value) in pairs {
+            let name = Spanned { value: Text::new(&key.text), place: key.place };
+            if let Some(fields) = self.texts(value, &key.text) {
+                if fields.len() < 2 {
+                    self.wrong(value.place, "a unit has at least two fields");
+                }
+                units.push((name, fields));
+            }
+        }
+        units
+    }
+}

@@ -1,0 +1,344 @@
+//! Policies: what can be said under `defaults:` and on an entity or field.
+
+use syncline_core::{
+    decimal::Decimal,
+    plan::{
+        BelowMin, DeleteConflict, DeletePolicy, OnLeave, OnParentDelete, OnTargetEdit, Schedule,
+    },
+};
+
+use crate::config::{
+    complaint::Complaint,
+    draft::{
+        Common, Conflicts, DAY_MS, Deletes, GuardsDraft, Name, PolicyDraft, Retention, Spanned,
+    },
+    keys::{self, Shape},
+    read::{Entries, Reader},
+    tree::{Kind, Node},
+};
+
+const POLICIES: &[&str] = &["priority", "newest", "add", "manual", "merge"];
+
+impl Reader<'_> {
+    /// `defaults:`.
+    pub(super) fn defaults(&mut self, node: &Node, systems: &[&str]) -> (Common, Retention) {
+        let Some(entries) = self.entries(node, &keys::DEFAULTS, "`defaults`", &[]) else {
+            return (Common::default(), Retention::default());
+        };
+        let common = self.common(&entries, systems);
+        let retention = match (entries.get("retention"), keys::DEFAULTS.key("retention")) {
+            (Some(node), Some(key)) => match key.shape {
+                Shape::Keys(section) => self.retention(node, section),
+                _ => Retention::default(),
+            },
+            _ => Retention::default(),
+        };
+        (common, retention)
+    }
+
+    /// What `defaults:` and entities have in common.
+    pub(super) fn common(&mut self, entries: &Entries<'_>, systems: &[&str]) -> Common {
+        Common {
+            conflicts: entries.get("conflicts").and_then(|node| self.conflicts(node, systems)),
+            deletes: entries.get("deletes").and_then(|node| self.deletes(node, systems)),
+            delete_conflict: self
+                .word_of(
+                    entries,
+                    "delete_conflict",
+                    &["priority", "delete_wins", "update_wins", "newest", "manual"],
+                )
+                .map(|word| match word {
+                    "delete_wins" => DeleteConflict::DeleteWins,
+                    "update_wins" => DeleteConflict::UpdateWins,
+                    "newest" => DeleteConflict::Newest,
+                    "manual" => DeleteConflict::Manual,
+                    _ => DeleteConflict::Priority,
+                }),
+            on_target_edit: self.word_of(entries, "on_target_edit", &["revert", "ignore"]).map(
+                |word| if word == "ignore" { OnTargetEdit::Ignore } else { OnTargetEdit::Revert },
+            ),
+            on_parent_delete: self
+                .word_of(entries, "on_parent_delete", &["wait", "cascade", "detach", "forbid"])
+                .map(|word| match word {
+                    "cascade" => OnParentDelete::Cascade,
+                    "detach" => OnParentDelete::Detach,
+                    "forbid" => OnParentDelete::Forbid,
+                    _ => OnParentDelete::Wait,
+                }),
+            on_leave: self.on_leave(entries),
+            rekey_window_ms: self.duration_of(entries, "rekey_window"),
+            max_skew_ms: self.duration_of(entries, "max_skew"),
+            reconcile_ms: entries.get("reconcile").and_then(|node| self.reconcile(node)),
+            guards: entries
+                .get("guards")
+                .map_or_else(GuardsDraft::default, |node| self.guards(node)),
+        }
+    }
+
+    /// `on_leave:`.
+    pub(super) fn on_leave(&mut self, entries: &Entries<'_>) -> Option<OnLeave> {
+        self.word_of(entries, "on_leave", &["freeze", "detach", "delete"]).map(|word| match word {
+            "detach" => OnLeave::Detach,
+            "delete" => OnLeave::Delete,
+            _ => OnLeave::Freeze,
+        })
+    }
+
+    fn reconcile(&mut self, node: &Node) -> Option<Option<i64>> {
+        match node.text() {
+            Some("hourly") => Some(Some(3_600_000)),
+            Some("daily") => Some(Some(DAY_MS)),
+            Some("weekly") => Some(Some(7 * DAY_MS)),
+            Some("never") => Some(None),
+            Some(_) | None => self.duration(node, "reconcile").map(Some),
+        }
+    }
+
+    fn guards(&mut self, node: &Node) -> GuardsDraft {
+        let mut guards = GuardsDraft::default();
+        let Some(entries) = self.entries(node, &keys::GUARDS, "`guards`", &[]) else {
+            return guards;
+        };
+        guards.deletes = self.limit(&entries, "deletes");
+        guards.updates = self.limit(&entries, "updates");
+        if let Some(found) = self.part(&entries, "empty_source") {
+            guards.empty_source_min = self.count_of(&found, "min", 1..=u64::MAX);
+        }
+        if let Some(found) = self.part(&entries, "loop") {
+            guards.loop_reflexes =
+                self.count_of(&found, "reflexes", 1..=1_000).map(|count| count as u32);
+            guards.loop_within_ms = self.duration_of(&found, "within");
+            self.word_of(&found, "then", &["hold_field"]);
+        }
+        guards
+    }
+
+    fn part<'n>(&mut self, entries: &Entries<'n>, name: &str) -> Option<Entries<'n>> {
+        let Shape::Keys(section) = keys::GUARDS.key(name)?.shape else { return None };
+        self.entries(entries.get(name)?, section, name, &[])
+    }
+
+    fn limit(&mut self, entries: &Entries<'_>, name: &str) -> (Option<u64>, Option<u64>) {
+        match self.part(entries, name) {
+            Some(limit) => (
+                self.count_of(&limit, "max", 0..=u64::MAX),
+                self.count_of(&limit, "max_percent", 0..=100),
+            ),
+            None => (None, None),
+        }
+    }
+
+    /// `conflicts:`.
+    pub(super) fn conflicts(
+        &mut self,
+        node: &Node,
+        systems: &[&str],
+    ) -> Option<Spanned<Conflicts>> {
+        let place = node.place;
+        if let Kind::Scalar { .. } = &node.kind {
+            let policy = self.policy(node, None, BelowMin::Manual)?;
+            return Some(Spanned { value: Conflicts { policy, order: None }, place });
+        }
+        let entries = self.entries(node, &keys::CONFLICTS, "`conflicts`", &[])?;
+        let order = self.texts_of(&entries, "order").inspect(|order| {
+            for name in order {
+                self.known_system(name, systems);
+            }
+        });
+        let min = entries.get("min").and_then(|node| self.number(node, "min"));
+        let below_min = match self.word_of(&entries, "below_min", &["manual", "clamp"]) {
+            Some("clamp") => BelowMin::Clamp,
+            Some(_) | None => BelowMin::Manual,
+        };
+        let expr = self.text_of(&entries, "expr");
+        let policy = match (expr, entries.get("policy")) {
+            (Some(_), Some(policy)) => {
+                self.complain(
+                    Complaint::error(
+                        "config.contradiction",
+                        policy.place,
+                        "`policy` and `expr` cannot both decide",
+                    )
+                    .fix("keep one"),
+                );
+                return None;
+            }
+            (Some(expr), None) => PolicyDraft::Expr(expr),
+            (None, Some(node)) => self.policy(node, min, below_min)?,
+            (None, None) => PolicyDraft::Priority,
+        };
+        if !matches!(policy, PolicyDraft::Add { .. }) {
+            for key in ["min", "below_min"] {
+                if let Some(place) = entries.key(key) {
+                    self.wrong(place, format!("`{key}` belongs to `policy: add`"));
+                }
+            }
+        }
+        Some(Spanned { value: Conflicts { policy, order }, place })
+    }
+
+    fn policy(
+        &mut self,
+        node: &Node,
+        min: Option<Decimal>,
+        below_min: BelowMin,
+    ) -> Option<PolicyDraft> {
+        Some(match self.word(node, "conflicts", POLICIES)? {
+            "newest" => PolicyDraft::Newest,
+            "add" => PolicyDraft::Add { min, below_min },
+            "manual" => PolicyDraft::Manual,
+            "merge" => PolicyDraft::Merge,
+            _ => PolicyDraft::Priority,
+        })
+    }
+
+    /// An exact number.
+    pub(super) fn number(&mut self, node: &Node, what: &str) -> Option<Decimal> {
+        let found = node.text().and_then(Decimal::parse);
+        if found.is_none() {
+            self.wrong(node.place, format!("`{what}` takes a number"));
+        }
+        found
+    }
+
+    fn deletes(&mut self, node: &Node, systems: &[&str]) -> Option<Spanned<Deletes>> {
+        let place = node.place;
+        if let Kind::Scalar { .. } = &node.kind {
+            let policy = self.delete_policy(node)?;
+            if policy == DeletePolicy::Soft {
+                self.complain(
+                    Complaint::error("config.value", place, "`soft` must say what to set where")
+                        .fix("deletes: {policy: soft, erp: {set: {ACTIVE: \"N\"}}}"),
+                );
+                return None;
+            }
+            let value = Deletes { policy, from: None, soft: Vec::new() };
+            return Some(Spanned { value, place });
+        }
+        let entries = self.entries(node, &keys::DELETES, "`deletes`", systems)?;
+        let from = self.texts_of(&entries, "from").inspect(|from| {
+            for name in from {
+                self.known_system(name, systems);
+            }
+        });
+        let mut soft = Vec::new();
+        for (key, value) in &entries.named {
+            let name = Spanned { value: (&key.text).into(), place: key.place };
+            if let Some(set) = self.soft(value) {
+                soft.push((name, set));
+            }
+        }
+        let policy = match entries.get("policy") {
+            Some(node) => self.delete_policy(node)?,
+            None if soft.is_empty() => DeletePolicy::Propagate,
+            None => DeletePolicy::Soft,
+        };
+        match (policy == DeletePolicy::Soft, soft.first()) {
+            (true, None) => self.complain(
+                Complaint::error("config.value", place, "`soft` must say what to set where")
+                    .fix("deletes: {policy: soft, erp: {set: {ACTIVE: \"N\"}}}"),
+            ),
+            (false, Some((name, _))) => self.complain(
+                Complaint::error(
+                    "config.contradiction",
+                    name.place,
+                    "`set` belongs to `policy: soft`",
+                )
+                .fix("say `policy: soft`, or leave `set` out"),
+            ),
+            _ => {}
+        }
+        Some(Spanned { value: Deletes { policy, from, soft }, place })
+    }
+
+    fn delete_policy(&mut self, node: &Node) -> Option<DeletePolicy> {
+        Some(match self.word(node, "deletes", &["propagate", "hold", "ignore", "soft"])? {
+            "hold" => DeletePolicy::Hold,
+            "ignore" => DeletePolicy::Ignore,
+            "soft" => DeletePolicy::Soft,
+            _ => DeletePolicy::Propagate,
+        })
+    }
+
+    fn soft(&mut self, node: &Node) -> Option<Vec<(Name, crate::config::draft::Atom)>> {
+        let entries = self.entries(node, &keys::SOFT, "a soft delete", &[])?;
+        let set = entries.get("set")?;
+        let Kind::Map(pairs) = &set.kind else {
+            self.wrong(set.place, "`set` takes columns and their values");
+            return None;
+        };
+        let mut columns = Vec::new();
+        for (key, value) in pairs {
+            let name = Spanned { value: (&key.text).into(), place: key.place };
+            if let Some(atom) = self.atom(value, &key.text) {
+                columns.push((name, atom));
+            }
+        }
+        if columns.is_empty() {
+            self.wrong(set.place, "`set` is empty");
+        }
+        Some(columns)
+    }
+
+    /// `schedule:`.
+    pub(super) fn schedule(&mut self, node: &Node) -> Schedule {
+        let Some(entries) = self.entries(node, &keys::SCHEDULE, "`schedule`", &[]) else {
+            return Schedule::Live;
+        };
+        let every = self.duration_of(&entries, "every");
+        let cron = self.text_of(&entries, "cron");
+        match (every, cron) {
+            (Some(_), Some(cron)) => {
+                self.complain(Complaint::error(
+                    "config.contradiction",
+                    cron.place,
+                    "`every` and `cron` cannot both decide",
+                ));
+                Schedule::Live
+            }
+            (Some(every), None) => Schedule::Every(every),
+            (None, Some(cron)) => {
+                if let Err(why) = cron_fields(&cron.value) {
+                    self.complain(
+                        Complaint::error("config.value", cron.place, why)
+                            .fix("minute hour day month weekday, such as \"0 2 * * *\""),
+                    );
+                }
+                Schedule::Cron(cron.value)
+            }
+            (None, None) => Schedule::Live,
+        }
+    }
+}
+
+/// Whether this is a cron expression of five fields.
+fn cron_fields(text: &str) -> Result<(), String> {
+    let ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != ranges.len() {
+        return Err(format!("a cron expression has five fields, this one has {}", fields.len()));
+    }
+    for (field, (low, high)) in fields.iter().zip(ranges) {
+        for part in field.split(',') {
+            let (range, step) = match part.split_once('/') {
+                Some((range, step)) => (range, Some(step)),
+                None => (part, None),
+            };
+            let number = |text: &str| {
+                text.parse::<u32>().ok().filter(|number| (low..=high).contains(number))
+            };
+            let step_fits = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
+            let range_fits = range == "*"
+                || match range.split_once('-') {
+                    Some((from, to)) => {
+                        matches!((number(from), number(to)), (Some(a), Some(b)) if a <= b)
+                    }
+                    None => number(range).is_some(),
+                };
+            if !step_fits || !range_fits {
+                return Err(format!("`{part}` is not understood: numbers from {low} to {high}"));
+            }
+        }
+    }
+    Ok(())
+}

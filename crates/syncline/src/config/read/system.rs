@@ -1,0 +1,216 @@
+//! `systems:`.
+
+use syncline_adapters::settings::{Kind, Marks, Tls};
+
+use crate::config::{
+    address::{self, UrlError},
+    complaint::Complaint,
+    draft::{Name, Spanned, SystemDraft},
+    keys::{self, Shape},
+    read::Reader,
+    secrets::Reference,
+    source::Place,
+    tree::{Kind as NodeKind, Node},
+};
+
+/// How often a system is asked, unless said otherwise.
+const POLL_MS: i64 = 30_000;
+/// Rows per write batch, unless said otherwise.
+const BATCH: usize = 500;
+
+impl Reader<'_> {
+    /// All systems.
+    pub(super) fn systems(&mut self, node: &Node) -> Vec<SystemDraft> {
+        let NodeKind::Map(pairs) = &node.kind else {
+            self.wrong(node.place, format!("`systems` takes systems by name, not {}", node.what()));
+            return Vec::new();
+        };
+        let mut systems = Vec::new();
+        for (key, value) in pairs {
+            let name = self.name(key, "a system", true);
+            if let Some(taken) = reserved(&key.text) {
+                self.wrong(
+                    key.place,
+                    format!(
+                        "a system cannot be called `{}`: {taken} has a key of that name",
+                        key.text
+                    ),
+                );
+            }
+            systems.push(self.system(name, value));
+        }
+        if systems.is_empty() {
+            self.wrong(node.place, "there are no systems");
+        }
+        systems
+    }
+
+    fn system(&mut self, name: Name, node: &Node) -> SystemDraft {
+        let mut system = SystemDraft {
+            name,
+            address: None,
+            password: None,
+            tls: None,
+            tls_ca: None,
+            poll_ms: POLL_MS,
+            batch: BATCH,
+            marks: Marks::IfPresent,
+            max_skew_ms: None,
+            connect_timeout_ms: 10_000,
+            statement_timeout_ms: 300_000,
+        };
+        let what = format!("system `{}`", system.name.value);
+        let Some(entries) = self.entries(node, &keys::SYSTEM, &what, &[]) else { return system };
+        if let Some(url) = self.text_of(&entries, "url") {
+            self.url(url, &mut system);
+        }
+        if let Some(node) = entries.get("password") {
+            self.password(node, &mut system);
+        }
+        if let Some(word) = self.word_of(&entries, "tls", &["verify-full", "require", "off"]) {
+            let value = match word {
+                "require" => Tls::Require,
+                "off" => Tls::Off,
+                _ => Tls::VerifyFull,
+            };
+            let place = entries.get("tls").map_or(entries.place, |node| node.place);
+            system.tls = Some(Spanned { value, place });
+        }
+        system.tls_ca = self
+            .text_of(&entries, "tls_ca")
+            .map(|text| Spanned { value: text.value.to_string(), place: text.place });
+        if let Some(word) = self.word_of(&entries, "marks", &["table", "none"]) {
+            system.marks = if word == "table" { Marks::Table } else { Marks::None };
+        }
+        if let Some(node) = entries.get("detect")
+            && let Some(Shape::Keys(section)) = keys::SYSTEM.key("detect").map(|key| key.shape)
+            && let Some(detect) = self.entries(node, section, "`detect`", &[])
+        {
+            system.poll_ms = self.duration_of(&detect, "poll").unwrap_or(POLL_MS);
+        }
+        if let Some(node) = entries.get("writes")
+            && let Some(Shape::Keys(section)) = keys::SYSTEM.key("writes").map(|key| key.shape)
+            && let Some(writes) = self.entries(node, section, "`writes`", &[])
+        {
+            system.batch =
+                self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
+        }
+        system.max_skew_ms = self.duration_of(&entries, "max_skew");
+        if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
+            system.connect_timeout_ms = ms.max(1);
+        }
+        if let Some(ms) = self.duration_of(&entries, "statement_timeout") {
+            system.statement_timeout_ms = ms.max(1);
+        }
+        self.fits(&system);
+        system
+    }
+
+    /// What makes no sense for a file.
+    fn fits(&mut self, system: &SystemDraft) {
+        let Some(address) = &system.address else { return };
+        if address.value.kind != Kind::Sqlite {
+            return;
+        }
+        let places = [
+            ("tls", system.tls.as_ref().map(|found| found.place)),
+            ("tls_ca", system.tls_ca.as_ref().map(|found| found.place)),
+            ("password", system.password.as_ref().map(|found| found.place)),
+        ];
+        for (key, place) in places {
+            if let Some(place) = place {
+                self.wrong(place, format!("`{key}` means nothing for an SQLite file"));
+            }
+        }
+    }
+
+    fn url(&mut self, text: Name, system: &mut SystemDraft) {
+        match address::parse(&text.value) {
+            Ok(url) => {
+                if let Some((password, range)) = url.password {
+                    let place = self.within(text.place, &text.value, &range);
+                    self.literal(place);
+                    let value = Reference::Literal(password);
+                    system.password = Some(Spanned { value, place });
+                }
+                system.address = Some(Spanned { value: url.address, place: text.place });
+            }
+            Err(UrlError::Later(why)) => self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    text.place,
+                    "this version cannot honour a system of this kind",
+                )
+                .fix(why),
+            ),
+            Err(UrlError::Wrong(why)) => {
+                // The URL may hold a password, and could not be taken apart: it is not shown.
+                let holds_password = text.value.contains('@');
+                if holds_password {
+                    self.sources.mask(text.place);
+                }
+                let complaint =
+                    Complaint::error("config.value", text.place, "this URL is not understood")
+                        .fix(why);
+                self.complain(if holds_password { complaint.hidden() } else { complaint });
+            }
+        }
+    }
+
+    /// The bytes of a part of a text, if the text stands in the file as it is; else all of it.
+    fn within(&self, place: Place, text: &str, range: &std::ops::Range<usize>) -> Place {
+        let raw = self.sources.text(place);
+        match raw.find(text) {
+            Some(at) => Place {
+                start: place.start + at + range.start,
+                end: place.start + at + range.end,
+                ..place
+            },
+            None => place,
+        }
+    }
+
+    fn password(&mut self, node: &Node, system: &mut SystemDraft) {
+        let Some(text) = self.text_of_node(node) else { return };
+        match Reference::parse(&text.value) {
+            Ok(Reference::Literal(literal)) => {
+                self.literal(text.place);
+                let value = Reference::Literal(literal);
+                system.password = Some(Spanned { value, place: text.place });
+            }
+            Ok(value @ (Reference::Env(_) | Reference::File(_) | Reference::Exec(_))) => {
+                system.password = Some(Spanned { value, place: text.place });
+            }
+            Err(why) => self.wrong(text.place, why),
+        }
+    }
+
+    fn text_of_node(&mut self, node: &Node) -> Option<Name> {
+        let text = self.text(node, "password")?;
+        if text.value.is_empty() {
+            self.wrong(node.place, "`password` is empty: leave it out if there is none");
+            return None;
+        }
+        Some(text)
+    }
+
+    fn literal(&mut self, place: Place) {
+        self.sources.mask(place);
+        self.complain(
+            Complaint::warning("secret.literal", place, "a password is written in the file")
+                .label("use env:NAME, file:PATH or exec:COMMAND")
+                .hidden(),
+        );
+    }
+}
+
+/// What already has a key of this name, where systems are named beside keys.
+fn reserved(name: &str) -> Option<&'static str> {
+    if keys::FIELD.key(name).is_some() {
+        Some("a field")
+    } else if keys::DELETES.key(name).is_some() {
+        Some("`deletes`")
+    } else {
+        None
+    }
+}
