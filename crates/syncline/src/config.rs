@@ -2,8 +2,10 @@
 //! with what the systems' schemas know, the plan that everything else works with.
 
 mod address;
+mod check;
 mod complaint;
 mod draft;
+mod expression;
 mod keys;
 mod read;
 mod scalar;

@@ -41,19 +41,7 @@ impl Reader<'_> {
         Common {
             conflicts: entries.get("conflicts").and_then(|node| self.conflicts(node, systems)),
             deletes: entries.get("deletes").and_then(|node| self.deletes(node, systems)),
-            delete_conflict: self
-                .word_of(
-                    entries,
-                    "delete_conflict",
-                    &["priority", "delete_wins", "update_wins", "newest", "manual"],
-                )
-                .map(|word| match word {
-                    "delete_wins" => DeleteConflict::DeleteWins,
-                    "update_wins" => DeleteConflict::UpdateWins,
-                    "newest" => DeleteConflict::Newest,
-                    "manual" => DeleteConflict::Manual,
-                    _ => DeleteConflict::Priority,
-                }),
+            delete_conflict: self.delete_conflict(entries),
             on_target_edit: self.word_of(entries, "on_target_edit", &["revert", "ignore"]).map(
                 |word| if word == "ignore" { OnTargetEdit::Ignore } else { OnTargetEdit::Revert },
             ),
@@ -73,6 +61,29 @@ impl Reader<'_> {
                 .get("guards")
                 .map_or_else(GuardsDraft::default, |node| self.guards(node)),
         }
+    }
+
+    fn delete_conflict(&mut self, entries: &Entries<'_>) -> Option<DeleteConflict> {
+        let words = ["priority", "delete_wins", "update_wins", "newest", "manual"];
+        let word = self.word_of(entries, "delete_conflict", &words)?;
+        Some(match word {
+            "delete_wins" => DeleteConflict::DeleteWins,
+            "update_wins" => DeleteConflict::UpdateWins,
+            "manual" => DeleteConflict::Manual,
+            "newest" => {
+                let place = entries.get("delete_conflict").map_or(entries.place, |node| node.place);
+                self.complain(
+                    Complaint::error(
+                        "config.unsupported",
+                        place,
+                        "this version cannot honour `newest` for deletes",
+                    )
+                    .fix("polling does not see when a row was deleted: say another rule"),
+                );
+                DeleteConflict::Newest
+            }
+            _ => DeleteConflict::Priority,
+        })
     }
 
     /// `on_leave:`.
