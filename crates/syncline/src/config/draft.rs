@@ -77,8 +77,6 @@ pub(crate) struct SystemDraft {
     pub(crate) batch: usize,
     /// Marks.
     pub(crate) marks: syncline_adapters::settings::Marks,
-    /// How far its clock may be ahead, in milliseconds.
-    pub(crate) max_skew_ms: Option<i64>,
     /// How long connecting may take, in milliseconds.
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
@@ -363,6 +361,32 @@ impl EntityDraft {
     /// Where it lives in this system.
     pub(crate) fn binding(&self, system: &str) -> Option<&BindingDraft> {
         self.bindings.iter().find(|binding| binding.system.value == system)
+    }
+
+    /// Systems whose edits of this field count; `None`: all.
+    pub(crate) fn sources<'e>(&'e self, field: &'e FieldDraft) -> Option<&'e [Name]> {
+        field.from.as_deref().or(self.from.as_deref())
+    }
+
+    /// Edits of the field in this system count.
+    pub(crate) fn reads(&self, field: &FieldDraft, system: &str) -> bool {
+        field.compute.is_none()
+            && self.sources(field).is_none_or(|from| from.iter().any(|name| name.value == system))
+    }
+
+    /// The field is written to this system. Its only source is not.
+    pub(crate) fn writes(&self, field: &FieldDraft, system: &str) -> bool {
+        let in_to = |names: Option<&Vec<Name>>| {
+            names.is_none_or(|names| names.iter().any(|name| name.value == system))
+        };
+        let is_only_source = matches!(self.sources(field), Some([only]) if only.value == system);
+        in_to(field.to.as_ref()) && in_to(self.to.as_ref()) && !is_only_source
+    }
+
+    /// Edits of the field in this system count and it is written there: its cell must be
+    /// invertible.
+    pub(crate) fn is_two_way(&self, field: &FieldDraft, system: &str) -> bool {
+        self.reads(field, system) && self.writes(field, system)
     }
 
     /// The field of this name.

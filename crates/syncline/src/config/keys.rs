@@ -139,7 +139,7 @@ pub(crate) static SYSTEM: Section = Section {
             Shape::Word(&["table", "none"]),
             "Whether a table of ours tells our writes from others'; unsaid: if it is there.",
         ),
-        key("max_skew", Shape::Duration, "How far its clock may be ahead."),
+        later("max_skew", "say it under `defaults:`, for all systems"),
         key("connect_timeout", Shape::Duration, "How long connecting may take."),
         key("statement_timeout", Shape::Duration, "How long one statement may take."),
         later("max_retained", "it belongs to log capture; leave it out while detection polls"),

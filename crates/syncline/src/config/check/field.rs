@@ -31,7 +31,7 @@ impl Checker<'_> {
         self.reference(field);
         self.compute(entity, field);
         self.field_policy(entity, parent, field);
-        self.field_values(field);
+        self.field_values(entity, field);
     }
 
     fn cell_lives(&mut self, entity: &EntityDraft, cell: &CellDraft) {

@@ -7,34 +7,12 @@ use syncline_core::Text;
 use crate::config::{
     check::{Checker, unknown},
     complaint::Complaint,
-    draft::{Atom, CellDraft, FieldDraft, Name},
+    draft::{Atom, CellDraft, EntityDraft, FieldDraft, Name},
     source::Place,
 };
 
-impl FieldDraft {
-    /// Edits in this system count, and come back to it: its cell must be invertible. A field with a
-    /// single source is one-way.
-    pub(crate) fn is_two_way(&self, cell: &CellDraft) -> bool {
-        match &self.from {
-            None => self.compute.is_none(),
-            Some(from) => from.len() > 1 && from.iter().any(|name| name.value == cell.system.value),
-        }
-    }
-
-    /// This system is written.
-    fn is_written(&self, cell: &CellDraft) -> bool {
-        let is_only_source = matches!(
-            self.from.as_deref(),
-            Some([only]) if only.value == cell.system.value
-        );
-        let in_to =
-            self.to.as_ref().is_none_or(|to| to.iter().any(|name| name.value == cell.system.value));
-        in_to && !is_only_source
-    }
-}
-
 impl Checker<'_> {
-    pub(super) fn field_values(&mut self, field: &FieldDraft) {
+    pub(super) fn field_values(&mut self, entity: &EntityDraft, field: &FieldDraft) {
         let kind = field.kind.as_ref().map(|kind| kind.value.as_str());
         match (&field.values, kind) {
             (None, Some("enum")) => self.complain(
@@ -79,12 +57,18 @@ impl Checker<'_> {
         }
         for cell in &field.cells {
             if let Some(values) = &cell.values {
-                self.cell_values(field, cell, &values.value);
+                self.cell_values(entity, field, cell, &values.value);
             }
         }
     }
 
-    fn cell_values(&mut self, field: &FieldDraft, cell: &CellDraft, rows: &[(Name, Vec<Atom>)]) {
+    fn cell_values(
+        &mut self,
+        entity: &EntityDraft,
+        field: &FieldDraft,
+        cell: &CellDraft,
+        rows: &[(Name, Vec<Atom>)],
+    ) {
         let system = &cell.system.value;
         if let Some(known) = &field.values {
             for (name, _) in rows {
@@ -99,7 +83,7 @@ impl Checker<'_> {
                 .filter(|value| !rows.iter().any(|(name, _)| name.value == value.value))
                 .map(|value| value.value.as_str())
                 .collect();
-            if !missing.is_empty() && field.is_written(cell) {
+            if !missing.is_empty() && entity.writes(field, system) {
                 let place = cell.values.as_ref().map_or(cell.place, |values| values.place);
                 let shown = missing.iter().map(|value| format!("`{value}`"));
                 self.complain(
@@ -113,14 +97,13 @@ impl Checker<'_> {
                 );
             }
         }
-        self.one_to_one(field, cell, rows);
+        if entity.is_two_way(field, system) {
+            self.one_to_one(field, cell, rows);
+        }
     }
 
     /// A system's value means one thing, wherever it stands.
     fn one_to_one(&mut self, field: &FieldDraft, cell: &CellDraft, rows: &[(Name, Vec<Atom>)]) {
-        if !field.is_two_way(cell) && !reads(field, cell) {
-            return;
-        }
         let system = &cell.system.value;
         let mut meanings: BTreeMap<&Text, &Name> = BTreeMap::new();
         for (name, atoms) in rows {
@@ -129,7 +112,7 @@ impl Checker<'_> {
                     meanings.insert(&atom.text, name);
                     continue;
                 };
-                if other.value == name.value || !field.is_two_way(cell) {
+                if other.value == name.value {
                     continue;
                 }
                 let place = Place { end: atom.place.end, ..name.place };
@@ -148,9 +131,4 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-/// Edits in this system count.
-fn reads(field: &FieldDraft, cell: &CellDraft) -> bool {
-    field.from.as_ref().is_none_or(|from| from.iter().any(|name| name.value == cell.system.value))
 }

@@ -55,7 +55,6 @@ impl Reader<'_> {
             poll_ms: POLL_MS,
             batch: BATCH,
             marks: Marks::IfPresent,
-            max_skew_ms: None,
             connect_timeout_ms: 10_000,
             statement_timeout_ms: 300_000,
         };
@@ -95,7 +94,6 @@ impl Reader<'_> {
             system.batch =
                 self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
         }
-        system.max_skew_ms = self.duration_of(&entries, "max_skew");
         if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
             system.connect_timeout_ms = ms.max(1);
         }

@@ -1,0 +1,271 @@
+//! From a file name to a configuration that can be used: the file, its overlay, its lookup files.
+
+use std::path::{Path, PathBuf};
+
+use syncline_adapters::settings::{Kind, Settings, Tls};
+use syncline_core::{Text, plan::Plan};
+
+use crate::{
+    cli::Context,
+    config::{
+        check,
+        compile::{self, Live},
+        complaint::{self, Complaint, Severity},
+        draft::{Draft, SystemDraft},
+        lookup,
+        read::Reader,
+        secrets::{self, Reference},
+        source::Sources,
+        tree::{self, Node},
+    },
+    exit::Exit,
+    report::{self, Failure, Paint},
+};
+
+/// A configuration, as far as it can be known without asking a system.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// The files.
+    pub(crate) sources: Sources,
+    /// What they say.
+    pub(crate) draft: Draft,
+    /// What is wrong with them, in the file's order.
+    pub(crate) complaints: Vec<Complaint>,
+    /// The folder of the configuration; relative paths start here.
+    pub(crate) folder: PathBuf,
+    /// The configuration, as it was named.
+    pub(crate) path: PathBuf,
+}
+
+/// Reads and checks the configuration that the command line names. Warnings go to stderr; errors
+/// are a failure that shows them all.
+pub(crate) fn load(context: &Context) -> Result<Loaded, Failure> {
+    let loaded = read(&context.config, context.env.as_deref())?;
+    if loaded.is_invalid() {
+        return Err(loaded.failure(&loaded.complaints, context.paint));
+    }
+    if !context.quiet && !context.json {
+        for warning in &loaded.complaints {
+            report::note(&warning.render(&loaded.sources, context.paint));
+        }
+    }
+    Ok(loaded)
+}
+
+/// Reads and checks a configuration, offline. Fails only if a file cannot be read.
+pub(crate) fn read(path: &Path, env: Option<&str>) -> Result<Loaded, Failure> {
+    let mut sources = Sources::default();
+    let mut complaints = Vec::new();
+    let mut root = read_tree(&mut sources, path, &mut complaints)?;
+    if let Some(env) = env {
+        let path = overlay_path(path, env)?;
+        let above = read_tree(&mut sources, &path, &mut complaints)?;
+        root = match (root, above) {
+            (Some(below), Some(above)) => Some(tree::overlay(below, above)),
+            (_, _) => None,
+        };
+    }
+    Ok(understand(sources, root, complaints, path))
+}
+
+/// What a tree says.
+pub(crate) fn understand(
+    mut sources: Sources,
+    root: Option<Node>,
+    complaints: Vec<Complaint>,
+    path: &Path,
+) -> Loaded {
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut reader = Reader { sources: &mut sources, complaints };
+    let mut draft = root.map(|root| reader.file(&root)).unwrap_or_default();
+    let mut complaints = reader.complaints;
+    lookup::read_all(&mut draft, &folder, &mut sources, &mut complaints);
+    complaints.extend(check::check(&sources, &draft));
+    complaints.extend(readable_secrets(&draft, &folder));
+    if !complaints.iter().any(|found| found.severity == Severity::Error) {
+        complaints.extend(compile::compile(&sources, &draft, None).1);
+    }
+    let complaints = complaint::sorted(complaints);
+    Loaded { sources, draft, complaints, folder, path: path.to_path_buf() }
+}
+
+fn read_tree(
+    sources: &mut Sources,
+    path: &Path,
+    complaints: &mut Vec<Complaint>,
+) -> Result<Option<Node>, Failure> {
+    let text = read_text(path)?;
+    let file = sources.add(path.to_path_buf(), text);
+    let (root, found) = tree::parse(sources, file);
+    complaints.extend(found);
+    Ok(root)
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    use std::io::Read as _;
+    let shown = path.display();
+    let refuse = |error: std::io::Error| {
+        let failure = Failure::new("config.not_found", format!("{shown} cannot be read"))
+            .cause(error.to_string());
+        if error.kind() == std::io::ErrorKind::NotFound {
+            failure.fix("syncline init writes a first one; -c FILE names another")
+        } else {
+            failure.fix("check the name and the permissions of the file")
+        }
+    };
+    let file = std::fs::File::open(path).map_err(refuse)?;
+    let mut bytes = Vec::new();
+    file.take(tree::BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(refuse)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::new("config.syntax", format!("{shown} is not UTF-8 text"))
+            .cause(format!("byte {at} begins no letter"))
+            .fix("save it as UTF-8")
+    })
+}
+
+/// `syncline.yaml` with `staging` is `syncline.staging.yaml`.
+fn overlay_path(path: &Path, env: &str) -> Result<PathBuf, Failure> {
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    if env.is_empty() || !env.chars().all(is_name) {
+        return Err(Failure::new("usage.arguments", format!("`{env}` cannot name an overlay"))
+            .with_exit(Exit::Usage)
+            .fix("letters, digits, _ and -: -e staging reads syncline.staging.yaml"));
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let extension = path.extension().map_or("yaml".into(), |found| found.to_string_lossy());
+    Ok(path.with_file_name(format!("{stem}.{env}.{extension}")))
+}
+
+/// Files of secrets that everybody may read.
+fn readable_secrets(draft: &Draft, folder: &Path) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for system in &draft.systems {
+        if let Some(password) = &system.password
+            && let Reference::File(file) = &password.value
+            && secrets::is_world_readable(&folder.join(file))
+        {
+            complaints.push(
+                Complaint::warning(
+                    "secret.readable",
+                    password.place,
+                    "everybody may read this file",
+                )
+                .fix(format!("chmod 600 {file}")),
+            );
+        }
+    }
+    complaints
+}
+
+impl Loaded {
+    /// There is an error among the complaints.
+    pub(crate) fn is_invalid(&self) -> bool {
+        self.complaints.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// One failure that shows these complaints.
+    pub(crate) fn failure(&self, complaints: &[Complaint], paint: Paint) -> Failure {
+        complaint::failure(complaints, &self.sources, paint)
+    }
+
+    /// The plan, with what the systems' schemas say if they are known, and what there is to
+    /// complain about then.
+    pub(crate) fn compile(&self, live: Option<&Live>) -> (Plan, Vec<Complaint>) {
+        compile::compile(&self.sources, &self.draft, live)
+    }
+
+    /// The plan for work: compiled with the schemas, refused if they do not fit.
+    pub(crate) fn plan(&self, context: &Context, live: &Live) -> Result<Plan, Failure> {
+        let (plan, complaints) = self.compile(Some(live));
+        let errors: Vec<Complaint> =
+            complaints.into_iter().filter(|found| found.severity == Severity::Error).collect();
+        if errors.is_empty() {
+            return Ok(plan);
+        }
+        Err(self.failure(&complaint::sorted(errors), context.paint))
+    }
+
+    /// The names of the systems, in the file's order.
+    pub(crate) fn systems(&self) -> impl Iterator<Item = &str> {
+        self.draft.systems.iter().map(|system| system.name.value.as_str())
+    }
+
+    /// Every table of this system that the file names, each once.
+    pub(crate) fn tables(&self, system: &str) -> Vec<Text> {
+        let lists = self.draft.entities.iter().filter_map(|entity| entity.lines.as_deref());
+        let mut tables: Vec<Text> = Vec::new();
+        for entity in self.draft.entities.iter().chain(lists) {
+            if let Some(binding) = entity.binding(system)
+                && !tables.contains(&binding.table.value)
+            {
+                tables.push(binding.table.value.clone());
+            }
+        }
+        tables
+    }
+
+    /// The hub's file.
+    pub(crate) fn hub_path(&self) -> PathBuf {
+        match &self.draft.hub_path {
+            Some(path) => self.folder.join(&path.value),
+            None => self.folder.join("syncline.hub.db"),
+        }
+    }
+
+    /// How to reach a system; its secret is resolved now.
+    ///
+    /// # Errors
+    /// `config.unknown_system`, `secret.unresolved`.
+    pub(crate) async fn settings(&self, system: &str) -> Result<Settings, Failure> {
+        let draft = self.draft.system(system).ok_or_else(|| {
+            let known: Vec<&str> = self.systems().collect();
+            Failure::new("config.unknown_system", format!("there is no system `{system}`"))
+                .fix(format!("systems: {}", known.join(", ")))
+        })?;
+        let mut settings = self.settings_without_secret(draft)?;
+        if let Some(password) = &draft.password {
+            let secret = password.value.resolve(&self.folder).await.map_err(|why| {
+                let at = self.sources.line_column(password.place);
+                let place = format!("{}:{}", self.sources.name(password.place), at.line);
+                Failure::new("secret.unresolved", format!("systems.{system}.password: {why}"))
+                    .part("place", place)
+                    .done(format!("{system} was not contacted"))
+                    .fix("set it, or name another place with env:, file: or exec:")
+            })?;
+            settings.password = Some(secret);
+        }
+        Ok(settings)
+    }
+
+    fn settings_without_secret(&self, draft: &SystemDraft) -> Result<Settings, Failure> {
+        let name = draft.name.value.to_string();
+        let Some(address) = &draft.address else {
+            return Err(Failure::new("config.value", format!("systems.{name}.url is missing")));
+        };
+        let address = &address.value;
+        let database = match address.kind {
+            Kind::Sqlite => self.folder.join(&address.database).display().to_string(),
+            Kind::Postgres | Kind::Mysql => address.database.clone(),
+        };
+        let unsaid = if address.is_local() { Tls::Off } else { Tls::VerifyFull };
+        let span = |ms: i64| std::time::Duration::from_millis(ms.unsigned_abs());
+        Ok(Settings {
+            name,
+            kind: address.kind,
+            host: address.host.clone(),
+            port: address.port,
+            user: address.user.clone(),
+            database,
+            password: None,
+            tls: draft.tls.as_ref().map_or(unsaid, |tls| tls.value),
+            tls_ca: draft
+                .tls_ca
+                .as_ref()
+                .map(|path| self.folder.join(&path.value).display().to_string()),
+            connect_timeout: span(draft.connect_timeout_ms),
+            statement_timeout: span(draft.statement_timeout_ms),
+            marks: draft.marks,
+        })
+    }
+}
