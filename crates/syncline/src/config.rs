@@ -13,6 +13,7 @@ mod expression;
 mod keys;
 mod load;
 mod lookup;
+mod online;
 mod read;
 mod scalar;
 mod secrets;
@@ -22,6 +23,9 @@ mod tree;
 
 pub(crate) use self::{
     compile::{Live, LiveSystem},
+    complaint::{Complaint, Edit, Severity, count, render, sorted},
     load::{Loaded, load, read},
+    online::{Seen, look, look_at},
     scalar::duration_ms,
+    source::Sources,
 };

@@ -1,5 +1,6 @@
 //! The program: reads arguments, does one command, exits with a number.
 
+mod catalogue;
 mod cli;
 mod config;
 mod exit;

@@ -27,6 +27,8 @@ pub(crate) struct Answer {
     pub(crate) plain: Option<String>,
     /// An error beside a result: the run was done in part.
     pub(crate) error: Option<Failure>,
+    /// Shown as the envelope even without `--json`.
+    pub(crate) as_json: bool,
 }
 
 impl Answer {
@@ -39,6 +41,7 @@ impl Answer {
             text: String::new(),
             plain: None,
             error: None,
+            as_json: false,
         }
     }
 
@@ -230,7 +233,8 @@ impl Paint {
 
 /// Shows what a command gave back, and says how to end.
 pub(crate) fn show(context: &Context, command: &str, outcome: Result<Answer, Failure>) -> Exit {
-    if context.json {
+    let as_json = matches!(&outcome, Ok(answer) if answer.as_json);
+    if context.json || as_json {
         let (exit, envelope) = envelope(command, &outcome);
         say(&envelope.to_string());
         return exit;

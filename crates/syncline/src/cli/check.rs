@@ -1,9 +1,15 @@
 //! `syncline check`: looks for mistakes in the file; `--online` compares it with the live schemas.
 
+mod fix;
+mod format;
+
 use clap::Args;
+use serde_json::json;
 
 use crate::{
     cli::Context,
+    config::{self, Complaint, Loaded, Severity},
+    exit::Exit,
     report::{Answer, Failure},
 };
 
@@ -12,24 +18,16 @@ use crate::{
 pub(crate) struct Check {
     /// Also compare with the live schemas.
     #[arg(long)]
-    pub(crate) online: bool,
+    online: bool,
     /// Warnings fail too.
     #[arg(long)]
-    pub(crate) strict: bool,
+    strict: bool,
     /// Mend what can be mended safely; comments are kept.
     #[arg(long)]
-    pub(crate) fix: bool,
+    fix: bool,
     /// How findings are written.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-}
-
-impl Check {
-    /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "check is not there yet"))
-    }
+    format: Format,
 }
 
 /// How findings are written.
@@ -43,4 +41,104 @@ pub(crate) enum Format {
     Sarif,
     /// Annotations of a GitHub workflow.
     Github,
+}
+
+impl Check {
+    /// Reads the file, and complains about everything at once.
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let mut loaded = config::read(&context.config, context.env.as_deref())?;
+        let mut fixed = 0;
+        if self.fix {
+            fixed = fix::apply(&loaded)?;
+            if fixed > 0 {
+                loaded = config::read(&context.config, context.env.as_deref())?;
+            }
+        }
+        let mut complaints = loaded.complaints.clone();
+        let mut unreachable = None;
+        if self.online && !loaded.is_invalid() {
+            let seen = config::look(&loaded).await;
+            complaints.extend(loaded.compare(&seen));
+            unreachable = seen.failure;
+        }
+        let complaints = config::sorted(complaints);
+        let mut answer = self.answer(context, &loaded, &complaints, fixed);
+        if let Some(failure) = unreachable {
+            answer = answer.with_error(failure);
+        }
+        Ok(answer)
+    }
+
+    fn answer(
+        &self,
+        context: &Context,
+        loaded: &Loaded,
+        complaints: &[Complaint],
+        fixed: usize,
+    ) -> Answer {
+        let errors = complaints.iter().filter(|found| found.severity == Severity::Error).count();
+        let fails = errors > 0 || (self.strict && !complaints.is_empty());
+        let summary = self.summary(loaded, complaints, fixed);
+        let problems: Vec<_> = complaints.iter().map(|found| found.json(&loaded.sources)).collect();
+        let result = json!({
+            "problems": problems,
+            "errors": errors,
+            "warnings": complaints.len() - errors,
+            "fixed": fixed,
+            "online": self.online,
+        });
+        let text = match self.format {
+            Format::Human | Format::Json => {
+                let shown = config::render(complaints, &loaded.sources, context.paint_out);
+                let gap = if shown.is_empty() { "" } else { "\n" };
+                format!("{shown}{gap}{summary}")
+            }
+            Format::Sarif => format::sarif(complaints, &loaded.sources).to_string(),
+            Format::Github => format::github(complaints, &loaded.sources),
+        };
+        let mut answer = Answer::new(summary).with_result(result).with_text(text);
+        if fails {
+            answer = answer.with_exit(Exit::Usage);
+        }
+        answer.as_json = self.format == Format::Json;
+        answer
+    }
+
+    fn summary(&self, loaded: &Loaded, complaints: &[Complaint], fixed: usize) -> String {
+        let mut parts = Vec::new();
+        if fixed > 0 {
+            parts.push(format!("{fixed} mended."));
+        }
+        if complaints.is_empty() {
+            parts.push(format!("{} is fine: {}.", loaded.path.display(), counted(loaded)));
+        } else {
+            parts.push(format!("{}.", config::count(complaints)));
+        }
+        parts.push(if self.online {
+            "Compared with the live schemas.".to_owned()
+        } else {
+            "Checked offline; --online also compares the live schemas.".to_owned()
+        });
+        let first = complaints.iter().find(|found| found.severity == Severity::Error);
+        if let Some(first) = first.or(complaints.first()) {
+            parts.push(format!("syncline help {}", first.code));
+        }
+        parts.join(" ")
+    }
+}
+
+/// `3 systems, 4 entities, 41 fields`: silence is not success.
+fn counted(loaded: &Loaded) -> String {
+    let plural = |count: usize, one: &str, many: &str| {
+        if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+    };
+    let entities = &loaded.draft.entities;
+    let lines = entities.iter().filter_map(|entity| entity.lines.as_deref());
+    let fields: usize = entities.iter().chain(lines).map(|entity| entity.fields.len()).sum();
+    [
+        plural(loaded.draft.systems.len(), "system", "systems"),
+        plural(entities.len(), "entity", "entities"),
+        plural(fields, "field", "fields"),
+    ]
+    .join(", ")
 }

@@ -1,0 +1,65 @@
+//! Looking at the systems' schemas.
+
+use syncline_core::Text;
+
+use crate::{
+    config::{
+        compile::{Live, LiveSystem},
+        complaint::Complaint,
+        load::Loaded,
+    },
+    exit::Exit,
+    report::Failure,
+};
+
+mod compare;
+
+/// What was seen of the systems.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// The schemas of those that answered.
+    pub(crate) live: Live,
+    /// Why the others did not: the first failure, the rest named in it.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Asks every system for the tables that the file names. Systems that do not answer are left out.
+pub(crate) async fn look(loaded: &Loaded) -> Seen {
+    let mut seen = Seen::default();
+    for system in loaded.systems() {
+        match look_at(loaded, system).await {
+            Ok(found) => {
+                seen.live.insert(Text::new(system), found);
+            }
+            Err(failure) => match &mut seen.failure {
+                None => seen.failure = Some(failure.with_exit(Exit::Environment)),
+                Some(first) => {
+                    first.parts.push(("also", format!("{system}: {}", failure.message)));
+                }
+            },
+        }
+    }
+    seen
+}
+
+/// Asks one system.
+pub(crate) async fn look_at(loaded: &Loaded, system: &str) -> Result<LiveSystem, Failure> {
+    let settings = loaded.settings(system).await?;
+    let mut catalog = syncline_adapters::catalog(&settings).await?;
+    let tables = loaded.tables(system);
+    let described = catalog.describe(&tables).await?;
+    let fitness = catalog.examine(&tables).await?;
+    Ok(LiveSystem {
+        tables: tables.into_iter().zip(described).collect(),
+        has_marks: fitness.has_marks,
+    })
+}
+
+impl Loaded {
+    /// Compares the file with what was seen.
+    pub(crate) fn compare(&self, seen: &Seen) -> Vec<Complaint> {
+        let (plan, mut complaints) = self.compile(Some(&seen.live));
+        complaints.extend(compare::compare(&self.draft, &plan, &seen.live));
+        complaints
+    }
+}
