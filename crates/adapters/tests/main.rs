@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod mysql_tests;
 mod servers;
 mod servers_tests;
 mod sqlite_tests;

@@ -110,7 +110,8 @@ impl Session {
             Purpose::Write | Purpose::Read => "repeatable read",
         };
         let limit = if is_mariadb {
-            format!("max_statement_time = {seconds}, in_predicate_conversion_threshold = 0")
+            let longest = self.statement_timeout.as_secs_f64().max(0.1);
+            format!("max_statement_time = {longest}, in_predicate_conversion_threshold = 0")
         } else {
             format!("max_execution_time = {}", self.statement_timeout.as_millis().max(1))
         };

@@ -167,7 +167,7 @@ impl Target for MysqlTarget {
                 // Groups whose siblings had to be taken back with others are open still.
                 Attempt::Settled => parts.push((part, lock, deadlocks)),
                 Attempt::Blocked(failure) => {
-                    let is_deadlock = failure.code() != Some(1205);
+                    let is_deadlock = matches!(failure.code(), Some(1213 | 1020));
                     if is_deadlock && deadlocks < DEADLOCKS_MAX {
                         parts.push((part, lock, deadlocks + 1));
                     } else if !is_deadlock && lock == Lock::Wait && self.can_skip_locked() {
@@ -254,7 +254,7 @@ impl MysqlTarget {
                 Err(failure) => Attempt::NotDone(failure),
             },
             Err(failure) => {
-                let is_blocked = matches!(failure.code(), Some(1205 | 1213 | 1020));
+                let is_blocked = matches!(failure.code(), Some(1205 | 1213 | 1020 | 1969 | 3024));
                 if session.run("rollback").await.is_err() {
                     return Attempt::NotDone(failure);
                 }

@@ -1,0 +1,21 @@
+//! `MariaDB`: the shared suites, with and without a table of marks, and what is its own.
+
+mod bench;
+
+use bench::MysqlBench;
+
+mod marked {
+    async fn bench() -> super::MysqlBench {
+        super::MysqlBench::new(syncline_adapters::settings::Marks::Table).await
+    }
+
+    crate::suites::suites! { bench }
+}
+
+mod plain {
+    async fn bench() -> super::MysqlBench {
+        super::MysqlBench::new(syncline_adapters::settings::Marks::None).await
+    }
+
+    crate::suites::suites! { bench }
+}
