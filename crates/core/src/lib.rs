@@ -4,16 +4,24 @@
 //! number, opens no file and never waits. `step::step` is a function of the plan, the state and
 //! the inputs; every other module serves it. Nothing here fails: bad data becomes a verdict.
 
+mod answer;
+pub(crate) mod audit;
 pub mod change;
 pub mod commit;
 pub mod decimal;
+pub(crate) mod echo;
 pub mod error;
 pub mod expr;
 pub mod group;
 pub mod guard;
+pub mod index;
 pub mod lens;
+pub mod matching;
+pub(crate) mod merge;
 pub mod name;
+pub mod need;
 pub mod plan;
+pub mod policy;
 pub mod step;
 pub mod value;
 

@@ -1,11 +1,30 @@
 //! What a batch of inputs means: the one function that decides.
+//!
+//! A step first looks whether it has all it must see, for the whole batch at once, and if not says
+//! what is missing and changes nothing. Then it decides in the order of the inputs, and answers
+//! with one commit and what must happen after it. It cannot fail: bad data becomes a verdict.
 
 use crate::{
-    change::{Effect, Input},
+    change::Effect,
+    change::Input,
     commit::{Commit, Wants, Working},
     name::Timestamp,
     plan::Plan,
+    step::{
+        gather::{Item, Route, gather, items},
+        pass::Pass,
+    },
 };
+
+pub(crate) mod due;
+mod fence;
+mod gather;
+mod link;
+mod observe;
+pub(crate) mod pass;
+mod recover;
+mod unique;
+mod written;
 
 /// The answer of [`step`].
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +41,72 @@ pub enum Step {
 }
 
 /// What these inputs want at the least: saves a round of [`Step::Need`].
-pub fn wants(_plan: &Plan, _inputs: &[Input]) -> Wants {
-    Wants::default()
+pub fn wants(plan: &Plan, inputs: &[Input]) -> Wants {
+    gather(plan, &Working::default(), &items(inputs)).1
 }
 
 /// What these inputs mean.
-pub fn step(_plan: &Plan, _working: &mut Working, _now: Timestamp, _inputs: &[Input]) -> Step {
-    Step::Need(Wants::default())
+pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, inputs: &[Input]) -> Step {
+    let items = items(inputs);
+    let (routes, wants) = gather(plan, working, &items);
+    if !wants.is_empty() {
+        return Step::Need(wants);
+    }
+    let mut pass = Pass::new(plan, working, now);
+    pass.decide(&items, routes);
+    pass.finish()
+}
+
+impl Pass<'_> {
+    fn decide(&mut self, items: &[Item<'_>], routes: Vec<Route>) {
+        let mut later: Vec<(&Item<'_>, Route)> = Vec::new();
+        let absences = self.look_ahead(items, &routes);
+        for ((at, item), route) in items.iter().enumerate().zip(routes) {
+            let waits = absences.contains(&at) || self.is_of_a_list(item);
+            if waits {
+                // Absences whose record may have moved to another row, and rows of child lists:
+                // their records come first.
+                later.push((item, route));
+            } else {
+                self.decide_one(item, route);
+            }
+        }
+        for (item, route) in later {
+            self.decide_one(item, route);
+        }
+        self.await_parents();
+    }
+
+    fn decide_one(&mut self, item: &Item<'_>, route: Route) {
+        match item {
+            Item::Sight(sight) => self.observe(sight, route),
+            Item::Other(input) => self.other(input),
+        }
+    }
+
+    fn is_of_a_list(&self, item: &Item<'_>) -> bool {
+        let Item::Sight(sight) = item else { return false };
+        let entity =
+            self.plan.binding(sight.binding).and_then(|found| self.plan.entity(found.entity));
+        entity.is_some_and(|entity| entity.parent.is_some())
+    }
+
+    fn other(&mut self, input: &Input) {
+        match input {
+            Input::Refused { binding, key, code, reason } => {
+                self.refused(*binding, key, code, reason);
+            }
+            Input::Unseen { binding, key, .. } => self.unseen(*binding, key),
+            Input::ReadDone { .. } | Input::ScanDone { .. } | Input::Timeout { .. } => {}
+            Input::WriteDone { record, intent, outcome } => {
+                self.written(*record, *intent, outcome);
+            }
+            Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
+            Input::Command(command) => self.command(command),
+            Input::Recovered { record } => self.recovered(*record),
+            Input::Restored(restored) => self.restored(restored),
+            // These are sights.
+            Input::Change(_) | Input::Push(_) | Input::Polled { .. } | Input::ScanChunk { .. } => {}
+        }
+    }
 }

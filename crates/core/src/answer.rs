@@ -1,0 +1,282 @@
+//! What a person decides: answers to conflicts, edits, links, releases, rollbacks.
+//!
+//! A person's word is an ordinary change of the record, written on from there like any other, and
+//! no system outranks it.
+
+use crate::{
+    Text,
+    audit::event,
+    change::{Command, PartKey, RolledBack, RowKey, Take},
+    commit::{AuditEvent, AuditKind, ConflictChange, QuarantineChange, Settled, Subject},
+    group::{Author, Group, Hold, OpenConflict, Part},
+    name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
+    step::pass::Pass,
+    value::Value,
+};
+
+impl Pass<'_> {
+    /// Does what a person decided.
+    pub(crate) fn command(&mut self, command: &Command) {
+        match command {
+            Command::Resolve { record, part, field, take, who } => {
+                self.change(*record, |pass, group| {
+                    pass.resolve(group, part, *field, take, who);
+                });
+            }
+            Command::Release { record, system, field } => {
+                self.change(*record, |_, group| lift(group, *system, *field));
+            }
+            Command::Link { record, binding, key } => self.tie(*record, *binding, key),
+            Command::Retry { record, system } => {
+                self.change(*record, |pass, group| pass.unpark(group, *system));
+            }
+            Command::Edit { record, part, values, who } => {
+                self.change(*record, |pass, group| pass.edit(group, part, values, who));
+            }
+            Command::Rollback { record, part, fields, who } => {
+                self.change(*record, |pass, group| pass.roll_back(group, part, fields, who));
+            }
+        }
+    }
+
+    fn change(&mut self, record: RecordId, what: impl FnOnce(&mut Self, &mut Group)) {
+        let Some(mut group) = self.take(record) else { return };
+        let before = self.before(&group);
+        what(self, &mut group);
+        self.conclude(&mut group, None);
+        self.put_changed(group, before);
+    }
+
+    fn resolve(
+        &mut self,
+        group: &mut Group,
+        part_key: &PartKey,
+        field: Option<FieldIndex>,
+        take: &Take,
+        who: &Text,
+    ) {
+        let (record, entity, now) = (group.id, group.entity, self.now);
+        let Some(part) = group.part_mut(part_key) else { return };
+        let Some(at) = part.conflicts.iter().position(|open| open.field == field) else { return };
+        let open = part.conflicts.remove(at);
+        let Some(field) = field else {
+            let alive = lives(&open, take);
+            part.exists.alive = alive;
+            part.exists.version += 1;
+            part.exists.author = Author::Person;
+            part.exists.at = now;
+            let kind = if alive { AuditKind::Revived } else { AuditKind::Deleted };
+            let version = part.exists.version;
+            self.settled(record, part_key, None, Author::Person, who);
+            self.journal.audit.push(AuditEvent {
+                version,
+                actor: Some(who.clone()),
+                ..event(record, entity, part_key, kind)
+            });
+            return;
+        };
+        for link in &mut part.links {
+            if link.hold_of(field) == Some(Hold::Conflict) {
+                link.lift(field);
+            }
+        }
+        let (value, winner) = chosen(&open, part, field, take);
+        self.settled(record, part_key, Some(field), winner, who);
+        let event = AuditEvent {
+            actor: Some(who.clone()),
+            ..event(record, entity, part_key, AuditKind::ConflictSettled)
+        };
+        self.set_golden(part, field, value, event);
+    }
+
+    fn settled(
+        &mut self,
+        record: RecordId,
+        part: &PartKey,
+        field: Option<FieldIndex>,
+        winner: Author,
+        who: &Text,
+    ) {
+        self.journal.conflicts.push(ConflictChange::Close {
+            record,
+            part: part.clone(),
+            field,
+            settled: Settled { rule: "person".into(), winner, who: Some(who.clone()), note: None },
+        });
+    }
+
+    /// The golden value becomes what a person says.
+    fn set_golden(&mut self, part: &mut Part, field: FieldIndex, value: Value, event: AuditEvent) {
+        let now = self.now;
+        let Some(cell) = part.cells.get_mut(field.at()) else { return };
+        let before = std::mem::replace(&mut cell.value, value.clone());
+        cell.version += 1;
+        cell.author = Author::Person;
+        cell.at = now;
+        cell.clock_suspect = false;
+        self.journal.audit.push(AuditEvent {
+            field: Some(field),
+            before: Some(before),
+            after: Some(value),
+            version: cell.version,
+            ..event
+        });
+    }
+
+    fn edit(
+        &mut self,
+        group: &mut Group,
+        part_key: &PartKey,
+        values: &[(FieldIndex, Value)],
+        who: &Text,
+    ) {
+        let (record, entity) = (group.id, group.entity);
+        let Some(part) = group.part_mut(part_key) else { return };
+        for (field, value) in values {
+            let event = AuditEvent {
+                actor: Some(who.clone()),
+                ..event(record, entity, part_key, AuditKind::Person)
+            };
+            self.set_golden(part, *field, value.clone(), event);
+        }
+    }
+
+    /// Forgets that a write was refused.
+    fn unpark(&mut self, group: &mut Group, system: SystemIndex) {
+        let record = group.id;
+        let keys: Vec<PartKey> = group.parts().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(link) = group.part_mut(&key).and_then(|part| part.link_mut(system)) else {
+                continue;
+            };
+            if link.parked.take().is_some() {
+                let subject = Subject::Write { record, part: key, system };
+                self.journal.quarantine.push(QuarantineChange::Release { subject });
+            }
+            if let Some(link) = group.root.link_mut(system).filter(|link| link.waits_for.is_some())
+            {
+                link.waits_for = None;
+            }
+        }
+    }
+
+    /// Ties an unlinked row to a record; what it holds is read and merged like any linked row's.
+    fn tie(&mut self, record: RecordId, binding: BindingIndex, key: &RowKey) {
+        let Some(system) = self.plan.binding(binding).map(|found| found.system) else { return };
+        let known = self.working.keys.get(&(binding, key.clone())).cloned().flatten();
+        if known.is_some() {
+            return;
+        }
+        let Some(mut group) = self.take(record) else { return };
+        let before = self.before(&group);
+        let mut link = group.root.take_link(system);
+        if link.shadow.is_none() {
+            link.key = Some(key.clone());
+            link.must_read = true;
+            link.order = None;
+        }
+        let tied = link.key.as_ref() == Some(key);
+        group.root.put_link(link);
+        if tied {
+            let subject = Subject::Row { binding, key: key.clone() };
+            self.journal.quarantine.push(QuarantineChange::Release { subject });
+            self.learn(binding, key.clone(), record, false);
+            self.ask(binding, key.clone(), Vec::new());
+        }
+        self.put_changed(group, before);
+    }
+
+    /// Restores what a run wrote, where nobody changed it since; the source keeps its own, held.
+    fn roll_back(
+        &mut self,
+        group: &mut Group,
+        part_key: &PartKey,
+        fields: &[RolledBack],
+        who: &Text,
+    ) {
+        let (record, entity, now) = (group.id, group.entity, self.now);
+        let Some(part) = group.part_mut(part_key) else { return };
+        for rolled in fields {
+            let event = AuditEvent {
+                actor: Some(who.clone()),
+                ..event(record, entity, part_key, AuditKind::Person)
+            };
+            let Some(field) = rolled.field else {
+                if part.exists.version == rolled.after_version {
+                    part.exists.alive = rolled.before == Value::Bool(true);
+                    part.exists.version += 1;
+                    part.exists.author = Author::Person;
+                    part.exists.at = now;
+                    let note = Text::from("rolled back");
+                    self.journal.audit.push(AuditEvent { note, ..event });
+                }
+                continue;
+            };
+            let version = part.cell(field).map_or(0, |cell| cell.version);
+            if version != rolled.after_version {
+                let note = Text::from("changed since: left alone");
+                self.journal.audit.push(AuditEvent { field: Some(field), note, ..event });
+                continue;
+            }
+            let event = AuditEvent { note: "rolled back".into(), ..event };
+            self.set_golden(part, field, rolled.before.clone(), event);
+            let source = rolled.source.and_then(|source| part.link_mut(source));
+            if let Some(link) = source.filter(|link| link.shadow.is_some()) {
+                link.hold(field, Hold::Rollback);
+            }
+        }
+    }
+}
+
+/// Lifts loop and rollback holds; conflicts are answered, not lifted.
+fn lift(group: &mut Group, system: Option<SystemIndex>, field: Option<FieldIndex>) {
+    let parts = std::iter::once(&mut group.root)
+        .chain(group.children.iter_mut().map(|child| &mut child.part));
+    for link in parts.flat_map(|part| &mut part.links) {
+        if system.is_some_and(|system| system != link.system) {
+            continue;
+        }
+        link.held.retain(|(held, hold)| {
+            let meant = field.is_none_or(|field| field == *held);
+            !(meant && matches!(hold, Hold::Loop | Hold::Rollback))
+        });
+    }
+}
+
+/// Whether the record lives, by a person's answer to a held delete.
+fn lives(open: &OpenConflict, take: &Take) -> bool {
+    match take {
+        Take::Base => true,
+        Take::Value(value) => !value.is_null() && *value != Value::Bool(false),
+        Take::System(system) => {
+            // Candidates are those who deleted.
+            let deleted = open
+                .candidates
+                .iter()
+                .any(|known| known.author == Author::System(*system) && known.value.is_null());
+            !deleted
+        }
+        Take::Newest => {
+            let newest = open.candidates.iter().max_by_key(|candidate| candidate.at);
+            newest.is_some_and(|newest| !newest.value.is_null())
+        }
+    }
+}
+
+/// The value a person chose, and whose it is.
+fn chosen(open: &OpenConflict, part: &Part, field: FieldIndex, take: &Take) -> (Value, Author) {
+    let golden = part.cell(field).map(|cell| cell.value.clone()).unwrap_or_default();
+    match take {
+        Take::Base => (open.base.clone(), Author::Nobody),
+        Take::Value(value) => (value.clone(), Author::Person),
+        Take::System(system) => {
+            let author = Author::System(*system);
+            let candidate = open.candidates.iter().find(|known| known.author == author);
+            (candidate.map_or(golden, |candidate| candidate.value.clone()), author)
+        }
+        Take::Newest => {
+            let newest = open.candidates.iter().max_by_key(|candidate| candidate.at);
+            newest.map_or((golden, Author::Nobody), |newest| (newest.value.clone(), newest.author))
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the store's indices say of a group: a pure function of plan and group.
+//!
+//! The store keeps it beside the group, so that an unchanged row is recognised, a record found by
+//! its match key and outstanding work listed, all without loading groups.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    change::WriteKind,
+    commit::{Behind, GroupIndex, RowEntry},
+    group::{Group, Lane, Link, Part, Scope},
+    matching,
+    name::{EntityIndex, RecordId, SystemIndex, Timestamp},
+    need::{Need, PartNeed, Rows, needs},
+    plan::Plan,
+    step::due::{IN_DOUBT_MS, minted_at},
+    value::Value,
+};
+
+/// What the indices must say of this group.
+pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
+    let mut index = GroupIndex::default();
+    if group.merged_into.is_some() {
+        return index;
+    }
+    let mut references = BTreeSet::new();
+    add_part(plan, group.entity, &group.root, false, &mut index, &mut references);
+    for child in &group.children {
+        add_part(plan, child.list, &child.part, true, &mut index, &mut references);
+    }
+    index.references = references.into_iter().collect();
+    let Some(entity) = plan.entity(group.entity) else { return index };
+    index.matches = matching::part_keys(entity, &group.root);
+    index.alive = group.root.exists.alive
+        && (group.root.links.is_empty()
+            || group.root.links.iter().any(|link| link.scope == Scope::In));
+    for binding in &entity.bindings {
+        let Some(system) = plan.binding(*binding).map(|found| found.system) else { continue };
+        index.behind.extend(behind(plan, group, system));
+    }
+    index
+}
+
+fn add_part(
+    plan: &Plan,
+    entity: EntityIndex,
+    part: &Part,
+    child: bool,
+    index: &mut GroupIndex,
+    references: &mut BTreeSet<RecordId>,
+) {
+    for link in &part.links {
+        index.intents.extend(link.unresolved.iter().map(|intent| (link.system, intent.id)));
+        let Some(key) = &link.key else { continue };
+        let Some(binding) = plan.binding_of(entity, link.system) else { continue };
+        index.rows.push(RowEntry {
+            binding,
+            key: key.clone(),
+            system: link.system,
+            child,
+            digest: link.shadow.as_ref().map(crate::change::Row::digest),
+            quiet: is_quiet(link),
+            must_read: link.must_read,
+        });
+    }
+    references.extend(part.cells.iter().filter_map(|cell| match cell.value {
+        Value::Ref(record) => Some(record),
+        _ => None,
+    }));
+}
+
+fn is_quiet(link: &Link) -> bool {
+    link.is_settled() && link.held.is_empty() && link.shadow.is_some()
+}
+
+/// What this system does not show of the group, if anything.
+fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
+    let needs = needs(plan, group, system, Rows { working: None });
+    let root = needs.iter().find(|need| need.child.is_none())?;
+    let kind = match &root.need {
+        Need::Insert => WriteKind::Insert,
+        Need::Update(_) => WriteKind::Update,
+        Need::Delete => WriteKind::Delete,
+        Need::Nothing if needs.iter().any(|need| need.need != Need::Nothing) => WriteKind::Update,
+        Need::Nothing => return None,
+    };
+    let wait = waiting(group, system, &needs);
+    Some(Behind { system, kind, not_before: wait.not_before, parked: wait.parked })
+}
+
+/// Why work that is due is not tried now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Not before this time.
+    pub not_before: Option<Timestamp>,
+    /// Not by itself.
+    pub parked: bool,
+}
+
+/// Whether the group's rows in this system can be written now, as far as their links say.
+pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waiting {
+    let mut waiting = Waiting::default();
+    for need in needs {
+        let part = match need.child {
+            None => Some(&group.root),
+            Some(at) => group.children.get(at).map(|child| &child.part),
+        };
+        let Some((part, link)) = part.and_then(|part| Some((part, part.link(system)?))) else {
+            continue;
+        };
+        if link.lane != Lane::Free || link.wait {
+            waiting.parked = true;
+        }
+        if link.must_read {
+            match keyless_doubt(link) {
+                Some(until) => waiting.not_before = waiting.not_before.max(Some(until)),
+                None => waiting.parked = true,
+            }
+        }
+        if let Some(parked) = &link.parked
+            && parked.versions == versions(part)
+        {
+            match parked.not_before {
+                Some(until) => waiting.not_before = waiting.not_before.max(Some(until)),
+                None => waiting.parked = true,
+            }
+        }
+    }
+    waiting
+}
+
+/// An insert in doubt whose key the system makes cannot be read by key. If no read has shown its
+/// row until this time, it never happened.
+pub fn keyless_doubt(link: &Link) -> Option<Timestamp> {
+    if link.key.is_some() || link.shadow.is_some() {
+        return None;
+    }
+    link.unresolved.iter().map(|intent| minted_at(intent.id.0).plus_ms(IN_DOUBT_MS)).max()
+}
+
+/// The versions of existence and of all fields: what a refused write was made of.
+pub fn versions(part: &Part) -> Vec<u64> {
+    std::iter::once(part.exists.version).chain(part.cells.iter().map(|cell| cell.version)).collect()
+}

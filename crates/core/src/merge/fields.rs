@@ -1,0 +1,669 @@
+//! Edits of fields: taken, agreed, lost, merged, held or rejected.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    audit::{SettledConflict, put_candidate},
+    commit::{AuditEvent, AuditKind, ConflictChange, Settled},
+    group::{Author, Candidate, Cell, Hold, IntentStatus, Link, OpenConflict, Part, Reflex},
+    merge::{Base, Edit, Scene, Source, Taken},
+    name::FieldIndex,
+    plan::{OnTargetEdit, Policy},
+    policy::{self, Circumstances, Contestant, Resolution, Sum},
+    value::Value,
+};
+
+impl Scene<'_> {
+    /// Takes edits of a living part, fields of a unit together.
+    pub(crate) fn edits(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edits: Vec<Edit>,
+        base: Base,
+    ) -> Taken {
+        let mut units: BTreeMap<usize, Vec<Edit>> = BTreeMap::new();
+        let mut taken = Taken::Nothing;
+        for edit in edits {
+            match self.entity.field(edit.field).and_then(|field| field.unit) {
+                Some(unit) => units.entry(unit).or_default().push(edit),
+                None => taken = taken.max(self.edit(source, part, link, vec![edit], base)),
+            }
+        }
+        for edits in units.into_values() {
+            taken = taken.max(self.edit(source, part, link, edits, base));
+        }
+        taken
+    }
+
+    /// Takes an edit of one field, or of several fields of one unit.
+    fn edit(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        mut edits: Vec<Edit>,
+        base: Base,
+    ) -> Taken {
+        if let Some(taken) = self.kept_out(source, part, link, &mut edits, base) {
+            return taken;
+        }
+        let members = self.members(&edits);
+        let concurrent = members.iter().any(|field| is_concurrent(part, link, *field));
+        if concurrent && members.len() > 1 {
+            return self.concurrent_unit(source, part, link, &members, edits, base);
+        }
+        let mut taken = Taken::Nothing;
+        for edit in edits {
+            let Some(cell) = part.cell(edit.field) else { continue };
+            if cell.value == edit.theirs && cell.version > 0 {
+                // What both sides say is agreed, whoever said it first.
+                let version = cell.version;
+                link.agree(edit.field, version);
+            } else if concurrent {
+                taken = taken.max(self.concurrent(source, part, link, edit, base));
+            } else {
+                self.set(source, part, link, edit, AuditKind::Changed, "");
+                taken = Taken::Applied;
+            }
+        }
+        taken
+    }
+
+    /// Direction, holds and the loop guard: whether the edit may be looked at at all.
+    fn kept_out(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edits: &mut Vec<Edit>,
+        base: Base,
+    ) -> Option<Taken> {
+        let mut kept = None;
+        let mut at = 0;
+        while let Some(edit) = edits.get(at) {
+            let field = edit.field;
+            let same =
+                part.cell(field).is_some_and(|cell| cell.value == edit.theirs && cell.version > 0);
+            let taken = if let Some(why) = self.forbids(source, field) {
+                if same {
+                    let version = part.cell(field).map_or(0, |cell| cell.version);
+                    link.agree(field, version);
+                    Some(Taken::Nothing)
+                } else {
+                    let theirs = edit.theirs.clone();
+                    self.reject(source, part, link, field, Some(theirs), why);
+                    Some(Taken::Filtered)
+                }
+            } else {
+                match link.hold_of(field) {
+                    Some(Hold::Conflict) => {
+                        let theirs = edit.theirs.clone();
+                        Some(self.another_candidate(source, part, link, field, theirs))
+                    }
+                    Some(Hold::Loop) => {
+                        let theirs = edit.theirs.clone();
+                        self.rendered(source, link, field, theirs);
+                        Some(Taken::Held)
+                    }
+                    Some(Hold::Rollback | Hold::Parent) => {
+                        link.lift(field);
+                        None
+                    }
+                    None => None,
+                }
+            };
+            let taken = taken.or_else(|| {
+                let trips = base == Base::Shadow && !same && self.reflex(link, field);
+                trips.then(|| {
+                    let theirs = edit.theirs.clone();
+                    self.trip(source, link, field, theirs);
+                    Taken::Held
+                })
+            });
+            match taken {
+                Some(taken) => {
+                    kept = kept.max(Some(taken));
+                    edits.remove(at);
+                }
+                None => at += 1,
+            }
+        }
+        if edits.is_empty() { kept.or(Some(Taken::Nothing)) } else { None }
+    }
+
+    /// The fields that merge together with these.
+    fn members(&self, edits: &[Edit]) -> Vec<FieldIndex> {
+        let unit = edits
+            .first()
+            .and_then(|edit| self.entity.field(edit.field))
+            .and_then(|field| field.unit)
+            .and_then(|unit| self.entity.units.get(unit));
+        match unit {
+            Some(unit) => unit.fields.clone(),
+            None => edits.iter().map(|edit| edit.field).collect(),
+        }
+    }
+
+    /// The golden value becomes theirs.
+    fn set(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edit: Edit,
+        kind: AuditKind,
+        note: &str,
+    ) {
+        let (at, clock_suspect) = self.stamp(source);
+        let Some(cell) = part.cells.get_mut(edit.field.at()) else { return };
+        let after = edit.theirs.clone();
+        let before = std::mem::replace(&mut cell.value, edit.theirs);
+        cell.version += 1;
+        cell.author = Author::System(source.system);
+        (cell.at, cell.clock_suspect) = (at, clock_suspect);
+        link.agree(edit.field, cell.version);
+        let version = cell.version;
+        let note = if clock_suspect { "detect.clock_suspect" } else { note };
+        self.journal.audit.push(AuditEvent {
+            field: Some(edit.field),
+            before: Some(before),
+            after: Some(after),
+            version,
+            note: note.into(),
+            ..self.event_from(source, kind)
+        });
+    }
+
+    /// Both sides changed a field that stands alone.
+    fn concurrent(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edit: Edit,
+        base: Base,
+    ) -> Taken {
+        let Some(cell) = part.cell(edit.field).cloned() else { return Taken::Nothing };
+        if base == Base::None {
+            // Two rows that were never compared: an empty field is filled, not defended.
+            if edit.theirs.is_null() {
+                link.agree(edit.field, 0);
+                return Taken::Nothing;
+            }
+            if cell.value.is_null() {
+                self.set(source, part, link, edit, AuditKind::Changed, "filled");
+                return Taken::Applied;
+            }
+        }
+        let before = if base == Base::None { None } else { self.base_of(source, link, edit.field) };
+        let Some(field) = self.entity.field(edit.field) else { return Taken::Nothing };
+        if let (Policy::Add { min, below_min }, Some(before)) = (&field.policy, &before) {
+            match policy::add(before, &cell.value, &edit.theirs, *min, *below_min) {
+                Sum::Is(sum) => return self.merged(source, part, link, &edit, sum, "add"),
+                Sum::Clamped(sum) => {
+                    return self.merged(source, part, link, &edit, sum, "add: stopped at `min`");
+                }
+                Sum::BelowMin => {
+                    return self.open(source, part, link, &edit, before.clone());
+                }
+                Sum::Impossible => {}
+            }
+        }
+        let (at, clock_suspect) = self.stamp(source);
+        let theirs = Contestant {
+            author: Author::System(source.system),
+            at,
+            clock_suspect,
+            value: &edit.theirs,
+        };
+        let ours = contestant(&cell);
+        let ranks: Vec<crate::Text> = ranks(field);
+        let priority = field.priority.as_deref().unwrap_or(&self.entity.priority);
+        let around = Circumstances {
+            priority,
+            systems: &self.plan.systems,
+            base: before.as_ref(),
+            now: self.now,
+            zone: self.zone,
+            ranks: &ranks,
+        };
+        let rule = policy::name(&field.policy);
+        match policy::resolve(&field.policy, ours, theirs, &around) {
+            Resolution::Theirs => {
+                self.settled(
+                    source,
+                    link,
+                    &cell,
+                    &edit,
+                    before,
+                    rule,
+                    Author::System(source.system),
+                );
+                self.set(source, part, link, edit, AuditKind::Overridden, rule);
+                Taken::Applied
+            }
+            Resolution::Ours => {
+                self.settled(source, link, &cell, &edit, before, rule, cell.author);
+                self.lost(source, &cell, &edit, rule);
+                link.agree(edit.field, 0);
+                Taken::Lost
+            }
+            Resolution::Merged(value) => self.merged(source, part, link, &edit, value, rule),
+            Resolution::Manual => self.open(source, part, link, &edit, before.unwrap_or_default()),
+        }
+    }
+
+    /// Both sides changed a unit: one whole tuple wins.
+    fn concurrent_unit(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        members: &[FieldIndex],
+        edits: Vec<Edit>,
+        base: Base,
+    ) -> Taken {
+        let Some(lead) = members.first().copied() else { return Taken::Nothing };
+        let Some(field) = self.entity.field(lead) else { return Taken::Nothing };
+        let priority = field.priority.as_deref().unwrap_or(&self.entity.priority).to_vec();
+        // The hub's tuple speaks with the voice of its strongest unseen member.
+        let unseen = members.iter().filter(|field| is_concurrent(part, link, **field));
+        let voice = unseen
+            .filter_map(|field| part.cell(*field))
+            .min_by_key(|cell| (policy::rank(cell.author, &priority), std::cmp::Reverse(cell.at)))
+            .cloned()
+            .unwrap_or_default();
+        let (at, clock_suspect) = self.stamp(source);
+        let author = Author::System(source.system);
+        let tuple = |values: Vec<Value>| Value::List(values);
+        let ours_tuple = tuple(members.iter().map(|field| value_of(part, *field)).collect());
+        let theirs_values: Vec<(FieldIndex, Value)> = members
+            .iter()
+            .map(|field| {
+                let edited = edits.iter().find(|edit| edit.field == *field);
+                let theirs = edited
+                    .map(|edit| edit.theirs.clone())
+                    .or_else(|| self.base_of(source, link, *field));
+                (*field, theirs.unwrap_or_else(|| value_of(part, *field)))
+            })
+            .collect();
+        let theirs_tuple = tuple(theirs_values.iter().map(|(_, value)| value.clone()).collect());
+        if ours_tuple == theirs_tuple {
+            for field in members {
+                let version = part.cell(*field).map_or(0, |cell| cell.version);
+                link.agree(*field, version);
+            }
+            return Taken::Nothing;
+        }
+        // Two rows that were never compared: an empty unit is filled, not defended.
+        if base == Base::None && theirs_values.iter().all(|(_, value)| value.is_null()) {
+            return Taken::Nothing;
+        }
+        if base == Base::None && members.iter().all(|field| value_of(part, *field).is_null()) {
+            for edit in edits {
+                self.set(source, part, link, edit, AuditKind::Changed, "filled");
+            }
+            return Taken::Applied;
+        }
+        let ours = Contestant { value: &ours_tuple, ..contestant(&voice) };
+        let theirs = Contestant { author, at, clock_suspect, value: &theirs_tuple };
+        let around = Circumstances {
+            priority: &priority,
+            systems: &self.plan.systems,
+            base: None,
+            now: self.now,
+            zone: self.zone,
+            ranks: &[],
+        };
+        let rule = policy::name(&field.policy);
+        let resolution = policy::resolve(&field.policy, ours, theirs, &around);
+        let note = format!("{rule}, as one with its unit");
+        let shown = Cell { value: ours_tuple.clone(), ..voice.clone() };
+        let edit = Edit { field: lead, theirs: theirs_tuple.clone() };
+        match resolution {
+            Resolution::Theirs => {
+                self.settled(source, link, &shown, &edit, None, rule, author);
+                for (field, theirs) in theirs_values {
+                    if value_of(part, field) == theirs {
+                        let version = part.cell(field).map_or(0, |cell| cell.version);
+                        link.agree(field, version);
+                    } else {
+                        let edit = Edit { field, theirs };
+                        self.set(source, part, link, edit, AuditKind::Overridden, &note);
+                    }
+                }
+                Taken::Applied
+            }
+            // A merged tuple or a person's choice of parts has no rule: the hub's stays.
+            Resolution::Ours | Resolution::Merged(_) => {
+                self.settled(source, link, &shown, &edit, None, rule, voice.author);
+                for edit in &edits {
+                    let cell = part.cell(edit.field).cloned().unwrap_or_default();
+                    self.lost(source, &cell, edit, &note);
+                }
+                for field in members {
+                    link.agree(*field, 0);
+                }
+                Taken::Lost
+            }
+            Resolution::Manual => {
+                for edit in &edits {
+                    let before = self.base_of(source, link, edit.field).unwrap_or_default();
+                    self.open(source, part, link, edit, before);
+                }
+                Taken::Held
+            }
+        }
+    }
+
+    /// Neither value stands, but one made of both.
+    fn merged(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edit: &Edit,
+        value: Value,
+        rule: &str,
+    ) -> Taken {
+        let at = self.stamp(source).0;
+        let Some(cell) = part.cells.get_mut(edit.field.at()) else { return Taken::Nothing };
+        let before = cell.value.clone();
+        if before != value {
+            cell.value = value.clone();
+            cell.version += 1;
+            cell.author = Author::Merged;
+            cell.at = cell.at.max(at);
+            cell.clock_suspect = false;
+        }
+        let version = cell.version;
+        link.agree(edit.field, if edit.theirs == value { version } else { 0 });
+        self.journal.audit.push(AuditEvent {
+            field: Some(edit.field),
+            before: Some(before),
+            after: Some(value),
+            version,
+            note: rule.into(),
+            ..self.event_from(source, AuditKind::Merged)
+        });
+        Taken::Applied
+    }
+
+    /// A person decides: the field is held everywhere meanwhile.
+    fn open(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edit: &Edit,
+        base: Value,
+    ) -> Taken {
+        let base_version = link.agreed(edit.field);
+        let Some(cell) = part.cell(edit.field).cloned() else { return Taken::Nothing };
+        let mut candidates = Vec::new();
+        put_candidate(
+            &mut candidates,
+            Candidate { author: cell.author, value: cell.value, at: cell.at, actor: None },
+        );
+        put_candidate(&mut candidates, self.candidate(source, edit.theirs.clone()));
+        let ambiguous = is_in_doubt(link, edit.field);
+        let known = part.conflicts.iter_mut().find(|open| open.field == Some(edit.field));
+        let open = if let Some(open) = known {
+            for candidate in candidates {
+                put_candidate(&mut open.candidates, candidate);
+            }
+            open.clone()
+        } else {
+            let open = OpenConflict { field: Some(edit.field), candidates, base, ambiguous };
+            let at = part.conflicts.partition_point(|other| other.field < open.field);
+            part.conflicts.insert(at, open.clone());
+            open
+        };
+        for other in part.links.iter_mut().chain([&mut *link]) {
+            other.hold(edit.field, Hold::Conflict);
+        }
+        link.agree(edit.field, 0);
+        self.journal.audit.push(AuditEvent {
+            field: Some(edit.field),
+            after: Some(edit.theirs.clone()),
+            ..self.event_from(source, AuditKind::ConflictOpened)
+        });
+        self.report_open(&open, base_version);
+        Taken::Held
+    }
+
+    fn report_open(&mut self, open: &OpenConflict, base_version: u64) {
+        self.journal.conflicts.push(ConflictChange::Open {
+            record: self.record,
+            entity: self.entity_index,
+            part: self.part_key.clone(),
+            field: open.field,
+            base: open.base.clone(),
+            base_version,
+            candidates: open.candidates.clone(),
+            ambiguous: open.ambiguous,
+            settled: None,
+        });
+    }
+
+    fn candidate(&self, source: &Source<'_>, value: Value) -> Candidate {
+        Candidate {
+            author: Author::System(source.system),
+            value,
+            at: self.stamp(source).0,
+            actor: source.actor.clone(),
+        }
+    }
+
+    /// A held field was edited again: the newest value of each system competes.
+    fn another_candidate(
+        &mut self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        field: FieldIndex,
+        theirs: Value,
+    ) -> Taken {
+        let candidate = self.candidate(source, theirs.clone());
+        link.agree(field, 0);
+        let Some(open) = part.conflicts.iter_mut().find(|open| open.field == Some(field)) else {
+            link.lift(field);
+            return Taken::Held;
+        };
+        put_candidate(&mut open.candidates, candidate);
+        let open = open.clone();
+        let agreed = open.candidates.iter().all(|candidate| candidate.value == theirs);
+        if !agreed {
+            self.report_open(&open, 0);
+            return Taken::Held;
+        }
+        // People settled it among themselves.
+        part.conflicts.retain(|open| open.field != Some(field));
+        for other in part.links.iter_mut().chain([&mut *link]) {
+            other.lift(field);
+        }
+        self.journal.conflicts.push(ConflictChange::Close {
+            record: self.record,
+            part: self.part_key.clone(),
+            field: Some(field),
+            settled: Settled {
+                rule: "agreed".into(),
+                winner: Author::System(source.system),
+                who: None,
+                note: None,
+            },
+        });
+        if value_of(part, field) == theirs {
+            let version = part.cell(field).map_or(0, |cell| cell.version);
+            link.agree(field, version);
+        } else {
+            self.set(
+                source,
+                part,
+                link,
+                Edit { field, theirs },
+                AuditKind::ConflictSettled,
+                "agreed",
+            );
+        }
+        Taken::Applied
+    }
+
+    /// Records a conflict that a rule settled, with both values.
+    #[expect(clippy::too_many_arguments, reason = "what a settled conflict consists of")]
+    fn settled(
+        &mut self,
+        source: &Source<'_>,
+        link: &Link,
+        ours: &Cell,
+        edit: &Edit,
+        base: Option<Value>,
+        rule: &str,
+        winner: Author,
+    ) {
+        let mut candidates = Vec::new();
+        put_candidate(
+            &mut candidates,
+            Candidate { author: ours.author, value: ours.value.clone(), at: ours.at, actor: None },
+        );
+        put_candidate(&mut candidates, self.candidate(source, edit.theirs.clone()));
+        self.journal.settle_conflict(SettledConflict {
+            record: self.record,
+            entity: self.entity_index,
+            part: self.part_key.clone(),
+            field: Some(edit.field),
+            base: base.unwrap_or_default(),
+            base_version: link.agreed(edit.field),
+            candidates,
+            ambiguous: is_in_doubt(link, edit.field),
+            rule: rule.into(),
+            winner,
+        });
+    }
+
+    fn lost(&mut self, source: &Source<'_>, ours: &Cell, edit: &Edit, rule: &str) {
+        self.journal.audit.push(AuditEvent {
+            field: Some(edit.field),
+            before: Some(ours.value.clone()),
+            after: Some(edit.theirs.clone()),
+            version: ours.version,
+            note: rule.into(),
+            ..self.event_from(source, AuditKind::Lost)
+        });
+    }
+
+    /// An edit that is not taken: written over, unless the file says to leave it.
+    pub(crate) fn reject(
+        &mut self,
+        source: &Source<'_>,
+        part: &Part,
+        link: &mut Link,
+        field: FieldIndex,
+        theirs: Option<Value>,
+        why: &str,
+    ) {
+        match self.entity.on_target_edit {
+            OnTargetEdit::Revert => link.agree(field, 0),
+            OnTargetEdit::Ignore => {}
+        }
+        self.journal.audit.push(AuditEvent {
+            field: Some(field),
+            before: Some(value_of(part, field)),
+            after: theirs,
+            version: part.cell(field).map_or(0, |cell| cell.version),
+            note: why.into(),
+            ..self.event_from(source, AuditKind::Rejected)
+        });
+    }
+
+    /// Counts an edit directly on top of our own write; whether it is one too many.
+    fn reflex(&mut self, link: &mut Link, field: FieldIndex) -> bool {
+        if !link.last_own.contains(field) {
+            return false;
+        }
+        link.last_own.set(field, false);
+        let guards = self.entity.guards;
+        let now = self.now;
+        let reflex = match link.reflexes.iter().position(|reflex| reflex.field == field) {
+            Some(at) => link.reflexes.get_mut(at),
+            None => {
+                link.reflexes.push(Reflex { field, count: 0, since: now });
+                link.reflexes.last_mut()
+            }
+        };
+        let Some(reflex) = reflex else { return false };
+        if now > reflex.since.plus_ms(guards.loop_within_ms) {
+            *reflex = Reflex { field, count: 0, since: now };
+        }
+        reflex.count += 1;
+        reflex.count >= guards.loop_reflexes.max(1)
+    }
+
+    /// The loop guard trips: what the system shows is its rendering of what it has agreed to. Its
+    /// agreed version stays as it is (F9).
+    fn trip(&mut self, source: &Source<'_>, link: &mut Link, field: FieldIndex, theirs: Value) {
+        link.hold(field, Hold::Loop);
+        link.reflexes.retain(|reflex| reflex.field != field);
+        self.journal.audit.push(AuditEvent {
+            field: Some(field),
+            after: Some(theirs),
+            note: "guard.loop_suspected".into(),
+            ..self.event_from(source, AuditKind::LoopSuspected)
+        });
+    }
+
+    fn rendered(&mut self, source: &Source<'_>, link: &Link, field: FieldIndex, theirs: Value) {
+        self.journal.audit.push(AuditEvent {
+            field: Some(field),
+            after: Some(theirs),
+            version: link.agreed(field),
+            note: "guard.loop_suspected".into(),
+            ..self.event_from(source, AuditKind::Rendered)
+        });
+    }
+
+    /// What the shadow showed, in the hub's terms: the value the editor departed from.
+    pub(crate) fn base_of(
+        &self,
+        source: &Source<'_>,
+        link: &Link,
+        field: FieldIndex,
+    ) -> Option<Value> {
+        let native = link.shadow.as_ref()?.value(field)?;
+        let cell = source.binding.cell(field)?;
+        self.take(source.system, field, cell, native, None).ok()
+    }
+}
+
+/// Whether the hub's value is one that the editor's system had not seen.
+fn is_concurrent(part: &Part, link: &Link, field: FieldIndex) -> bool {
+    part.cell(field).is_some_and(|cell| cell.version != link.agreed(field))
+}
+
+fn value_of(part: &Part, field: FieldIndex) -> Value {
+    part.cell(field).map(|cell| cell.value.clone()).unwrap_or_default()
+}
+
+fn contestant(cell: &Cell) -> Contestant<'_> {
+    Contestant {
+        author: cell.author,
+        at: cell.at,
+        clock_suspect: cell.clock_suspect,
+        value: &cell.value,
+    }
+}
+
+fn ranks(field: &crate::plan::Field) -> Vec<crate::Text> {
+    let mut ranks: Vec<_> = field.ranks.iter().collect();
+    ranks.sort_by_key(|(_, rank)| **rank);
+    ranks.into_iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether an intent that sets this field is in doubt: perhaps the editor had seen our value.
+fn is_in_doubt(link: &Link, field: FieldIndex) -> bool {
+    link.unresolved.iter().any(|intent| {
+        intent.status == IntentStatus::InDoubt && intent.set.iter().any(|(own, ..)| *own == field)
+    })
+}

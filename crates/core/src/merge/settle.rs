@@ -1,0 +1,205 @@
+//! What follows from any change of a group: computed fields, scope, and agreement by value.
+
+use crate::{
+    audit::{Journal, event},
+    change::PartKey,
+    commit::{AuditEvent, AuditKind, Working},
+    expr::{Context, Expr, Zone},
+    group::{Author, Group, Link, Part, Scope},
+    merge::Scene,
+    name::{FieldIndex, SystemIndex, Timestamp},
+    need::{Rows, View, cells},
+    plan::{Binding, Entity, OnLeave, Plan},
+    value::Value,
+};
+
+impl Scene<'_> {
+    /// Brings computed fields up to date. Returns whether one changed.
+    pub(super) fn compute(&mut self, part: &mut Part) -> bool {
+        let mut changed = false;
+        for (field, index) in self.entity.fields.iter().zip(0u16..) {
+            let Some(expr) = &field.compute else { continue };
+            let Some(value) = evaluate(expr, self.entity, part, (self.now, self.zone)) else {
+                continue;
+            };
+            let at = FieldIndex(index).at();
+            let Some(cell) = part.cells.get_mut(at) else { continue };
+            if cell.value != value || cell.version == 0 {
+                cell.value = value;
+                cell.version += 1;
+                cell.author = Author::Merged;
+                cell.at = self.now;
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+/// The value of an expression over the fields of a part; `None` where it has none.
+fn evaluate(
+    expr: &Expr,
+    entity: &Entity,
+    part: &Part,
+    clock: (Timestamp, Option<&Zone>),
+) -> Option<Value> {
+    let lookup = |name: &str| {
+        let field = entity.field_named(name)?;
+        part.cell(field).map(|cell| cell.value.clone())
+    };
+    let context = Context { lookup: &lookup, now: clock.0, zone: clock.1, ranks: &[] };
+    expr.eval(&context).ok()
+}
+
+/// Whether a record belongs into the system of this binding. An expression that cannot be computed
+/// is not true.
+fn belongs(
+    entity: &Entity,
+    binding: &Binding,
+    part: &Part,
+    clock: (Timestamp, Option<&Zone>),
+) -> bool {
+    let holds = |expr: &Expr| evaluate(expr, entity, part, clock) == Some(Value::Bool(true));
+    entity.when.as_ref().is_none_or(holds) && binding.when.as_ref().is_none_or(holds)
+}
+
+/// Moves links into and out of scope. The system that caused the change keeps its row whatever
+/// `on_leave` says: nobody's own row is taken away by his own edit.
+pub(super) fn rescope(
+    plan: &Plan,
+    journal: &mut Journal,
+    clock: (Timestamp, Option<&Zone>),
+    group: &mut Group,
+    cause: Option<SystemIndex>,
+) {
+    let Some(entity) = plan.entity(group.entity) else { return };
+    if !group.root.exists.alive {
+        return;
+    }
+    for binding in entity.bindings.iter().filter_map(|index| plan.binding(*index)) {
+        if entity.when.is_none() && binding.when.is_none() {
+            continue;
+        }
+        let inside = belongs(entity, binding, &group.root, clock);
+        let known = group.root.link(binding.system).map(|link| link.scope);
+        let was_inside = matches!(known, None | Some(Scope::In));
+        if inside == was_inside {
+            continue;
+        }
+        let mut link = group.root.take_link(binding.system);
+        let before = link.scope;
+        if inside {
+            enter(&mut link, group.root.exists.version);
+        } else {
+            let keeps = cause == Some(binding.system);
+            leave(&mut link, if keeps { OnLeave::Freeze } else { binding.on_leave });
+        }
+        let moved = before != link.scope;
+        let note = match link.scope {
+            Scope::In => "entered",
+            Scope::Frozen => "left: freeze",
+            Scope::Detached => "left: detach",
+            Scope::Leaving => "left: delete",
+            Scope::Out => "not in scope",
+        };
+        let was_row = link.shadow.is_some();
+        group.root.put_link(link);
+        if moved && was_row {
+            journal.audit.push(AuditEvent {
+                system: Some(binding.system),
+                note: note.into(),
+                ..event(group.id, group.entity, &PartKey::Root, AuditKind::Scope)
+            });
+        }
+    }
+}
+
+fn enter(link: &mut Link, exists_version: u64) {
+    // A row that is there is linked again; one that is not is created.
+    link.agreed_exists = if link.shadow.is_some() { exists_version } else { 0 };
+    if link.scope == Scope::Detached {
+        link.agreed.fill(0);
+    }
+    link.scope = Scope::In;
+}
+
+fn leave(link: &mut Link, on_leave: OnLeave) {
+    link.scope = match (link.shadow.is_some(), on_leave) {
+        (false, _) => Scope::Out,
+        (true, OnLeave::Freeze) => Scope::Frozen,
+        (true, OnLeave::Detach) => Scope::Detached,
+        (true, OnLeave::Delete) => Scope::Leaving,
+    };
+}
+
+/// Agreement by value: whatever a system shows exactly as the hub would write it is agreed.
+pub(super) fn settle(plan: &Plan, working: &Working, group: &mut Group) {
+    let rows = Rows { working: Some(working) };
+    let Some(entity) = plan.entity(group.entity) else { return };
+    let (root, children) = find_agreed(plan, entity, group, rows);
+    let root_alive = group.root.exists.alive;
+    apply_agreed(&mut group.root, root_alive, root);
+    for (child, agreed) in group.children.iter_mut().zip(children) {
+        apply_agreed(&mut child.part, root_alive, agreed);
+    }
+}
+
+type Agreed = Vec<(SystemIndex, FieldIndex, u64)>;
+
+fn find_agreed(
+    plan: &Plan,
+    entity: &Entity,
+    group: &Group,
+    rows: Rows<'_>,
+) -> (Agreed, Vec<Agreed>) {
+    let root_alive = group.root.exists.alive;
+    let of = |entity: &Entity, part: &Part| {
+        let view = View { plan, entity, record: group.id, root: &group.root, rows };
+        if root_alive && part.exists.alive { agreed_fields(&view, part) } else { Vec::new() }
+    };
+    let children = group.children.iter().map(|child| {
+        plan.entity(child.list).map(|entity| of(entity, &child.part)).unwrap_or_default()
+    });
+    (of(entity, &group.root), children.collect())
+}
+
+/// Fields that a system shows exactly as the hub would write them, though the versions do not yet
+/// say so.
+fn agreed_fields(view: &View<'_>, part: &Part) -> Agreed {
+    let mut agreed = Vec::new();
+    for link in &part.links {
+        let Some(shadow) = &link.shadow else { continue };
+        let binding = view.entity.bindings.iter().filter_map(|index| view.plan.binding(*index));
+        let Some(binding) = binding.into_iter().find(|found| found.system == link.system) else {
+            continue;
+        };
+        for (field, cell) in cells(binding) {
+            let Some(golden) = part.cell(field) else { continue };
+            if golden.version == link.agreed(field) || link.hold_of(field).is_some() {
+                continue;
+            }
+            let shown = shadow.value(field);
+            let target = view.put(link.system, field, cell, &golden.value, shown).ok();
+            if shown.is_some() && target.as_ref() == shown {
+                agreed.push((link.system, field, golden.version));
+            }
+        }
+    }
+    agreed
+}
+
+fn apply_agreed(part: &mut Part, root_alive: bool, agreed: Agreed) {
+    let alive = part.exists.alive && root_alive;
+    let version = part.exists.version;
+    for link in &mut part.links {
+        // A row that is there agrees with a living record; one that is gone, with a dead one.
+        if link.shadow.is_some() == alive && (alive || link.key.is_some()) {
+            link.agreed_exists = version;
+        }
+    }
+    for (system, field, version) in agreed {
+        if let Some(link) = part.link_mut(system) {
+            link.agree(field, version);
+        }
+    }
+}

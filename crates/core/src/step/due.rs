@@ -1,0 +1,367 @@
+//! Planning: what a record needs in a system, as one group of writes, on record before it is sent.
+
+use crate::{
+    change::{Cycles, Effect, Expected, RowWrite, WriteGroup, WriteKind},
+    commit::GroupIndex,
+    error::Problem,
+    group::{Group, Intent, IntentStatus, Lane, Link, Part},
+    index::{keyless_doubt, waiting},
+    name::{BindingIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
+    need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
+    plan::{Binding, Entity},
+    step::{link::PartAt, pass::Pass},
+    value::Value,
+};
+
+/// How long a write of unknown fate may still happen: longer than any request lives.
+pub(crate) const IN_DOUBT_MS: i64 = 300_000;
+
+/// When an id was minted.
+pub(crate) fn minted_at(id: u128) -> Timestamp {
+    Timestamp(0).plus_ms(i64::try_from(id >> 80).unwrap_or(0))
+}
+
+/// What planning one group came to.
+enum Planned {
+    /// These writes, with their intents; nothing was changed yet.
+    Writes(Vec<Draft>),
+    /// Nothing to do, or nothing that can be done now.
+    Nothing,
+}
+
+/// A write that is not on record yet.
+struct Draft {
+    at: PartAt,
+    binding: BindingIndex,
+    kind: WriteKind,
+    set: Vec<(FieldIndex, Value, u64)>,
+    expect: Expected,
+}
+
+/// What a row is written from.
+struct Ground<'a> {
+    view: View<'a>,
+    binding: &'a Binding,
+    part: &'a Part,
+    cycles: Cycles,
+}
+
+/// Native values to set, and whose rows they wait for.
+#[derive(Default)]
+struct Natives {
+    set: Vec<(FieldIndex, Value, u64)>,
+    blocked: Vec<RecordId>,
+}
+
+impl Pass<'_> {
+    /// Plans what this record needs in this system now.
+    pub(super) fn due(&mut self, record: RecordId, system: SystemIndex, cycles: Cycles) {
+        let Some(group) = self.take(record) else { return };
+        let (mut members, circle) = self.chain(&group, system);
+        self.put_back(group);
+        members.push(record);
+        let mut drafts: Vec<(RecordId, Vec<Draft>)> = Vec::new();
+        for member in members {
+            match self.draft(member, system, cycles) {
+                Planned::Writes(writes) => drafts.push((member, writes)),
+                Planned::Nothing if member == record => return,
+                Planned::Nothing => self.stop_waiting(record, member, system),
+            }
+        }
+        let park = circle && drafts.len() > 1;
+        let mut writes = Vec::new();
+        for (member, drafts) in drafts {
+            self.put_on_record(member, system, drafts, &mut writes);
+        }
+        if !writes.is_empty() {
+            let group = WriteGroup { writes, park };
+            self.journal.effects.push(Effect::Write { system, group });
+        }
+    }
+
+    /// The holder needs nothing, or cannot be written now: the value may be free already.
+    fn stop_waiting(&mut self, record: RecordId, holder: RecordId, system: SystemIndex) {
+        let Some(mut group) = self.take(record) else { return };
+        let before = self.before(&group);
+        let mut changed = false;
+        if let Some(link) = group.root.link_mut(system)
+            && link.waits_for == Some(holder)
+        {
+            link.waits_for = None;
+            changed = true;
+        }
+        if changed {
+            self.put_changed(group, before);
+        } else {
+            self.put_back(group);
+        }
+    }
+
+    /// What would be written of one record; its parks and waits are heeded.
+    fn draft(&mut self, record: RecordId, system: SystemIndex, cycles: Cycles) -> Planned {
+        let Some(mut group) = self.take(record) else { return Planned::Nothing };
+        let before = self.before(&group);
+        let changed = self.expire(&mut group, system);
+        let rows = Rows { working: Some(self.working) };
+        let needs = needs(self.plan, &group, system, rows);
+        let idle = needs.iter().all(|part| part.need == Need::Nothing);
+        if idle {
+            // The index thought otherwise, not knowing the rows it refers to.
+            self.conclude(&mut group, None);
+            self.put_changed(group, before);
+            return Planned::Nothing;
+        }
+        let waits = waiting(&group, system, &needs);
+        if waits.parked || waits.not_before.is_some_and(|until| until > self.now) {
+            self.give_back(group, before, changed);
+            return Planned::Nothing;
+        }
+        let mut drafts = Vec::new();
+        let mut blocked = Vec::new();
+        let mut refused = None;
+        for part in in_order(needs) {
+            match self.draft_part(&group, &part, system, cycles) {
+                Ok((draft, waits_for)) => {
+                    drafts.extend(draft);
+                    blocked.extend(waits_for);
+                }
+                Err((at, problem)) => {
+                    refused = Some((at, problem));
+                    break;
+                }
+            }
+        }
+        if let Some((at, problem)) = refused {
+            self.park_write(&mut group, at, system, problem.code, &problem.message, false);
+            self.put_changed(group, before);
+            return Planned::Nothing;
+        }
+        blocked.sort_unstable();
+        blocked.dedup();
+        let waits_as_a_whole = !blocked.is_empty()
+            && group.root.link(system).is_none_or(|link| link.shadow.is_none())
+            && cycles == Cycles::Wait;
+        for parent in blocked {
+            self.journal.effects.push(Effect::BlockedOn { record: parent, system });
+        }
+        if waits_as_a_whole {
+            drafts.clear();
+        }
+        self.give_back(group, before, changed);
+        if drafts.is_empty() { Planned::Nothing } else { Planned::Writes(drafts) }
+    }
+
+    fn give_back(&mut self, group: Group, before: Option<GroupIndex>, changed: bool) {
+        if changed {
+            self.put_changed(group, before);
+        } else {
+            self.put_back(group);
+        }
+    }
+
+    /// An insert in doubt that no read has shown for long enough never happened.
+    fn expire(&mut self, group: &mut Group, system: SystemIndex) -> bool {
+        let now = self.now;
+        let mut changed = false;
+        let parts = std::iter::once(&mut group.root)
+            .chain(group.children.iter_mut().map(|child| &mut child.part));
+        for link in parts.filter_map(|part| part.link_mut(system)) {
+            if link.must_read && keyless_doubt(link).is_some_and(|until| now >= until) {
+                link.unresolved.clear();
+                link.must_read = false;
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn draft_part(
+        &self,
+        group: &Group,
+        need: &PartNeed,
+        system: SystemIndex,
+        cycles: Cycles,
+    ) -> Result<(Option<Draft>, Vec<RecordId>), (PartAt, Problem)> {
+        let at = need.child.map_or(PartAt::Root, PartAt::Child);
+        let nothing = Ok((None, Vec::new()));
+        let (Some(part), Some(binding)) = (at.part(group), self.plan.binding(need.binding)) else {
+            return nothing;
+        };
+        let Some(entity) = self.plan.entity(binding.entity) else { return nothing };
+        let rows = Rows { working: Some(self.working) };
+        let view = View { plan: self.plan, entity, record: group.id, root: &group.root, rows };
+        let ground = Ground { view, binding, part, cycles };
+        let link = part.link(system);
+        let (kind, natives) = match &need.need {
+            Need::Nothing => return nothing,
+            Need::Insert => (WriteKind::Insert, ground.insert()),
+            Need::Update(fields) => (WriteKind::Update, ground.update(fields)),
+            Need::Delete => (WriteKind::Delete, Ok(Natives::default())),
+        };
+        let Natives { set, blocked } = natives.map_err(|problem| (at, problem))?;
+        let expect = match kind {
+            WriteKind::Insert => Expected::Absent,
+            WriteKind::Update => expect_update(entity, binding, link, &set),
+            WriteKind::Delete => expect_delete(binding, link),
+        };
+        if kind == WriteKind::Update && set.is_empty() {
+            return Ok((None, blocked));
+        }
+        let draft = Draft { at, binding: need.binding, kind, set, expect };
+        Ok((Some(draft), blocked))
+    }
+
+    /// Puts intents on record (D4) and takes the lanes.
+    fn put_on_record(
+        &mut self,
+        record: RecordId,
+        system: SystemIndex,
+        drafts: Vec<Draft>,
+        writes: &mut Vec<RowWrite>,
+    ) {
+        let Some(mut group) = self.take(record) else { return };
+        let before = self.before(&group);
+        for draft in drafts {
+            let id = self.mint_intent();
+            let operation = self.next_operation();
+            let parent_key = group
+                .root
+                .link(system)
+                .and_then(|link| link.key.clone().filter(|_| link.shadow.is_some()));
+            let Some(part) = draft.at.part_mut(&mut group) else { continue };
+            let exists_version = part.exists.version;
+            let mut link = part.take_link(system);
+            let intent = Intent {
+                id,
+                kind: draft.kind,
+                set: draft.set,
+                exists_version,
+                expect: draft.expect.clone(),
+                token: link.token.clone(),
+                status: IntentStatus::Sent,
+            };
+            let key = match draft.kind {
+                WriteKind::Insert => None,
+                WriteKind::Update | WriteKind::Delete => link.key.clone(),
+            };
+            writes.push(RowWrite {
+                record,
+                intent: id,
+                binding: draft.binding,
+                key,
+                parent: parent_key.filter(|_| draft.at != PartAt::Root),
+                kind: draft.kind,
+                set: intent.set.iter().map(|(field, value, _)| (*field, value.clone())).collect(),
+                expect: draft.expect,
+                token: intent.token.clone(),
+            });
+            link.unresolved.push(intent);
+            link.lane = Lane::Write(id);
+            link.touched = operation;
+            part.put_link(link);
+        }
+        self.put_changed(group, before);
+    }
+}
+
+impl Ground<'_> {
+    /// Everything the hub knows, for a row that is created.
+    fn insert(&self) -> Result<Natives, Problem> {
+        let mut natives = Natives::default();
+        for (field, cell) in cells(self.binding) {
+            let Some(golden) = self.part.cell(field) else { continue };
+            if !may_write(self.view.entity, field, self.binding.system) {
+                continue;
+            }
+            let value = self.view.put(self.binding.system, field, cell, &golden.value, None);
+            match value {
+                // Nobody ever said anything: the system's own default stands, unless the cell has one.
+                Ok(Value::Null) if golden.version == 0 => {}
+                Ok(value) => natives.set.push((field, value, golden.version)),
+                Err(PutError::Problem(_)) if golden.version == 0 => {}
+                Err(PutError::Problem(problem)) => {
+                    return Err(named(self.view.entity, field, problem));
+                }
+                Err(PutError::Blocked(parent)) => match self.cycles {
+                    Cycles::Wait => natives.blocked.push(parent),
+                    // Written empty now, and again when the parent is there.
+                    Cycles::Break => natives.set.push((field, Value::Null, 0)),
+                },
+                Err(PutError::Unknown) => {}
+            }
+        }
+        Ok(natives)
+    }
+
+    /// The fields that differ, for a row that is there.
+    fn update(&self, fields: &[FieldIndex]) -> Result<Natives, Problem> {
+        let mut natives = Natives::default();
+        let shadow = self.part.link(self.binding.system).and_then(|link| link.shadow.as_ref());
+        for field in fields {
+            let (Some(cell), Some(golden)) = (self.binding.cell(*field), self.part.cell(*field))
+            else {
+                continue;
+            };
+            let shown = shadow.and_then(|row| row.value(*field));
+            match self.view.put(self.binding.system, *field, cell, &golden.value, shown) {
+                Ok(value) => natives.set.push((*field, value, golden.version)),
+                Err(PutError::Problem(problem)) => {
+                    return Err(named(self.view.entity, *field, problem));
+                }
+                Err(PutError::Blocked(parent)) => natives.blocked.push(parent),
+                Err(PutError::Unknown) => {}
+            }
+        }
+        Ok(natives)
+    }
+}
+
+fn named(entity: &Entity, field: FieldIndex, mut problem: Problem) -> Problem {
+    if let Some(field) = entity.field(field) {
+        problem.message = format!("{}: {}", field.name, problem.message);
+    }
+    problem
+}
+
+/// What an update expects: the values it replaces, and those of their units.
+fn expect_update(
+    entity: &Entity,
+    binding: &Binding,
+    link: Option<&Link>,
+    set: &[(FieldIndex, Value, u64)],
+) -> Expected {
+    let Some(shadow) = link.and_then(|link| link.shadow.as_ref()) else {
+        return Expected::Fields(Vec::new());
+    };
+    let unit_of = |field: FieldIndex| entity.field(field).and_then(|field| field.unit);
+    let units: Vec<usize> = set.iter().filter_map(|(field, ..)| unit_of(*field)).collect();
+    let expected = cells(binding).filter(|(field, _)| {
+        set.iter().any(|(own, ..)| own == field)
+            || unit_of(*field).is_some_and(|unit| units.contains(&unit))
+    });
+    let values = expected.filter_map(|(field, _)| Some((field, shadow.value(field)?.clone())));
+    Expected::Fields(values.collect())
+}
+
+/// What a delete expects: the whole row as it was last seen.
+fn expect_delete(binding: &Binding, link: Option<&Link>) -> Expected {
+    let Some(shadow) = link.and_then(|link| link.shadow.as_ref()) else {
+        return Expected::Fields(Vec::new());
+    };
+    let values =
+        cells(binding).filter_map(|(field, _)| Some((field, shadow.value(field)?.clone())));
+    Expected::Fields(values.collect())
+}
+
+/// Deletes of children first, then the record, then its other children; the record's own delete
+/// last of all.
+fn in_order(mut needs: Vec<PartNeed>) -> Vec<PartNeed> {
+    needs.sort_by_key(|part| match (&part.need, part.child) {
+        (Need::Delete, Some(_)) => 0,
+        (Need::Delete, None) => 4,
+        (_, None) => 1,
+        (Need::Update(_), Some(_)) => 2,
+        (Need::Insert | Need::Nothing, Some(_)) => 3,
+    });
+    needs
+}

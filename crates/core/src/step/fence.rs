@@ -1,0 +1,95 @@
+//! Whether a row that was seen may count: correctness.md 2.2.
+//!
+//! A row read from a system that only shows states says nothing about *when* it was so, unless
+//! nothing of ours was in flight meanwhile. What a fence lets through is at least as new as the
+//! shadow.
+
+use crate::{
+    change::Order,
+    group::{IntentStatus, Lane, Link},
+    plan::Class,
+    step::gather::{How, Sight},
+};
+
+/// What the fence says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fence {
+    /// It counts.
+    Open,
+    /// Something newer is known.
+    Stale,
+    /// The row must be read by key.
+    Reread,
+    /// Something of ours is in flight: its answer will say more.
+    Busy,
+}
+
+/// Whether this sight of the link's row counts.
+pub(crate) fn fence(class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
+    match sight.how {
+        How::Log => {
+            if is_covered(sight.order, link) {
+                Fence::Stale
+            } else {
+                Fence::Open
+            }
+        }
+        How::Push => push(link, sight),
+        How::Polled(began) => {
+            if link.lane != Lane::Free {
+                Fence::Busy
+            } else if is_covered(sight.order.or(Some(Order::Operation(began.0))), link) {
+                Fence::Stale
+            } else if class == Class::Log && !link.unresolved.is_empty() {
+                // Only the log tells the fate of a write (D6).
+                Fence::Busy
+            } else if !link.unresolved.is_empty() || link.touched > began {
+                Fence::Reread
+            } else {
+                Fence::Open
+            }
+        }
+        How::Read(operation) => {
+            let waits_for_log = class == Class::Log && !link.unresolved.is_empty();
+            if matches!(link.lane, Lane::Write(_) | Lane::Echo(_)) || waits_for_log {
+                Fence::Busy
+            } else if is_covered(sight.order.or(Some(Order::Operation(operation.0))), link) {
+                Fence::Stale
+            } else if link.touched > operation {
+                Fence::Reread
+            } else {
+                Fence::Open
+            }
+        }
+    }
+}
+
+/// A webhook is a hint, unless it carries a version that compares.
+fn push(link: &Link, sight: &Sight<'_>) -> Fence {
+    match sight.order {
+        Some(Order::Version(_)) if is_covered(sight.order, link) => Fence::Stale,
+        // A payload that arrives while our write is in flight looks concurrent although its author
+        // may have seen our value: it waits until the lane is free (F10).
+        Some(Order::Version(_)) if link.lane != Lane::Free => Fence::Reread,
+        Some(Order::Version(_)) => Fence::Open,
+        Some(Order::Log { .. } | Order::Operation(_)) | None => Fence::Reread,
+    }
+}
+
+fn is_covered(order: Option<Order>, link: &Link) -> bool {
+    match (order, link.order) {
+        // A second look within one operation may be the newer one.
+        (Some(Order::Operation(this)), Some(Order::Operation(known))) => this < known,
+        (Some(order), Some(known)) => order.is_covered_by(known),
+        (Some(_) | None, _) => false,
+    }
+}
+
+/// The intents of a link that nobody knows the fate of.
+pub(crate) fn in_doubt(link: &Link) -> Vec<crate::name::IntentId> {
+    link.unresolved
+        .iter()
+        .filter(|intent| intent.status == IntentStatus::InDoubt)
+        .map(|intent| intent.id)
+        .collect()
+}

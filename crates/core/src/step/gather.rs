@@ -1,0 +1,449 @@
+//! What a batch must see before it can be decided, and where each of its rows goes.
+
+use crate::{
+    Text,
+    change::{Command, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token},
+    commit::{KnownRow, MatchKey, Wants, Working},
+    group::Group,
+    matching,
+    merge::{Trouble, take},
+    name::{BindingIndex, IntentId, OperationId, RecordId, SystemIndex, Timestamp},
+    need::{cells, reference_key},
+    plan::{Binding, Entity, Plan},
+    value::{Slot, Value},
+};
+
+/// An input, or one row of one.
+pub(crate) enum Item<'a> {
+    /// A row that was seen, or seen to be absent.
+    Sight(Sight<'a>),
+    /// Everything else.
+    Other(&'a Input),
+}
+
+/// A row that was seen, or seen to be absent.
+#[derive(Clone)]
+pub(crate) struct Sight<'a> {
+    pub(crate) binding: BindingIndex,
+    pub(crate) key: &'a RowKey,
+    pub(crate) row: Option<&'a Row>,
+    pub(crate) parent: Option<&'a RowKey>,
+    pub(crate) order: Option<Order>,
+    pub(crate) token: Option<&'a Token>,
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) actor: Option<&'a Text>,
+    pub(crate) mark: Option<IntentId>,
+    pub(crate) transaction: Option<&'a Text>,
+    pub(crate) how: How,
+    pub(crate) marks: &'a [(IntentId, MarkFate)],
+    /// The input it came with, and the row in it.
+    pub(crate) input: &'a Input,
+    pub(crate) observed: Option<&'a Observed>,
+    /// A later change of the same log replaces it.
+    pub(crate) superseded: bool,
+}
+
+impl Sight<'_> {
+    /// This one row, as an input of its own.
+    pub(crate) fn as_input(&self) -> Input {
+        match (self.input, self.observed) {
+            (Input::ScanChunk { began, .. }, Some(row)) => {
+                Input::Polled { row: row.clone(), began: *began }
+            }
+            (input, _) => input.clone(),
+        }
+    }
+}
+
+/// How a row was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// In a log.
+    Log,
+    /// By a webhook.
+    Push,
+    /// By a poll or a scan that began then.
+    Polled(OperationId),
+    /// By a fenced read.
+    Read(OperationId),
+}
+
+/// Where a row goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Route {
+    /// Not a row, or one that needs no record.
+    #[default]
+    Direct,
+    /// It says nothing new.
+    Quiet(RecordId),
+    /// It is linked.
+    Linked,
+    /// It is not; these are its match keys.
+    Unlinked(Vec<(u16, MatchKey)>),
+    /// It is not, and cannot be read.
+    Unreadable(Trouble),
+}
+
+/// The inputs, row by row.
+pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
+    let mut items = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        match input {
+            Input::Change(row) => items.push(Item::Sight(sight(input, row, How::Log, &[]))),
+            Input::Push(row) => items.push(Item::Sight(sight(input, row, How::Push, &[]))),
+            Input::Polled { row, began } => {
+                items.push(Item::Sight(sight(input, row, How::Polled(*began), &[])));
+            }
+            Input::ScanChunk { rows, began } => items.extend(
+                rows.iter().map(|row| Item::Sight(sight(input, row, How::Polled(*began), &[]))),
+            ),
+            Input::ReadDone { binding, key, operation, result, marks } => match result {
+                ReadResult::Found(row) => {
+                    items.push(Item::Sight(sight(input, row, How::Read(*operation), marks)));
+                }
+                ReadResult::Absent => items.push(Item::Sight(Sight {
+                    binding: *binding,
+                    key,
+                    row: None,
+                    parent: None,
+                    order: None,
+                    token: None,
+                    at: None,
+                    actor: None,
+                    mark: None,
+                    transaction: None,
+                    how: How::Read(*operation),
+                    marks,
+                    input,
+                    observed: None,
+                    superseded: false,
+                })),
+                ReadResult::Failed(_) => items.push(Item::Other(input)),
+            },
+            Input::Refused { .. }
+            | Input::Unseen { .. }
+            | Input::ScanDone { .. }
+            | Input::WriteDone { .. }
+            | Input::Timeout { .. }
+            | Input::Due { .. }
+            | Input::Command(_)
+            | Input::Recovered { .. }
+            | Input::Restored(_) => items.push(Item::Other(input)),
+        }
+    }
+    fold(&mut items);
+    items
+}
+
+fn sight<'a>(
+    input: &'a Input,
+    row: &'a Observed,
+    how: How,
+    marks: &'a [(IntentId, MarkFate)],
+) -> Sight<'a> {
+    Sight {
+        binding: row.binding,
+        key: &row.key,
+        row: row.row.as_ref(),
+        parent: row.parent.as_ref(),
+        order: row.order,
+        token: row.token.as_ref(),
+        at: row.changed_at,
+        actor: row.actor.as_ref(),
+        mark: row.mark,
+        transaction: row.transaction.as_ref(),
+        how,
+        marks,
+        input,
+        observed: Some(row),
+        superseded: false,
+    }
+}
+
+/// Consecutive updates of one row in a log are replaced by the last (C1), but never across a
+/// creation or a delete (C2), nor across a change with a mark of ours (C3).
+fn fold(items: &mut [Item<'_>]) {
+    let mut last: std::collections::BTreeMap<(BindingIndex, RowKey), usize> = Default::default();
+    for at in 0..items.len() {
+        let Some(Item::Sight(sight)) = items.get(at) else { continue };
+        if sight.how != How::Log {
+            continue;
+        }
+        let plain = sight.row.is_some() && sight.mark.is_none();
+        let Some(before) = last.insert((sight.binding, sight.key.clone()), at) else { continue };
+        let Some(Item::Sight(before)) = items.get_mut(before).filter(|_| plain) else { continue };
+        if before.row.is_none() || before.mark.is_some() {
+            continue;
+        }
+        before.superseded = true;
+    }
+}
+
+/// Looks up where each row goes, and gathers what is missing. Changes nothing.
+pub(crate) fn gather(plan: &Plan, working: &Working, items: &[Item<'_>]) -> (Vec<Route>, Wants) {
+    let mut gather = Gather { plan, working, wants: Wants::default() };
+    let routes = items
+        .iter()
+        .map(|item| match item {
+            Item::Sight(sight) => gather.sight(sight),
+            Item::Other(input) => {
+                gather.other(input);
+                Route::Direct
+            }
+        })
+        .collect();
+    (routes, gather.wants)
+}
+
+struct Gather<'a> {
+    plan: &'a Plan,
+    working: &'a Working,
+    wants: Wants,
+}
+
+impl<'a> Gather<'a> {
+    /// What is known of a row, asking for it if it was not looked up.
+    fn known(&mut self, binding: BindingIndex, key: &RowKey) -> Option<Option<&'a KnownRow>> {
+        let key = (binding, key.clone());
+        match self.working.keys.get(&key) {
+            Some(known) => Some(known.as_ref()),
+            None => {
+                self.wants.keys.insert(key);
+                None
+            }
+        }
+    }
+
+    /// A record, asking for it if it was not loaded.
+    fn record(&mut self, record: RecordId) -> Option<&'a Group> {
+        match self.working.groups.get(&record) {
+            Some(group) => group.as_ref(),
+            None => {
+                self.wants.records.insert(record);
+                None
+            }
+        }
+    }
+
+    fn sight(&mut self, sight: &Sight<'_>) -> Route {
+        let Some(binding) = self.plan.binding(sight.binding) else { return Route::Direct };
+        let Some(entity) = self.plan.entity(binding.entity) else { return Route::Direct };
+        let Some(known) = self.known(sight.binding, sight.key) else {
+            self.parent(sight, binding, entity);
+            return Route::Direct;
+        };
+        match (known, sight.row) {
+            (Some(known), row) => {
+                if known.quiet && is_same(known, row) {
+                    return Route::Quiet(known.record);
+                }
+                self.record(known.record);
+                self.references(binding, entity, row);
+                self.parent(sight, binding, entity);
+                Route::Linked
+            }
+            (None, None) => Route::Direct,
+            (None, Some(row)) => {
+                self.parent(sight, binding, entity);
+                self.references(binding, entity, Some(row));
+                if entity.parent.is_some() {
+                    return Route::Unlinked(Vec::new());
+                }
+                self.unlinked(binding, entity, row)
+            }
+        }
+    }
+
+    /// The match keys of an unlinked row, and the records that have them.
+    fn unlinked(&mut self, binding: &Binding, entity: &Entity, row: &Row) -> Route {
+        let mut keys = Vec::with_capacity(entity.matching.len());
+        for (rule, number) in entity.matching.iter().zip(0u16..) {
+            let mut values = Vec::with_capacity(rule.fields.len());
+            for field in &rule.fields {
+                let value = binding.cell(*field).zip(row.value(*field)).map(|(cell, native)| {
+                    let system = binding.system;
+                    take(self.plan, self.working, entity, system, *field, cell, native, None)
+                });
+                match value.transpose() {
+                    Ok(value) => values.push(value),
+                    Err(trouble) => return Route::Unreadable(trouble),
+                }
+            }
+            if let Some(key) = matching::key_of(values.iter().map(Option::as_ref)) {
+                keys.push((number, key));
+            }
+        }
+        for (rule, key) in &keys {
+            let wanted = (binding.entity, *rule, *key);
+            match self.working.matches.get(&wanted) {
+                Some(records) => {
+                    for record in records {
+                        self.record(*record);
+                    }
+                }
+                None => {
+                    self.wants.matches.insert(wanted);
+                }
+            }
+        }
+        Route::Unlinked(keys)
+    }
+
+    /// For a row of a child list: its parent's record.
+    fn parent(&mut self, sight: &Sight<'_>, binding: &Binding, entity: &Entity) {
+        let (Some(parent), Some(key)) = (entity.parent, sight.parent) else { return };
+        let Some(index) = self.plan.binding_of(parent, binding.system) else { return };
+        if let Some(Some(known)) = self.known(index, key) {
+            self.record(known.record);
+        }
+    }
+
+    /// The rows that this row refers to.
+    fn references(&mut self, binding: &Binding, entity: &Entity, row: Option<&Row>) {
+        let Some(row) = row else { return };
+        for (field, _) in cells(binding) {
+            let Some(parent) = entity.field(field).and_then(|field| field.reference) else {
+                continue;
+            };
+            let Some(index) = self.plan.binding_of(parent, binding.system) else { continue };
+            if let Slot::Present(native) = row.slot(field)
+                && let Some(key) = reference_key(native)
+            {
+                self.known(index, &key);
+            }
+        }
+    }
+
+    fn other(&mut self, input: &Input) {
+        match input {
+            Input::Refused { binding, key, .. } => {
+                if let Some(Some(known)) = self.known(*binding, key) {
+                    self.record(known.record);
+                }
+            }
+            Input::Unseen { binding, key, .. } => {
+                if let Some(Some(known)) = self.known(*binding, key)
+                    && !known.quiet
+                {
+                    self.record(known.record);
+                }
+            }
+            Input::WriteDone { record, outcome, intent } => {
+                let group = self.record(*record);
+                self.outcome(group, *intent, outcome);
+            }
+            Input::Due { record, system, .. } => self.due(*record, *system),
+            Input::Recovered { record } => {
+                self.record(*record);
+            }
+            Input::Restored(restored) => {
+                self.record(restored.record);
+            }
+            Input::Command(command) => self.command(command),
+            Input::Change(_)
+            | Input::Push(_)
+            | Input::Polled { .. }
+            | Input::ReadDone { .. }
+            | Input::ScanChunk { .. }
+            | Input::ScanDone { .. }
+            | Input::Timeout { .. } => {}
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Resolve { record, .. }
+            | Command::Release { record, .. }
+            | Command::Retry { record, .. }
+            | Command::Edit { record, .. }
+            | Command::Rollback { record, .. } => {
+                self.record(*record);
+            }
+            Command::Link { record, binding, key } => {
+                self.record(*record);
+                if let Some(Some(known)) = self.known(*binding, key) {
+                    self.record(known.record);
+                }
+            }
+        }
+    }
+
+    fn outcome(&mut self, group: Option<&Group>, intent: IntentId, outcome: &Outcome) {
+        let Some(group) = group else { return };
+        let Some((entity, system)) = intent_place(group, intent) else { return };
+        let Some(index) = self.plan.binding_of(entity, system) else { return };
+        let (Some(binding), Some(entity)) = (self.plan.binding(index), self.plan.entity(entity))
+        else {
+            return;
+        };
+        match outcome {
+            Outcome::Applied { post, .. } => self.references(binding, entity, post.as_ref()),
+            Outcome::Precondition { current, .. } => {
+                self.references(binding, entity, current.as_ref());
+            }
+            Outcome::Unique { holder: Some(holder), .. } => {
+                if let Some(Some(known)) = self.known(index, holder)
+                    && let Some(holder) = self.record(known.record)
+                {
+                    self.targets(holder, system);
+                }
+            }
+            Outcome::Unique { holder: None, .. }
+            | Outcome::Foreign { .. }
+            | Outcome::Invalid { .. }
+            | Outcome::Retry { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Sibling => {}
+        }
+    }
+
+    /// Everything a plan of this record's rows in this system looks at: parents, and the records
+    /// whose unique values it waits for.
+    fn due(&mut self, record: RecordId, system: SystemIndex) {
+        let mut next = Some(record);
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(record) = next.take().filter(|record| seen.insert(*record)) {
+            let Some(group) = self.record(record) else { return };
+            self.targets(group, system);
+            next = group.root.link(system).and_then(|link| link.waits_for);
+        }
+    }
+
+    /// The keys in this system of the records that this one refers to.
+    fn targets(&mut self, group: &Group, system: SystemIndex) {
+        for (_, part) in group.parts() {
+            for cell in &part.cells {
+                let Value::Ref(parent) = cell.value else { continue };
+                if parent != group.id
+                    && !self.working.row_keys.contains_key(&(parent, system))
+                    && !self.working.groups.contains_key(&parent)
+                {
+                    self.wants.row_keys.insert((parent, system));
+                }
+            }
+        }
+    }
+}
+
+/// Which part's list and which system an intent of this group writes.
+pub(crate) fn intent_place(
+    group: &Group,
+    intent: IntentId,
+) -> Option<(crate::name::EntityIndex, SystemIndex)> {
+    let has = |part: &crate::group::Part| {
+        let mut links = part.links.iter();
+        let link = links.find(|link| link.unresolved.iter().any(|known| known.id == intent))?;
+        Some(link.system)
+    };
+    if let Some(system) = has(&group.root) {
+        return Some((group.entity, system));
+    }
+    group.children.iter().find_map(|child| Some((child.list, has(&child.part)?)))
+}
+
+fn is_same(known: &KnownRow, row: Option<&Row>) -> bool {
+    match (known.digest, row) {
+        (Some(digest), Some(row)) => digest == row.digest(),
+        (Some(_) | None, _) => false,
+    }
+}

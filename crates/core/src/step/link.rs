@@ -1,0 +1,574 @@
+//! Rows that are not linked: which record they belong to, and what happens if that is not clear.
+
+use crate::{
+    Text,
+    audit::event,
+    change::{PartKey, RowKey},
+    commit::{AuditEvent, AuditKind, Disposition, MatchKey, QuarantineChange, Subject},
+    group::{Child, Group, Link, Part, Scope},
+    matching,
+    merge::{Awaits, Taken, Trouble, take},
+    name::{BindingIndex, EntityIndex, RecordId, SystemIndex},
+    need::RowAt,
+    step::{
+        fence::{Fence, fence, in_doubt},
+        gather::{How, Sight},
+        observe::Waiting,
+        pass::{Pass, new_part},
+    },
+    value::Value,
+};
+
+/// Where a part is in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartAt {
+    /// The record itself.
+    Root,
+    /// This child.
+    Child(usize),
+}
+
+impl PartAt {
+    /// The part.
+    pub(crate) fn part(self, group: &Group) -> Option<&Part> {
+        match self {
+            Self::Root => Some(&group.root),
+            Self::Child(at) => group.children.get(at).map(|child| &child.part),
+        }
+    }
+
+    /// The part, to be changed.
+    pub(crate) fn part_mut(self, group: &mut Group) -> Option<&mut Part> {
+        match self {
+            Self::Root => Some(&mut group.root),
+            Self::Child(at) => group.children.get_mut(at).map(|child| &mut child.part),
+        }
+    }
+
+    /// Its key.
+    pub(crate) fn key(self, group: &Group) -> PartKey {
+        match self {
+            Self::Root => PartKey::Root,
+            Self::Child(at) => group.children.get(at).map_or(PartKey::Root, |child| {
+                PartKey::Child { list: child.list, key: child.key.clone() }
+            }),
+        }
+    }
+}
+
+/// Where an unlinked row goes.
+enum Found {
+    /// No record has its match keys.
+    Nobody,
+    /// This one, by this rule.
+    One(RecordId, u16),
+    /// Several.
+    Several(Vec<RecordId>),
+}
+
+impl Pass<'_> {
+    /// Where in a group the row with this key is.
+    pub(crate) fn place(
+        &self,
+        group: &Group,
+        binding: BindingIndex,
+        key: &RowKey,
+    ) -> Option<PartAt> {
+        let found = self.plan.binding(binding)?;
+        let has = |part: &Part| {
+            part.link(found.system).is_some_and(|link| link.key.as_ref() == Some(key))
+        };
+        if found.entity == group.entity {
+            return has(&group.root).then_some(PartAt::Root);
+        }
+        let mut children = group.children.iter();
+        let at = children.position(|child| child.list == found.entity && has(&child.part))?;
+        Some(PartAt::Child(at))
+    }
+
+    /// A row that is not linked.
+    pub(super) fn unlinked(&mut self, sight: &Sight<'_>, keys: &[(u16, MatchKey)]) {
+        let Some(binding) = self.plan.binding(sight.binding) else { return };
+        let Some(entity) = self.plan.entity(binding.entity) else { return };
+        if entity.parent.is_some() {
+            self.unlinked_child(sight);
+            return;
+        }
+        match self.find(binding.entity, keys) {
+            Found::Several(records) => {
+                let message = format!("{} records match it; it was not linked", records.len());
+                self.park_row(sight, None, "match.ambiguous", message.into(), None);
+                if let Some(QuarantineChange::Park { related, .. }) =
+                    self.journal.quarantine.last_mut()
+                {
+                    *related = records;
+                }
+                self.journal.count(sight.binding, Disposition::Quarantined);
+            }
+            Found::Nobody if !binding.reads => {
+                self.journal.count(sight.binding, Disposition::Filtered);
+            }
+            Found::Nobody => {
+                let group = self.new_group(binding.entity);
+                self.link(sight, group, PartAt::Root, None);
+            }
+            Found::One(record, rule) => {
+                if let Some(group) = self.take(record) {
+                    self.link_or_move(sight, group, PartAt::Root, Some(rule));
+                }
+            }
+        }
+    }
+
+    /// The record with these match keys: the living ones decide; a deleted one may live again.
+    fn find(&self, entity_index: EntityIndex, keys: &[(u16, MatchKey)]) -> Found {
+        let Some(entity) = self.plan.entity(entity_index) else { return Found::Nobody };
+        for (rule, key) in keys {
+            let Some(match_rule) = entity.matching.get(usize::from(*rule)) else { continue };
+            let records = self.working.matches.get(&(entity_index, *rule, *key));
+            let groups = records.into_iter().flatten().filter_map(|record| {
+                let group = self.working.groups.get(record)?.as_ref()?;
+                // The index may be older than what this batch has changed.
+                let matches = group.entity == entity_index
+                    && group.merged_into.is_none()
+                    && matching::part_key(match_rule, &group.root) == Some(*key);
+                matches.then_some(group)
+            });
+            let (mut living, mut dead): (Vec<&Group>, Vec<&Group>) =
+                groups.partition(|group| group.root.exists.alive);
+            match (living.len(), living.pop(), dead.pop()) {
+                (1, Some(group), _) => return Found::One(group.id, *rule),
+                (0, _, Some(group)) => {
+                    let newest = dead.iter().map(|group| group.id).max();
+                    return Found::One(newest.unwrap_or(group.id).max(group.id), *rule);
+                }
+                (0, _, None) => {}
+                (_, last, _) => {
+                    let all = living.iter().copied().chain(last).map(|group| group.id);
+                    return Found::Several(all.collect());
+                }
+            }
+        }
+        Found::Nobody
+    }
+
+    /// Links the row, unless its record already has another row there: that one must be gone first.
+    fn link_or_move(&mut self, sight: &Sight<'_>, group: Group, at: PartAt, rule: Option<u16>) {
+        let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
+            return;
+        };
+        let link = at.part(&group).and_then(|part| part.link(system)).cloned();
+        let Some(link) = link else {
+            self.link(sight, group, at, rule);
+            return;
+        };
+        let old = link.key.clone().filter(|_| link.shadow.is_some());
+        let Some(old) = old else {
+            // No row there, but perhaps an insert of ours whose fate is not known.
+            match fence(self.class(system), &Link { order: None, ..link.clone() }, sight) {
+                Fence::Open | Fence::Stale => self.link(sight, group, at, rule),
+                Fence::Busy => {
+                    self.put_back(group);
+                    self.journal.count(sight.binding, Disposition::Held);
+                }
+                Fence::Reread => {
+                    let in_doubt = in_doubt(&link);
+                    if in_doubt.is_empty() || matches!(sight.how, How::Read(_)) {
+                        // Nothing of ours is out there that this row could be taken for.
+                        self.link(sight, group, at, rule);
+                    } else {
+                        self.put_back(group);
+                        self.journal.count(sight.binding, Disposition::Held);
+                        self.ask(sight.binding, sight.key.clone(), in_doubt);
+                    }
+                }
+            }
+            return;
+        };
+        let place = (sight.binding, old.clone());
+        if self.gone.contains(&place) {
+            self.rekey(sight, group, at, &old);
+        } else if self.found.contains(&place) || self.unread.contains(&place) {
+            let record = group.id;
+            self.put_back(group);
+            let message = format!("row {old} of the same system matches the same record");
+            self.park_row(sight, None, "match.ambiguous", message.into(), None);
+            if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut()
+            {
+                related.push(record);
+            }
+            self.journal.count(sight.binding, Disposition::Quarantined);
+        } else if group.root.exists.alive {
+            // Re-created, or a duplicate? The old row's key answers.
+            let doubts = in_doubt(&link);
+            self.put_back(group);
+            self.ask(sight.binding, old, doubts);
+            self.again(sight);
+        } else {
+            // The old row is about to go with its record; this is somebody new.
+            self.put_back(group);
+            let Some(binding) = self.plan.binding(sight.binding) else { return };
+            let group = self.new_group(binding.entity);
+            self.link(sight, group, PartAt::Root, None);
+        }
+    }
+
+    /// The record's row moved to another key: the link follows, and only differences flow.
+    fn rekey(&mut self, sight: &Sight<'_>, mut group: Group, at: PartAt, old: &RowKey) {
+        let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
+            return;
+        };
+        let before = self.before(&group);
+        if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
+            link.key = Some(sight.key.clone());
+            link.order = None;
+        }
+        self.gone.remove(&(sight.binding, old.clone()));
+        self.forget(sight.binding, old.clone());
+        let is_child = at != PartAt::Root;
+        self.learn(sight.binding, sight.key.clone(), group.id, is_child);
+        let part = at.key(&group);
+        self.journal.audit.push(AuditEvent {
+            system: Some(system),
+            key: Some(sight.key.clone()),
+            note: format!("was {old}").into(),
+            ..event(group.id, group.entity, &part, AuditKind::Rekeyed)
+        });
+        let record = group.id;
+        self.put_changed(group, before);
+        self.release(sight);
+        if let Some(group) = self.take(record) {
+            self.seen(sight, group, at);
+        }
+    }
+
+    /// Links the row to the part and merges it.
+    fn link(&mut self, sight: &Sight<'_>, mut group: Group, at: PartAt, rule: Option<u16>) {
+        let Some(binding) = self.plan.binding(sight.binding) else { return };
+        let system = binding.system;
+        let before = self.before(&group);
+        let is_new = group.revision.0 == 0 && group.root.exists.version == 0;
+        let (record, part) = (group.id, at.key(&group));
+        let was_new = at.part(&group).is_none_or(|part| part.exists.version == 0);
+        let old =
+            at.part(&group).and_then(|part| part.link(system)).and_then(|link| link.key.clone());
+        // What is known of an older row there says nothing about this one.
+        if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
+            link.order = None;
+        }
+        match self.merge_sight(sight, &mut group, at) {
+            Ok((taken, awaits, _)) => {
+                if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
+                    link.key = Some(sight.key.clone());
+                    if link.scope == Scope::Out {
+                        link.scope = Scope::Frozen;
+                    }
+                }
+                let outside = group.root.link(system).is_some_and(|link| link.scope != Scope::In);
+                if let Some(old) = old.filter(|old| old != sight.key) {
+                    self.forget(sight.binding, old);
+                }
+                self.learn(sight.binding, sight.key.clone(), record, at != PartAt::Root);
+                if !was_new {
+                    self.journal.audit.push(AuditEvent {
+                        system: Some(system),
+                        key: Some(sight.key.clone()),
+                        note: self.rule_name(group.entity, rule),
+                        ..event(record, group.entity, &part, AuditKind::Linked)
+                    });
+                }
+                self.put_changed(group, before);
+                if let Some(awaits) = awaits {
+                    self.wait_for_parent(sight, Some(record), awaits, "write.parent_missing");
+                    return;
+                }
+                self.release(sight);
+                let filtered = outside && taken == Taken::Applied && was_new;
+                let taken = if filtered { Taken::Filtered } else { taken.max(Taken::Nothing) };
+                // A link is news even where every value agrees.
+                let counted = match taken.disposition() {
+                    Disposition::NoOp => Disposition::Applied,
+                    other => other,
+                };
+                self.journal.count(sight.binding, counted);
+            }
+            Err(problem) => {
+                if !is_new {
+                    self.put_back(group);
+                }
+                self.park_row(sight, None, problem.code, problem.message.into(), None);
+                self.journal.count(sight.binding, Disposition::Quarantined);
+            }
+        }
+    }
+
+    fn rule_name(&self, entity: EntityIndex, rule: Option<u16>) -> Text {
+        let Some(entity) = self.plan.entity(entity) else { return Text::default() };
+        let Some(rule) = rule.and_then(|rule| entity.matching.get(usize::from(rule))) else {
+            return Text::default();
+        };
+        let names = rule.fields.iter().filter_map(|field| entity.field(*field));
+        let names: Vec<&str> = names.map(|field| field.name.as_str()).collect();
+        format!("by {}", names.join(", ")).into()
+    }
+
+    /// A row of a child list: its parent's group has, or gets, a part for it.
+    fn unlinked_child(&mut self, sight: &Sight<'_>) {
+        let Some(binding) = self.plan.binding(sight.binding) else { return };
+        let Some(list) = self.plan.entity(binding.entity) else { return };
+        let parent_index =
+            list.parent.and_then(|parent| self.plan.binding_of(parent, binding.system));
+        let (Some(parent_index), Some(parent)) = (parent_index, sight.parent) else {
+            let message = "the row names no parent".into();
+            self.park_row(sight, None, "match.parent_missing", message, None);
+            self.journal.count(sight.binding, Disposition::Quarantined);
+            return;
+        };
+        let known = self.working.keys.get(&(parent_index, parent.clone()));
+        let record = known.and_then(Option::as_ref).map(|known| known.record);
+        let awaits = Awaits {
+            field: crate::name::FieldIndex(0),
+            binding: parent_index,
+            key: parent.clone(),
+        };
+        let Some(mut group) = record.and_then(|record| self.take(record)) else {
+            self.wait_for_parent(sight, None, awaits, "match.parent_missing");
+            return;
+        };
+        let golden = match self.child_key(sight) {
+            Ok(golden) => golden,
+            Err(trouble) => {
+                self.put_back(group);
+                self.unreadable(sight, record, trouble);
+                return;
+            }
+        };
+        let Some(golden) = golden else {
+            self.put_back(group);
+            let message = "the fields that tell the rows of the list apart are empty".into();
+            self.park_row(sight, record, "match.no_key", message, None);
+            self.journal.count(sight.binding, Disposition::Quarantined);
+            return;
+        };
+        let fields = list.matching.first().map(|rule| rule.fields.clone()).unwrap_or_default();
+        let has = |part: &Part| {
+            let values = fields.iter().map(|field| part.cell(*field).map(|cell| &cell.value));
+            values.zip(&golden).all(|(known, golden)| known == Some(golden))
+        };
+        let entity = binding.entity;
+        let known =
+            group.children.iter().position(|child| child.list == entity && has(&child.part));
+        if let Some(at) = known {
+            self.link_or_move(sight, group, PartAt::Child(at), Some(0));
+            return;
+        }
+        if !binding.reads {
+            self.put_back(group);
+            self.journal.count(sight.binding, Disposition::Filtered);
+            return;
+        }
+        let before = self.before(&group);
+        let key = free_key(&group, entity, &golden);
+        let child = Child { list: entity, key, part: new_part(list.fields.len()) };
+        let at = group
+            .children
+            .partition_point(|other| (other.list, &other.key) < (child.list, &child.key));
+        group.children.insert(at, child);
+        let record = group.id;
+        self.put_changed(group, before);
+        if let Some(group) = self.take(record) {
+            self.link(sight, group, PartAt::Child(at), None);
+            self.drop_unborn(record, entity);
+        }
+    }
+
+    /// A part made for a row that was then set aside is nobody's.
+    fn drop_unborn(&mut self, record: RecordId, list: EntityIndex) {
+        if let Some(Some(group)) = self.working.groups.get_mut(&record) {
+            group.children.retain(|child| child.list != list || child.part.exists.version > 0);
+        }
+    }
+
+    /// The golden values that tell this row apart within its list; `None` if one is null.
+    fn child_key(&self, sight: &Sight<'_>) -> Result<Option<Vec<Value>>, Trouble> {
+        let (Some(binding), Some(row)) = (self.plan.binding(sight.binding), sight.row) else {
+            return Ok(None);
+        };
+        let Some(list) = self.plan.entity(binding.entity) else { return Ok(None) };
+        let Some(rule) = list.matching.first() else { return Ok(None) };
+        let mut values = Vec::with_capacity(rule.fields.len());
+        for field in &rule.fields {
+            let (Some(cell), Some(native)) = (binding.cell(*field), row.value(*field)) else {
+                return Ok(None);
+            };
+            let (plan, working) = (self.plan, &*self.working);
+            let value = take(plan, working, list, binding.system, *field, cell, native, None)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            values.push(value);
+        }
+        Ok(Some(values))
+    }
+
+    /// Id reuse (I8): a key that belonged to a deleted row and now shows somebody else is a new
+    /// record's. Returns the group where the row is still its own.
+    pub(super) fn reused(
+        &mut self,
+        sight: &Sight<'_>,
+        mut group: Group,
+        at: PartAt,
+    ) -> Option<Group> {
+        let (Some(row), Some(binding)) = (sight.row, self.plan.binding(sight.binding)) else {
+            return Some(group);
+        };
+        let system = binding.system;
+        let is_absent = group
+            .root
+            .link(system)
+            .is_some_and(|link| link.shadow.is_none() && link.unresolved.is_empty());
+        if at != PartAt::Root || !is_absent {
+            return Some(group);
+        }
+        let entity = self.plan.entity(binding.entity)?;
+        let mut keys = Vec::new();
+        for (rule, number) in entity.matching.iter().zip(0u16..) {
+            let values = rule.fields.iter().map(|field| {
+                let (cell, native) = binding.cell(*field).zip(row.value(*field))?;
+                take(self.plan, self.working, entity, system, *field, cell, native, None).ok()
+            });
+            let values: Vec<Option<Value>> = values.collect();
+            if let Some(key) = matching::key_of(values.iter().map(Option::as_ref)) {
+                keys.push((number, key));
+            }
+        }
+        let known = matching::part_keys(entity, &group.root);
+        let shares = keys.iter().any(|key| known.contains(key));
+        let comparable = keys.iter().any(|(rule, _)| known.iter().any(|(other, _)| rule == other));
+        if shares || !comparable {
+            return Some(group);
+        }
+        let before = self.before(&group);
+        group.root.links.retain(|link| link.system != system);
+        self.put_changed(group, before);
+        self.forget(sight.binding, sight.key.clone());
+        // Whoever has these keys was not asked for: it is looked up with the next batch.
+        let wanted = keys
+            .iter()
+            .all(|(rule, key)| self.working.matches.contains_key(&(binding.entity, *rule, *key)));
+        if wanted {
+            self.unlinked(sight, &keys);
+        } else {
+            self.again(sight);
+        }
+        None
+    }
+
+    /// A row whose values mean nothing yet, or at all.
+    pub(super) fn unreadable(
+        &mut self,
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        trouble: Trouble,
+    ) {
+        match trouble {
+            Trouble::Problem(problem) => {
+                self.park_row(sight, record, problem.code, problem.message.into(), None);
+                self.journal.count(sight.binding, Disposition::Quarantined);
+            }
+            Trouble::Parent(binding, key) => {
+                let field = crate::name::FieldIndex(0);
+                let awaits = Awaits { field, binding, key };
+                self.wait_for_parent(sight, record, awaits, "write.parent_missing");
+            }
+        }
+    }
+
+    /// Sets a row aside.
+    pub(super) fn park_row(
+        &mut self,
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        code: &'static str,
+        message: Text,
+        awaits: Option<(BindingIndex, RowKey)>,
+    ) {
+        let entity = self.plan.binding(sight.binding).map(|found| found.entity);
+        let entity = entity.unwrap_or(EntityIndex(0));
+        self.journal.quarantine.push(QuarantineChange::Park {
+            subject: Subject::Row { binding: sight.binding, key: sight.key.clone() },
+            entity,
+            record,
+            code: code.into(),
+            message,
+            row: sight.row.cloned(),
+            related: Vec::new(),
+            awaits,
+        });
+    }
+
+    /// A row was taken after all.
+    pub(super) fn release(&mut self, sight: &Sight<'_>) {
+        let subject = Subject::Row { binding: sight.binding, key: sight.key.clone() };
+        self.journal.quarantine.push(QuarantineChange::Release { subject });
+    }
+
+    /// Remembers a row whose parent is not linked yet; the end of the step looks again.
+    pub(super) fn wait_for_parent(
+        &mut self,
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        awaits: Awaits,
+        code: &'static str,
+    ) {
+        self.waiting.push(Waiting::new(sight, record, awaits, code));
+    }
+
+    /// Rows whose parents came later in the same batch are looked at again; the rest is set aside
+    /// until the store lists it, once its parent is linked.
+    pub(super) fn await_parents(&mut self) {
+        loop {
+            let (ready, waiting): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.waiting).into_iter().partition(|waiting| {
+                    let place = (waiting.awaits.binding, waiting.awaits.key.clone());
+                    matches!(self.working.keys.get(&place), Some(Some(_)))
+                });
+            self.waiting = waiting;
+            if ready.is_empty() {
+                break;
+            }
+            for waiting in ready {
+                waiting.feed(self);
+            }
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            waiting.park(self);
+        }
+    }
+
+    /// The key of another record's row, for planning.
+    pub(crate) fn row_at(
+        &self,
+        record: RecordId,
+        system: SystemIndex,
+        own: (RecordId, &Part),
+    ) -> RowAt {
+        crate::need::Rows { working: Some(self.working) }.find(record, system, own)
+    }
+}
+
+/// A key for a new part that no other part of the list has: an old part keeps its key when its
+/// fields change.
+fn free_key(group: &Group, list: EntityIndex, golden: &[Value]) -> RowKey {
+    let plain = RowKey::new(golden);
+    let taken =
+        |key: &RowKey| group.children.iter().any(|child| child.list == list && child.key == *key);
+    let mut key = plain;
+    let mut number = 2;
+    while taken(&key) {
+        let suffix = Value::int(number);
+        key = RowKey::new(golden.iter().chain([&suffix]));
+        number += 1;
+    }
+    key
+}

@@ -1,0 +1,496 @@
+//! Rows that were seen, and rows that were seen to be absent.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Text,
+    change::{Effect, Input, MarkFate, Order, Row, RowKey},
+    commit::{Disposition, QuarantineChange, Subject},
+    echo::{self, Traces},
+    error::Problem,
+    group::{Group, Lane, Link, Part},
+    merge::{Awaits, Own, Scene, Source, Taken, conclude},
+    name::{BindingIndex, OperationId, RecordId},
+    plan::Class,
+    step::{
+        fence::{Fence, fence, in_doubt},
+        gather::{How, Item, Route, Sight, gather, items},
+        link::PartAt,
+        pass::Pass,
+    },
+};
+
+/// A row that waits for its parent, to be looked at again at the end of the step.
+pub(crate) struct Waiting {
+    /// The row, as an input of its own.
+    input: Input,
+    record: Option<RecordId>,
+    pub(crate) awaits: Awaits,
+    code: &'static str,
+}
+
+impl Waiting {
+    /// Keeps what is needed to look at the row again.
+    pub(crate) fn new(
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        awaits: Awaits,
+        code: &'static str,
+    ) -> Self {
+        Self { input: sight.as_input(), record, awaits, code }
+    }
+
+    /// Looks at the row again.
+    pub(crate) fn feed(self, pass: &mut Pass<'_>) {
+        let inputs = [self.input];
+        let items = items(&inputs);
+        let (routes, _) = gather(pass.plan, pass.working, &items);
+        for (item, route) in items.iter().zip(routes) {
+            if let Item::Sight(sight) = item {
+                pass.observe(sight, route);
+            }
+        }
+    }
+
+    /// Sets the row aside.
+    pub(crate) fn park(self, pass: &mut Pass<'_>) {
+        let inputs = [self.input];
+        for item in items(&inputs) {
+            let Item::Sight(sight) = item else { continue };
+            let message = format!("it refers to row {}, which is not linked yet", self.awaits.key);
+            let awaits = Some((self.awaits.binding, self.awaits.key.clone()));
+            pass.park_row(&sight, self.record, self.code, message.into(), awaits);
+            pass.journal.count(sight.binding, Disposition::Quarantined);
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Finds absences that may only be a move: an unlinked row of the same batch matches the record
+    /// whose row is gone. Returns their places; they are decided after the rows.
+    pub(super) fn look_ahead(&mut self, items: &[Item<'_>], routes: &[Route]) -> Vec<usize> {
+        let mut wanted: BTreeMap<(BindingIndex, RecordId), ()> = BTreeMap::new();
+        let mut last: BTreeMap<(BindingIndex, &RowKey), usize> = BTreeMap::new();
+        for ((at, item), route) in items.iter().enumerate().zip(routes) {
+            match item {
+                Item::Sight(sight) => {
+                    let (How::Read(_) | How::Log, _) = (sight.how, ()) else {
+                        self.want(sight, route, &mut wanted);
+                        continue;
+                    };
+                    last.insert((sight.binding, sight.key), at);
+                    if sight.row.is_some() && matches!(sight.how, How::Read(_)) {
+                        self.found.insert((sight.binding, sight.key.clone()));
+                    }
+                    self.want(sight, route, &mut wanted);
+                }
+                Item::Other(
+                    Input::ReadDone { binding, key, .. } | Input::Timeout { binding, key, .. },
+                ) => {
+                    self.unread.insert((*binding, key.clone()));
+                }
+                Item::Other(_) => {}
+            }
+        }
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut absences = Vec::new();
+        for ((binding, key), at) in last {
+            let Some(Item::Sight(sight)) = items.get(at) else { continue };
+            let known = self.working.keys.get(&(binding, key.clone()));
+            let Some(Some(known)) = known.filter(|_| sight.row.is_none()) else { continue };
+            if wanted.contains_key(&(binding, known.record)) {
+                self.gone.insert((binding, key.clone()));
+                absences.push(at);
+            }
+        }
+        absences
+    }
+
+    fn want(
+        &self,
+        sight: &Sight<'_>,
+        route: &Route,
+        wanted: &mut BTreeMap<(BindingIndex, RecordId), ()>,
+    ) {
+        let Route::Unlinked(keys) = route else { return };
+        let Some(entity) = self.plan.binding(sight.binding).map(|found| found.entity) else {
+            return;
+        };
+        for (rule, key) in keys {
+            for record in self.working.matches.get(&(entity, *rule, *key)).into_iter().flatten() {
+                wanted.insert((sight.binding, *record), ());
+            }
+        }
+    }
+
+    /// Decides what one sight means.
+    pub(super) fn observe(&mut self, sight: &Sight<'_>, route: Route) {
+        match route {
+            Route::Quiet(record) if !self.is_touched(record) => {
+                self.journal.count(sight.binding, Disposition::NoOp);
+                return;
+            }
+            Route::Unreadable(trouble) => {
+                self.unreadable(sight, None, trouble);
+                return;
+            }
+            Route::Quiet(_) | Route::Direct | Route::Linked | Route::Unlinked(_) => {}
+        }
+        // An earlier input of this batch may have linked or unlinked the row.
+        let known = self.working.keys.get(&(sight.binding, sight.key.clone()));
+        let record = known.and_then(Option::as_ref).map(|known| known.record);
+        match (record, route) {
+            (Some(record), _) => self.linked(sight, record),
+            (None, Route::Unlinked(keys)) => self.unlinked(sight, &keys),
+            (None, _) => self.journal.count(sight.binding, Disposition::NoOp),
+        }
+    }
+
+    /// A row whose record is known.
+    fn linked(&mut self, sight: &Sight<'_>, record: RecordId) {
+        let Some(group) = self.take(record) else {
+            self.journal.count(sight.binding, Disposition::Held);
+            return;
+        };
+        let Some(at) = self.place(&group, sight.binding, sight.key) else {
+            // The index knows more than the group: the row was unlinked in this very step.
+            self.put_back(group);
+            self.journal.count(sight.binding, Disposition::NoOp);
+            return;
+        };
+        if let Some(group) = self.reused(sight, group, at) {
+            self.seen(sight, group, at);
+        }
+    }
+
+    /// Takes a sight of a linked row into its part, if the fence lets it through.
+    pub(super) fn seen(&mut self, sight: &Sight<'_>, group: Group, at: PartAt) {
+        let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
+            self.put_back(group);
+            return;
+        };
+        let class = self.class(system);
+        let fresh = Link::new(system, 0);
+        let link = at.part(&group).and_then(|part| part.link(system)).unwrap_or(&fresh);
+        let verdict = fence(class, link, sight);
+        let (is_free, must_read) = (link.lane == Lane::Free, link.must_read);
+        let doubts = in_doubt(link);
+        match verdict {
+            Fence::Open if sight.superseded && link.shadow.is_some() => {
+                self.put_back(group);
+                self.journal.count(sight.binding, Disposition::Superseded);
+            }
+            Fence::Open => self.accept(sight, group, at),
+            Fence::Stale => {
+                self.put_back(group);
+                self.journal.count(sight.binding, Disposition::Superseded);
+            }
+            Fence::Busy => {
+                self.put_back(group);
+                self.journal.count(sight.binding, Disposition::Held);
+            }
+            Fence::Reread => {
+                self.journal.count(sight.binding, Disposition::Held);
+                if must_read {
+                    self.put_back(group);
+                } else {
+                    self.mark_must_read(group, at, system);
+                }
+                if is_free {
+                    self.ask(sight.binding, sight.key.clone(), doubts);
+                }
+            }
+        }
+    }
+
+    fn mark_must_read(&mut self, mut group: Group, at: PartAt, system: crate::name::SystemIndex) {
+        let before = self.before(&group);
+        if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
+            link.must_read = true;
+            self.put_changed(group, before);
+        } else {
+            self.put_back(group);
+        }
+    }
+
+    /// Merges a sight that counts.
+    fn accept(&mut self, sight: &Sight<'_>, mut group: Group, at: PartAt) {
+        let Some(binding) = self.plan.binding(sight.binding) else {
+            self.put_back(group);
+            return;
+        };
+        let system = binding.system;
+        let before = self.before(&group);
+        let state = |part: Option<&Part>| {
+            part.and_then(|part| part.link(system)).map(|link| {
+                (link.must_read, link.wait, link.lane, link.unresolved.len(), link.key.clone())
+            })
+        };
+        let state_before = state(at.part(&group));
+        let waited = at.part(&group).and_then(|part| part.link(system)).is_some_and(|link| {
+            link.must_read || link.held.iter().any(|(_, hold)| *hold == crate::group::Hold::Parent)
+        });
+        let result = self.merge_sight(sight, &mut group, at);
+        match result {
+            Ok((taken, awaits, changed)) => {
+                let changed = changed || state(at.part(&group)) != state_before;
+                let record = group.id;
+                if changed {
+                    self.put_changed(group, before);
+                } else {
+                    self.put_back(group);
+                }
+                if let Some(awaits) = awaits {
+                    self.wait_for_parent(sight, Some(record), awaits, "write.parent_missing");
+                    return;
+                }
+                if waited {
+                    self.release(sight);
+                }
+                self.journal.count(sight.binding, taken.disposition());
+            }
+            Err(problem) => {
+                let record = group.id;
+                if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system))
+                    && !link.must_read
+                {
+                    // Nothing is written over a row that could not be read.
+                    link.must_read = true;
+                    self.put_changed(group, before);
+                } else {
+                    self.put_back(group);
+                }
+                self.park_row(sight, Some(record), problem.code, problem.message.into(), None);
+                self.journal.count(sight.binding, Disposition::Quarantined);
+            }
+        }
+    }
+
+    /// Matches what is seen with our own writes, and merges the rest.
+    pub(super) fn merge_sight(
+        &mut self,
+        sight: &Sight<'_>,
+        group: &mut Group,
+        at: PartAt,
+    ) -> Result<(Taken, Option<Awaits>, bool), Problem> {
+        let Some(binding) = self.plan.binding(sight.binding) else {
+            return Ok((Taken::Nothing, None, false));
+        };
+        let (system, class) = (binding.system, self.class(binding.system));
+        let mut taken = Taken::Nothing;
+        let mut changed = self.rebase(sight, group, at)?;
+        if changed {
+            taken = Taken::Echo;
+        }
+        let fresh = Link::new(system, 0);
+        let link = at.part(group).and_then(|part| part.link(system)).unwrap_or(&fresh);
+        let traces =
+            Traces { mark: sight.mark, transaction: sight.transaction, order: sight.order };
+        let (own, settled) = echo::attribute(class, link, binding, sight.row, traces);
+        let merged = self.merge_part(sight, group, at, sight.row, &own)?;
+        taken = taken.max(merged.taken);
+        changed |= merged.changed;
+        let operation = match sight.how {
+            How::Read(operation) | How::Polled(operation) => Some(operation),
+            How::Log | How::Push => None,
+        };
+        let now = self.now;
+        if let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system)) {
+            land(link, sight, settled, operation.filter(|_| changed || link_waits(link)));
+            if let How::Read(operation) = sight.how
+                && (!sight.marks.is_empty() || settled.is_some())
+            {
+                link.touched = link.touched.max(operation);
+            }
+            echo::retire(class, link, sight.marks, now);
+            retire_shown(class, link, binding, sight.row);
+        }
+        self.conclude(group, changed.then_some(system));
+        Ok((taken, merged.awaits, changed))
+    }
+
+    /// Merges one image of one part.
+    pub(super) fn merge_part(
+        &mut self,
+        sight: &Sight<'_>,
+        group: &mut Group,
+        at: PartAt,
+        row: Option<&Row>,
+        own: &Own,
+    ) -> Result<crate::merge::Merged, Problem> {
+        let (Some(binding), part_key) = (self.plan.binding(sight.binding), at.key(group)) else {
+            return Ok(crate::merge::Merged::default());
+        };
+        let Some(entity) = self.plan.entity(binding.entity) else {
+            return Ok(crate::merge::Merged::default());
+        };
+        let source = Source {
+            system: binding.system,
+            binding_index: sight.binding,
+            binding,
+            key: Some(sight.key),
+            at: sight.at,
+            actor: sight.actor.cloned(),
+        };
+        let record = group.id;
+        let Some(part) = at.part_mut(group) else { return Ok(crate::merge::Merged::default()) };
+        let mut scene = Scene {
+            plan: self.plan,
+            working: self.working,
+            journal: &mut self.journal,
+            now: self.now,
+            zone: self.zone.as_ref(),
+            record,
+            entity_index: binding.entity,
+            entity,
+            part_key,
+            revived: false,
+        };
+        let merged = scene.merge(&source, part, row, own)?;
+        let revived = scene.revived;
+        if own.ambiguous && merged.changed {
+            let event = scene.event_from(&source, crate::commit::AuditKind::Ambiguous);
+            self.journal.audit.push(event);
+        }
+        if revived && at == PartAt::Root {
+            group.incarnation += 1;
+        }
+        Ok(merged)
+    }
+
+    /// Writes whose marks were found happened before what is seen now: they come first.
+    fn rebase(
+        &mut self,
+        sight: &Sight<'_>,
+        group: &mut Group,
+        at: PartAt,
+    ) -> Result<bool, Problem> {
+        let Some(binding) = self.plan.binding(sight.binding) else { return Ok(false) };
+        let applied =
+            |id| sight.marks.iter().any(|(mark, fate)| *mark == id && *fate == MarkFate::Applied);
+        let Some(link) = at.part(group).and_then(|part| part.link(binding.system)) else {
+            return Ok(false);
+        };
+        let mut intents: Vec<_> =
+            link.unresolved.iter().filter(|intent| applied(intent.id)).cloned().collect();
+        intents.sort_by_key(|intent| intent.id);
+        let mut changed = false;
+        for intent in intents {
+            let shadow = at
+                .part(group)
+                .and_then(|part| part.link(binding.system))
+                .and_then(|link| link.shadow.clone());
+            let row = echo::image_after(binding, &intent, shadow.as_ref());
+            let own = echo::exact(&intent);
+            changed |= self.merge_part(sight, group, at, row.as_ref(), &own)?.changed;
+        }
+        Ok(changed)
+    }
+
+    /// Brings the group in line after a change.
+    pub(crate) fn conclude(&mut self, group: &mut Group, cause: Option<crate::name::SystemIndex>) {
+        let clock = (self.now, self.zone.as_ref());
+        conclude(self.plan, self.working, &mut self.journal, clock, group, cause);
+    }
+
+    /// A row that could not be read as configured.
+    pub(super) fn refused(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+        code: &'static str,
+        reason: &Text,
+    ) {
+        let known = self.working.keys.get(&(binding, key.clone())).and_then(Option::as_ref);
+        let record = known.map(|known| known.record);
+        self.journal.count(binding, Disposition::Quarantined);
+        if let Some(group) = record.and_then(|record| self.take(record)) {
+            let system = self.plan.binding(binding).map(|found| found.system);
+            match (self.place(&group, binding, key), system) {
+                (Some(at), Some(system)) => self.mark_must_read(group, at, system),
+                _ => self.put_back(group),
+            }
+        }
+        let entity = self.plan.binding(binding).map(|found| found.entity);
+        self.journal.quarantine.push(QuarantineChange::Park {
+            subject: Subject::Row { binding, key: key.clone() },
+            entity: entity.unwrap_or(crate::name::EntityIndex(0)),
+            record,
+            code: code.into(),
+            message: reason.clone(),
+            row: None,
+            related: Vec::new(),
+            awaits: None,
+        });
+    }
+
+    /// A linked key that a complete scan did not show, or that must be read again: asks by key.
+    pub(super) fn unseen(&mut self, binding: BindingIndex, key: &RowKey) {
+        let Some(system) = self.plan.binding(binding).map(|found| found.system) else { return };
+        let known = self.working.keys.get(&(binding, key.clone())).cloned().flatten();
+        let Some(known) = known else {
+            // Not linked: a row that was set aside is looked at again.
+            self.ask(binding, key.clone(), Vec::new());
+            return;
+        };
+        if known.quiet && !self.is_touched(known.record) {
+            self.ask(binding, key.clone(), Vec::new());
+            return;
+        }
+        let Some(group) = self.take(known.record) else { return };
+        let link = self
+            .place(&group, binding, key)
+            .and_then(|at| at.part(&group))
+            .and_then(|part| part.link(system));
+        let asks = link.filter(|link| link.lane == Lane::Free).map(in_doubt);
+        self.put_back(group);
+        if let Some(doubts) = asks {
+            self.ask(binding, key.clone(), doubts);
+        }
+    }
+
+    /// Feeds a sight again, once what it waits for has been read.
+    pub(super) fn again(&mut self, sight: &Sight<'_>) {
+        self.journal.effects.push(Effect::Again(Box::new(sight.as_input())));
+    }
+}
+
+fn link_waits(link: &Link) -> bool {
+    link.must_read || !link.unresolved.is_empty()
+}
+
+/// The link after its row was seen.
+fn land(
+    link: &mut Link,
+    sight: &Sight<'_>,
+    settled: Option<crate::name::IntentId>,
+    operation: Option<OperationId>,
+) {
+    link.must_read = false;
+    link.wait = false;
+    if sight.row.is_some() {
+        link.token = sight.token.cloned();
+    }
+    match (sight.order, operation) {
+        (Some(order), _) => link.order = Some(order),
+        (None, Some(operation)) => link.order = Some(Order::Operation(operation.0)),
+        (None, None) => {}
+    }
+    if let Some(settled) = settled {
+        link.unresolved.retain(|intent| intent.id != settled);
+        if matches!(link.lane, Lane::Write(id) | Lane::Echo(id) if id == settled) {
+            link.lane = Lane::Free;
+        }
+    }
+}
+
+/// An update in doubt whose every value is now shown has been matched.
+fn retire_shown(class: Class, link: &mut Link, binding: &crate::plan::Binding, row: Option<&Row>) {
+    if class == Class::Log {
+        return;
+    }
+    let Some(row) = row else { return };
+    link.unresolved.retain(|intent| !echo::shows_update(binding, intent, row));
+}

@@ -1,0 +1,391 @@
+//! Answers to writes: correctness.md 2.2, `on WriteDone`.
+
+use crate::{
+    Text,
+    audit::event,
+    change::{Order, Outcome, Row, RowKey, Token, WriteKind},
+    commit::{AuditEvent, AuditKind, QuarantineChange, Subject},
+    echo,
+    group::{Group, Intent, IntentStatus, Lane, Link, Parked},
+    index::{keyless_doubt, versions},
+    merge::Own,
+    name::{BindingIndex, IntentId, RecordId, SystemIndex, Timestamp},
+    plan::Class,
+    step::{
+        gather::{How, Sight},
+        link::PartAt,
+        pass::Pass,
+    },
+};
+
+/// Until a refusal that may heal by itself is tried again, in milliseconds; doubled every time.
+const HEAL_MS: i64 = 60_000;
+
+/// One write that was answered.
+struct Answered {
+    at: PartAt,
+    binding: BindingIndex,
+    system: SystemIndex,
+    class: Class,
+    intent: Intent,
+}
+
+impl Pass<'_> {
+    /// What an answer to a write means.
+    pub(super) fn written(&mut self, record: RecordId, id: IntentId, outcome: &Outcome) {
+        let Some(mut group) = self.take(record) else { return };
+        let Some(answered) = self.answered(&group, id) else {
+            // Settled already: by its mark in the log, or by a read after a crash.
+            self.put_back(group);
+            return;
+        };
+        let before = self.before(&group);
+        let operation = self.next_operation();
+        if let Some(link) = link_mut(&mut group, &answered) {
+            link.touched = operation;
+            if matches!(link.lane, Lane::Write(lane) if lane == id) {
+                link.lane = Lane::Free;
+            }
+        }
+        match outcome {
+            Outcome::Applied { key, post, token, order, transaction } => {
+                let after = After {
+                    key,
+                    post: post.as_ref(),
+                    token: token.as_ref(),
+                    order: *order,
+                    transaction: transaction.as_ref(),
+                };
+                self.applied(&mut group, &answered, &after);
+            }
+            Outcome::Precondition { current, token } => {
+                self.changed_meanwhile(&mut group, &answered, current.as_ref(), token.as_ref());
+            }
+            Outcome::Unique { columns, holder } => {
+                drop_intent(&mut group, &answered);
+                self.unique(&mut group, answered.at, answered.binding, columns, holder.as_ref());
+            }
+            Outcome::Foreign { constraint } => {
+                drop_intent(&mut group, &answered);
+                let (code, message) = match answered.intent.kind {
+                    WriteKind::Delete => ("write.children_exist", "rows still refer to it"),
+                    WriteKind::Insert | WriteKind::Update => {
+                        ("write.parent_missing", "a row it refers to is not there")
+                    }
+                };
+                let message = format!("{message} ({constraint})");
+                self.park_write(&mut group, answered.at, answered.system, code, &message, true);
+            }
+            Outcome::Invalid { code, reason } => {
+                drop_intent(&mut group, &answered);
+                self.park_write(&mut group, answered.at, answered.system, code, reason, false);
+            }
+            Outcome::Retry { .. } | Outcome::Sibling => drop_intent(&mut group, &answered),
+            Outcome::Unknown { .. } => {
+                if let Some(link) = link_mut(&mut group, &answered) {
+                    put_in_doubt(link, &answered);
+                }
+            }
+        }
+        self.put_changed(group, before);
+    }
+
+    fn answered(&self, group: &Group, id: IntentId) -> Option<Answered> {
+        let parts =
+            std::iter::once(PartAt::Root).chain((0..group.children.len()).map(PartAt::Child));
+        for at in parts {
+            let entity = match at {
+                PartAt::Root => group.entity,
+                PartAt::Child(child) => group.children.get(child)?.list,
+            };
+            for link in &at.part(group)?.links {
+                let intent = link.unresolved.iter().find(|intent| intent.id == id);
+                if let Some(intent) = intent {
+                    return Some(Answered {
+                        at,
+                        binding: self.plan.binding_of(entity, link.system)?,
+                        system: link.system,
+                        class: self.class(link.system),
+                        intent: intent.clone(),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// Done. The post-image is the shadow; what differs from our write in it was not ours.
+    fn applied(&mut self, group: &mut Group, answered: &Answered, after: &After<'_>) {
+        if answered.class == Class::Log {
+            // Only the log moves the shadow (D6).
+            let Some(link) = link_mut(group, answered) else { return };
+            let status = IntentStatus::Acknowledged {
+                order: after.order,
+                transaction: after.transaction.cloned(),
+            };
+            for intent in &mut link.unresolved {
+                if intent.id == answered.intent.id {
+                    intent.status = status.clone();
+                }
+            }
+            link.lane = Lane::Echo(answered.intent.id);
+            link.parked = None;
+            link.waits_for = None;
+            if answered.intent.kind != WriteKind::Delete {
+                self.rename(group, answered, after.key);
+            }
+            self.confirm(group, answered);
+            return;
+        }
+        let assumed;
+        let post = match (after.post, answered.intent.kind) {
+            (Some(post), _) => Some(post),
+            (None, WriteKind::Delete) => None,
+            // A target that cannot show what became of the write: as declared, until it is read.
+            (None, WriteKind::Insert | WriteKind::Update) => {
+                let binding = self.plan.binding(answered.binding);
+                let shadow = link_mut(group, answered).and_then(|link| link.shadow.clone());
+                assumed = binding
+                    .and_then(|found| echo::image_after(found, &answered.intent, shadow.as_ref()));
+                assumed.as_ref()
+            }
+        };
+        let own = echo::exact(&answered.intent);
+        if answered.intent.kind != WriteKind::Delete {
+            self.rename(group, answered, after.key);
+        }
+        let result = self.merge_answer(group, answered, after.key, post, &own);
+        if let Some(link) = link_mut(group, answered) {
+            // What was sent before and not answered expected what is no longer there.
+            link.unresolved.retain(|intent| intent.id > answered.intent.id);
+            link.token = after.token.cloned();
+            link.order = after.order.or(link.order);
+            link.parked = None;
+            link.waits_for = None;
+            if result.is_err() {
+                link.must_read = true;
+            }
+        }
+        self.confirm(group, answered);
+        self.conclude(group, Some(answered.system));
+    }
+
+    /// The row has this key from now on.
+    fn rename(&mut self, group: &mut Group, answered: &Answered, key: &RowKey) {
+        let record = group.id;
+        let Some(link) = link_mut(group, answered) else { return };
+        if link.key.as_ref() == Some(key) {
+            return;
+        }
+        let old = link.key.replace(key.clone());
+        if let Some(old) = old {
+            self.forget(answered.binding, old);
+        }
+        let is_child = answered.at != PartAt::Root;
+        self.learn(answered.binding, key.clone(), record, is_child);
+    }
+
+    fn confirm(&mut self, group: &Group, answered: &Answered) {
+        let part = answered.at.key(group);
+        let key = answered
+            .at
+            .part(group)
+            .and_then(|part| part.link(answered.system))
+            .and_then(|link| link.key.clone());
+        let note = match answered.intent.kind {
+            WriteKind::Insert => "created",
+            WriteKind::Update => "updated",
+            WriteKind::Delete => "deleted",
+        };
+        self.journal.audit.push(AuditEvent {
+            system: Some(answered.system),
+            key,
+            note: note.into(),
+            ..event(group.id, group.entity, &part, AuditKind::Written)
+        });
+        let refused = answered.at.part(group).is_some();
+        if refused {
+            let subject = Subject::Write { record: group.id, part, system: answered.system };
+            self.journal.quarantine.push(QuarantineChange::Release { subject });
+        }
+    }
+
+    /// Not done: somebody changed the row between our read and our write.
+    fn changed_meanwhile(
+        &mut self,
+        group: &mut Group,
+        answered: &Answered,
+        current: Option<&Row>,
+        token: Option<&Token>,
+    ) {
+        let retries = self.plan.system(answered.system).is_some_and(|system| system.path_retries);
+        let Some(link) = link_mut(group, answered) else { return };
+        if retries {
+            // It may have been applied by the first of two deliveries (F1).
+            for intent in &mut link.unresolved {
+                if intent.id == answered.intent.id {
+                    intent.status = IntentStatus::InDoubt;
+                }
+            }
+        } else {
+            link.unresolved.retain(|intent| intent.id != answered.intent.id);
+        }
+        if answered.class == Class::Log {
+            // The image has no author and no place in the log (F2).
+            link.wait = true;
+            return;
+        }
+        let key = link.key.clone().or_else(|| self.key_written(answered));
+        let Some(key) = key else {
+            // A row of which only its values are known: found by the next read.
+            if let Some(link) = link_mut(group, answered) {
+                link.must_read = false;
+            }
+            return;
+        };
+        self.rename(group, answered, &key);
+        let Some(binding) = self.plan.binding(answered.binding) else { return };
+        let own = match link_mut(group, answered) {
+            Some(link) => {
+                echo::attribute(answered.class, link, binding, current, echo::Traces::default())
+            }
+            None => (Own::default(), None),
+        };
+        let result = self.merge_answer(group, answered, &key, current, &own.0);
+        if let Some(link) = link_mut(group, answered) {
+            if let Some(settled) = own.1 {
+                link.unresolved.retain(|intent| intent.id != settled);
+            }
+            if token.is_some() {
+                link.token = token.cloned();
+            }
+            link.must_read = result.is_err();
+        }
+        self.conclude(group, Some(answered.system));
+    }
+
+    /// The key that an insert carries in its own fields, if it does.
+    fn key_written(&self, answered: &Answered) -> Option<RowKey> {
+        key_of_set(self.plan.binding(answered.binding)?, &answered.intent)
+    }
+
+    fn merge_answer(
+        &mut self,
+        group: &mut Group,
+        answered: &Answered,
+        key: &RowKey,
+        row: Option<&Row>,
+        own: &Own,
+    ) -> Result<(), ()> {
+        let input = crate::change::Input::ScanDone { binding: answered.binding, complete: false };
+        let sight = Sight {
+            binding: answered.binding,
+            key,
+            row,
+            parent: None,
+            order: None,
+            token: None,
+            at: None,
+            actor: None,
+            mark: None,
+            transaction: None,
+            how: How::Read(self.working.operation),
+            marks: &[],
+            input: &input,
+            observed: None,
+            superseded: false,
+        };
+        match self.merge_part(&sight, group, answered.at, row, own) {
+            Ok(merged) if merged.awaits.is_none() => Ok(()),
+            Ok(_) => Err(()),
+            Err(problem) => {
+                self.park_row(&sight, Some(group.id), problem.code, problem.message.into(), None);
+                Err(())
+            }
+        }
+    }
+
+    /// A write was refused: it is not tried again as it is.
+    pub(super) fn park_write(
+        &mut self,
+        group: &mut Group,
+        at: PartAt,
+        system: SystemIndex,
+        code: &'static str,
+        message: &str,
+        may_heal: bool,
+    ) {
+        let (record, entity, key) = (group.id, group.entity, at.key(group));
+        let now = self.now;
+        let Some(part) = at.part_mut(group) else { return };
+        let versions = versions(part);
+        let mut link = part.take_link(system);
+        let tries = link.parked.as_ref().filter(|parked| parked.versions == versions);
+        let tries = tries.map_or(0, |parked| parked.tries) + 1;
+        let not_before = may_heal.then(|| heal_at(now, tries));
+        link.parked = Some(Parked { code: code.into(), versions, tries, not_before });
+        part.put_link(link);
+        self.journal.quarantine.push(QuarantineChange::Park {
+            subject: Subject::Write { record, part: key.clone(), system },
+            entity,
+            record: Some(record),
+            code: code.into(),
+            message: message.into(),
+            row: None,
+            related: Vec::new(),
+            awaits: None,
+        });
+        self.journal.audit.push(AuditEvent {
+            system: Some(system),
+            note: Text::from(code),
+            ..event(record, entity, &key, AuditKind::Refused)
+        });
+    }
+}
+
+/// The key that an insert carries in its own fields, if all key columns are fields.
+pub(crate) fn key_of_set(binding: &crate::plan::Binding, intent: &Intent) -> Option<RowKey> {
+    if binding.table.key_fields.is_empty() {
+        return None;
+    }
+    let mut values = Vec::with_capacity(binding.table.key_fields.len());
+    for field in &binding.table.key_fields {
+        let field = (*field)?;
+        values.push(
+            intent.set.iter().find(|(known, ..)| *known == field).map(|(_, value, _)| value)?,
+        );
+    }
+    Some(RowKey::new(values))
+}
+
+fn heal_at(now: Timestamp, tries: u32) -> Timestamp {
+    now.plus_ms(HEAL_MS << tries.saturating_sub(1).min(6))
+}
+
+/// What a write that was done left.
+struct After<'a> {
+    key: &'a RowKey,
+    post: Option<&'a Row>,
+    token: Option<&'a Token>,
+    order: Option<Order>,
+    transaction: Option<&'a Text>,
+}
+
+fn link_mut<'a>(group: &'a mut Group, answered: &Answered) -> Option<&'a mut Link> {
+    answered.at.part_mut(group)?.link_mut(answered.system)
+}
+
+fn drop_intent(group: &mut Group, answered: &Answered) {
+    if let Some(link) = link_mut(group, answered) {
+        link.unresolved.retain(|intent| intent.id != answered.intent.id);
+    }
+}
+
+fn put_in_doubt(link: &mut Link, answered: &Answered) {
+    for intent in &mut link.unresolved {
+        if intent.id == answered.intent.id {
+            intent.status = IntentStatus::InDoubt;
+        }
+    }
+    link.must_read |= answered.class != Class::Log || keyless_doubt(link).is_some();
+}
