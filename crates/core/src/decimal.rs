@@ -2,7 +2,7 @@
 //!
 //! A number is `coefficient × 10^exponent` with trailing zeros removed, so that `1.0` and `1.00`
 //! are one value. Scale is presentation and stays with the system that shows it. The coefficient
-//! holds 38 digits; what needs more is refused where it is read, never rounded.
+//! holds 38 digits; what needs more is refused where it is read or computed, never rounded.
 
 use std::{cmp::Ordering, fmt};
 
@@ -26,11 +26,19 @@ pub enum Rounding {
     HalfEven,
 }
 
+/// One more than the greatest coefficient.
+const COEFFICIENT_END: u128 = 10u128.pow(38);
+/// How far the point may be from the coefficient; databases stop earlier.
+const EXPONENT_MAX: i32 = 200_000;
+/// How many zeros are printed before scientific notation takes over.
+const PLAIN_MAX: u32 = 400;
+
 impl Decimal {
     /// Zero.
     pub const ZERO: Self = Self { high: 0, low: 0, exponent: 0 };
 
-    /// Returns `coefficient × 10^exponent`, in the one normal form.
+    /// Returns `coefficient × 10^exponent`, in the one normal form. For numbers that are known to
+    /// fit; what comes from outside goes through [`Decimal::checked`].
     pub fn new(mut coefficient: i128, mut exponent: i32) -> Self {
         if coefficient == 0 {
             return Self::ZERO;
@@ -40,6 +48,15 @@ impl Decimal {
             exponent = exponent.saturating_add(1);
         }
         Self { high: (coefficient >> 64) as i64, low: coefficient as u64, exponent }
+    }
+
+    /// As [`Decimal::new`], or `None` for more than 38 digits or a point out of reach.
+    pub fn checked(coefficient: i128, exponent: i32) -> Option<Self> {
+        if coefficient != 0 && exponent.unsigned_abs() > EXPONENT_MAX.unsigned_abs() {
+            return None;
+        }
+        let number = Self::new(coefficient, exponent);
+        (number.coefficient().unsigned_abs() < COEFFICIENT_END).then_some(number)
     }
 
     /// The coefficient; not divisible by ten unless it is zero.
@@ -104,29 +121,40 @@ impl Decimal {
             return None;
         }
         let exponent = exponent.checked_sub(scale)?.checked_add(i32::try_from(zeros).ok()?)?;
-        Some(Self::new(if negative { -coefficient } else { coefficient }, exponent))
+        Self::checked(if negative { -coefficient } else { coefficient }, exponent)
     }
 
     /// The sum, or `None` if it needs more than 38 digits.
+    #[expect(clippy::should_implement_trait, reason = "no operator: it may have no result")]
     pub fn add(self, other: Self) -> Option<Self> {
         let exponent = self.exponent.min(other.exponent);
-        Some(Self::new(self.at(exponent)?.checked_add(other.at(exponent)?)?, exponent))
+        // Zero has no place of its own: it must not drag the other number to an exponent.
+        if self.is_zero() {
+            return Some(other);
+        }
+        if other.is_zero() {
+            return Some(self);
+        }
+        Self::checked(self.at(exponent)?.checked_add(other.at(exponent)?)?, exponent)
     }
 
     /// The difference, or `None` if it needs more than 38 digits.
+    #[expect(clippy::should_implement_trait, reason = "no operator: it may have no result")]
     pub fn sub(self, other: Self) -> Option<Self> {
         self.add(other.neg())
     }
 
     /// The same number with the other sign.
+    #[expect(clippy::should_implement_trait, reason = "no operator: it may have no result")]
     pub fn neg(self) -> Self {
-        Self::new(-self.coefficient(), self.exponent)
+        Self::new(self.coefficient().wrapping_neg(), self.exponent)
     }
 
     /// The product, or `None` if it needs more than 38 digits.
+    #[expect(clippy::should_implement_trait, reason = "no operator: it may have no result")]
     pub fn mul(self, other: Self) -> Option<Self> {
         let coefficient = self.coefficient().checked_mul(other.coefficient())?;
-        Some(Self::new(coefficient, self.exponent.checked_add(other.exponent)?))
+        Self::checked(coefficient, self.exponent.checked_add(other.exponent)?)
     }
 
     /// The quotient if it is exact within 38 digits; otherwise rounded half-even to `scale` places.
@@ -136,27 +164,32 @@ impl Decimal {
             return None;
         }
         let scale = i32::try_from(scale).ok()?;
-        // numerator / denominator × 10^(e1 - e2); widened until `scale` + 1 places are known.
+        // numerator / denominator × 10^(e1 - e2); widened until it comes out even, or the numerator
+        // is full. On the way, one place more than asked for is what rounding needs.
         let mut numerator = self.coefficient();
         let mut exponent = self.exponent.checked_sub(other.exponent)?;
         let denominator = other.coefficient();
-        while numerator % denominator != 0 && exponent > -scale - 1 {
-            numerator = numerator.checked_mul(10)?;
-            exponent -= 1;
+        let mut enough = None;
+        loop {
+            let (quotient, rest) = (numerator / denominator, numerator % denominator);
+            if rest == 0 {
+                return Self::checked(quotient, exponent);
+            }
+            if exponent < -scale && enough.is_none() {
+                // A non-zero rest breaks ties: one more digit says "a little more than half".
+                let sign = if (rest < 0) == (denominator < 0) { 1 } else { -1 };
+                let sticky = quotient.checked_mul(10).and_then(|wide| wide.checked_add(sign));
+                enough = sticky.map(|sticky| Self::new(sticky, exponent - 1));
+            }
+            let Some(wider) = numerator.checked_mul(10) else { break };
+            (numerator, exponent) = (wider, exponent.checked_sub(1)?);
         }
-        let (quotient, rest) = (numerator / denominator, numerator % denominator);
-        if rest == 0 {
-            return Some(Self::new(quotient, exponent));
-        }
-        // A non-zero rest breaks ties upwards: one more digit says "a little more than half".
-        let sign = if (rest < 0) == (denominator < 0) { 1 } else { -1 };
-        let widened = quotient.checked_mul(10)?.checked_add(sign)?;
-        Self::new(widened, exponent - 1).round(scale, Rounding::HalfEven)
+        enough?.round(scale, Rounding::HalfEven)
     }
 
     /// The number with at most `scale` digits after the point (negative: before it).
     pub fn round(self, scale: i32, rounding: Rounding) -> Option<Self> {
-        let drop = (-scale).checked_sub(self.exponent)?;
+        let drop = scale.checked_neg()?.checked_sub(self.exponent)?;
         if drop <= 0 {
             return Some(self);
         }
@@ -165,7 +198,7 @@ impl Decimal {
         };
         let coefficient = self.coefficient();
         let (quotient, rest) = (coefficient / unit, coefficient % unit);
-        let twice = rest.checked_abs()?.checked_mul(2)?.cmp(&unit);
+        let twice = rest.abs().cmp(&(unit - rest.abs()));
         let up = match rounding {
             Rounding::Truncate => false,
             Rounding::HalfUp => twice != Ordering::Less,
@@ -173,7 +206,7 @@ impl Decimal {
                 twice == Ordering::Greater || (twice == Ordering::Equal && quotient % 2 != 0)
             }
         };
-        Some(Self::new(quotient + if up { coefficient.signum() } else { 0 }, -scale))
+        Self::checked(quotient + if up { coefficient.signum() } else { 0 }, -scale)
     }
 
     /// The coefficient when written with this exponent; `None` if it needs more digits.
@@ -238,11 +271,15 @@ impl Ord for Decimal {
     }
 }
 
+/// In plain notation; far from the point, as `1e500`.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let coefficient = self.coefficient();
         let sign = if coefficient < 0 { "-" } else { "" };
         let digits = coefficient.unsigned_abs().to_string();
+        if self.exponent.unsigned_abs() > PLAIN_MAX {
+            return write!(f, "{sign}{digits}e{}", self.exponent);
+        }
         if self.exponent >= 0 {
             if self.is_zero() {
                 return f.write_str("0");
@@ -261,3 +298,6 @@ impl fmt::Debug for Decimal {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

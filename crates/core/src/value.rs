@@ -247,16 +247,25 @@ fn decode(input: &mut &[u8], depth: u32) -> Option<Value> {
         [0x10] => {
             let [negative] = take::<1>(input)?;
             let exponent = unzigzag(read_varint(input)?)?;
-            let magnitude = read_bytes(input)?;
-            if magnitude.len() > 16 || negative > 1 {
+            let raw = read_bytes(input)?;
+            if raw.len() > 16 || negative > 1 || raw.first() == Some(&0) {
                 return None;
             }
-            let magnitude =
-                magnitude.iter().fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
+            let magnitude = raw.iter().fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
             let magnitude = i128::try_from(magnitude).ok()?;
-            Value::Num(Decimal::new(if negative == 1 { -magnitude } else { magnitude }, exponent))
+            let coefficient = if negative == 1 { -magnitude } else { magnitude };
+            let number = Decimal::checked(coefficient, exponent)?;
+            if (number.coefficient(), number.exponent()) != (coefficient, exponent)
+                || magnitude == 0 && negative == 1
+            {
+                return None;
+            }
+            Value::Num(number)
         }
-        [0x11] => Value::Float(Float(u64::from_be_bytes(take(input)?))),
+        [0x11] => {
+            let bits = u64::from_be_bytes(take(input)?);
+            Value::Float(Some(Float::new(f64::from_bits(bits))).filter(|float| float.0 == bits)?)
+        }
         [0x20] => Value::Text(Text::new(std::str::from_utf8(read_bytes(input)?).ok()?)),
         [0x21] => Value::Bytes(read_bytes(input)?.into()),
         [0x30] => Value::Date(i32::from_be_bytes(take(input)?)),
@@ -281,16 +290,27 @@ fn decode(input: &mut &[u8], depth: u32) -> Option<Value> {
         [tag @ (0x50 | 0x52)] => {
             let count = read_varint(input)?;
             let mut items = Vec::new();
+            let mut before: &[u8] = &[];
             for _ in 0..count {
+                let start = *input;
                 items.push(decode(input, depth)?);
+                let encoded = start.get(..start.len() - input.len())?;
+                // A set is sorted by encoding; no encoding is empty.
+                if tag == 0x52 && encoded <= before {
+                    return None;
+                }
+                before = encoded;
             }
             if tag == 0x50 { Value::List(items) } else { Value::Set(items) }
         }
         [0x51] => {
             let count = read_varint(input)?;
-            let mut entries = BTreeMap::new();
+            let mut entries: BTreeMap<Text, Value> = BTreeMap::new();
             for _ in 0..count {
                 let name = Text::new(std::str::from_utf8(read_bytes(input)?).ok()?);
+                if entries.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                    return None;
+                }
                 entries.insert(name, decode(input, depth)?);
             }
             Value::Map(Box::new(entries))
@@ -325,9 +345,12 @@ pub fn read_varint(input: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
     for shift in (0..64).step_by(7) {
         let [byte] = take::<1>(input)?;
-        number |= u64::from(byte & 0x7f) << shift;
+        let bits = u64::from(byte & 0x7f);
+        number |= bits << shift;
         if byte & 0x80 == 0 {
-            return Some(number);
+            // One form for each number: no zeros on top, nothing that falls off.
+            let is_shortest = shift == 0 || bits != 0;
+            return (is_shortest && bits << shift >> shift == bits).then_some(number);
         }
     }
     None
@@ -496,3 +519,6 @@ pub fn day_number(year: i64, month: u32, day: u32) -> Option<i32> {
     let number = i32::try_from(era * 146_097 + day_of_era - 719_468).ok()?;
     (civil(number) == (year, month, day)).then_some(number)
 }
+
+#[cfg(test)]
+mod tests;

@@ -307,9 +307,9 @@ fn mistakes_are_shown_where_they_are() {
     check_error("a.map(1, b)", 2, "`map` is written `list.map(item, …)`");
     check_error("has(1 + 1)", 0, "`has` takes one name or entry: `has(address.zip)`");
     check_error("{a: 1}", 1, "an entry's name stands in quotes");
-    check_error(&"1".repeat(39), 0, "a number has at most 38 digits");
+    check_error(&"1".repeat(40), 0, "a number has at most 38 digits");
     check_error(&"(".repeat(500), 100, "the expression nests too deeply");
-    check_error(&vec!["1"; 300].join("+"), 400, "the expression nests too deeply");
+    check_error(&vec!["1"; 300].join("+"), 401, "the expression nests too deeply");
     check_error(&" ".repeat(20_000), 0, "an expression has at most 16 KiB");
 }
 
