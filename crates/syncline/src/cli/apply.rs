@@ -1,10 +1,18 @@
 //! `syncline apply`: does exactly what a saved plan says; skips records changed since.
 
 use clap::Args;
+use syncline_core::name::EntityIndex;
+use syncline_engine::apply::Chooses as _;
+use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
-    cli::Context,
+    cli::{Context, ask, run},
+    overlay::{Named, Saved},
+    pass::{Depth, Order},
+    progress::Progress,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words,
 };
 
 /// Flags of `apply`.
@@ -23,14 +31,6 @@ pub(crate) struct Apply {
     pub(crate) allow_partial: bool,
 }
 
-impl Apply {
-    /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "apply is not there yet"))
-    }
-}
-
 /// What a person lets through the guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Allow {
@@ -40,4 +40,129 @@ pub(crate) enum Allow {
     Updates,
     /// Many creates.
     Creates,
+}
+
+impl Apply {
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let saved = Saved::read(&self.file)?;
+        confirm(&saved, context)?;
+        let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
+        let entities = same_meaning(&session, &saved)?;
+        let allow = run::allowed(&self.allow);
+
+        // First the hub learns what is there now, then the plan is compared with what would be done.
+        let progress = Progress::new("apply", context.progress);
+        let look = Order {
+            kind: "apply",
+            entities: entities.clone(),
+            depth: Depth::Full,
+            allow: allow.clone(),
+            allow_partial: true,
+            chooses: None,
+            reads_only: true,
+        };
+        let looked = crate::pass::run(&mut session, look, &progress).await?;
+        if let Some(error) = looked.error {
+            return Err(error);
+        }
+        let stale = stale(&session, &entities, &saved).await?;
+        let total = saved.operations.len() as u64;
+        if stale * 100 > total * self.max_stale {
+            let message = format!(
+                "{} of {} records changed since plan {}; more than {} %, nothing applied",
+                words::count(stale), words::count(total), saved.name, self.max_stale
+            );
+            return Err(Failure::new("plan.stale", message)
+                .cause(format!("the plan was made at {}", saved.at))
+                .done("what was read is known to the hub; nothing was written to any system")
+                .fix("plan again: syncline plan --out FILE"));
+        }
+        let at = Session::now();
+        for entity in &entities {
+            if let Some(found) = session.plan.entity(*entity) {
+                session.hub.approve(&found.name, found.meaning, &run::who(), at).await?;
+            }
+        }
+        let named = Named(&saved.operations);
+        let order = Order {
+            kind: "apply",
+            entities,
+            depth: Depth::Changes,
+            allow,
+            allow_partial: self.allow_partial,
+            chooses: Some(&named),
+            reads_only: false,
+        };
+        let outcome = crate::pass::run(&mut session, order, &progress).await?;
+        drop(progress);
+        let skipped = if stale > 0 {
+            format!("\nSkipped {} that changed since the plan (the next run takes them).", words::count(stale))
+        } else {
+            String::new()
+        };
+        let mut answer = outcome.answer();
+        answer.text.push_str(&skipped);
+        Ok(answer)
+    }
+}
+
+/// Types the plan's name on a terminal; `--yes` says it was read elsewhere.
+fn confirm(saved: &Saved, context: &Context) -> Result<(), Failure> {
+    if context.yes {
+        return Ok(());
+    }
+    let [creates, updates, deletes] = saved.sums;
+    let question = format!(
+        "{}, {}, {}. Type {} to go on:",
+        words::counted(creates, "create"),
+        words::counted(updates, "update"),
+        words::counted(deletes, "delete"),
+        saved.name
+    );
+    if context.interactive && ask::answer(&question) == saved.name {
+        return Ok(());
+    }
+    Err(Failure::new("run.unapproved", format!("plan {} was not approved; nothing was written", saved.name))
+        .fix("type its name on a terminal, or say --yes"))
+}
+
+/// The plan's entities, if they still mean what they meant.
+fn same_meaning(session: &Session, saved: &Saved) -> Result<Vec<EntityIndex>, Failure> {
+    let mut entities = Vec::new();
+    for (name, meaning) in &saved.entities {
+        let entity = session.entities(Some(name))?;
+        let same = entity.first().and_then(|index| session.plan.entity(*index)).is_some_and(|found| found.meaning == *meaning);
+        if !same {
+            return Err(Failure::new("guard.config_changed", format!("the meaning of {name} changed since plan {}", saved.name))
+                .done("nothing was written")
+                .fix("plan again: syncline plan --out FILE"));
+        }
+        entities.extend(entity);
+    }
+    Ok(entities)
+}
+
+/// How many of the plan's operations are not what would be done now.
+async fn stale(session: &Session, entities: &[EntityIndex], saved: &Saved) -> Result<u64, Failure> {
+    let stop = session.stop.clone();
+    let watch = syncline_engine::desk::Unwatched;
+    let desk = Session::desk(&session.plan, &session.hub, &watch, &stop, syncline_core::name::RunId(0));
+    let named = Named(&saved.operations);
+    let mut same = 0;
+    for entity in entities {
+        let bindings = session.plan.entity(*entity).map(|found| found.bindings.clone()).unwrap_or_default();
+        for binding in bindings {
+            let Some(system) = session.plan.binding(binding).map(|found| found.system) else { continue };
+            let mut after = None;
+            loop {
+                let behind = session.hub.behind(*entity, system, after, Session::now(), 2_000).await?;
+                let Some((last, _)) = behind.last() else { break };
+                after = Some(*last);
+                let records = behind.into_iter().map(|(record, _)| record).collect();
+                same += named.choose(&desk, system, records).await?.len() as u64;
+            }
+        }
+    }
+    Ok((saved.operations.len() as u64).saturating_sub(same))
 }

@@ -1,10 +1,20 @@
 //! `syncline conflicts`: conflicts that wait for a decision.
 
 use clap::Args;
+use serde_json::{Value as Json, json};
+use syncline_core::{
+    change::{Command, Take},
+    group::Author,
+};
+use syncline_ports::reader::{Conflict, Reader as _};
 
 use crate::{
-    cli::Context,
+    address,
+    cli::{Context, run},
+    decide,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words::{self, Table},
 };
 
 /// Flags of `conflicts`.
@@ -12,14 +22,6 @@ use crate::{
 pub(crate) struct Conflicts {
     #[command(subcommand)]
     pub(crate) command: Option<Action>,
-}
-
-impl Conflicts {
-    /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "conflicts is not there yet"))
-    }
 }
 
 /// What to do with conflicts.
@@ -66,4 +68,297 @@ pub(crate) struct Resolve {
     /// Show what would be done.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+impl Conflicts {
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        match self.command.unwrap_or(Action::List { filter: None }) {
+            Action::List { filter } => list(context, filter.as_deref()).await,
+            Action::Show { id } => show(context, id).await,
+            Action::Resolve(resolve) => resolve.run(context).await,
+        }
+    }
+}
+
+const ALL: usize = 1_000_000;
+
+fn field_name(session: &Session, conflict: &Conflict) -> String {
+    let found = conflict.field.and_then(|field| session.plan.entity(conflict.entity)?.field(field));
+    found.map_or_else(|| "(existence)".to_owned(), |field| field.name.to_string())
+}
+
+fn author(session: &Session, author: Author) -> String {
+    match author {
+        Author::System(system) => session.system_name(system).to_owned(),
+        Author::Person => "a person".into(),
+        Author::Merged => "merged".into(),
+        Author::Nobody => "nobody".into(),
+    }
+}
+
+/// Open conflicts that fit `entity=… field=… system=…`.
+async fn matching(session: &Session, filter: Option<&str>) -> Result<Vec<Conflict>, Failure> {
+    let mut found = session.hub.conflicts(false, ALL).await?;
+    for part in filter.unwrap_or_default().split_whitespace() {
+        let Some((key, value)) = part.split_once('=') else {
+            return Err(Failure::new("usage.filter", format!("`{part}` is not a filter"))
+                .fix("say entity=NAME, field=NAME or system=NAME"));
+        };
+        match key {
+            "entity" => found.retain(|it| session.entity_name(it.entity) == value),
+            "field" => found.retain(|it| field_name(session, it) == value),
+            "system" => {
+                let system = Author::System(address::system_named(session, value)?);
+                found.retain(|it| it.candidates.iter().any(|candidate| candidate.author == system));
+            }
+            _ => {
+                return Err(Failure::new("usage.filter", format!("`{key}` is not something to filter by"))
+                    .fix("say entity=NAME, field=NAME or system=NAME"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn record_name(session: &Session, conflict: &Conflict) -> Result<String, Failure> {
+    let group = session.hub.group(conflict.record).await?;
+    Ok(group.map_or_else(|| address::short(conflict.record), |group| address::of(session, &group)))
+}
+
+fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
+    let candidates: Vec<Json> = conflict
+        .candidates
+        .iter()
+        .map(|candidate| {
+            json!({
+                "author": author(session, candidate.author),
+                "value": candidate.value.to_string(),
+                "at": words::time(candidate.at),
+                "actor": candidate.actor.as_ref().map(ToString::to_string),
+            })
+        })
+        .collect();
+    json!({
+        "id": conflict.number,
+        "record": record,
+        "record_id": conflict.record.to_string(),
+        "entity": session.entity_name(conflict.entity),
+        "field": field_name(session, conflict),
+        "base": conflict.base.to_string(),
+        "candidates": candidates,
+        "ambiguous": conflict.ambiguous,
+        "opened": words::time(conflict.opened.1),
+        "run": conflict.opened.0.to_string(),
+        "settled": conflict.settled.as_ref().map(|(settled, at)| json!({
+            "rule": settled.rule.as_str(),
+            "winner": author(session, settled.winner),
+            "who": settled.who.as_ref().map(ToString::to_string),
+            "note": settled.note.as_ref().map(ToString::to_string),
+            "at": words::time(*at),
+        })),
+    })
+}
+
+async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let found = matching(&session, filter).await?;
+    let now = Session::now();
+    let mut table = Table::new(&["ID>", "RECORD", "FIELD", "VALUES>", "SINCE"]);
+    let mut rows = Vec::new();
+    for conflict in &found {
+        let record = record_name(&session, conflict).await?;
+        table.row([
+            conflict.number.to_string(),
+            record.clone(),
+            field_name(&session, conflict),
+            conflict.candidates.len().to_string(),
+            words::age(now, conflict.opened.1),
+        ]);
+        rows.push(json_of(&session, conflict, &record));
+    }
+    let settled = session.hub.conflicts(true, ALL).await?.iter().filter(|it| it.settled.is_some()).count();
+    let summary = if found.is_empty() {
+        format!("no conflict is open; {} settled by rule or by people", words::count(settled as u64))
+    } else {
+        format!("{} for a decision", words::counted(found.len() as u64, "conflict waiting").replace("waitings", "waiting"))
+    };
+    let text = if table.is_empty() { summary.clone() } else { table.text() };
+    Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
+}
+
+async fn find(session: &Session, id: u64) -> Result<Conflict, Failure> {
+    session.hub.conflict(id).await?.ok_or_else(|| {
+        Failure::new("usage.unknown_number", format!("there is no conflict {id}")).fix("syncline conflicts list")
+    })
+}
+
+async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let conflict = find(&session, id).await?;
+    let record = record_name(&session, &conflict).await?;
+    let field = field_name(&session, &conflict);
+    let mut text = format!(
+        "{record}  {}  opened {} ago in {}\n",
+        address::short(conflict.record),
+        words::age(Session::now(), conflict.opened.1),
+        conflict.opened.0
+    );
+    let mut table = Table::new(&["FIELD", "FROM", "VALUE", "AT", "BY"]);
+    table.row([field.clone(), "agreed base".into(), conflict.base.to_string(), String::new(), String::new()]);
+    for candidate in &conflict.candidates {
+        table.row([
+            field.clone(),
+            author(&session, candidate.author),
+            candidate.value.to_string(),
+            words::time(candidate.at),
+            candidate.actor.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ]);
+    }
+    text.push_str(&table.text());
+    match &conflict.settled {
+        Some((settled, at)) => text.push_str(&format!(
+            "\nsettled by {} at {}: {}",
+            settled.rule,
+            words::time(*at),
+            author(&session, settled.winner)
+        )),
+        None => {
+            text.push_str(&format!("\nUntil you decide, {field} stays as it is everywhere; every other field keeps flowing.\n"));
+            let takes: Vec<String> = conflict
+                .candidates
+                .iter()
+                .filter_map(|candidate| match candidate.author {
+                    Author::System(system) => Some(format!("--take {}", session.system_name(system))),
+                    Author::Person | Author::Merged | Author::Nobody => None,
+                })
+                .collect();
+            text.push_str(&format!("  syncline conflicts resolve {id} {} | --value V | --keep-base", takes.join(" | ")));
+        }
+    }
+    Ok(Answer::new(format!("conflict {id}")).with_text(text).with_result(json_of(&session, &conflict, &record)))
+}
+
+impl Resolve {
+    async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let usage = if self.dry_run { Use::Look } else { Use::Write };
+        let reach = if self.dry_run { Reach::Hub } else { Reach::Systems };
+        let mut session = Session::open(context, usage, reach).await?;
+        let conflicts = match (self.id, &self.filter) {
+            (Some(id), _) => vec![find(&session, id).await?],
+            (None, Some(filter)) => matching(&session, Some(filter)).await?,
+            (None, None) => {
+                return Err(Failure::new("usage.arguments", "which conflict?")
+                    .fix("give its number, or --where `entity=contacts field=phone`"));
+            }
+        };
+        let mut commands = Vec::new();
+        let mut lines = Vec::new();
+        for conflict in &conflicts {
+            if conflict.settled.is_some() {
+                return Err(Failure::new("usage.settled", format!("conflict {} is settled already", conflict.number))
+                    .fix(format!("syncline conflicts show {}", conflict.number)));
+            }
+            let take = self.take(&session, conflict)?;
+            lines.push(self.line(&session, conflict, &take));
+            commands.push((
+                conflict.entity,
+                Command::Resolve {
+                    record: conflict.record,
+                    part: conflict.part.clone(),
+                    field: conflict.field,
+                    take,
+                    who: self.who().into(),
+                },
+            ));
+        }
+        let summary = words::counted(conflicts.len() as u64, "conflict");
+        if self.dry_run {
+            lines.push("Nothing was decided (--dry-run).".into());
+            return Ok(Answer::new(format!("{summary} would be settled")).with_text(lines.join("\n")));
+        }
+        let mut entities = Vec::new();
+        for (entity, command) in commands {
+            entities.push(entity);
+            decide::command(&session, "resolve", entity, vec![command]).await?;
+        }
+        let outcome = decide::carry_out(&mut session, context, "resolve", entities).await?;
+        if self.remember {
+            lines.push(self.proposal(&session, &conflicts));
+        }
+        let mut answer = outcome.answer();
+        lines.push(answer.text.clone());
+        answer.text = lines.join("\n");
+        answer.summary = format!("{summary} settled");
+        Ok(answer)
+    }
+
+    fn who(&self) -> String {
+        match &self.note {
+            Some(note) => format!("{}: {note}", run::who()),
+            None => run::who(),
+        }
+    }
+
+    fn take(&self, session: &Session, conflict: &Conflict) -> Result<Take, Failure> {
+        if self.keep_base {
+            return Ok(Take::Base);
+        }
+        if let Some(text) = &self.value {
+            let kind = conflict
+                .field
+                .and_then(|field| session.plan.entity(conflict.entity)?.field(field))
+                .map(|field| field.kind.clone())
+                .unwrap_or_default();
+            return Ok(Take::Value(address::golden(&kind, text)));
+        }
+        match self.take.as_deref() {
+            Some("newest") => Ok(Take::Newest),
+            Some(name) => {
+                let system = address::system_named(session, name)?;
+                let competes = conflict.candidates.iter().any(|it| it.author == Author::System(system));
+                if competes {
+                    return Ok(Take::System(system));
+                }
+                Err(Failure::new("usage.take", format!("{name} has no value in conflict {}", conflict.number))
+                    .fix(format!("syncline conflicts show {}", conflict.number)))
+            }
+            None => Err(Failure::new("usage.arguments", "what should be taken?")
+                .fix("say --take SYSTEM, --take newest, --value V or --keep-base")),
+        }
+    }
+
+    fn line(&self, session: &Session, conflict: &Conflict, take: &Take) -> String {
+        let field = field_name(session, conflict);
+        let value = match take {
+            Take::System(system) => conflict
+                .candidates
+                .iter()
+                .find(|it| it.author == Author::System(*system))
+                .map(|it| it.value.to_string())
+                .unwrap_or_default(),
+            Take::Value(value) => value.to_string(),
+            Take::Base => conflict.base.to_string(),
+            Take::Newest => {
+                let newest = conflict.candidates.iter().max_by_key(|it| it.at);
+                newest.map(|it| it.value.to_string()).unwrap_or_default()
+            }
+        };
+        format!("conflict {}: {field} = {value}", conflict.number)
+    }
+
+    /// A rule for the configuration, to be pasted by a person.
+    fn proposal(&self, session: &Session, conflicts: &[Conflict]) -> String {
+        let Some(conflict) = conflicts.first() else { return String::new() };
+        let rule = match self.take.as_deref() {
+            Some("newest") => "newest".to_owned(),
+            Some(system) => format!("{{policy: priority, order: [{system}]}}"),
+            None => return "A single value makes no rule: nothing is proposed.".to_owned(),
+        };
+        format!(
+            "To settle all of these so: entities.{}.fields.{}.conflicts: {rule}",
+            session.entity_name(conflict.entity),
+            field_name(session, conflict)
+        )
+    }
 }

@@ -1,10 +1,14 @@
-//! `syncline doctor`: what each system offers, what it lacks, and the SQL to paste.
+//! `syncline doctor`: what each system offers, what it lacks, and the statements to paste.
 
 use clap::Args;
+use serde_json::{Value as Json, json};
+use syncline_ports::catalog::{CheckState, Fitness};
 
 use crate::{
-    cli::Context,
-    report::{Answer, Failure},
+    cli::{Context, ask},
+    config::{self, Configuration},
+    exit::Exit,
+    report::{self, Answer, Failure},
 };
 
 /// Flags of `doctor`.
@@ -20,10 +24,136 @@ pub(crate) struct Doctor {
     pub(crate) fix: bool,
 }
 
+/// How all checks went.
+#[derive(Default)]
+struct Sums {
+    passed: u64,
+    warnings: u64,
+    failed: u64,
+}
+
 impl Doctor {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "doctor is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let configuration = config::load(context)?;
+        let mut names = configuration.system_names();
+        if let Some(wanted) = &self.system {
+            names.retain(|name| name == wanted);
+            if names.is_empty() {
+                return Err(Failure::new("usage.unknown_system", format!("there is no system `{wanted}`")));
+            }
+        }
+        let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());
+        for name in names {
+            match examine(&configuration, &name).await {
+                Ok(fitness) => {
+                    self.show(&name, &fitness, &mut text, &mut sums);
+                    rows.push(self.json(&name, &fitness));
+                    if self.fix {
+                        mend(&configuration, &name, &fitness, context).await?;
+                    }
+                }
+                Err(failure) => {
+                    sums.failed += 1;
+                    text.push_str(&format!("{name}\n  ✗ connect  {}\n", failure.message));
+                    for (label, part) in &failure.parts {
+                        text.push_str(&format!("      {label}: {part}\n"));
+                    }
+                    rows.push(json!({ "system": name, "error": failure.json() }));
+                }
+            }
+        }
+        let summary = format!("{} passed, {} warnings, {} failed", sums.passed, sums.warnings, sums.failed);
+        text.push_str(&format!("Summary: {summary}"));
+        let answer = Answer::new(summary).with_text(text).with_result(Json::Array(rows));
+        Ok(if sums.failed > 0 { answer.with_exit(Exit::Environment) } else { answer })
     }
+
+    fn show(&self, name: &str, fitness: &Fitness, text: &mut String, sums: &mut Sums) {
+        let tested = if fitness.is_tested { "" } else { "  (untested version)" };
+        let class = if fitness.has_marks { "class B: marked" } else { "class D: plain" };
+        text.push_str(&format!("{name}    {}{tested}   {class}\n", fitness.product));
+        for check in &fitness.checks {
+            if self.check.as_deref().is_some_and(|wanted| wanted != check.name) {
+                continue;
+            }
+            let sign = match check.state {
+                CheckState::Passed => {
+                    sums.passed += 1;
+                    '✓'
+                }
+                CheckState::Warning => {
+                    sums.warnings += 1;
+                    '!'
+                }
+                CheckState::Failed => {
+                    sums.failed += 1;
+                    '✗'
+                }
+            };
+            text.push_str(&format!("  {sign} {:<12} {}\n", check.name, check.message));
+            for fix in &check.fix {
+                text.push_str(&format!("      -> {fix}\n"));
+            }
+        }
+    }
+
+    fn json(&self, name: &str, fitness: &Fitness) -> Json {
+        let checks: Vec<Json> = fitness
+            .checks
+            .iter()
+            .map(|check| {
+                json!({
+                    "name": check.name.as_str(),
+                    "state": match check.state {
+                        CheckState::Passed => "passed",
+                        CheckState::Warning => "warning",
+                        CheckState::Failed => "failed",
+                    },
+                    "message": check.message.as_str(),
+                    "fix": check.fix.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        json!({
+            "system": name,
+            "product": fitness.product.as_str(),
+            "tested": fitness.is_tested,
+            "class": if fitness.has_marks { "B" } else { "D" },
+            "clock_ahead_ms": fitness.clock_ahead_ms,
+            "checks": checks,
+        })
+    }
+}
+
+async fn examine(configuration: &Configuration, name: &str) -> Result<Fitness, Failure> {
+    let settings = configuration.settings(name)?;
+    let tables = configuration.tables(name);
+    let mut catalog = syncline_adapters::catalog(&settings).await?;
+    Ok(catalog.examine(&tables).await?)
+}
+
+/// The one thing that can be mended from here: the table of marks.
+async fn mend(
+    configuration: &Configuration,
+    name: &str,
+    fitness: &Fitness,
+    context: &Context,
+) -> Result<(), Failure> {
+    if fitness.has_marks {
+        return Ok(());
+    }
+    let statements: Vec<String> = fitness
+        .checks
+        .iter()
+        .filter(|check| check.name == "marks")
+        .flat_map(|check| check.fix.iter().map(ToString::to_string))
+        .collect();
+    report::note(&format!("{name}: {}", statements.join("\n")));
+    if context.yes || (context.interactive && ask::yes(&format!("Create the table of marks in {name}?"))) {
+        let settings = configuration.settings(name)?;
+        syncline_adapters::catalog(&settings).await?.create_marks().await?;
+        context.note(&format!("{name}: the table of marks is there"));
+    }
+    Ok(())
 }

@@ -1,10 +1,17 @@
 //! `syncline guards`: guards that tripped.
 
 use clap::Args;
+use serde_json::json;
+use syncline_engine::pass::Allow;
+use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
-    cli::Context,
+    cli::{Context, ask, run},
+    pass::{Depth, Order},
+    progress::Progress,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words::{self, Table},
 };
 
 /// Flags of `guards`.
@@ -12,14 +19,6 @@ use crate::{
 pub(crate) struct Guards {
     #[command(subcommand)]
     pub(crate) command: Option<Action>,
-}
-
-impl Guards {
-    /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "guards is not there yet"))
-    }
 }
 
 /// What to do with guards.
@@ -42,4 +41,133 @@ pub(crate) enum Action {
         /// Its number.
         id: u64,
     },
+}
+
+impl Guards {
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        match self.command.unwrap_or(Action::List) {
+            Action::List => list(context).await,
+            Action::Show { id } => show(context, id).await,
+            Action::Apply { id } => apply(context, id).await,
+            Action::Dismiss { id } => dismiss(context, id).await,
+        }
+    }
+}
+
+fn json_of(session: &Session, guard: &Guard) -> serde_json::Value {
+    json!({
+        "id": guard.number,
+        "code": guard.code.as_str(),
+        "entity": session.entity_name(guard.entity),
+        "system": session.system_name(guard.system),
+        "count": guard.count,
+        "linked": guard.linked,
+        "max": guard.max,
+        "at": words::time(guard.at),
+        "state": guard.state.as_str(),
+        "samples": guard.samples.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+async fn list(context: &Context) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let guards = session.hub.guards(false).await?;
+    let mut table = Table::new(&["ID>", "CODE", "ENTITY", "SYSTEM", "COUNT>", "OF>", "LIMIT>", "SINCE"]);
+    for guard in &guards {
+        table.row([
+            guard.number.to_string(),
+            guard.code.to_string(),
+            session.entity_name(guard.entity).to_owned(),
+            session.system_name(guard.system).to_owned(),
+            words::count(guard.count),
+            words::count(guard.linked),
+            words::count(guard.max),
+            words::age(Session::now(), guard.at),
+        ]);
+    }
+    let rows: Vec<_> = guards.iter().map(|guard| json_of(&session, guard)).collect();
+    let summary = match guards.len() {
+        0 => "no guard waits for a decision".to_owned(),
+        many => format!("{} for a decision", words::counted(many as u64, "guard waiting")),
+    };
+    let text = if table.is_empty() { summary.clone() } else { table.text() };
+    Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
+}
+
+async fn find(session: &Session, id: u64) -> Result<Guard, Failure> {
+    let guards = session.hub.guards(true).await?;
+    guards.into_iter().find(|guard| guard.number == id).ok_or_else(|| {
+        Failure::new("usage.unknown_number", format!("there is no guard {id}")).fix("syncline guards list")
+    })
+}
+
+async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let guard = find(&session, id).await?;
+    let samples: Vec<String> = guard.samples.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "{}  {} of {} rows of {} in {} (limit {})   {} ago, {}\n{}  syncline guards apply {id}     lets exactly this through\n  syncline guards dismiss {id}   leaves everything as it is\n  syncline help {}",
+        guard.code,
+        words::count(guard.count),
+        words::count(guard.linked),
+        session.entity_name(guard.entity),
+        session.system_name(guard.system),
+        words::count(guard.max),
+        words::age(Session::now(), guard.at),
+        guard.state,
+        if samples.is_empty() { String::new() } else { format!("  among them: {}\n", samples.join(", ")) },
+        guard.code,
+    );
+    Ok(Answer::new(format!("guard {id}")).with_text(text).with_result(json_of(&session, &guard)))
+}
+
+async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
+    let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
+    let guard = find(&session, id).await?;
+    refuse_settled(&guard)?;
+    let question = format!(
+        "Let {} of {} in {} through?",
+        words::count(guard.count),
+        session.entity_name(guard.entity),
+        session.system_name(guard.system)
+    );
+    if !context.yes && !(context.interactive && ask::yes(&question)) {
+        return Err(Failure::new("run.unapproved", format!("guard {id} was not approved; nothing was written"))
+            .fix("answer on a terminal, or say --yes"));
+    }
+    let progress = Progress::new("guard", context.progress);
+    let order = Order {
+        kind: "guard",
+        entities: vec![guard.entity],
+        depth: Depth::Full,
+        // Exactly what was shown: a set that grew or shrank since trips again.
+        allow: Allow { approved: vec![guard.digest], ..Allow::default() },
+        allow_partial: false,
+        chooses: None,
+        reads_only: false,
+    };
+    let outcome = crate::pass::run(&mut session, order, &progress).await?;
+    drop(progress);
+    let again = outcome.passed.entities.iter().any(|report| !report.tripped.is_empty());
+    if !again {
+        session.hub.settle_guard(id, "applied", &run::who()).await?;
+    }
+    Ok(outcome.answer())
+}
+
+async fn dismiss(context: &Context, id: u64) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Write, Reach::Hub).await?;
+    let guard = find(&session, id).await?;
+    refuse_settled(&guard)?;
+    session.hub.settle_guard(id, "dismissed", &run::who()).await?;
+    let summary = format!("guard {id} is dismissed; nothing was written, and it will trip again if the next run finds the same");
+    Ok(Answer::new(summary).with_result(json!({ "dismissed": id })))
+}
+
+fn refuse_settled(guard: &Guard) -> Result<(), Failure> {
+    if guard.state == "open" {
+        return Ok(());
+    }
+    Err(Failure::new("usage.settled", format!("guard {} is {} already", guard.number, guard.state)))
 }

@@ -1,10 +1,19 @@
 //! `syncline history`: changes, in the order in which they happened.
 
 use clap::Args;
+use serde_json::{Value as Json, json};
+use syncline_core::{
+    commit::AuditKind,
+    name::RunId,
+};
+use syncline_ports::reader::{Entry, HistoryFilter, Reader as _};
 
 use crate::{
+    address,
     cli::Context,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words::{self, Table},
 };
 
 /// Flags of `history`.
@@ -30,8 +39,132 @@ pub(crate) struct History {
 
 impl History {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "history is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let session = Session::open(context, Use::Look, Reach::Hub).await?;
+        let mut filter = HistoryFilter {
+            limit: self.limit,
+            actor: self.actor.as_deref().map(Into::into),
+            ..HistoryFilter::default()
+        };
+        if let Some(text) = &self.since {
+            filter.since =
+                Some(words::parse_time(text, Session::now()).ok_or_else(|| crate::cli::run::bad_time(text))?);
+        }
+        if let Some(name) = &self.system {
+            filter.system = Some(address::system_named(&session, name)?);
+        }
+        let mut head = String::new();
+        match (self.address.as_deref(), self.id.as_deref()) {
+            (Some("run"), Some(id)) => {
+                let run = run_number(&session, id).await?;
+                let found = session.hub.run(run).await?.ok_or_else(|| {
+                    Failure::new("usage.unknown_number", format!("there is no run {id}")).fix("syncline status")
+                })?;
+                head = format!("{}  {}  {}  {}\n", found.id, found.kind, words::time(found.started), found.message);
+                filter.run = Some(run);
+            }
+            (Some("run"), None) => {
+                return Err(Failure::new("usage.arguments", "which run?").fix("syncline history run r-1042"));
+            }
+            (Some(record), _) => filter.record = Some(address::find(&session, record).await?.id),
+            (None, _) => {}
+        }
+        let entries = session.hub.history(&filter).await?;
+        let mut table = Table::new(&["TIME", "CHANGE", "RECORD", "WHAT", "BY"]);
+        for entry in &entries {
+            let what = what(&session, entry);
+            let by = entry.event.actor.as_ref().map(ToString::to_string).unwrap_or_default();
+            let record = format!("{}/{}", session.entity_name(entry.event.entity), address::short(entry.event.record));
+            table.row([words::time(entry.at), format!("c-{}", entry.number), record, what, by]);
+        }
+        let rows: Vec<Json> = entries.iter().map(|entry| json_of(&session, entry)).collect();
+        let summary = words::counted(entries.len() as u64, "change");
+        let text = if table.is_empty() { format!("{head}no change") } else { format!("{head}{}", table.text()) };
+        Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
     }
+}
+
+/// `r-1042`, `1042` or `last`.
+pub(crate) async fn run_number(session: &Session, text: &str) -> Result<RunId, Failure> {
+    if text == "last" {
+        let runs = session.hub.runs(None, 1).await?;
+        return Ok(runs.first().map(|run| run.id).unwrap_or_default());
+    }
+    text.trim_start_matches("r-").parse::<u64>().map(RunId).map_err(|_| {
+        Failure::new("usage.unknown_number", format!("`{text}` is not a run")).fix("say r-1042, or last")
+    })
+}
+
+/// What happened, in a few words.
+pub(crate) fn what(session: &Session, entry: &Entry) -> String {
+    let event = &entry.event;
+    let field = event
+        .field
+        .and_then(|field| session.plan.entity(event.entity)?.field(field))
+        .map(|field| field.name.to_string());
+    let system = event.system.map(|system| session.system_name(system).to_owned());
+    let row = match (&system, &event.key) {
+        (Some(system), Some(key)) => format!("{system}:{key}"),
+        (Some(system), None) => system.clone(),
+        (None, _) => String::new(),
+    };
+    let name = field.unwrap_or_default();
+    let value = |value: &Option<syncline_core::value::Value>| {
+        value.as_ref().map(ToString::to_string).unwrap_or_default()
+    };
+    let (before, after) = (value(&event.before), value(&event.after));
+    let words = match event.kind {
+        AuditKind::Created => format!("created from {row}"),
+        AuditKind::Linked => format!("linked {row}"),
+        AuditKind::Unlinked => format!("unlinked {row}"),
+        AuditKind::Rekeyed => format!("moved to {row}"),
+        AuditKind::Changed => format!("{name} {before} -> {after}  from {row}"),
+        AuditKind::Agreed => format!("{name} the same edit in {row}"),
+        AuditKind::Overridden => format!("{name} {before} gave way to {after}  from {row}"),
+        AuditKind::Lost => format!("{name} {after} from {row} lost, {before} stays"),
+        AuditKind::Rejected => format!("{name} {after} from {row} not taken"),
+        AuditKind::Merged => format!("{name} {before} -> {after}  merged with {row}"),
+        AuditKind::Deleted => format!("deleted in {row}"),
+        AuditKind::DeleteOverridden => format!("delete in {row} overridden: it lives"),
+        AuditKind::Revived => format!("lives again, from {row}"),
+        AuditKind::Rendered => format!("{name} shown as {after} in {row}"),
+        AuditKind::Written => format!("written to {row}"),
+        AuditKind::Refused => format!("refused by {row}"),
+        AuditKind::Ambiguous => format!("{name} perhaps our own write in {row}"),
+        AuditKind::ConflictOpened => format!("{name} conflict opened"),
+        AuditKind::ConflictSettled => format!("{name} conflict settled: {after}"),
+        AuditKind::Scope => format!("scope of {row} changed"),
+        AuditKind::LoopSuspected => format!("{name} held: the same cycle again and again with {row}"),
+        AuditKind::Person => format!("{name} {before} -> {after}  by a person"),
+        AuditKind::Covered => format!("older news from {row}"),
+    };
+    let note = if event.note.is_empty() { String::new() } else { format!("  ({})", event.note) };
+    format!("{}{note}", words.trim())
+}
+
+/// An entry for programs.
+pub(crate) fn json_of(session: &Session, entry: &Entry) -> Json {
+    let event = &entry.event;
+    let field = event
+        .field
+        .and_then(|field| session.plan.entity(event.entity)?.field(field))
+        .map(|field| field.name.to_string());
+    json!({
+        "change": format!("c-{}", entry.number),
+        "run": entry.run.to_string(),
+        "at": words::time(entry.at),
+        "entity": session.entity_name(event.entity),
+        "record": event.record.to_string(),
+        "field": field,
+        "kind": format!("{:?}", event.kind).to_lowercase(),
+        "system": event.system.map(|system| session.system_name(system)),
+        "key": event.key.as_ref().map(ToString::to_string),
+        "before": event.before.as_ref().map(ToString::to_string),
+        "after": event.after.as_ref().map(ToString::to_string),
+        "version": event.version,
+        "actor": event.actor.as_ref().map(ToString::to_string),
+        "source_at": event.source_at.map(words::time),
+        "note": event.note.as_str(),
+        "what": what(session, entry),
+    })
 }

@@ -1,10 +1,14 @@
 //! `syncline pause`: stops reading or writing; positions are kept.
 
 use clap::Args;
+use serde_json::json;
+use syncline_ports::{reader, reader::Reader as _};
 
 use crate::{
     cli::Context,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words,
 };
 
 /// Flags of `pause`.
@@ -22,8 +26,38 @@ pub(crate) struct Pause {
 
 impl Pause {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "pause is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let span = match self.duration.as_deref() {
+            None => None,
+            Some(text) => Some(words::parse_span(text).ok_or_else(|| crate::cli::run::bad_time(text))?),
+        };
+        let session = Session::open(context, Use::Write, Reach::Hub).await?;
+        let since = Session::now();
+        let until = span.map(|span| since.plus_ms(span));
+        let names = names(&session, self.name.as_deref())?;
+        for name in &names {
+            let pause = reader::Pause {
+                name: name.as_str().into(),
+                writes_only: self.writes_only,
+                until,
+                since,
+            };
+            session.hub.pause(&pause).await?;
+        }
+        let what = if self.writes_only { "keeps being read; nothing is written" } else { "is neither read nor written" };
+        let end = until.map_or_else(|| "until `syncline resume`".into(), |until| format!("until {}", words::time(until)));
+        let summary = format!("{} {what}, {end}; positions are kept", names.join(", "));
+        Ok(Answer::new(summary).with_result(json!({ "paused": names, "until": until.map(words::time) })))
+    }
+}
+
+/// The entity or system of this name, or all entities.
+pub(crate) fn names(session: &Session, name: Option<&str>) -> Result<Vec<String>, Failure> {
+    match name {
+        Some(name) if session.plan.system_named(name).is_some() => Ok(vec![name.to_owned()]),
+        name => {
+            let entities = session.entities(name)?;
+            Ok(entities.into_iter().map(|entity| session.entity_name(entity).to_owned()).collect())
+        }
     }
 }

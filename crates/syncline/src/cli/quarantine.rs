@@ -1,10 +1,21 @@
 //! `syncline quarantine`: records that were set aside.
 
 use clap::Args;
+use serde_json::{Value as Json, json};
+use syncline_core::{
+    change::{Command, PartKey},
+    commit::Subject,
+    name::RecordId,
+};
+use syncline_ports::reader::{Quarantined, Reader as _};
 
 use crate::{
-    cli::Context,
+    address,
+    cli::{Context, history, run},
+    decide,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words::{self, Table},
 };
 
 /// Flags of `quarantine`.
@@ -12,14 +23,6 @@ use crate::{
 pub(crate) struct Quarantine {
     #[command(subcommand)]
     pub(crate) command: Option<Action>,
-}
-
-impl Quarantine {
-    /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "quarantine is not there yet"))
-    }
 }
 
 /// What to do with records that were set aside.
@@ -58,4 +61,215 @@ pub(crate) enum Action {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
+}
+
+const ALL: usize = 1_000_000;
+
+impl Quarantine {
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        match self.command.unwrap_or(Action::List { code: None, run: None }) {
+            Action::List { code, run } => list(context, code.as_deref(), run.as_deref()).await,
+            Action::Show { id } => show(context, id).await,
+            Action::Edit { id, set, link } => edit(context, id, &set, link.as_deref()).await,
+            Action::Drop { id, reason } => drop_entry(context, id, reason).await,
+        }
+    }
+}
+
+/// `crm:8812` or `-> erp`: where the entry stands.
+fn route(session: &Session, entry: &Quarantined) -> String {
+    match &entry.subject {
+        Subject::Row { binding, key } => {
+            let system = session.plan.binding(*binding).map(|found| session.system_name(found.system));
+            format!("{}:{key}", system.unwrap_or("?"))
+        }
+        Subject::Write { system, .. } => format!("-> {}", session.system_name(*system)),
+    }
+}
+
+async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, Failure> {
+    let record = match &entry.subject {
+        Subject::Write { record, .. } => Some(*record),
+        Subject::Row { .. } => entry.record,
+    };
+    let Some(record) = record else { return Ok("-".into()) };
+    let group = session.hub.group(record).await?;
+    Ok(group.map_or_else(|| address::short(record), |group| address::of(session, &group)))
+}
+
+fn json_of(session: &Session, entry: &Quarantined, record: &str) -> Json {
+    json!({
+        "id": entry.number,
+        "entity": session.entity_name(entry.entity),
+        "record": record,
+        "route": route(session, entry),
+        "code": entry.code.as_str(),
+        "message": entry.message.as_str(),
+        "tries": entry.tries,
+        "since": words::time(entry.since),
+        "run": entry.run.to_string(),
+        "dropped": entry.dropped.as_ref().map(ToString::to_string),
+        "related": entry.related.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Entries that are not dropped, with this code, of this run.
+pub(crate) async fn select(
+    session: &Session,
+    code: Option<&str>,
+    run: Option<&str>,
+) -> Result<Vec<Quarantined>, Failure> {
+    let mut entries = session.hub.quarantine(ALL).await?;
+    entries.retain(|entry| entry.dropped.is_none());
+    if let Some(code) = code {
+        entries.retain(|entry| entry.code == code);
+    }
+    match run {
+        Some("last") => {
+            let last = entries.iter().map(|entry| entry.run).max();
+            entries.retain(|entry| Some(entry.run) == last);
+        }
+        Some(text) => {
+            let run = history::run_number(session, text).await?;
+            entries.retain(|entry| entry.run == run);
+        }
+        None => {}
+    }
+    Ok(entries)
+}
+
+async fn list(context: &Context, code: Option<&str>, run: Option<&str>) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let entries = select(&session, code, run).await?;
+    let now = Session::now();
+    let mut table = Table::new(&["ID>", "ENTITY", "RECORD", "ROUTE", "CODE", "TRIES>", "SINCE", "MESSAGE"]);
+    let mut rows = Vec::new();
+    for entry in &entries {
+        let record = record_name(&session, entry).await?;
+        table.row([
+            entry.number.to_string(),
+            session.entity_name(entry.entity).to_owned(),
+            record.clone(),
+            route(&session, entry),
+            entry.code.to_string(),
+            entry.tries.to_string(),
+            words::age(now, entry.since),
+            entry.message.to_string(),
+        ]);
+        rows.push(json_of(&session, entry, &record));
+    }
+    let summary = if entries.is_empty() {
+        "nothing is held back".to_owned()
+    } else {
+        format!("{} set aside", words::counted(entries.len() as u64, "entry").replace("entrys", "entries"))
+    };
+    let text = if table.is_empty() { summary.clone() } else { table.text() };
+    Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
+}
+
+async fn find(session: &Session, id: u64) -> Result<Quarantined, Failure> {
+    session.hub.quarantined(id).await?.ok_or_else(|| {
+        Failure::new("usage.unknown_number", format!("there is no quarantine entry {id}"))
+            .fix("syncline quarantine list")
+    })
+}
+
+async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let entry = find(&session, id).await?;
+    let record = record_name(&session, &entry).await?;
+    let entity = session.plan.entity(entry.entity);
+    let mut text = format!(
+        "{} {}  {}\n{}\n  tried {}, since {} ago, last in {}\n",
+        session.entity_name(entry.entity),
+        record,
+        route(&session, &entry),
+        entry.message,
+        entry.tries,
+        words::age(Session::now(), entry.since),
+        entry.run
+    );
+    for (index, slot) in entry.row.iter().flat_map(|row| row.0.iter().enumerate()) {
+        let field = entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
+        if let Some(value) = slot.value() {
+            text.push_str(&format!("  {field} = {value:?}\n"));
+        }
+    }
+    for record in &entry.related {
+        let group = session.hub.group(*record).await?;
+        let name = group.map_or_else(|| address::short(*record), |group| address::of(&session, &group));
+        text.push_str(&format!("  related: {name}\n"));
+    }
+    let fix = match &entry.subject {
+        Subject::Row { .. } if entry.code.starts_with("match.") => {
+            format!("syncline quarantine edit {id} --link KEY, or mend the row")
+        }
+        Subject::Row { .. } => "mend the row in its system: its new version replaces this one".into(),
+        Subject::Write { .. } => format!("syncline quarantine edit {id} --set FIELD=VALUE, or widen the target; then syncline retry {id}"),
+    };
+    text.push_str(&format!("  fix: {fix}\n  more: syncline help {}", entry.code));
+    Ok(Answer::new(format!("quarantine entry {id}")).with_text(text).with_result(json_of(&session, &entry, &record)))
+}
+
+async fn edit(context: &Context, id: u64, set: &[String], link: Option<&str>) -> Result<Answer, Failure> {
+    let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
+    let entry = find(&session, id).await?;
+    let command = match link {
+        Some(link) => link_command(&session, &entry, link).await?,
+        None => edit_command(&session, &entry, set)?,
+    };
+    decide::command(&session, "quarantine", entry.entity, vec![command]).await?;
+    session.hub.retry_quarantined(id).await?;
+    let outcome = decide::carry_out(&mut session, context, "quarantine", vec![entry.entity]).await?;
+    Ok(outcome.answer())
+}
+
+async fn link_command(session: &Session, entry: &Quarantined, link: &str) -> Result<Command, Failure> {
+    let Subject::Row { binding, key } = &entry.subject else {
+        return Err(Failure::new("usage.link", format!("entry {} is a write, not a row", entry.number))
+            .fix(format!("syncline quarantine edit {} --set FIELD=VALUE", entry.number)));
+    };
+    let text = if link.contains('/') { link.to_owned() } else { format!("{}/{link}", session.entity_name(entry.entity)) };
+    let group = address::find(session, &text).await?;
+    Ok(Command::Link { record: group.id, binding: *binding, key: key.clone() })
+}
+
+fn edit_command(session: &Session, entry: &Quarantined, set: &[String]) -> Result<Command, Failure> {
+    let Some((record, part)) = subject_record(entry) else {
+        return Err(Failure::new("usage.edit", format!("entry {} belongs to no record yet", entry.number))
+            .fix("mend the row in its system: its new version replaces this one"));
+    };
+    let Some(entity) = session.plan.entity(entry.entity) else {
+        return Err(Failure::new("bug.unexpected", "the entry's entity is not in the configuration"));
+    };
+    let mut values = Vec::new();
+    for pair in set {
+        let field = pair.split_once('=').and_then(|(name, value)| Some((entity.field_named(name)?, value)));
+        let Some((field, value)) = field else {
+            return Err(Failure::new("usage.edit", format!("`{pair}` is not FIELD=VALUE of {}", entity.name)));
+        };
+        let kind = entity.field(field).map(|field| field.kind.clone()).unwrap_or_default();
+        values.push((field, address::golden(&kind, value)));
+    }
+    if values.is_empty() {
+        return Err(Failure::new("usage.arguments", "what should be changed?").fix("say --set FIELD=VALUE or --link KEY"));
+    }
+    Ok(Command::Edit { record, part, values, who: run::who().into() })
+}
+
+fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {
+    match &entry.subject {
+        Subject::Write { record, part, .. } => Some((*record, part.clone())),
+        Subject::Row { .. } => entry.record.map(|record| (record, PartKey::Root)),
+    }
+}
+
+async fn drop_entry(context: &Context, id: u64, reason: Option<String>) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Write, Reach::Hub).await?;
+    find(&session, id).await?;
+    let reason = reason.unwrap_or_else(|| "no reason given".into());
+    session.hub.drop_quarantined(id, &reason, &run::who()).await?;
+    let summary = format!("entry {id} is left alone; a new version of the row takes it up again");
+    Ok(Answer::new(summary).with_result(json!({ "dropped": id, "reason": reason })))
 }

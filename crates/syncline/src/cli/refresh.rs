@@ -1,10 +1,30 @@
 //! `syncline refresh`: reads again now, one record or all.
 
 use clap::Args;
+use serde_json::json;
+use syncline_core::{
+    change::{Input, PartKey},
+    commit::Ledger,
+    group::Group,
+    name::EntityIndex,
+};
+use syncline_engine::{
+    apply::{self, Everything, Kinds},
+    desk::Unwatched,
+    pass::Allow,
+    read,
+    reconcile::reconcile,
+};
+use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::Context,
+    address,
+    cli::{Context, run},
+    pass::{Depth, Order},
+    progress::Progress,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words,
 };
 
 /// Flags of `refresh`.
@@ -25,8 +45,118 @@ pub(crate) struct Refresh {
 
 impl Refresh {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "refresh is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let depth = match (self.full, run::depth_since(self.since.as_deref())?) {
+            (true, _) => Depth::Full,
+            (false, depth) => depth,
+        };
+        let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
+        if let Some(name) = &self.system {
+            let only = address::system_named(&session, name)?;
+            for (index, place) in session.systems.iter_mut().enumerate() {
+                // The others are written if need be, but not read: they stay as they were seen.
+                if index != only.at() && !self.address.contains('/') {
+                    *place = None;
+                }
+            }
+        }
+        if self.address.contains('/') {
+            let group = address::find(&session, &self.address).await?;
+            approved(&session, group.entity).await?;
+            return one(&mut session, &group, &self.address).await;
+        }
+        let entities = session.entities(Some(&self.address))?;
+        for entity in &entities {
+            approved(&session, *entity).await?;
+        }
+        let progress = Progress::new("refresh", context.progress);
+        let order = Order {
+            kind: "refresh",
+            entities,
+            depth,
+            allow: Allow::default(),
+            allow_partial: false,
+            chooses: None,
+            reads_only: false,
+        };
+        let outcome = crate::pass::run(&mut session, order, &progress).await?;
+        drop(progress);
+        Ok(outcome.answer())
+    }
+}
+
+async fn approved(session: &Session, entity: EntityIndex) -> Result<(), Failure> {
+    let name = session.entity_name(entity);
+    if session.hub.approval(name).await?.is_some() {
+        return Ok(());
+    }
+    Err(Failure::new("guard.first_run", format!("{name} has never been approved; nothing was written"))
+        .fix("syncline plan --out p.plan; then syncline apply p.plan"))
+}
+
+/// Reads every row of one record by its key, then writes what that shows to be behind.
+async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answer, Failure> {
+    let run = session.hub.begin_run("refresh", Some(group.entity), Session::now()).await?;
+    let closed = session.apply_pauses().await?;
+    let (plan, hub, stop) = (session.plan.clone(), session.hub.clone(), session.stop.clone());
+    let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run);
+    let began = desk.operation().await?;
+    let mut inputs = Vec::new();
+    let mut read_from = Vec::new();
+    for (key, part) in group.parts() {
+        let entity = match &key {
+            PartKey::Root => group.entity,
+            PartKey::Child { list, .. } => *list,
+        };
+        for link in &part.links {
+            let binding = plan.binding_of(entity, link.system);
+            if let (Some(binding), Some(key)) = (binding, link.key.clone()) {
+                inputs.push(Input::Unseen { binding, key, began });
+                read_from.push(session.system_name(link.system).to_owned());
+            }
+        }
+    }
+    read_from.dedup();
+    let decided = reconcile(&desk, &inputs, Vec::new()).await?;
+    let mut ledger = Ledger::default();
+    read::settle(&desk, &mut session.systems, decided.effects, &mut ledger).await?;
+    let mut written = Vec::new();
+    let mut writes = Vec::new();
+    let bindings = plan.entity(group.entity).map(|entity| entity.bindings.clone()).unwrap_or_default();
+    for binding in bindings {
+        let Some(system) = plan.binding(binding).map(|found| found.system) else { continue };
+        if closed.contains(&system) {
+            continue;
+        }
+        let only = Only(group.id, Everything);
+        let mut total = apply::Written::default();
+        for kinds in [Kinds::Puts, Kinds::Deletes] {
+            total.absorb(apply::apply(&desk, &mut session.systems, group.entity, system, kinds, &only).await?);
+        }
+        if total.total() > 0 {
+            written.push(session.system_name(system).to_owned());
+        }
+        writes.push((system, total.inserts, total.updates, total.deletes));
+    }
+    session.hub.end_run(run, Session::now(), "ok", address, &writes).await?;
+    let result = if written.is_empty() { "all agree".to_owned() } else { format!("{} updated", written.join(", ")) };
+    let summary = format!("read {}: {result} ({run})", read_from.join(", "));
+    Ok(Answer::new(summary)
+        .with_result(json!({ "run": run.to_string(), "read": read_from, "written": written, "checked": words::count(ledger.0.values().sum()) })))
+}
+
+/// Lets through one record.
+struct Only(syncline_core::name::RecordId, Everything);
+
+impl apply::Chooses for Only {
+    fn choose<'a>(
+        &'a self,
+        desk: &'a syncline_engine::desk::Desk<'_>,
+        system: syncline_core::name::SystemIndex,
+        mut records: Vec<syncline_core::name::RecordId>,
+    ) -> futures_util::future::BoxFuture<'a, Result<Vec<syncline_core::name::RecordId>, syncline_core::error::PortError>>
+    {
+        records.retain(|record| *record == self.0);
+        self.1.choose(desk, system, records)
     }
 }

@@ -1,10 +1,19 @@
 //! `syncline resume`: ends a pause, of an entity, a system, or one record held by the loop guard.
 
 use clap::Args;
+use serde_json::json;
+use syncline_core::{
+    change::{Command, Input},
+    name::RunId,
+};
+use syncline_engine::{desk::Unwatched, reconcile::reconcile};
+use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::Context,
+    address,
+    cli::{Context, pause::names},
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
 };
 
 /// Flags of `resume`.
@@ -16,8 +25,39 @@ pub(crate) struct Resume {
 
 impl Resume {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "resume is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let session = Session::open(context, Use::Write, Reach::Hub).await?;
+        if let Some(record) = self.name.as_deref().filter(|name| name.contains('/')) {
+            return release(&session, record).await;
+        }
+        let wanted = match self.name.as_deref() {
+            Some(name) => names(&session, Some(name))?,
+            None => session.pauses().await?.into_iter().map(|pause| pause.name.to_string()).collect(),
+        };
+        let mut resumed = Vec::new();
+        for name in wanted {
+            if session.hub.resume(&name).await? {
+                resumed.push(name);
+            }
+        }
+        let summary = if resumed.is_empty() {
+            "nothing was paused".to_owned()
+        } else {
+            format!("{} goes on; the next run takes up what changed meanwhile", resumed.join(", "))
+        };
+        Ok(Answer::new(summary).with_result(json!({ "resumed": resumed })))
     }
+}
+
+/// Lifts what holds fields of one record.
+async fn release(session: &Session, record: &str) -> Result<Answer, Failure> {
+    let group = address::find(session, record).await?;
+    let run = session.hub.begin_run("resume", Some(group.entity), Session::now()).await?;
+    let stop = session.stop.clone();
+    let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId(run.0));
+    let command = Command::Release { record: group.id, system: None, field: None };
+    reconcile(&desk, &[Input::Command(command)], Vec::new()).await?;
+    session.hub.end_run(run, Session::now(), "ok", record, &[]).await?;
+    let summary = format!("{record} is released; the next run goes on with it");
+    Ok(Answer::new(summary).with_result(json!({ "released": record })))
 }

@@ -1,10 +1,16 @@
 //! `syncline retry`: tries again what was set aside.
 
 use clap::Args;
+use serde_json::json;
+use syncline_core::{change::Command, commit::Subject};
+use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::Context,
+    cli::{Context, quarantine},
+    decide,
     report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words,
 };
 
 /// Flags of `retry`.
@@ -25,8 +31,42 @@ pub(crate) struct Retry {
 
 impl Retry {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "retry is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        if self.ids.is_empty() && self.code.is_none() && self.run.is_none() && !self.all {
+            return Err(Failure::new("usage.arguments", "what should be tried again?")
+                .fix("give numbers, --code CODE, --run last, or --all"));
+        }
+        let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
+        let mut entries = quarantine::select(&session, self.code.as_deref(), self.run.as_deref()).await?;
+        if !self.ids.is_empty() {
+            entries.retain(|entry| self.ids.contains(&entry.number));
+        }
+        let mut entities = Vec::new();
+        for entry in &entries {
+            session.hub.retry_quarantined(entry.number).await?;
+            if let Subject::Write { record, system, .. } = &entry.subject {
+                let command = Command::Retry { record: *record, system: *system };
+                decide::command(&session, "retry", entry.entity, vec![command]).await?;
+            }
+            entities.push(entry.entity);
+        }
+        if entries.is_empty() {
+            return Ok(Answer::new("nothing to try again").with_result(json!({ "retried": 0 })));
+        }
+        let outcome = decide::carry_out(&mut session, context, "retry", entities).await?;
+        let left = quarantine::select(&session, None, None).await?;
+        let still = entries.iter().filter(|entry| left.iter().any(|other| other.number == entry.number)).count();
+        let retried = entries.len() as u64;
+        let summary = format!(
+            "{} retried, {} done, {} still set aside",
+            words::count(retried),
+            words::count(retried - still as u64),
+            words::count(still as u64)
+        );
+        let mut answer = outcome.answer();
+        answer.text = format!("{summary}\n{}", answer.text);
+        answer.summary = summary;
+        answer.result = json!({ "retried": retried, "still": still });
+        Ok(if still > 0 { answer.with_exit(crate::exit::Exit::SetAside) } else { answer })
     }
 }

@@ -1,10 +1,26 @@
 //! `syncline verify`: compares all systems completely; `--repair` mends.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
+use serde_json::json;
+use syncline_core::{
+    change::RowKey,
+    commit::Subject,
+    name::{BindingIndex, RecordId, RunId},
+};
+use syncline_engine::verify::{self, Compared};
+use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::Context,
-    report::{Answer, Failure},
+    cli::{Context, ask, plan},
+    exit::Exit,
+    overlay::{self, Wish},
+    pass::{Depth, Order},
+    progress::Progress,
+    report::{self, Answer, Failure},
+    session::{Reach, Session, Use},
+    words::{self, Table},
 };
 
 /// Flags of `verify`.
@@ -15,7 +31,7 @@ pub(crate) struct Verify {
     /// Show what would mend it, ask, then do it.
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Compare only so many records, spread over the entity.
+    /// Compare only so many rows of each table.
     #[arg(long, value_name = "N")]
     pub(crate) sample: Option<u64>,
     /// Compare only these fields.
@@ -23,10 +39,200 @@ pub(crate) struct Verify {
     pub(crate) columns: Vec<String>,
 }
 
+/// What was found, summed up.
+#[derive(Default)]
+struct Found {
+    text: String,
+    rows: Vec<serde_json::Value>,
+    plain: Vec<String>,
+    checked: u64,
+    expected: u64,
+    unexplained: u64,
+    incomplete: Vec<String>,
+}
+
 impl Verify {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "verify is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let usage = if self.repair { Use::Write } else { Use::Look };
+        let mut session = Session::open(context, usage, Reach::Systems).await?;
+        let mut found = self.compare(&mut session, context).await?;
+        if self.repair && found.unexplained > 0 {
+            self.mend(&mut session, context).await?;
+            let before = std::mem::take(&mut found.text);
+            found = self.compare(&mut session, context).await?;
+            found.text = format!("{before}\nafter the repair\n{}", found.text);
+        }
+        let summary = match (found.expected, found.unexplained) {
+            (0, 0) => format!("no difference in {} rows", words::count(found.checked)),
+            (expected, unexplained) => {
+                format!("{} expected, {} unexplained", words::count(expected), words::count(unexplained))
+            }
+        };
+        let next = if found.unexplained > 0 && !self.repair {
+            format!("{summary}. Next: syncline verify --repair     (shows a plan first)")
+        } else {
+            summary.clone()
+        };
+        let text = format!("{}{next}", found.text);
+        let mut answer = Answer::new(summary)
+            .with_text(text)
+            .with_plain(found.plain.join("\n"))
+            .with_result(json!({ "bindings": found.rows, "expected": found.expected, "unexplained": found.unexplained }));
+        if found.unexplained > 0 {
+            answer = answer.with_exit(Exit::Differences);
+        }
+        if let Some(reason) = found.incomplete.first() {
+            answer = answer.with_error(
+                Failure::new("run.incomplete", "not everything was compared").cause(reason.clone()).fix("syncline verify"),
+            );
+        }
+        if let Some((system, error)) = session.failures.first() {
+            let mut failure = Failure::from(error.clone()).with_exit(Exit::Environment);
+            failure.message = format!("{}: {}", session.system_name(*system), failure.message);
+            answer = answer.with_error(failure);
+        }
+        Ok(match session.stopped() {
+            Some(exit) => answer.with_exit(exit),
+            None => answer,
+        })
     }
+
+    async fn compare(&self, session: &mut Session, context: &Context) -> Result<Found, Failure> {
+        let mut found = Found::default();
+        let mut aside: BTreeSet<(BindingIndex, RowKey)> = BTreeSet::new();
+        let mut waiting: BTreeSet<RecordId> = BTreeSet::new();
+        for entry in session.hub.quarantine(1_000_000).await? {
+            waiting.extend(entry.record);
+            match entry.subject {
+                Subject::Row { binding, key } => {
+                    aside.insert((binding, key));
+                }
+                Subject::Write { record, .. } => {
+                    waiting.insert(record);
+                }
+            }
+        }
+        waiting.extend(session.hub.conflicts(false, 1_000_000).await?.into_iter().map(|it| it.record));
+        let entities = session.entities(self.entity.as_deref())?;
+        let (compiled, hub, stop) = (session.plan.clone(), session.hub.clone(), session.stop.clone());
+        let progress = Progress::new("verify", context.progress);
+        let desk = Session::desk(&compiled, &hub, &progress, &stop, RunId(0));
+        for entity in entities {
+            let set_aside = |binding: BindingIndex, key: &RowKey| aside.contains(&(binding, key.clone()));
+            let waits = |record: RecordId| waiting.contains(&record);
+            let options = verify::Options {
+                columns: self.fields(session, entity)?,
+                rows_max: self.sample,
+                set_aside: &set_aside,
+                waiting: &waits,
+            };
+            let results = verify::verify(&desk, &mut session.systems, entity, &options).await?;
+            let mut table = Table::new(&[
+                "", "in scope>", "matched>", "differs>", "missing>", "extra>", "columns that differ",
+            ]);
+            for (binding, compared) in &results {
+                add(session, *binding, compared, &mut table, &mut found);
+            }
+            found.plain.push(table.plain());
+            found.text.push_str(&format!("{}\n{}\n", session.entity_name(entity), table.text()));
+        }
+        Ok(found)
+    }
+
+    fn fields(
+        &self,
+        session: &Session,
+        entity: syncline_core::name::EntityIndex,
+    ) -> Result<Option<Vec<syncline_core::name::FieldIndex>>, Failure> {
+        if self.columns.is_empty() {
+            return Ok(None);
+        }
+        let Some(found) = session.plan.entity(entity) else { return Ok(None) };
+        let mut fields = Vec::new();
+        for name in &self.columns {
+            fields.push(found.field_named(name).ok_or_else(|| {
+                Failure::new("address.unknown", format!("{} has no field `{name}`", found.name))
+            })?);
+        }
+        Ok(Some(fields))
+    }
+
+    /// Shows what a full pass would do, asks, and does it.
+    async fn mend(&self, session: &mut Session, context: &Context) -> Result<(), Failure> {
+        let entities = session.entities(self.entity.as_deref())?;
+        let wish = Wish { entities: entities.clone(), samples: 3, limit: None, depth: Depth::Full };
+        let progress = Progress::new("planning", context.progress);
+        let planned = overlay::plan(session, &wish, &progress).await?;
+        drop(progress);
+        report::note(&plan::show(session, &planned, "a full comparison"));
+        let question = format!("{}. Do it?", plan::summary(&planned));
+        if !context.yes && !(context.interactive && ask::yes(&question)) {
+            return Err(Failure::new("run.unapproved", "the repair was not approved; nothing was written")
+                .fix("answer on a terminal, or say --yes"));
+        }
+        let progress = Progress::new("repair", context.progress);
+        let order = Order {
+            kind: "repair",
+            entities,
+            depth: Depth::Full,
+            allow: syncline_engine::pass::Allow::default(),
+            allow_partial: true,
+            chooses: None,
+            reads_only: false,
+        };
+        let outcome = crate::pass::run(session, order, &progress).await?;
+        drop(progress);
+        for line in &outcome.lines {
+            context.note(line);
+        }
+        match outcome.error {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn add(session: &Session, binding: BindingIndex, compared: &Compared, table: &mut Table, found: &mut Found) {
+    let Some(at) = session.plan.binding(binding) else { return };
+    let Some(entity) = session.plan.entity(at.entity) else { return };
+    let system = session.system_name(at.system);
+    let name = match entity.parent {
+        Some(_) => format!("{system} {}", entity.name),
+        None => system.to_owned(),
+    };
+    let mut columns: Vec<String> = compared
+        .columns
+        .iter()
+        .map(|(field, count)| {
+            format!("{} {}", entity.field(*field).map_or("?", |field| &field.name), words::count(*count))
+        })
+        .collect();
+    if compared.expected > 0 {
+        columns.push(format!("({} expected)", words::count(compared.expected)));
+    }
+    table.row([
+        name,
+        words::count(compared.in_scope),
+        words::count(compared.matched),
+        words::count(compared.differs),
+        words::count(compared.missing),
+        words::count(compared.extra),
+        columns.join(", "),
+    ]);
+    found.rows.push(json!({
+        "entity": entity.name.as_str(),
+        "system": system,
+        "in_scope": compared.in_scope,
+        "matched": compared.matched,
+        "differs": compared.differs,
+        "missing": compared.missing,
+        "extra": compared.extra,
+        "expected": compared.expected,
+        "incomplete": compared.incomplete,
+    }));
+    found.checked += compared.matched + compared.unexplained() + compared.expected;
+    found.expected += compared.expected;
+    found.unexplained += compared.unexplained();
+    found.incomplete.extend(compared.incomplete.as_ref().map(|reason| format!("{system}: {reason}")));
 }

@@ -1,0 +1,227 @@
+//! Record addresses: `ENTITY/ID`, where ID is the hub's id (any unique prefix), `SYSTEM:KEY` or
+//! `FIELD=VALUE`.
+
+use syncline_core::{
+    change::RowKey,
+    commit::Wants,
+    decimal::Decimal,
+    group::Group,
+    lens::FieldType,
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
+    plan::Plan,
+    value::Value,
+};
+use syncline_ports::{reader::Reader as _, store::Store as _};
+
+use crate::{report::Failure, session::Session};
+
+/// Finds the group that an address names.
+pub(crate) async fn find(session: &Session, address: &str) -> Result<Group, Failure> {
+    let Some((entity, rest)) = address.split_once('/') else {
+        return Err(misread(address));
+    };
+    let entity = *session.entities(Some(entity))?.first().ok_or_else(|| misread(address))?;
+    let record = if let Some((field, value)) = rest.split_once('=') {
+        by_field(session, entity, field, value, address).await?
+    } else if let Some((system, key)) = rest.split_once(':') {
+        by_row(session, entity, system, key, address).await?
+    } else {
+        by_prefix(session, rest, address).await?
+    };
+    match session.hub.group(record).await? {
+        Some(group) if group.entity == entity => Ok(group),
+        Some(_) | None => Err(unknown(address)),
+    }
+}
+
+fn misread(address: &str) -> Failure {
+    Failure::new("address.syntax", format!("`{address}` is not a record address"))
+        .fix("say ENTITY/ID, ENTITY/SYSTEM:KEY or ENTITY/FIELD=VALUE, as in contacts/crm:8812")
+}
+
+fn unknown(address: &str) -> Failure {
+    Failure::new("address.unknown", format!("no record is known as {address}"))
+        .cause("it does not exist, was never read, or is out of scope")
+        .fix("syncline refresh ENTITY reads again now")
+}
+
+async fn by_prefix(session: &Session, prefix: &str, address: &str) -> Result<RecordId, Failure> {
+    let Some((first, last)) = RecordId::range(prefix) else { return Err(misread(address)) };
+    let found = session.hub.records_between(first, last).await?;
+    match found.as_slice() {
+        [record] => Ok(*record),
+        [] => Err(unknown(address)),
+        _ => Err(Failure::new("address.ambiguous", format!("more than one record begins with {prefix}"))
+            .fix("give more letters of the id")),
+    }
+}
+
+async fn by_row(
+    session: &Session,
+    entity: EntityIndex,
+    system: &str,
+    key: &str,
+    address: &str,
+) -> Result<RecordId, Failure> {
+    let system = system_named(session, system)?;
+    let binding = session.plan.binding_of(entity, system).ok_or_else(|| unknown(address))?;
+    for key in row_keys(&session.plan, binding, key) {
+        if let Some(record) = session.hub.record_of(binding, &key).await? {
+            return Ok(record);
+        }
+    }
+    Err(unknown(address))
+}
+
+/// The system of this name.
+pub(crate) fn system_named(session: &Session, name: &str) -> Result<SystemIndex, Failure> {
+    session.plan.system_named(name).ok_or_else(|| {
+        let known: Vec<&str> = session.plan.systems.iter().map(|system| system.name.as_str()).collect();
+        Failure::new("usage.unknown_system", format!("there is no system `{name}`"))
+            .cause(format!("the configuration has {}", known.join(", ")))
+            .fix("name one of them")
+    })
+}
+
+/// The keys that a text can mean: the parts of a composite key are separated by `/`; each part is a
+/// number or a text.
+pub(crate) fn row_keys(plan: &Plan, binding: BindingIndex, text: &str) -> Vec<RowKey> {
+    let width = plan.binding(binding).map_or(1, |found| found.table.key.len().max(1));
+    let parts: Vec<&str> = if width == 1 { vec![text] } else { text.splitn(width, '/').collect() };
+    let mut keys: Vec<Vec<Value>> = vec![Vec::new()];
+    for part in parts {
+        let mut meanings = Vec::new();
+        if let Some(number) = Decimal::parse(part) {
+            meanings.push(Value::Num(number));
+        }
+        if let Some(uuid) = uuid(part) {
+            meanings.push(Value::Uuid(uuid));
+        }
+        meanings.push(Value::text(part));
+        keys = keys
+            .into_iter()
+            .flat_map(|key| {
+                meanings.iter().map(move |meaning| {
+                    let mut key = key.clone();
+                    key.push(meaning.clone());
+                    key
+                })
+            })
+            .collect();
+    }
+    keys.iter().map(RowKey::new).collect()
+}
+
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.chars().filter(|letter| *letter != '-').collect();
+    if digits.len() != 32 || text.len() != 36 {
+        return None;
+    }
+    Some(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes())
+}
+
+async fn by_field(
+    session: &Session,
+    entity: EntityIndex,
+    field: &str,
+    value: &str,
+    address: &str,
+) -> Result<RecordId, Failure> {
+    let Some(found) = session.plan.entity(entity) else { return Err(unknown(address)) };
+    let Some(field) = found.field_named(field) else {
+        return Err(Failure::new("address.unknown", format!("{} has no field `{field}`", found.name)));
+    };
+    let kind = found.field(field).map(|field| field.kind.clone()).unwrap_or_default();
+    let wanted = golden(&kind, value);
+    if let Some(rule) = found.matching.iter().position(|rule| rule.fields == [field]) {
+        let key = syncline_core::value::Digest::of(&wanted.encoded());
+        let rule = u16::try_from(rule).unwrap_or(u16::MAX);
+        let wants = Wants { matches: [(entity, rule, key)].into(), ..Wants::default() };
+        let matches = session.hub.load(&wants).await?.matches;
+        if let Some(record) = matches.into_values().flatten().next() {
+            return Ok(record);
+        }
+    }
+    search(session, entity, field, &wanted, address).await
+}
+
+/// Looks at every record: for fields that no match rule indexes.
+async fn search(
+    session: &Session,
+    entity: EntityIndex,
+    field: FieldIndex,
+    wanted: &Value,
+    address: &str,
+) -> Result<RecordId, Failure> {
+    let (mut after, mut found) = (None, None);
+    loop {
+        let page = session.hub.records(entity, after, 2_000).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for group in &page {
+            if group.root.cell(field).is_some_and(|cell| cell.value == *wanted) {
+                if found.replace(group.id).is_some() {
+                    return Err(Failure::new("address.ambiguous", format!("more than one record has {address}"))
+                        .fix("name it by its id or by SYSTEM:KEY"));
+                }
+            }
+        }
+    }
+    found.ok_or_else(|| unknown(address))
+}
+
+/// A golden value from what a person typed; `null` is null.
+pub(crate) fn golden(kind: &FieldType, text: &str) -> Value {
+    if text == "null" {
+        return Value::Null;
+    }
+    let parsed = match kind {
+        FieldType::Int | FieldType::Decimal | FieldType::Money { .. } => Decimal::parse(text).map(Value::Num),
+        FieldType::Float => text.parse().ok().map(|number| Value::Float(syncline_core::value::Float::new(number))),
+        FieldType::Bool => text.parse().ok().map(Value::Bool),
+        FieldType::Date => text.parse::<jiff::civil::Date>().ok().and_then(|date| {
+            syncline_core::value::day_number(
+                i64::from(date.year()),
+                u32::from(date.month().unsigned_abs()),
+                u32::from(date.day().unsigned_abs()),
+            )
+            .map(Value::Date)
+        }),
+        FieldType::Timestamp => text.parse::<jiff::Timestamp>().ok().map(|time| {
+            let nanos = time.as_nanosecond();
+            Value::Instant(nanos.div_euclid(1_000_000_000) as i64, nanos.rem_euclid(1_000_000_000) as u32)
+        }),
+        FieldType::Uuid => uuid(text).map(Value::Uuid),
+        FieldType::Ref => RecordId::parse(text).map(Value::Ref),
+        FieldType::Any
+        | FieldType::Text
+        | FieldType::Enum(_)
+        | FieldType::Email
+        | FieldType::Phone { .. }
+        | FieldType::Time
+        | FieldType::LocalTimestamp
+        | FieldType::Bytes
+        | FieldType::Json
+        | FieldType::Set
+        | FieldType::Interval => None,
+    };
+    parsed.unwrap_or_else(|| Value::text(text))
+}
+
+/// `contacts/crm:8812`, by the first row of the record that people know.
+pub(crate) fn of(session: &Session, group: &Group) -> String {
+    let entity = session.entity_name(group.entity);
+    let row = group.root.links.iter().find(|link| link.is_present()).and_then(|link| {
+        link.key.as_ref().map(|key| format!("{}:{key}", session.system_name(link.system)))
+    });
+    match row {
+        Some(row) => format!("{entity}/{row}"),
+        None => format!("{entity}/{}", short(group.id)),
+    }
+}
+
+/// The first letters of an id.
+pub(crate) fn short(record: RecordId) -> String {
+    let text = record.to_string();
+    text.get(..12).unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,419 @@
+//! A plan: everything a pass would do, worked out on a copy of the hub that is thrown away.
+//!
+//! The file that `plan --out` writes names each operation by a digest that does not depend on the
+//! hub it was planned in; `apply` plans again and does exactly those operations that are still the
+//! same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value as Json, json};
+use syncline_adapters::hub::sqlite::{Open, SqliteHub};
+use syncline_core::{
+    change::WriteKind,
+    error::PortError,
+    guard::{self, Verdict},
+    name::{EntityIndex, RecordId, RunId, SystemIndex, Timestamp},
+    value::Digest,
+};
+use syncline_engine::{
+    apply::{Chooses, Everything},
+    desk::{Desk, Watch},
+    pass::{self, Allow, Errand, Passed, Tripped},
+    preview::{self, Operation},
+};
+use syncline_ports::{
+    reader::Reader as _,
+    store::{BehindCount, Store as _},
+};
+
+use crate::{
+    pass::{Depth, modes},
+    report::Failure,
+    session::Session,
+    words,
+};
+
+/// What would be done for one entity.
+pub(crate) struct EntityPlan {
+    /// The entity.
+    pub(crate) entity: EntityIndex,
+    /// Per system: creates, updates, deletes.
+    pub(crate) counts: BTreeMap<SystemIndex, [u64; 3]>,
+    /// What the hub's counters say.
+    pub(crate) behind: BTreeMap<SystemIndex, BehindCount>,
+    /// Rows read, per system.
+    pub(crate) read: BTreeMap<SystemIndex, u64>,
+    /// Conflicts, rows set aside, and ambiguous matches that this would leave.
+    pub(crate) conflicts: u64,
+    /// Rows that cannot be taken as they are.
+    pub(crate) invalid: u64,
+    /// Rows that match more than one record.
+    pub(crate) review: u64,
+    /// Observations that scope or direction keep out.
+    pub(crate) out_of_scope: u64,
+    /// Guards that would trip.
+    pub(crate) tripped: Vec<(String, SystemIndex, u64, u64, u64)>,
+    /// A sample of operations, or all of them.
+    pub(crate) samples: Vec<Operation>,
+    /// The entity's meaning, which the plan is only good for.
+    pub(crate) meaning: Digest,
+    /// It was never synchronised.
+    pub(crate) is_first: bool,
+}
+
+/// A plan.
+pub(crate) struct Planned {
+    /// Entity by entity.
+    pub(crate) entities: Vec<EntityPlan>,
+    /// Every operation.
+    pub(crate) operations: Vec<Digest>,
+    /// Names of systems that could not be read.
+    pub(crate) failures: Vec<(SystemIndex, PortError)>,
+    /// Why some read was not complete.
+    pub(crate) incomplete: Vec<String>,
+}
+
+/// What to plan.
+pub(crate) struct Wish {
+    /// Which entities.
+    pub(crate) entities: Vec<EntityIndex>,
+    /// How many operations to keep for showing, per entity and system.
+    pub(crate) samples: usize,
+    /// At most so many operations in all.
+    pub(crate) limit: Option<u64>,
+    /// Only this record's row: origin system and key.
+    pub(crate) depth: Depth,
+}
+
+/// Works a plan out on a copy of the hub.
+pub(crate) async fn plan(session: &mut Session, wish: &Wish, watch: &dyn Watch) -> Result<Planned, Failure> {
+    let folder = Scratch::new(session.hub.path())?;
+    let copy = folder.path.join("overlay.db");
+    session.hub.copy_to(&copy)?;
+    let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
+    let compiled = session.plan.clone();
+    let stop = session.stop.clone();
+    let desk = Session::desk(&compiled, &hub, watch, &stop, RunId(0));
+    let errand = Errand {
+        entities: wish.entities.iter().map(|entity| (*entity, RunId(0))).collect(),
+        modes: modes(session, &wish.entities, wish.depth).await?,
+        allow: Allow::default(),
+        chooses: &Everything,
+        closed: Vec::new(),
+    };
+    let passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
+    let mut planned = Planned {
+        entities: Vec::new(),
+        operations: Vec::new(),
+        failures: session.failures.clone(),
+        incomplete: Vec::new(),
+    };
+    for report in &passed.entities {
+        planned.failures.extend(report.failures.iter().cloned());
+        planned.incomplete.extend(report.incomplete.iter().map(|(_, reason)| reason.clone()));
+    }
+    for report in &passed.entities {
+        entity(session, &desk, &hub, &passed, report.entity, wish, &mut planned).await?;
+    }
+    Ok(planned)
+}
+
+async fn entity(
+    session: &Session,
+    desk: &Desk<'_>,
+    hub: &SqliteHub,
+    passed: &Passed,
+    index: EntityIndex,
+    wish: &Wish,
+    planned: &mut Planned,
+) -> Result<(), Failure> {
+    let Some(entity) = session.plan.entity(index) else { return Ok(()) };
+    let Some(report) = passed.entities.iter().find(|report| report.entity == index) else {
+        return Ok(());
+    };
+    let mut plan = EntityPlan {
+        entity: index,
+        counts: BTreeMap::new(),
+        behind: hub.count_behind(index, desk.now()).await?.into_iter().collect(),
+        read: BTreeMap::new(),
+        conflicts: 0,
+        invalid: 0,
+        review: 0,
+        out_of_scope: report.count(syncline_core::commit::Disposition::Filtered),
+        tripped: Vec::new(),
+        samples: Vec::new(),
+        meaning: entity.meaning,
+        is_first: session.hub.approval(&entity.name).await?.is_none(),
+    };
+    for (binding, rows) in &report.rows {
+        if let Some(found) = session.plan.binding(*binding) {
+            *plan.read.entry(found.system).or_default() += rows;
+        }
+    }
+    plan.conflicts = hub.conflicts(false, 1_000_000).await?.iter().filter(|it| it.entity == index).count() as u64;
+    for entry in hub.quarantine(1_000_000).await? {
+        if entry.entity == index && entry.dropped.is_none() {
+            if entry.code == "match.ambiguous" { plan.review += 1 } else { plan.invalid += 1 }
+        }
+    }
+    for binding in &entity.bindings {
+        let Some(system) = session.plan.binding(*binding).map(|found| found.system) else { continue };
+        operations(desk, index, system, wish, &mut plan, planned).await?;
+    }
+    trips(&entity.guards, &report.tripped, &session.plan, &mut plan);
+    planned.entities.push(plan);
+    Ok(())
+}
+
+/// Pages through what is behind in one system.
+async fn operations(
+    desk: &Desk<'_>,
+    index: EntityIndex,
+    system: SystemIndex,
+    wish: &Wish,
+    plan: &mut EntityPlan,
+    planned: &mut Planned,
+) -> Result<(), Failure> {
+    const PAGE: usize = 2_000;
+    let (mut after, mut shown) = (None, 0);
+    loop {
+        let (page, last) = preview::page(desk, index, system, after, PAGE).await?;
+        for operation in page {
+            if wish.limit.is_some_and(|limit| planned.operations.len() as u64 >= limit) {
+                return Ok(());
+            }
+            let place = match operation.kind {
+                WriteKind::Insert => 0,
+                WriteKind::Update => 1,
+                WriteKind::Delete => 2,
+            };
+            if let Some(count) = plan.counts.entry(system).or_default().get_mut(place) {
+                *count += 1;
+            }
+            planned.operations.push(operation.digest);
+            if shown < wish.samples {
+                shown += 1;
+                plan.samples.push(operation);
+            }
+        }
+        match last {
+            Some(last) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn trips(
+    guards: &syncline_core::plan::Guards,
+    tripped: &[Tripped],
+    compiled: &syncline_core::plan::Plan,
+    plan: &mut EntityPlan,
+) {
+    for held in tripped {
+        if let Tripped::Absences(held) = held {
+            if let Some(system) = compiled.binding(held.binding).map(|found| found.system) {
+                plan.tripped.push((held.code.to_owned(), system, held.count, held.linked, held.max));
+            }
+        }
+    }
+    for (system, behind) in &plan.behind {
+        let checks = [
+            (guard::deletes(guards, behind.deletes, behind.linked), behind.deletes),
+            (guard::updates(guards, behind.updates, behind.linked), behind.updates),
+        ];
+        for (verdict, count) in checks {
+            if let Verdict::Trip { code, max } = verdict {
+                plan.tripped.push((code.to_owned(), *system, count, behind.linked, max));
+            }
+        }
+    }
+}
+
+impl Planned {
+    /// How many operations there are.
+    pub(crate) fn total(&self) -> u64 {
+        self.operations.len() as u64
+    }
+
+    /// The plan's short name: it names exactly these operations.
+    pub(crate) fn name(&self) -> String {
+        name(&self.operations)
+    }
+
+    /// Creates, updates and deletes in all systems.
+    pub(crate) fn sums(&self) -> [u64; 3] {
+        let mut sums = [0; 3];
+        for counts in self.entities.iter().flat_map(|entity| entity.counts.values()) {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        sums
+    }
+
+    /// Writes the plan to a file: a head, then one digest a line.
+    pub(crate) fn save(&self, session: &Session, path: &Path, at: Timestamp) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::new("plan.file", format!("could not write {}", path.display()))
+                .cause(error.to_string())
+                .fix("choose a place that can be written")
+        };
+        let entities: Vec<Json> = self
+            .entities
+            .iter()
+            .map(|entity| {
+                json!({ "name": session.entity_name(entity.entity), "meaning": hex(&entity.meaning) })
+            })
+            .collect();
+        let sums = self.sums();
+        let head = json!({
+            "syncline_plan": 1,
+            "name": self.name(),
+            "at": words::time(at),
+            "entities": entities,
+            "creates": sums.first(),
+            "updates": sums.get(1),
+            "deletes": sums.get(2),
+        });
+        let mut file = BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+        writeln!(file, "{head}").map_err(failed)?;
+        for digest in &self.operations {
+            writeln!(file, "{}", hex(digest)).map_err(failed)?;
+        }
+        file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
+    }
+}
+
+fn name(operations: &[Digest]) -> String {
+    let mut sorted: Vec<&Digest> = operations.iter().collect();
+    sorted.sort_unstable();
+    let all: Vec<u8> = sorted.into_iter().flat_map(|digest| digest.0).collect();
+    hex(&Digest::of(&all)).chars().take(6).collect()
+}
+
+fn hex(digest: &Digest) -> String {
+    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    for (place, at) in digest.0.iter_mut().zip((0..32).step_by(2)) {
+        *place = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// A plan that was saved.
+pub(crate) struct Saved {
+    /// Its short name.
+    pub(crate) name: String,
+    /// When it was made, as text.
+    pub(crate) at: String,
+    /// Entities and the meaning they had.
+    pub(crate) entities: Vec<(String, Digest)>,
+    /// Creates, updates, deletes.
+    pub(crate) sums: [u64; 3],
+    /// Every operation.
+    pub(crate) operations: BTreeSet<Digest>,
+}
+
+impl Saved {
+    /// Reads a plan; whatever is not one is refused whole.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let refuse = |cause: String| {
+            Failure::new("plan.file", format!("{} is not a plan of this version", path.display()))
+                .cause(cause)
+                .done("nothing was written")
+                .fix("make one: syncline plan --out FILE")
+        };
+        let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
+        let mut lines = BufReader::new(file).lines();
+        let head = lines.next().and_then(Result::ok).unwrap_or_default();
+        let head: Json = serde_json::from_str(&head).map_err(|_| refuse("its first line is not a head".into()))?;
+        if head.get("syncline_plan").and_then(Json::as_u64) != Some(1) {
+            return Err(refuse("it has another form".into()));
+        }
+        let text = |name: &str| head.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let number = |name: &str| head.get(name).and_then(Json::as_u64).unwrap_or_default();
+        let mut saved = Self {
+            name: text("name"),
+            at: text("at"),
+            entities: Vec::new(),
+            sums: [number("creates"), number("updates"), number("deletes")],
+            operations: BTreeSet::new(),
+        };
+        for entity in head.get("entities").and_then(Json::as_array).into_iter().flatten() {
+            let name = entity.get("name").and_then(Json::as_str).unwrap_or_default().to_owned();
+            let meaning = entity.get("meaning").and_then(Json::as_str).and_then(unhex);
+            saved.entities.push((name, meaning.ok_or_else(|| refuse("an entity is damaged".into()))?));
+        }
+        let mut all = Vec::new();
+        for line in lines {
+            let line = line.map_err(|error| refuse(error.to_string()))?;
+            all.push(unhex(&line).ok_or_else(|| refuse("an operation is damaged".into()))?);
+        }
+        if name(&all) != saved.name {
+            return Err(refuse("its operations are not those that its name stands for".into()));
+        }
+        saved.operations = all.into_iter().collect();
+        Ok(saved)
+    }
+}
+
+/// Lets through only what a saved plan names.
+pub(crate) struct Named<'a>(pub(crate) &'a BTreeSet<Digest>);
+
+impl Chooses for Named<'_> {
+    fn choose<'b>(
+        &'b self,
+        desk: &'b Desk<'_>,
+        system: SystemIndex,
+        records: Vec<RecordId>,
+    ) -> BoxFuture<'b, Result<Vec<RecordId>, PortError>> {
+        Box::pin(async move {
+            let groups = preview::load(desk, &records).await?;
+            let mut chosen = Vec::new();
+            for group in groups {
+                let index = syncline_core::index::of(desk.plan, &group);
+                let behind = index.behind.iter().find(|behind| behind.system == system);
+                let digest = behind.map(|behind| preview::describe(desk.plan, &group, system, behind).digest);
+                if digest.is_some_and(|digest| self.0.contains(&digest)) {
+                    chosen.push(group.id);
+                }
+            }
+            chosen.sort_unstable();
+            Ok(chosen)
+        })
+    }
+}
+
+/// A folder beside the hub that goes away again.
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new(hub: &Path) -> Result<Self, Failure> {
+        let name = format!(".plan-{}", std::process::id());
+        let path = hub.parent().unwrap_or(Path::new(".")).join(name);
+        std::fs::create_dir_all(&path).map_err(|error| {
+            Failure::new("hub.path", format!("could not make {}", path.display())).cause(error.to_string())
+        })?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is only a copy.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,424 @@
+//! One pass as a command runs it: approvals and pauses before, a line per entity after.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use syncline_core::{
+    commit::Disposition,
+    name::{BindingIndex, EntityIndex, RunId, Timestamp},
+    plan::Plan,
+};
+use syncline_engine::{
+    apply::{Chooses, Everything},
+    capture::{Mode, has_cursor, stream_name},
+    desk::Watch,
+    pass::{self, Allow, EntityPassed, Errand, Passed, Tripped},
+    recover,
+};
+use syncline_ports::{
+    reader::{Guard, Reader as _},
+    store::Store as _,
+};
+
+use crate::{
+    exit::Exit,
+    report::{Answer, Failure},
+    session::Session,
+    words,
+};
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What changed, where a system has a cursor and a full comparison is not due.
+    Changes,
+    /// Everything.
+    Full,
+}
+
+/// What one pass is asked to do.
+pub(crate) struct Order<'a> {
+    /// `run`, `apply`, `refresh`, `verify` …
+    pub(crate) kind: &'a str,
+    /// Which entities.
+    pub(crate) entities: Vec<EntityIndex>,
+    /// How much is read.
+    pub(crate) depth: Depth,
+    /// What is allowed beyond the guards.
+    pub(crate) allow: Allow,
+    /// Records set aside do not change the exit.
+    pub(crate) allow_partial: bool,
+    /// Which records may be written; everything if `None`.
+    pub(crate) chooses: Option<&'a dyn Chooses>,
+    /// Only read.
+    pub(crate) reads_only: bool,
+}
+
+/// How each binding is read: by its cursor if it has one and a full comparison is not due.
+pub(crate) async fn modes(
+    session: &Session,
+    entities: &[EntityIndex],
+    depth: Depth,
+) -> Result<BTreeMap<BindingIndex, Mode>, Failure> {
+    let mut modes = BTreeMap::new();
+    let now = Session::now();
+    for entity in entities {
+        let reconcile = session.plan.entity(*entity).and_then(|entity| entity.reconcile_ms);
+        for binding in pass::bindings(&session.plan, *entity) {
+            let mut mode = Mode::Scan;
+            if depth == Depth::Changes && has_cursor(&session.plan, binding) {
+                let began = session.hub.checkpoint(&stream_name(&session.plan, binding, Mode::Poll)).await?;
+                let last = session.hub.note(&scan_note(&session.plan, binding)).await?;
+                let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
+                let due = match (last, reconcile) {
+                    (None, _) => true,
+                    (Some(last), Some(every)) => last.plus_ms(every) <= now,
+                    (Some(_), None) => false,
+                };
+                if began.is_some() && !due {
+                    mode = Mode::Poll;
+                }
+            }
+            modes.insert(binding, mode);
+        }
+    }
+    Ok(modes)
+}
+
+fn scan_note(plan: &Plan, binding: BindingIndex) -> String {
+    format!("complete:{}", stream_name(plan, binding, Mode::Scan))
+}
+
+/// The pass, with everything a person should know about it.
+pub(crate) struct Outcome {
+    /// One report per entity.
+    pub(crate) passed: Passed,
+    /// How it ends.
+    pub(crate) exit: Exit,
+    /// One line per entity.
+    pub(crate) lines: Vec<String>,
+    /// For programs.
+    pub(crate) result: serde_json::Value,
+    /// The first refusal, if one.
+    pub(crate) error: Option<Failure>,
+}
+
+/// Runs one pass.
+pub(crate) async fn run(
+    session: &mut Session,
+    order: Order<'_>,
+    watch: &dyn Watch,
+) -> Result<Outcome, Failure> {
+    let closed = session.apply_pauses().await?;
+    let began = Session::now();
+    let mut entities = Vec::new();
+    for entity in &order.entities {
+        let run = session.hub.begin_run(order.kind, Some(*entity), began).await?;
+        entities.push((*entity, run));
+    }
+    let modes = modes(session, &order.entities, order.depth).await?;
+    let errand = Errand {
+        entities: entities.clone(),
+        modes: modes.clone(),
+        allow: order.allow.clone(),
+        chooses: order.chooses.unwrap_or(&Everything),
+        closed,
+    };
+    let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
+    let plan = session.plan.clone();
+    let hub = session.hub.clone();
+    let stop = session.stop.clone();
+    let desk = Session::desk(&plan, &hub, watch, &stop, first);
+    let passed = async {
+        recover::recover(&desk, &mut session.systems).await?;
+        if order.reads_only {
+            pass::observe_all(&desk, &mut session.systems, &errand).await
+        } else {
+            pass::run(&desk, &mut session.systems, &errand).await
+        }
+    }
+    .await;
+    let passed = match passed {
+        Ok(passed) => passed,
+        Err(error) => {
+            for (_, run) in &entities {
+                let ended = Session::now();
+                // The hub itself may be what failed: the run then stays open, and says so by that.
+                let _closed = session.hub.end_run(*run, ended, "failed", &error.to_string(), &[]).await;
+            }
+            return Err(error.into());
+        }
+    };
+    for report in &passed.entities {
+        remember_scans(session, report, &modes, began).await?;
+    }
+    conclude(session, passed, &order, began).await
+}
+
+async fn remember_scans(
+    session: &Session,
+    report: &EntityPassed,
+    modes: &BTreeMap<BindingIndex, Mode>,
+    began: Timestamp,
+) -> Result<(), Failure> {
+    for binding in &report.complete {
+        if modes.get(binding) == Some(&Mode::Scan) {
+            session.hub.set_note(&scan_note(&session.plan, *binding), &began.0.to_string()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes the runs, records guards, and puts everything into words.
+async fn conclude(
+    session: &Session,
+    passed: Passed,
+    order: &Order<'_>,
+    began: Timestamp,
+) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome {
+        passed,
+        exit: Exit::Done,
+        lines: Vec::new(),
+        result: json!([]),
+        error: None,
+    };
+    let mut rows = Vec::new();
+    for report in &outcome.passed.entities {
+        let (exit, error) = judge(session, report, order.allow_partial).await?;
+        let line = line(session, report, began);
+        let name = session.entity_name(report.entity).to_owned();
+        let word = match exit {
+            Exit::Done => "ok",
+            Exit::SetAside => "partial",
+            Exit::Refused => "refused",
+            Exit::Failed
+            | Exit::Usage
+            | Exit::Environment
+            | Exit::Differences
+            | Exit::Interrupted
+            | Exit::Terminated => "failed",
+        };
+        let writes: Vec<_> = report
+            .written
+            .iter()
+            .map(|(system, written)| (*system, written.inserts, written.updates, written.deletes))
+            .collect();
+        let ended = Session::now();
+        session.hub.end_run(report.run, ended, word, &line, &writes).await?;
+        if matches!(exit, Exit::Done | Exit::SetAside) {
+            session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
+        }
+        rows.push(row(session, report, word));
+        outcome.lines.push(line);
+        outcome.exit = outcome.exit.and(exit);
+        outcome.error = outcome.error.or(error);
+    }
+    outcome.result = json!(rows);
+    for (system, error) in &session.failures {
+        outcome.exit = outcome.exit.and(Exit::Environment);
+        let mut failure = Failure::from(error.clone());
+        failure.message = format!("{}: {}", session.system_name(*system), failure.message);
+        outcome.error = Some(failure.with_exit(Exit::Environment));
+    }
+    if let Some(exit) = session.stopped() {
+        outcome.exit = outcome.exit.and(exit);
+    }
+    Ok(outcome)
+}
+
+/// How one entity's pass ends, and the refusal to show.
+async fn judge(
+    session: &Session,
+    report: &EntityPassed,
+    allow_partial: bool,
+) -> Result<(Exit, Option<Failure>), Failure> {
+    let (mut exit, mut error) = (Exit::Done, None);
+    for (system, failure) in &report.failures {
+        exit = exit.and(Exit::Environment);
+        let mut failure = Failure::from(failure.clone());
+        failure.message = format!("{}: {}", session.system_name(*system), failure.message);
+        error.get_or_insert(failure.with_exit(Exit::Environment));
+    }
+    for tripped in &report.tripped {
+        let failure = record_guard(session, report, tripped).await?;
+        exit = exit.and(Exit::Refused);
+        error.get_or_insert(failure);
+    }
+    for (binding, reason) in &report.incomplete {
+        let system = session.plan.binding(*binding).map(|found| found.system);
+        let down = system.is_some_and(|system| {
+            session.systems.get(system.at()).is_none_or(Option::is_none)
+        });
+        if !down {
+            exit = exit.and(Exit::Failed);
+            let name = session.entity_name(report.entity);
+            let system = system.map(|system| session.system_name(system)).unwrap_or_default();
+            error.get_or_insert(
+                Failure::new("run.incomplete", format!("{name} was not read completely from {system}"))
+                    .cause(reason.clone())
+                    .done("what was read is committed; no delete was inferred from a partial read")
+                    .fix(format!("syncline run {name}")),
+            );
+        }
+    }
+    if !allow_partial && set_aside(session, report.run).await? {
+        exit = exit.and(Exit::SetAside);
+    }
+    Ok((exit, error))
+}
+
+/// Whether this run set something aside for a person that still waits.
+async fn set_aside(session: &Session, run: RunId) -> Result<bool, Failure> {
+    let quarantined = session.hub.quarantine(100_000).await?;
+    if quarantined.iter().any(|entry| entry.run == run && entry.dropped.is_none()) {
+        return Ok(true);
+    }
+    let conflicts = session.hub.conflicts(false, 100_000).await?;
+    Ok(conflicts.iter().any(|conflict| conflict.opened.0 == run))
+}
+
+async fn record_guard(
+    session: &Session,
+    report: &EntityPassed,
+    tripped: &Tripped,
+) -> Result<Failure, Failure> {
+    let entity = session.entity_name(report.entity).to_owned();
+    let at = Session::now();
+    let (guard, system_name) = match tripped {
+        Tripped::Absences(held) => {
+            let system = session.plan.binding(held.binding).map(|found| found.system);
+            let Some(system) = system else {
+                return Err(Failure::new("bug.unexpected", "a guard tripped for a binding that is not there"));
+            };
+            let guard = Guard {
+                number: 0,
+                code: held.code.into(),
+                entity: report.entity,
+                system,
+                count: held.count,
+                linked: held.linked,
+                max: held.max,
+                digest: held.digest,
+                at,
+                state: "open".into(),
+                samples: held.samples.clone(),
+            };
+            (guard, session.system_name(system).to_owned())
+        }
+        Tripped::Planned { code, system, count, linked, max, digest } => {
+            let guard = Guard {
+                number: 0,
+                code: (*code).into(),
+                entity: report.entity,
+                system: *system,
+                count: *count,
+                linked: *linked,
+                max: *max,
+                digest: *digest,
+                at,
+                state: "open".into(),
+                samples: Vec::new(),
+            };
+            (guard, session.system_name(*system).to_owned())
+        }
+    };
+    let number = session.hub.trip_guard(&guard).await?;
+    let (count, linked, max) =
+        (words::count(guard.count), words::count(guard.linked), words::count(guard.max));
+    let planned = matches!(tripped, Tripped::Planned { .. });
+    let (message, done) = match (guard.code.as_str(), planned) {
+        ("guard.empty_source", _) => (
+            format!("{system_name} showed 0 rows of {entity} where {linked} were known; treated as a failure, not as deletes"),
+            "no delete was passed on",
+        ),
+        ("guard.mass_update", _) => (
+            format!("{count} of {linked} rows of {entity} in {system_name} would be updated (limit {max})"),
+            "nothing was written for this entity",
+        ),
+        (_, true) => (
+            format!("{count} of {linked} rows of {entity} in {system_name} would be deleted (limit {max})"),
+            "nothing was written for this entity",
+        ),
+        (_, false) => (
+            format!("{count} of {linked} {entity} disappeared from {system_name} (limit {max})"),
+            "no delete was passed on; nothing was written for this entity",
+        ),
+    };
+    Ok(Failure::new(guard.code.as_str(), message)
+        .cause("see `syncline help CODE` for the usual ones")
+        .done(done)
+        .fix(format!("syncline guards show {number}; then guards apply {number} or guards dismiss {number}")))
+}
+
+/// `r-1042  contacts    14 changed of 5,197 checked -> crm 3, erp 9      0.8 s`
+fn line(session: &Session, report: &EntityPassed, began: Timestamp) -> String {
+    let name = session.entity_name(report.entity);
+    let written: Vec<String> = report
+        .written
+        .iter()
+        .filter(|(_, written)| written.total() > 0)
+        .map(|(system, written)| format!("{} {}", session.system_name(*system), words::count(written.total())))
+        .collect();
+    let changed = report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
+    let checked = words::count(report.checked());
+    let took = words::span((Session::now().0 - began.0) / 1_000);
+    let aside = report.count(Disposition::Quarantined);
+    let aside = if aside > 0 { format!(", {} set aside", words::count(aside)) } else { String::new() };
+    if !report.tripped.is_empty() {
+        return format!("{}  {name:<10}  refused by a guard, nothing written ({checked} checked)  {took}", report.run);
+    }
+    if changed == 0 && written.is_empty() {
+        return format!("{}  {name:<10}  nothing changed ({checked} checked{aside})  {took}", report.run);
+    }
+    let arrow = if written.is_empty() { String::new() } else { format!(" -> {}", written.join(", ")) };
+    format!(
+        "{}  {name:<10}  {} changed of {checked} checked{aside}{arrow}  {took}",
+        report.run,
+        words::count(changed)
+    )
+}
+
+fn row(session: &Session, report: &EntityPassed, word: &str) -> serde_json::Value {
+    let written: BTreeMap<&str, serde_json::Value> = report
+        .written
+        .iter()
+        .map(|(system, written)| {
+            let counts = json!({
+                "creates": written.inserts,
+                "updates": written.updates,
+                "deletes": written.deletes,
+                "refused": written.refused,
+            });
+            (session.system_name(*system), counts)
+        })
+        .collect();
+    json!({
+        "run": report.run.to_string(),
+        "entity": session.entity_name(report.entity),
+        "outcome": word,
+        "checked": report.checked(),
+        "observed": report.ledger.0.values().sum::<u64>(),
+        "applied": report.count(Disposition::Applied),
+        "no_op": report.count(Disposition::NoOp),
+        "echo": report.count(Disposition::Echo),
+        "superseded": report.count(Disposition::Superseded),
+        "conflict_lost": report.count(Disposition::ConflictLost),
+        "filtered": report.count(Disposition::Filtered),
+        "quarantined": report.count(Disposition::Quarantined),
+        "held": report.count(Disposition::Held),
+        "written": written,
+    })
+}
+
+impl Outcome {
+    /// The answer of a command whose whole work was this pass.
+    pub(crate) fn answer(self) -> Answer {
+        let text = self.lines.join("\n");
+        let mut answer = Answer::new(text.clone()).with_text(text).with_result(self.result).with_exit(self.exit);
+        if let Some(error) = self.error {
+            answer = answer.with_error(error);
+        }
+        answer
+    }
+}

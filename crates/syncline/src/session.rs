@@ -1,0 +1,265 @@
+//! What a command that works with the hub has at hand: the plan, the hub, and the systems that can
+//! be reached.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use syncline_adapters::{
+    clock::SystemClock,
+    hub::sqlite::{Open, SqliteHub},
+};
+use syncline_core::{
+    error::PortError,
+    name::{EntityIndex, RunId, SystemIndex, Timestamp},
+    plan::Plan,
+};
+use syncline_engine::desk::{Desk, Ports, Systems, Watch};
+use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
+
+use crate::{
+    cli::Context,
+    config::{self, Configuration},
+    exit::Exit,
+    report::Failure,
+};
+
+/// How a command uses the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Looks only; another process may be writing.
+    Look,
+    /// Writes; nobody else may.
+    Write,
+}
+
+/// Which systems a command reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// None: the hub alone.
+    Hub,
+    /// All that the configuration names.
+    Systems,
+}
+
+/// What a command has at hand.
+pub(crate) struct Session {
+    /// The configuration, compiled against the live schemas where they were reached.
+    pub(crate) plan: Arc<Plan>,
+    /// The hub.
+    pub(crate) hub: Arc<SqliteHub>,
+    /// Open doors, one place per system.
+    pub(crate) systems: Systems,
+    /// Systems that could not be reached, and why.
+    pub(crate) failures: Vec<(SystemIndex, PortError)>,
+    /// Set by the first signal.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// Which signal asked to stop, if one did.
+static SIGNAL: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+impl Session {
+    /// Opens the hub, and the systems that the command reaches.
+    pub(crate) async fn open(context: &Context, usage: Use, reach: Reach) -> Result<Self, Failure> {
+        let configuration = config::load(context)?;
+        let path = configuration.hub_path();
+        let (tables, mut failures) = match reach {
+            Reach::Systems => describe(&configuration).await?,
+            Reach::Hub => (BTreeMap::new(), Vec::new()),
+        };
+        let plan = Arc::new(configuration.compile(&tables)?);
+        let hub = Arc::new(open_hub(path, usage)?);
+        let stop = stop_on_signals();
+        let mut systems: Systems = plan.systems.iter().map(|_| None).collect();
+        let mut classes = (*plan).clone();
+        if reach == Reach::Systems {
+            for (index, system) in plan.systems.iter().enumerate() {
+                let own = SystemIndex(u16::try_from(index).unwrap_or(u16::MAX));
+                if failures.iter().any(|(name, _)| *name == system.name.as_str()) {
+                    continue;
+                }
+                let settings = configuration.settings(&system.name)?;
+                match syncline_adapters::open(&settings, plan.clone(), own).await {
+                    Ok(connector) => {
+                        if let (Some(place), Some(known)) =
+                            (systems.get_mut(index), classes.systems.get_mut(index))
+                        {
+                            known.class = connector.class;
+                            *place = Some(Ports { source: connector.source, target: connector.target });
+                        }
+                    }
+                    Err(error) => failures.push((system.name.to_string(), error)),
+                }
+            }
+        }
+        let failures = failures
+            .into_iter()
+            .filter_map(|(name, error)| Some((plan.system_named(&name)?, error)))
+            .collect();
+        config::check_classes(&configuration, &classes)?;
+        Ok(Self { plan: Arc::new(classes), hub, systems, failures, stop })
+    }
+
+    /// The time.
+    pub(crate) fn now() -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// The name of an entity.
+    pub(crate) fn entity_name(&self, entity: EntityIndex) -> &str {
+        self.plan.entity(entity).map_or("?", |entity| &entity.name)
+    }
+
+    /// The name of a system.
+    pub(crate) fn system_name(&self, system: SystemIndex) -> &str {
+        self.plan.system(system).map_or("?", |system| &system.name)
+    }
+
+    /// The entity of this name, or all (child lists left out).
+    pub(crate) fn entities(&self, name: Option<&str>) -> Result<Vec<EntityIndex>, Failure> {
+        match name {
+            Some(name) => {
+                let found = self.plan.entity_named(name).filter(|index| {
+                    self.plan.entity(*index).is_some_and(|entity| entity.parent.is_none())
+                });
+                found.map(|entity| vec![entity]).ok_or_else(|| self.unknown_entity(name))
+            }
+            None => Ok((0..self.plan.entities.len())
+                .filter_map(|index| u16::try_from(index).ok().map(EntityIndex))
+                .filter(|index| self.plan.entity(*index).is_some_and(|entity| entity.parent.is_none()))
+                .collect()),
+        }
+    }
+
+    fn unknown_entity(&self, name: &str) -> Failure {
+        let known: Vec<&str> = self
+            .plan
+            .entities
+            .iter()
+            .filter(|entity| entity.parent.is_none())
+            .map(|entity| entity.name.as_str())
+            .collect();
+        Failure::new("usage.unknown_entity", format!("there is no entity `{name}`"))
+            .cause(format!("the configuration has {}", known.join(", ")))
+            .fix("name one of them")
+    }
+
+    /// A desk for one run, and the open doors beside it.
+    pub(crate) fn desk<'a>(
+        plan: &'a Plan,
+        hub: &'a SqliteHub,
+        watch: &'a dyn Watch,
+        stop: &'a AtomicBool,
+        run: RunId,
+    ) -> Desk<'a> {
+        Desk::new(plan, hub, &SystemClock, watch, stop, run)
+    }
+
+    /// How a stopped command ends.
+    pub(crate) fn stopped(&self) -> Option<Exit> {
+        match (self.stop.load(Ordering::Relaxed), SIGNAL.load(Ordering::Relaxed)) {
+            (false, _) => None,
+            (true, 15) => Some(Exit::Terminated),
+            (true, _) => Some(Exit::Interrupted),
+        }
+    }
+
+    /// Pauses in force now.
+    pub(crate) async fn pauses(&self) -> Result<Vec<syncline_ports::reader::Pause>, Failure> {
+        let now = Self::now();
+        let pauses = self.hub.pauses().await?;
+        Ok(pauses.into_iter().filter(|pause| pause.until.is_none_or(|until| until > now)).collect())
+    }
+
+    /// Systems that may not be written now: only read. Systems that are paused whole are closed.
+    pub(crate) async fn apply_pauses(&mut self) -> Result<Vec<SystemIndex>, Failure> {
+        let mut closed = Vec::new();
+        for pause in self.pauses().await? {
+            let Some(system) = self.plan.system_named(&pause.name) else { continue };
+            if !pause.writes_only {
+                if let Some(place) = self.systems.get_mut(system.at()) {
+                    *place = None;
+                }
+            }
+            closed.push(system);
+        }
+        Ok(closed)
+    }
+}
+
+type Described = (BTreeMap<String, Vec<Table>>, Vec<(String, PortError)>);
+
+/// The tables that the configuration names, as the systems describe them.
+async fn describe(configuration: &Configuration) -> Result<Described, Failure> {
+    let (mut tables, mut failures) = (BTreeMap::new(), Vec::new());
+    for name in configuration.system_names() {
+        let settings = configuration.settings(&name)?;
+        let wanted = configuration.tables(&name);
+        let described = async { syncline_adapters::catalog(&settings).await?.describe(&wanted).await }.await;
+        match described {
+            Ok(found) => {
+                tables.insert(name, found.into_iter().flatten().collect());
+            }
+            Err(error) => failures.push((name, error)),
+        }
+    }
+    Ok((tables, failures))
+}
+
+fn open_hub(path: PathBuf, usage: Use) -> Result<SqliteHub, Failure> {
+    if usage == Use::Look && !path.exists() {
+        let failure = Failure::new("hub.missing", format!("there is no hub at {}", path.display()))
+            .cause("nothing was synchronised yet, or `hub.path` names another place")
+            .fix("syncline plan");
+        return Err(failure);
+    }
+    let mode = match usage {
+        Use::Look => Open::ReadOnly,
+        Use::Write => Open::ReadWrite,
+    };
+    Ok(SqliteHub::open(&path, mode, usage == Use::Write)?)
+}
+
+/// The first signal asks to stop after what is in flight; the second stops at once.
+fn stop_on_signals() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            let signal = next_signal().await;
+            SIGNAL.store(signal, Ordering::Relaxed);
+            if seen.swap(true, Ordering::Relaxed) {
+                let exit = if signal == 15 { Exit::Terminated } else { Exit::Interrupted };
+                // The hub holds every intent that was sent: the next run asks what became of them.
+                std::process::exit(i32::from(exit.code()));
+            }
+            crate::report::note("stopping after the writes in flight; once more stops at once");
+        }
+    });
+    stop
+}
+
+#[cfg(unix)]
+async fn next_signal() -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return 2;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => 2,
+        _ = terminate.recv() => 15,
+    }
+}
+
+#[cfg(not(unix))]
+async fn next_signal() -> u8 {
+    let _ = tokio::signal::ctrl_c().await;
+    2
+}

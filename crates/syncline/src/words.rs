@@ -1,0 +1,151 @@
+//! Numbers, times and tables as people read them.
+
+use syncline_core::name::Timestamp;
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 conflict`, `2 conflicts`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A span since `then`, in its largest unit: `4 s`, `12 min`, `9 h`, `3 d`.
+pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
+    span((now.0.saturating_sub(then.0)).max(0) / 1_000)
+}
+
+/// Milliseconds, in the largest unit: `0.8 s`, `12 min`.
+pub(crate) fn span(milliseconds: i64) -> String {
+    match milliseconds {
+        ..10_000 => format!("{:.1} s", milliseconds as f64 / 1_000.0),
+        10_000..120_000 => format!("{} s", milliseconds / 1_000),
+        120_000..7_200_000 => format!("{} min", milliseconds / 60_000),
+        7_200_000..172_800_000 => format!("{} h", milliseconds / 3_600_000),
+        _ => format!("{} d", milliseconds / 86_400_000),
+    }
+}
+
+/// A point in time, to the second, in UTC: `2026-03-02T10:26:03Z`.
+pub(crate) fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.0)
+        .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// Reads `7d`, `2h`, `30s`, `10m` as so long ago, or a point in time: `2026-03-01`,
+/// `2026-03-01T22:10`, `2026-03-01T22:10:00Z` (UTC if it says nothing else).
+pub(crate) fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Some(milliseconds) = parse_span(text) {
+        return Some(now.plus_ms(-milliseconds));
+    }
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(Timestamp(time.as_microsecond()));
+    }
+    let civil: jiff::civil::DateTime = text.parse().ok()?;
+    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(Timestamp(zoned.timestamp().as_microsecond()))
+}
+
+/// Reads `30s`, `10m`, `2h`, `7d` as milliseconds.
+pub(crate) fn parse_span(text: &str) -> Option<i64> {
+    let at = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(at);
+    let number: i64 = number.parse().ok()?;
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+/// Which way a column leans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lean {
+    /// Texts.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Rows under a header, aligned for people.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    header: Vec<(&'static str, Lean)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table; a header that ends in `>` leans to the right.
+    pub(crate) fn new(header: &[&'static str]) -> Self {
+        let lean = |name: &&'static str| match name.strip_suffix('>') {
+            Some(name) => (name, Lean::Right),
+            None => (*name, Lean::Left),
+        };
+        Self { header: header.iter().map(lean).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// Whether there is no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// For people: aligned, two spaces between columns, no trailing blanks.
+    pub(crate) fn text(&self) -> String {
+        let widths: Vec<usize> = self
+            .header
+            .iter()
+            .enumerate()
+            .map(|(column, (name, _))| {
+                let cells = self.rows.iter().filter_map(|row| row.get(column));
+                cells.map(|cell| cell.chars().count()).chain([name.chars().count()]).max().unwrap_or(0)
+            })
+            .collect();
+        let line = |cells: Vec<&str>| {
+            let mut out = String::new();
+            for ((cell, width), (_, lean)) in cells.iter().zip(&widths).zip(&self.header) {
+                let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
+                match lean {
+                    Lean::Left => out.push_str(&format!("{cell}{pad}  ")),
+                    Lean::Right => out.push_str(&format!("{pad}{cell}  ")),
+                }
+            }
+            out.truncate(out.trim_end().len());
+            out
+        };
+        let mut out = line(self.header.iter().map(|(name, _)| *name).collect());
+        for row in &self.rows {
+            out.push('\n');
+            out.push_str(&line(row.iter().map(String::as_str).collect()));
+        }
+        out
+    }
+
+    /// For `--plain`: cells separated by tabs, no header.
+    pub(crate) fn plain(&self) -> String {
+        let clean = |cell: &String| cell.replace(['\t', '\n', '\r'], " ");
+        let rows = self.rows.iter().map(|row| row.iter().map(clean).collect::<Vec<_>>().join("\t"));
+        rows.collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests;
