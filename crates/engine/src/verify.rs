@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::{
-    change::{Observed, PartKey},
+    change::{Observed, PartKey, RowKey},
     commit::{KnownRow, Wants},
     error::PortError,
     group::{Group, Part, Scope},
@@ -47,10 +47,22 @@ impl Compared {
     }
 }
 
+/// What to compare, and what is known to differ.
+pub struct Options<'a> {
+    /// Only these fields.
+    pub columns: Option<Vec<FieldIndex>>,
+    /// Only about so many rows of each table.
+    pub rows_max: Option<u64>,
+    /// Rows that are set aside.
+    pub set_aside: &'a (dyn Fn(BindingIndex, &RowKey) -> bool + Sync),
+    /// Records that wait for a person.
+    pub waiting: &'a (dyn Fn(RecordId) -> bool + Sync),
+}
+
 const BATCH: Limit = Limit { rows: 2_000, bytes: 16 << 20 };
 const SAMPLES_MAX: usize = 20;
 
-/// Compares all bindings of an entity and its child lists. Rows in `set_aside` are expected to differ.
+/// Compares all bindings of an entity and its child lists. Rows that are set aside are expected to differ.
 ///
 /// # Errors
 /// The store's, or a source's.
@@ -58,12 +70,11 @@ pub async fn verify(
     desk: &Desk<'_>,
     systems: &mut Systems,
     entity: EntityIndex,
-    set_aside: &dyn Fn(BindingIndex, &syncline_core::change::RowKey) -> bool,
-    waiting: &dyn Fn(RecordId) -> bool,
+    options: &Options<'_>,
 ) -> Result<BTreeMap<BindingIndex, Compared>, PortError> {
     let mut results = BTreeMap::new();
     for binding in pass::bindings(desk.plan, entity) {
-        let compared = compare(desk, systems, binding, set_aside, waiting).await?;
+        let compared = compare(desk, systems, binding, options).await?;
         results.insert(binding, compared);
     }
     Ok(results)
@@ -73,8 +84,7 @@ async fn compare(
     desk: &Desk<'_>,
     systems: &mut Systems,
     binding: BindingIndex,
-    set_aside: &dyn Fn(BindingIndex, &syncline_core::change::RowKey) -> bool,
-    waiting: &dyn Fn(RecordId) -> bool,
+    options: &Options<'_>,
 ) -> Result<Compared, PortError> {
     let mut compared = Compared::default();
     let Some(system) = desk.plan.binding(binding).map(|found| found.system) else {
@@ -91,9 +101,18 @@ async fn compare(
         after.clone_from(&batch.upto);
         desk.watch.read(binding, batch.rows.len() as u64);
         for row in &batch.refused {
-            if set_aside(binding, &row.key) { compared.expected += 1 } else { compared.extra += 1 }
+            if (options.set_aside)(binding, &row.key) {
+                compared.expected += 1
+            } else {
+                compared.extra += 1
+            }
         }
-        rows(desk, binding, &batch.rows, set_aside, waiting, &mut compared).await?;
+        rows(desk, binding, &batch.rows, options, &mut compared).await?;
+        let seen = compared.matched + compared.unexplained() + compared.expected;
+        if options.rows_max.is_some_and(|most| seen >= most) {
+            compared.in_scope = seen;
+            return Ok(compared);
+        }
         match batch.then {
             Then::More | Then::Idle => {}
             Then::ScanComplete { .. } => break,
@@ -107,7 +126,7 @@ async fn compare(
             return Ok(compared);
         }
     }
-    missing(desk, binding, waiting, &mut compared).await?;
+    missing(desk, binding, options, &mut compared).await?;
     Ok(compared)
 }
 
@@ -115,8 +134,7 @@ async fn rows(
     desk: &Desk<'_>,
     binding: BindingIndex,
     rows: &[Observed],
-    set_aside: &dyn Fn(BindingIndex, &syncline_core::change::RowKey) -> bool,
-    waiting: &dyn Fn(RecordId) -> bool,
+    options: &Options<'_>,
     compared: &mut Compared,
 ) -> Result<(), PortError> {
     let keys = rows.iter().map(|row| (binding, row.key.clone())).collect();
@@ -134,16 +152,20 @@ async fn rows(
         let Some((group, part)) =
             group.and_then(|group| Some((group, part_of(desk, binding, group, row)?)))
         else {
-            if set_aside(binding, &row.key) {
+            if (options.set_aside)(binding, &row.key) {
                 compared.expected += 1
             } else {
                 compared.extra += 1
             }
             continue;
         };
-        let differing = differing(desk, binding, part, row, &references);
-        let is_expected =
-            waiting(group.id) || set_aside(binding, &row.key) || is_held(desk, binding, part);
+        let mut differing = differing(desk, binding, part, row, &references);
+        if let Some(columns) = &options.columns {
+            differing.retain(|field| columns.contains(field));
+        }
+        let is_expected = (options.waiting)(group.id)
+            || (options.set_aside)(binding, &row.key)
+            || is_held(desk, binding, part);
         for field in &differing {
             *compared.columns.entry(*field).or_default() += 1;
         }
@@ -203,8 +225,7 @@ fn is_held(desk: &Desk<'_>, binding: BindingIndex, part: &Part) -> bool {
             .is_some_and(|link| !link.held.is_empty() || link.parked.is_some())
 }
 
-type ReferenceKeys =
-    BTreeMap<(RecordId, syncline_core::name::SystemIndex), Option<syncline_core::change::RowKey>>;
+type ReferenceKeys = BTreeMap<(RecordId, syncline_core::name::SystemIndex), Option<RowKey>>;
 
 async fn reference_keys(
     desk: &Desk<'_>,
@@ -270,7 +291,7 @@ fn differing(
 }
 
 /// A parent's key as the atom of a reference: the value, or a list of them.
-fn key_atom(key: &syncline_core::change::RowKey) -> Value {
+fn key_atom(key: &RowKey) -> Value {
     let mut values = key.values();
     if values.len() == 1 { values.remove(0) } else { Value::List(values) }
 }
@@ -279,7 +300,7 @@ fn key_atom(key: &syncline_core::change::RowKey) -> Value {
 async fn missing(
     desk: &Desk<'_>,
     binding: BindingIndex,
-    waiting: &dyn Fn(RecordId) -> bool,
+    options: &Options<'_>,
     compared: &mut Compared,
 ) -> Result<(), PortError> {
     let Some(found) = desk.plan.binding(binding) else { return Ok(()) };
@@ -300,7 +321,11 @@ async fn missing(
                 let link = part.link(found.system);
                 let absent = link.is_none_or(|link| !link.is_present() && link.scope == Scope::In);
                 if same_list && part.exists.alive && absent {
-                    if waiting(group.id) { compared.expected += 1 } else { compared.missing += 1 }
+                    if (options.waiting)(group.id) {
+                        compared.expected += 1
+                    } else {
+                        compared.missing += 1
+                    }
                 }
             }
         }

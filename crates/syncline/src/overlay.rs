@@ -73,7 +73,7 @@ pub(crate) struct Planned {
     /// Every operation.
     pub(crate) operations: Vec<Digest>,
     /// Names of systems that could not be read.
-    pub(crate) failures: Vec<(SystemIndex, PortError)>,
+    pub(crate) failures: Vec<(String, Failure)>,
     /// Why some read was not complete.
     pub(crate) incomplete: Vec<String>,
 }
@@ -114,7 +114,9 @@ pub(crate) async fn plan(session: &mut Session, wish: &Wish, watch: &dyn Watch) 
         incomplete: Vec::new(),
     };
     for report in &passed.entities {
-        planned.failures.extend(report.failures.iter().cloned());
+        planned.failures.extend(report.failures.iter().map(|(system, error)| {
+            (session.system_name(*system).to_owned(), Failure::from(error.clone()))
+        }));
         planned.incomplete.extend(report.incomplete.iter().map(|(_, reason)| reason.clone()));
     }
     for report in &passed.entities {

@@ -23,7 +23,7 @@ use syncline_ports::{
 use crate::{
     exit::Exit,
     report::{Answer, Failure},
-    session::Session,
+    session::{Session, of_system},
     words,
 };
 
@@ -215,11 +215,9 @@ async fn conclude(
         outcome.error = outcome.error.or(error);
     }
     outcome.result = json!(rows);
-    for (system, error) in &session.failures {
+    for (system, failure) in &session.failures {
         outcome.exit = outcome.exit.and(Exit::Environment);
-        let mut failure = Failure::from(error.clone());
-        failure.message = format!("{}: {}", session.system_name(*system), failure.message);
-        outcome.error = Some(failure.with_exit(Exit::Environment));
+        outcome.error = Some(of_system(system, failure));
     }
     if let Some(exit) = session.stopped() {
         outcome.exit = outcome.exit.and(exit);
@@ -236,9 +234,8 @@ async fn judge(
     let (mut exit, mut error) = (Exit::Done, None);
     for (system, failure) in &report.failures {
         exit = exit.and(Exit::Environment);
-        let mut failure = Failure::from(failure.clone());
-        failure.message = format!("{}: {}", session.system_name(*system), failure.message);
-        error.get_or_insert(failure.with_exit(Exit::Environment));
+        let failure = Failure::from(failure.clone());
+        error.get_or_insert(of_system(session.system_name(*system), &failure));
     }
     for tripped in &report.tripped {
         let failure = record_guard(session, report, tripped).await?;

@@ -2,7 +2,6 @@
 //! be reached.
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -15,16 +14,15 @@ use syncline_adapters::{
     hub::sqlite::{Open, SqliteHub},
 };
 use syncline_core::{
-    error::PortError,
     name::{EntityIndex, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
 use syncline_engine::desk::{Desk, Ports, Systems, Watch};
-use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
+use syncline_ports::{clock::Clock as _, reader::Reader as _};
 
 use crate::{
     cli::Context,
-    config::{self, Configuration},
+    config::{self, Live, Loaded},
     exit::Exit,
     report::Failure,
 };
@@ -56,7 +54,7 @@ pub(crate) struct Session {
     /// Open doors, one place per system.
     pub(crate) systems: Systems,
     /// Systems that could not be reached, and why.
-    pub(crate) failures: Vec<(SystemIndex, PortError)>,
+    pub(crate) failures: Vec<(String, Failure)>,
     /// Set by the first signal.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -67,43 +65,37 @@ static SIGNAL: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0)
 impl Session {
     /// Opens the hub, and the systems that the command reaches.
     pub(crate) async fn open(context: &Context, usage: Use, reach: Reach) -> Result<Self, Failure> {
-        let configuration = config::load(context)?;
-        let path = configuration.hub_path();
-        let (tables, mut failures) = match reach {
-            Reach::Systems => describe(&configuration).await?,
-            Reach::Hub => (BTreeMap::new(), Vec::new()),
+        let loaded = config::load(context)?;
+        let (live, mut failures) = match reach {
+            Reach::Systems => look(&loaded).await,
+            Reach::Hub => (None, Vec::new()),
         };
-        let plan = Arc::new(configuration.compile(&tables)?);
-        let hub = Arc::new(open_hub(path, usage)?);
+        let mut plan = match &live {
+            Some(live) => loaded.plan(context, live)?,
+            None => loaded.compile(None).0,
+        };
+        let hub = Arc::new(open_hub(loaded.hub_path(), usage)?);
         let stop = stop_on_signals();
         let mut systems: Systems = plan.systems.iter().map(|_| None).collect();
-        let mut classes = (*plan).clone();
         if reach == Reach::Systems {
-            for (index, system) in plan.systems.iter().enumerate() {
+            let shared = Arc::new(plan.clone());
+            for (index, place) in systems.iter_mut().enumerate() {
                 let own = SystemIndex(u16::try_from(index).unwrap_or(u16::MAX));
+                let Some(system) = plan.systems.get_mut(index) else { continue };
                 if failures.iter().any(|(name, _)| *name == system.name.as_str()) {
                     continue;
                 }
-                let settings = configuration.settings(&system.name)?;
-                match syncline_adapters::open(&settings, plan.clone(), own).await {
+                let settings = loaded.settings(&system.name).await?;
+                match syncline_adapters::open(&settings, shared.clone(), own).await {
                     Ok(connector) => {
-                        if let (Some(place), Some(known)) =
-                            (systems.get_mut(index), classes.systems.get_mut(index))
-                        {
-                            known.class = connector.class;
-                            *place = Some(Ports { source: connector.source, target: connector.target });
-                        }
+                        system.class = connector.class;
+                        *place = Some(Ports { source: connector.source, target: connector.target });
                     }
-                    Err(error) => failures.push((system.name.to_string(), error)),
+                    Err(error) => failures.push((system.name.to_string(), error.into())),
                 }
             }
         }
-        let failures = failures
-            .into_iter()
-            .filter_map(|(name, error)| Some((plan.system_named(&name)?, error)))
-            .collect();
-        config::check_classes(&configuration, &classes)?;
-        Ok(Self { plan: Arc::new(classes), hub, systems, failures, stop })
+        Ok(Self { plan: Arc::new(plan), hub, systems, failures, stop })
     }
 
     /// The time.
@@ -193,23 +185,25 @@ impl Session {
     }
 }
 
-type Described = (BTreeMap<String, Vec<Table>>, Vec<(String, PortError)>);
-
-/// The tables that the configuration names, as the systems describe them.
-async fn describe(configuration: &Configuration) -> Result<Described, Failure> {
-    let (mut tables, mut failures) = (BTreeMap::new(), Vec::new());
-    for name in configuration.system_names() {
-        let settings = configuration.settings(&name)?;
-        let wanted = configuration.tables(&name);
-        let described = async { syncline_adapters::catalog(&settings).await?.describe(&wanted).await }.await;
-        match described {
+/// What the systems say of the tables that the configuration names; and those that do not answer.
+async fn look(loaded: &Loaded) -> (Option<Live>, Vec<(String, Failure)>) {
+    let (mut live, mut failures) = (Live::new(), Vec::new());
+    for name in loaded.systems() {
+        match config::look_at(loaded, name).await {
             Ok(found) => {
-                tables.insert(name, found.into_iter().flatten().collect());
+                live.insert(name.into(), found);
             }
-            Err(error) => failures.push((name, error)),
+            Err(failure) => failures.push((name.to_owned(), failure)),
         }
     }
-    Ok((tables, failures))
+    (Some(live), failures)
+}
+
+/// The failure of one system, named, as a command ends with it.
+pub(crate) fn of_system(name: &str, failure: &Failure) -> Failure {
+    let mut failure = failure.clone().with_exit(Exit::Environment);
+    failure.message = format!("{name}: {}", failure.message);
+    failure
 }
 
 fn open_hub(path: PathBuf, usage: Use) -> Result<SqliteHub, Failure> {

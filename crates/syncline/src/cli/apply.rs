@@ -71,7 +71,10 @@ impl Apply {
         if stale * 100 > total * self.max_stale {
             let message = format!(
                 "{} of {} records changed since plan {}; more than {} %, nothing applied",
-                words::count(stale), words::count(total), saved.name, self.max_stale
+                words::count(stale),
+                words::count(total),
+                saved.name,
+                self.max_stale
             );
             return Err(Failure::new("plan.stale", message)
                 .cause(format!("the plan was made at {}", saved.at))
@@ -97,7 +100,10 @@ impl Apply {
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);
         let skipped = if stale > 0 {
-            format!("\nSkipped {} that changed since the plan (the next run takes them).", words::count(stale))
+            format!(
+                "\nSkipped {} that changed since the plan (the next run takes them).",
+                words::count(stale)
+            )
         } else {
             String::new()
         };
@@ -123,8 +129,11 @@ fn confirm(saved: &Saved, context: &Context) -> Result<(), Failure> {
     if context.interactive && ask::answer(&question) == saved.name {
         return Ok(());
     }
-    Err(Failure::new("run.unapproved", format!("plan {} was not approved; nothing was written", saved.name))
-        .fix("type its name on a terminal, or say --yes"))
+    Err(Failure::new(
+        "run.unapproved",
+        format!("plan {} was not approved; nothing was written", saved.name),
+    )
+    .fix("type its name on a terminal, or say --yes"))
 }
 
 /// The plan's entities, if they still mean what they meant.
@@ -132,11 +141,17 @@ fn same_meaning(session: &Session, saved: &Saved) -> Result<Vec<EntityIndex>, Fa
     let mut entities = Vec::new();
     for (name, meaning) in &saved.entities {
         let entity = session.entities(Some(name))?;
-        let same = entity.first().and_then(|index| session.plan.entity(*index)).is_some_and(|found| found.meaning == *meaning);
+        let same = entity
+            .first()
+            .and_then(|index| session.plan.entity(*index))
+            .is_some_and(|found| found.meaning == *meaning);
         if !same {
-            return Err(Failure::new("guard.config_changed", format!("the meaning of {name} changed since plan {}", saved.name))
-                .done("nothing was written")
-                .fix("plan again: syncline plan --out FILE"));
+            return Err(Failure::new(
+                "guard.config_changed",
+                format!("the meaning of {name} changed since plan {}", saved.name),
+            )
+            .done("nothing was written")
+            .fix("plan again: syncline plan --out FILE"));
         }
         entities.extend(entity);
     }
@@ -147,16 +162,21 @@ fn same_meaning(session: &Session, saved: &Saved) -> Result<Vec<EntityIndex>, Fa
 async fn stale(session: &Session, entities: &[EntityIndex], saved: &Saved) -> Result<u64, Failure> {
     let stop = session.stop.clone();
     let watch = syncline_engine::desk::Unwatched;
-    let desk = Session::desk(&session.plan, &session.hub, &watch, &stop, syncline_core::name::RunId(0));
+    let desk =
+        Session::desk(&session.plan, &session.hub, &watch, &stop, syncline_core::name::RunId(0));
     let named = Named(&saved.operations);
     let mut same = 0;
     for entity in entities {
-        let bindings = session.plan.entity(*entity).map(|found| found.bindings.clone()).unwrap_or_default();
+        let bindings =
+            session.plan.entity(*entity).map(|found| found.bindings.clone()).unwrap_or_default();
         for binding in bindings {
-            let Some(system) = session.plan.binding(binding).map(|found| found.system) else { continue };
+            let Some(system) = session.plan.binding(binding).map(|found| found.system) else {
+                continue;
+            };
             let mut after = None;
             loop {
-                let behind = session.hub.behind(*entity, system, after, Session::now(), 2_000).await?;
+                let behind =
+                    session.hub.behind(*entity, system, after, Session::now(), 2_000).await?;
                 let Some((last, _)) = behind.last() else { break };
                 after = Some(*last);
                 let records = behind.into_iter().map(|(record, _)| record).collect();

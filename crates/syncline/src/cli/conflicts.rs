@@ -113,8 +113,11 @@ async fn matching(session: &Session, filter: Option<&str>) -> Result<Vec<Conflic
                 found.retain(|it| it.candidates.iter().any(|candidate| candidate.author == system));
             }
             _ => {
-                return Err(Failure::new("usage.filter", format!("`{key}` is not something to filter by"))
-                    .fix("say entity=NAME, field=NAME or system=NAME"));
+                return Err(Failure::new(
+                    "usage.filter",
+                    format!("`{key}` is not something to filter by"),
+                )
+                .fix("say entity=NAME, field=NAME or system=NAME"));
             }
         }
     }
@@ -177,11 +180,18 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure
         ]);
         rows.push(json_of(&session, conflict, &record));
     }
-    let settled = session.hub.conflicts(true, ALL).await?.iter().filter(|it| it.settled.is_some()).count();
+    let settled =
+        session.hub.conflicts(true, ALL).await?.iter().filter(|it| it.settled.is_some()).count();
     let summary = if found.is_empty() {
-        format!("no conflict is open; {} settled by rule or by people", words::count(settled as u64))
+        format!(
+            "no conflict is open; {} settled by rule or by people",
+            words::count(settled as u64)
+        )
     } else {
-        format!("{} for a decision", words::counted(found.len() as u64, "conflict waiting").replace("waitings", "waiting"))
+        format!(
+            "{} for a decision",
+            words::counted(found.len() as u64, "conflict waiting").replace("waitings", "waiting")
+        )
     };
     let text = if table.is_empty() { summary.clone() } else { table.text() };
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
@@ -189,7 +199,8 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure
 
 async fn find(session: &Session, id: u64) -> Result<Conflict, Failure> {
     session.hub.conflict(id).await?.ok_or_else(|| {
-        Failure::new("usage.unknown_number", format!("there is no conflict {id}")).fix("syncline conflicts list")
+        Failure::new("usage.unknown_number", format!("there is no conflict {id}"))
+            .fix("syncline conflicts list")
     })
 }
 
@@ -205,7 +216,13 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         conflict.opened.0
     );
     let mut table = Table::new(&["FIELD", "FROM", "VALUE", "AT", "BY"]);
-    table.row([field.clone(), "agreed base".into(), conflict.base.to_string(), String::new(), String::new()]);
+    table.row([
+        field.clone(),
+        "agreed base".into(),
+        conflict.base.to_string(),
+        String::new(),
+        String::new(),
+    ]);
     for candidate in &conflict.candidates {
         table.row([
             field.clone(),
@@ -229,14 +246,21 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
                 .candidates
                 .iter()
                 .filter_map(|candidate| match candidate.author {
-                    Author::System(system) => Some(format!("--take {}", session.system_name(system))),
+                    Author::System(system) => {
+                        Some(format!("--take {}", session.system_name(system)))
+                    }
                     Author::Person | Author::Merged | Author::Nobody => None,
                 })
                 .collect();
-            text.push_str(&format!("  syncline conflicts resolve {id} {} | --value V | --keep-base", takes.join(" | ")));
+            text.push_str(&format!(
+                "  syncline conflicts resolve {id} {} | --value V | --keep-base",
+                takes.join(" | ")
+            ));
         }
     }
-    Ok(Answer::new(format!("conflict {id}")).with_text(text).with_result(json_of(&session, &conflict, &record)))
+    Ok(Answer::new(format!("conflict {id}"))
+        .with_text(text)
+        .with_result(json_of(&session, &conflict, &record)))
 }
 
 impl Resolve {
@@ -256,8 +280,11 @@ impl Resolve {
         let mut lines = Vec::new();
         for conflict in &conflicts {
             if conflict.settled.is_some() {
-                return Err(Failure::new("usage.settled", format!("conflict {} is settled already", conflict.number))
-                    .fix(format!("syncline conflicts show {}", conflict.number)));
+                return Err(Failure::new(
+                    "usage.settled",
+                    format!("conflict {} is settled already", conflict.number),
+                )
+                .fix(format!("syncline conflicts show {}", conflict.number)));
             }
             let take = self.take(&session, conflict)?;
             lines.push(self.line(&session, conflict, &take));
@@ -275,7 +302,9 @@ impl Resolve {
         let summary = words::counted(conflicts.len() as u64, "conflict");
         if self.dry_run {
             lines.push("Nothing was decided (--dry-run).".into());
-            return Ok(Answer::new(format!("{summary} would be settled")).with_text(lines.join("\n")));
+            return Ok(
+                Answer::new(format!("{summary} would be settled")).with_text(lines.join("\n"))
+            );
         }
         let mut entities = Vec::new();
         for (entity, command) in commands {
@@ -316,12 +345,16 @@ impl Resolve {
             Some("newest") => Ok(Take::Newest),
             Some(name) => {
                 let system = address::system_named(session, name)?;
-                let competes = conflict.candidates.iter().any(|it| it.author == Author::System(system));
+                let competes =
+                    conflict.candidates.iter().any(|it| it.author == Author::System(system));
                 if competes {
                     return Ok(Take::System(system));
                 }
-                Err(Failure::new("usage.take", format!("{name} has no value in conflict {}", conflict.number))
-                    .fix(format!("syncline conflicts show {}", conflict.number)))
+                Err(Failure::new(
+                    "usage.take",
+                    format!("{name} has no value in conflict {}", conflict.number),
+                )
+                .fix(format!("syncline conflicts show {}", conflict.number)))
             }
             None => Err(Failure::new("usage.arguments", "what should be taken?")
                 .fix("say --take SYSTEM, --take newest, --value V or --keep-base")),

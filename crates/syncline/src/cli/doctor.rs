@@ -6,7 +6,7 @@ use syncline_ports::catalog::{CheckState, Fitness};
 
 use crate::{
     cli::{Context, ask},
-    config::{self, Configuration},
+    config::{self, Loaded},
     exit::Exit,
     report::{self, Answer, Failure},
 };
@@ -35,22 +35,25 @@ struct Sums {
 impl Doctor {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
-        let configuration = config::load(context)?;
-        let mut names = configuration.system_names();
+        let loaded = config::load(context)?;
+        let mut names: Vec<String> = loaded.systems().map(str::to_owned).collect();
         if let Some(wanted) = &self.system {
             names.retain(|name| name == wanted);
             if names.is_empty() {
-                return Err(Failure::new("usage.unknown_system", format!("there is no system `{wanted}`")));
+                return Err(Failure::new(
+                    "usage.unknown_system",
+                    format!("there is no system `{wanted}`"),
+                ));
             }
         }
         let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());
         for name in names {
-            match examine(&configuration, &name).await {
+            match examine(&loaded, &name).await {
                 Ok(fitness) => {
                     self.show(&name, &fitness, &mut text, &mut sums);
                     rows.push(self.json(&name, &fitness));
                     if self.fix {
-                        mend(&configuration, &name, &fitness, context).await?;
+                        mend(&loaded, &name, &fitness, context).await?;
                     }
                 }
                 Err(failure) => {
@@ -63,7 +66,8 @@ impl Doctor {
                 }
             }
         }
-        let summary = format!("{} passed, {} warnings, {} failed", sums.passed, sums.warnings, sums.failed);
+        let summary =
+            format!("{} passed, {} warnings, {} failed", sums.passed, sums.warnings, sums.failed);
         text.push_str(&format!("Summary: {summary}"));
         let answer = Answer::new(summary).with_text(text).with_result(Json::Array(rows));
         Ok(if sums.failed > 0 { answer.with_exit(Exit::Environment) } else { answer })
@@ -126,16 +130,16 @@ impl Doctor {
     }
 }
 
-async fn examine(configuration: &Configuration, name: &str) -> Result<Fitness, Failure> {
-    let settings = configuration.settings(name)?;
-    let tables = configuration.tables(name);
+async fn examine(loaded: &Loaded, name: &str) -> Result<Fitness, Failure> {
+    let settings = loaded.settings(name).await?;
+    let tables = loaded.tables(name);
     let mut catalog = syncline_adapters::catalog(&settings).await?;
     Ok(catalog.examine(&tables).await?)
 }
 
 /// The one thing that can be mended from here: the table of marks.
 async fn mend(
-    configuration: &Configuration,
+    loaded: &Loaded,
     name: &str,
     fitness: &Fitness,
     context: &Context,
@@ -150,8 +154,10 @@ async fn mend(
         .flat_map(|check| check.fix.iter().map(ToString::to_string))
         .collect();
     report::note(&format!("{name}: {}", statements.join("\n")));
-    if context.yes || (context.interactive && ask::yes(&format!("Create the table of marks in {name}?"))) {
-        let settings = configuration.settings(name)?;
+    if context.yes
+        || (context.interactive && ask::yes(&format!("Create the table of marks in {name}?")))
+    {
+        let settings = loaded.settings(name).await?;
         syncline_adapters::catalog(&settings).await?.create_marks().await?;
         context.note(&format!("{name}: the table of marks is there"));
     }

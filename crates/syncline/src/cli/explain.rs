@@ -38,25 +38,36 @@ impl Explain {
         let session = Session::open(context, Use::Look, Reach::Hub).await?;
         let at = match &self.at {
             None => None,
-            Some(text) => {
-                Some(words::parse_time(text, Session::now()).ok_or_else(|| crate::cli::run::bad_time(text))?)
-            }
+            Some(text) => Some(
+                words::parse_time(text, Session::now())
+                    .ok_or_else(|| crate::cli::run::bad_time(text))?,
+            ),
         };
         let group = address::find(&session, &self.address).await?;
         let Some(entity) = session.plan.entity(group.entity) else {
-            return Err(Failure::new("address.unknown", format!("no record is known as {}", self.address)));
+            return Err(Failure::new(
+                "address.unknown",
+                format!("no record is known as {}", self.address),
+            ));
         };
         let fields: Vec<FieldIndex> = match &self.field {
             Some(name) => {
-                let known: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
+                let known: Vec<&str> =
+                    entity.fields.iter().map(|field| field.name.as_str()).collect();
                 vec![entity.field_named(name).ok_or_else(|| {
-                    Failure::new("address.unknown", format!("{} has no field `{name}`", entity.name))
-                        .cause(format!("its fields are {}", known.join(", ")))
+                    Failure::new(
+                        "address.unknown",
+                        format!("{} has no field `{name}`", entity.name),
+                    )
+                    .cause(format!("its fields are {}", known.join(", ")))
                 })?]
             }
-            None => (0..entity.fields.len()).filter_map(|index| u16::try_from(index).ok().map(FieldIndex)).collect(),
+            None => (0..entity.fields.len())
+                .filter_map(|index| u16::try_from(index).ok().map(FieldIndex))
+                .collect(),
         };
-        let filter = HistoryFilter { record: Some(group.id), limit: CHAIN, ..HistoryFilter::default() };
+        let filter =
+            HistoryFilter { record: Some(group.id), limit: CHAIN, ..HistoryFilter::default() };
         let mut entries = session.hub.history(&filter).await?;
         if let Some(at) = at {
             entries.retain(|entry| entry.at <= at);
@@ -102,7 +113,10 @@ fn explain(
     let cell = group.root.cell(field).cloned().unwrap_or_default();
     let chain: Vec<&Entry> = entries
         .iter()
-        .filter(|entry| entry.event.field == Some(field) && entry.event.part == syncline_core::change::PartKey::Root)
+        .filter(|entry| {
+            entry.event.field == Some(field)
+                && entry.event.part == syncline_core::change::PartKey::Root
+        })
         .collect();
     let value = if past {
         chain.iter().find_map(|entry| entry.event.after.clone()).unwrap_or(Value::Null)
@@ -133,13 +147,18 @@ fn explain(
         entry.event.field.is_none()
             && matches!(
                 entry.event.kind,
-                syncline_core::commit::AuditKind::Created | syncline_core::commit::AuditKind::Linked
+                syncline_core::commit::AuditKind::Created
+                    | syncline_core::commit::AuditKind::Linked
             )
     });
     let lines = chain.iter().copied().chain(created).take(12);
     for (index, entry) in lines.enumerate() {
         let head = if index == 0 { "chain " } else { "      " };
-        text.push_str(&format!("{head}  {}  {}\n", words::time(entry.at), history::what(session, entry)));
+        text.push_str(&format!(
+            "{head}  {}  {}\n",
+            words::time(entry.at),
+            history::what(session, entry)
+        ));
     }
     text.truncate(text.trim_end().len());
     let row = json!({

@@ -73,7 +73,8 @@ fn json_of(session: &Session, guard: &Guard) -> serde_json::Value {
 async fn list(context: &Context) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
     let guards = session.hub.guards(false).await?;
-    let mut table = Table::new(&["ID>", "CODE", "ENTITY", "SYSTEM", "COUNT>", "OF>", "LIMIT>", "SINCE"]);
+    let mut table =
+        Table::new(&["ID>", "CODE", "ENTITY", "SYSTEM", "COUNT>", "OF>", "LIMIT>", "SINCE"]);
     for guard in &guards {
         table.row([
             guard.number.to_string(),
@@ -98,7 +99,8 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
 async fn find(session: &Session, id: u64) -> Result<Guard, Failure> {
     let guards = session.hub.guards(true).await?;
     guards.into_iter().find(|guard| guard.number == id).ok_or_else(|| {
-        Failure::new("usage.unknown_number", format!("there is no guard {id}")).fix("syncline guards list")
+        Failure::new("usage.unknown_number", format!("there is no guard {id}"))
+            .fix("syncline guards list")
     })
 }
 
@@ -116,7 +118,11 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         words::count(guard.max),
         words::age(Session::now(), guard.at),
         guard.state,
-        if samples.is_empty() { String::new() } else { format!("  among them: {}\n", samples.join(", ")) },
+        if samples.is_empty() {
+            String::new()
+        } else {
+            format!("  among them: {}\n", samples.join(", "))
+        },
         guard.code,
     );
     Ok(Answer::new(format!("guard {id}")).with_text(text).with_result(json_of(&session, &guard)))
@@ -133,8 +139,11 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
         session.system_name(guard.system)
     );
     if !context.yes && !(context.interactive && ask::yes(&question)) {
-        return Err(Failure::new("run.unapproved", format!("guard {id} was not approved; nothing was written"))
-            .fix("answer on a terminal, or say --yes"));
+        return Err(Failure::new(
+            "run.unapproved",
+            format!("guard {id} was not approved; nothing was written"),
+        )
+        .fix("answer on a terminal, or say --yes"));
     }
     let progress = Progress::new("guard", context.progress);
     let order = Order {
@@ -161,7 +170,9 @@ async fn dismiss(context: &Context, id: u64) -> Result<Answer, Failure> {
     let guard = find(&session, id).await?;
     refuse_settled(&guard)?;
     session.hub.settle_guard(id, "dismissed", &run::who()).await?;
-    let summary = format!("guard {id} is dismissed; nothing was written, and it will trip again if the next run finds the same");
+    let summary = format!(
+        "guard {id} is dismissed; nothing was written, and it will trip again if the next run finds the same"
+    );
     Ok(Answer::new(summary).with_result(json!({ "dismissed": id })))
 }
 

@@ -2,10 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use syncline_core::{
-    commit::AuditKind,
-    name::RunId,
-};
+use syncline_core::{commit::AuditKind, name::RunId};
 use syncline_ports::reader::{Entry, HistoryFilter, Reader as _};
 
 use crate::{
@@ -47,8 +44,10 @@ impl History {
             ..HistoryFilter::default()
         };
         if let Some(text) = &self.since {
-            filter.since =
-                Some(words::parse_time(text, Session::now()).ok_or_else(|| crate::cli::run::bad_time(text))?);
+            filter.since = Some(
+                words::parse_time(text, Session::now())
+                    .ok_or_else(|| crate::cli::run::bad_time(text))?,
+            );
         }
         if let Some(name) = &self.system {
             filter.system = Some(address::system_named(&session, name)?);
@@ -58,13 +57,21 @@ impl History {
             (Some("run"), Some(id)) => {
                 let run = run_number(&session, id).await?;
                 let found = session.hub.run(run).await?.ok_or_else(|| {
-                    Failure::new("usage.unknown_number", format!("there is no run {id}")).fix("syncline status")
+                    Failure::new("usage.unknown_number", format!("there is no run {id}"))
+                        .fix("syncline status")
                 })?;
-                head = format!("{}  {}  {}  {}\n", found.id, found.kind, words::time(found.started), found.message);
+                head = format!(
+                    "{}  {}  {}  {}\n",
+                    found.id,
+                    found.kind,
+                    words::time(found.started),
+                    found.message
+                );
                 filter.run = Some(run);
             }
             (Some("run"), None) => {
-                return Err(Failure::new("usage.arguments", "which run?").fix("syncline history run r-1042"));
+                return Err(Failure::new("usage.arguments", "which run?")
+                    .fix("syncline history run r-1042"));
             }
             (Some(record), _) => filter.record = Some(address::find(&session, record).await?.id),
             (None, _) => {}
@@ -74,12 +81,20 @@ impl History {
         for entry in &entries {
             let what = what(&session, entry);
             let by = entry.event.actor.as_ref().map(ToString::to_string).unwrap_or_default();
-            let record = format!("{}/{}", session.entity_name(entry.event.entity), address::short(entry.event.record));
+            let record = format!(
+                "{}/{}",
+                session.entity_name(entry.event.entity),
+                address::short(entry.event.record)
+            );
             table.row([words::time(entry.at), format!("c-{}", entry.number), record, what, by]);
         }
         let rows: Vec<Json> = entries.iter().map(|entry| json_of(&session, entry)).collect();
         let summary = words::counted(entries.len() as u64, "change");
-        let text = if table.is_empty() { format!("{head}no change") } else { format!("{head}{}", table.text()) };
+        let text = if table.is_empty() {
+            format!("{head}no change")
+        } else {
+            format!("{head}{}", table.text())
+        };
         Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
     }
 }
@@ -91,7 +106,8 @@ pub(crate) async fn run_number(session: &Session, text: &str) -> Result<RunId, F
         return Ok(runs.first().map(|run| run.id).unwrap_or_default());
     }
     text.trim_start_matches("r-").parse::<u64>().map(RunId).map_err(|_| {
-        Failure::new("usage.unknown_number", format!("`{text}` is not a run")).fix("say r-1042, or last")
+        Failure::new("usage.unknown_number", format!("`{text}` is not a run"))
+            .fix("say r-1042, or last")
     })
 }
 
@@ -134,7 +150,9 @@ pub(crate) fn what(session: &Session, entry: &Entry) -> String {
         AuditKind::ConflictOpened => format!("{name} conflict opened"),
         AuditKind::ConflictSettled => format!("{name} conflict settled: {after}"),
         AuditKind::Scope => format!("scope of {row} changed"),
-        AuditKind::LoopSuspected => format!("{name} held: the same cycle again and again with {row}"),
+        AuditKind::LoopSuspected => {
+            format!("{name} held: the same cycle again and again with {row}")
+        }
         AuditKind::Person => format!("{name} {before} -> {after}  by a person"),
         AuditKind::Covered => format!("older news from {row}"),
     };

@@ -29,7 +29,9 @@ impl Pause {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let span = match self.duration.as_deref() {
             None => None,
-            Some(text) => Some(words::parse_span(text).ok_or_else(|| crate::cli::run::bad_time(text))?),
+            Some(text) => {
+                Some(words::parse_span(text).ok_or_else(|| crate::cli::run::bad_time(text))?)
+            }
         };
         let session = Session::open(context, Use::Write, Reach::Hub).await?;
         let since = Session::now();
@@ -44,10 +46,18 @@ impl Pause {
             };
             session.hub.pause(&pause).await?;
         }
-        let what = if self.writes_only { "keeps being read; nothing is written" } else { "is neither read nor written" };
-        let end = until.map_or_else(|| "until `syncline resume`".into(), |until| format!("until {}", words::time(until)));
+        let what = if self.writes_only {
+            "keeps being read; nothing is written"
+        } else {
+            "is neither read nor written"
+        };
+        let end = until.map_or_else(
+            || "until `syncline resume`".into(),
+            |until| format!("until {}", words::time(until)),
+        );
         let summary = format!("{} {what}, {end}; positions are kept", names.join(", "));
-        Ok(Answer::new(summary).with_result(json!({ "paused": names, "until": until.map(words::time) })))
+        Ok(Answer::new(summary)
+            .with_result(json!({ "paused": names, "until": until.map(words::time) })))
     }
 }
 

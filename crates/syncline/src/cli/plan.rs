@@ -16,7 +16,7 @@ use crate::{
     pass::Depth,
     progress::Progress,
     report::{Answer, Failure},
-    session::{Reach, Session, Use},
+    session::{Reach, Session, Use, of_system},
     words::{self, Table},
 };
 
@@ -78,14 +78,13 @@ impl Plan {
         } else {
             text.push_str("\nNothing was written. To keep this plan: syncline plan --out FILE");
         }
-        let mut answer = Answer::new(summary(&planned)).with_text(text).with_result(result(&session, &planned));
+        let mut answer =
+            Answer::new(summary(&planned)).with_text(text).with_result(result(&session, &planned));
         if self.exit_code && planned.total() > 0 {
             answer = answer.with_exit(Exit::Differences);
         }
-        if let Some((system, error)) = planned.failures.first() {
-            let mut failure = Failure::from(error.clone()).with_exit(Exit::Environment);
-            failure.message = format!("{}: {}", session.system_name(*system), failure.message);
-            answer = answer.with_error(failure);
+        if let Some((system, failure)) = planned.failures.first() {
+            answer = answer.with_error(of_system(system, failure));
         }
         Ok(match session.stopped() {
             Some(exit) => answer.with_exit(exit),
@@ -100,7 +99,8 @@ fn keep_only(session: &Session, planned: &mut Planned, address: &str) -> Result<
     let mut found = false;
     for entity in &mut planned.entities {
         entity.samples.retain(|operation| {
-            let keep = name(session, operation).ends_with(wanted) || operation.record.to_string().starts_with(wanted);
+            let keep = name(session, operation).ends_with(wanted)
+                || operation.record.to_string().starts_with(wanted);
             found |= keep;
             keep
         });
@@ -142,10 +142,16 @@ pub(crate) fn show(session: &Session, planned: &Planned, took: &str) -> String {
         let read: Vec<String> = entity
             .read
             .iter()
-            .map(|(system, rows)| format!("{} {}", session.system_name(*system), words::count(*rows)))
+            .map(|(system, rows)| {
+                format!("{} {}", session.system_name(*system), words::count(*rows))
+            })
             .collect();
         let name = session.entity_name(entity.entity);
-        let never = if entity.is_first { format!(" {name} has never been synchronised.") } else { String::new() };
+        let never = if entity.is_first {
+            format!(" {name} has never been synchronised.")
+        } else {
+            String::new()
+        };
         out.push_str(&format!("{name}: read {} rows in {took}.{never}\n", read.join(", ")));
         out.push_str(&indent(&counts(session, entity)));
         out.push('\n');
@@ -172,9 +178,12 @@ fn indent(text: &str) -> String {
 
 fn counts(session: &Session, entity: &EntityPlan) -> String {
     let mut table = Table::new(&["", "create>", "update>", "delete>", "linked>", "parked>"]);
-    let bindings = session.plan.entity(entity.entity).map(|found| found.bindings.clone()).unwrap_or_default();
+    let bindings =
+        session.plan.entity(entity.entity).map(|found| found.bindings.clone()).unwrap_or_default();
     for binding in bindings {
-        let Some(system) = session.plan.binding(binding).map(|found| found.system) else { continue };
+        let Some(system) = session.plan.binding(binding).map(|found| found.system) else {
+            continue;
+        };
         let [creates, updates, deletes] = entity.counts.get(&system).copied().unwrap_or_default();
         let behind = entity.behind.get(&system).copied().unwrap_or_default();
         table.row([
@@ -194,21 +203,36 @@ fn first(session: &Session, entity: &EntityPlan) -> Vec<String> {
     let mut lines = Vec::new();
     let name = session.entity_name(entity.entity);
     for (code, system, count, linked, max) in &entity.tripped {
-        let (count, linked, max) = (words::count(*count), words::count(*linked), words::count(*max));
+        let (count, linked, max) =
+            (words::count(*count), words::count(*linked), words::count(*max));
         let system = session.system_name(*system);
-        lines.push(format!("! {code}: {count} of {linked} rows of {system}, limit {max}: needs --allow"));
+        lines.push(format!(
+            "! {code}: {count} of {linked} rows of {system}, limit {max}: needs --allow"
+        ));
     }
     if entity.conflicts > 0 {
-        lines.push(format!("! {} in {name} would wait for a person", words::counted(entity.conflicts, "conflict")));
+        lines.push(format!(
+            "! {} in {name} would wait for a person",
+            words::counted(entity.conflicts, "conflict")
+        ));
     }
     if entity.invalid > 0 {
-        lines.push(format!("! {} of {name} cannot be taken as they are", words::counted(entity.invalid, "row")));
+        lines.push(format!(
+            "! {} of {name} cannot be taken as they are",
+            words::counted(entity.invalid, "row")
+        ));
     }
     if entity.review > 0 {
-        lines.push(format!("! {} of {name} match more than one record", words::counted(entity.review, "row")));
+        lines.push(format!(
+            "! {} of {name} match more than one record",
+            words::counted(entity.review, "row")
+        ));
     }
     if entity.out_of_scope > 0 {
-        lines.push(format!("= {} out of scope: left alone", words::counted(entity.out_of_scope, "row")));
+        lines.push(format!(
+            "= {} out of scope: left alone",
+            words::counted(entity.out_of_scope, "row")
+        ));
     }
     lines
 }
@@ -232,8 +256,13 @@ fn describe(session: &Session, operation: &Operation) -> String {
     if operation.waits {
         return format!("{sign} {system}  {name}  after the record it refers to");
     }
-    let writes: Vec<String> =
-        operation.writes.writes.iter().map(|write| columns(session, write)).filter(|it| !it.is_empty()).collect();
+    let writes: Vec<String> = operation
+        .writes
+        .writes
+        .iter()
+        .map(|write| columns(session, write))
+        .filter(|it| !it.is_empty())
+        .collect();
     format!("{sign} {system}  {name}  {}", writes.join("; ")).trim_end().to_owned()
 }
 
@@ -241,7 +270,9 @@ fn columns(session: &Session, write: &RowWrite) -> String {
     let Some(binding) = session.plan.binding(write.binding) else { return String::new() };
     let Some(entity) = session.plan.entity(binding.entity) else { return String::new() };
     let before = |field: FieldIndex| match &write.expect {
-        Expected::Fields(fields) => fields.iter().find(|(other, _)| *other == field).map(|(_, value)| value),
+        Expected::Fields(fields) => {
+            fields.iter().find(|(other, _)| *other == field).map(|(_, value)| value)
+        }
         Expected::Absent => None,
     };
     let one = |(field, after): &(FieldIndex, Value)| {
@@ -265,7 +296,8 @@ fn result(session: &Session, planned: &Planned) -> serde_json::Value {
                 .keys()
                 .chain(entity.counts.keys())
                 .map(|system| {
-                    let [creates, updates, deletes] = entity.counts.get(system).copied().unwrap_or_default();
+                    let [creates, updates, deletes] =
+                        entity.counts.get(system).copied().unwrap_or_default();
                     let behind = entity.behind.get(system).copied().unwrap_or_default();
                     let row = json!({
                         "creates": creates,

@@ -81,7 +81,8 @@ impl Quarantine {
 fn route(session: &Session, entry: &Quarantined) -> String {
     match &entry.subject {
         Subject::Row { binding, key } => {
-            let system = session.plan.binding(*binding).map(|found| session.system_name(found.system));
+            let system =
+                session.plan.binding(*binding).map(|found| session.system_name(found.system));
             format!("{}:{key}", system.unwrap_or("?"))
         }
         Subject::Write { system, .. } => format!("-> {}", session.system_name(*system)),
@@ -143,7 +144,8 @@ async fn list(context: &Context, code: Option<&str>, run: Option<&str>) -> Resul
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
     let entries = select(&session, code, run).await?;
     let now = Session::now();
-    let mut table = Table::new(&["ID>", "ENTITY", "RECORD", "ROUTE", "CODE", "TRIES>", "SINCE", "MESSAGE"]);
+    let mut table =
+        Table::new(&["ID>", "ENTITY", "RECORD", "ROUTE", "CODE", "TRIES>", "SINCE", "MESSAGE"]);
     let mut rows = Vec::new();
     for entry in &entries {
         let record = record_name(&session, entry).await?;
@@ -162,7 +164,10 @@ async fn list(context: &Context, code: Option<&str>, run: Option<&str>) -> Resul
     let summary = if entries.is_empty() {
         "nothing is held back".to_owned()
     } else {
-        format!("{} set aside", words::counted(entries.len() as u64, "entry").replace("entrys", "entries"))
+        format!(
+            "{} set aside",
+            words::counted(entries.len() as u64, "entry").replace("entrys", "entries")
+        )
     };
     let text = if table.is_empty() { summary.clone() } else { table.text() };
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
@@ -191,28 +196,41 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         entry.run
     );
     for (index, slot) in entry.row.iter().flat_map(|row| row.0.iter().enumerate()) {
-        let field = entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
+        let field =
+            entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
         if let Some(value) = slot.value() {
             text.push_str(&format!("  {field} = {value:?}\n"));
         }
     }
     for record in &entry.related {
         let group = session.hub.group(*record).await?;
-        let name = group.map_or_else(|| address::short(*record), |group| address::of(&session, &group));
+        let name =
+            group.map_or_else(|| address::short(*record), |group| address::of(&session, &group));
         text.push_str(&format!("  related: {name}\n"));
     }
     let fix = match &entry.subject {
         Subject::Row { .. } if entry.code.starts_with("match.") => {
             format!("syncline quarantine edit {id} --link KEY, or mend the row")
         }
-        Subject::Row { .. } => "mend the row in its system: its new version replaces this one".into(),
-        Subject::Write { .. } => format!("syncline quarantine edit {id} --set FIELD=VALUE, or widen the target; then syncline retry {id}"),
+        Subject::Row { .. } => {
+            "mend the row in its system: its new version replaces this one".into()
+        }
+        Subject::Write { .. } => format!(
+            "syncline quarantine edit {id} --set FIELD=VALUE, or widen the target; then syncline retry {id}"
+        ),
     };
     text.push_str(&format!("  fix: {fix}\n  more: syncline help {}", entry.code));
-    Ok(Answer::new(format!("quarantine entry {id}")).with_text(text).with_result(json_of(&session, &entry, &record)))
+    Ok(Answer::new(format!("quarantine entry {id}"))
+        .with_text(text)
+        .with_result(json_of(&session, &entry, &record)))
 }
 
-async fn edit(context: &Context, id: u64, set: &[String], link: Option<&str>) -> Result<Answer, Failure> {
+async fn edit(
+    context: &Context,
+    id: u64,
+    set: &[String],
+    link: Option<&str>,
+) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let entry = find(&session, id).await?;
     let command = match link {
@@ -221,39 +239,66 @@ async fn edit(context: &Context, id: u64, set: &[String], link: Option<&str>) ->
     };
     decide::command(&session, "quarantine", entry.entity, vec![command]).await?;
     session.hub.retry_quarantined(id).await?;
-    let outcome = decide::carry_out(&mut session, context, "quarantine", vec![entry.entity]).await?;
+    let outcome =
+        decide::carry_out(&mut session, context, "quarantine", vec![entry.entity]).await?;
     Ok(outcome.answer())
 }
 
-async fn link_command(session: &Session, entry: &Quarantined, link: &str) -> Result<Command, Failure> {
+async fn link_command(
+    session: &Session,
+    entry: &Quarantined,
+    link: &str,
+) -> Result<Command, Failure> {
     let Subject::Row { binding, key } = &entry.subject else {
-        return Err(Failure::new("usage.link", format!("entry {} is a write, not a row", entry.number))
-            .fix(format!("syncline quarantine edit {} --set FIELD=VALUE", entry.number)));
+        return Err(Failure::new(
+            "usage.link",
+            format!("entry {} is a write, not a row", entry.number),
+        )
+        .fix(format!("syncline quarantine edit {} --set FIELD=VALUE", entry.number)));
     };
-    let text = if link.contains('/') { link.to_owned() } else { format!("{}/{link}", session.entity_name(entry.entity)) };
+    let text = if link.contains('/') {
+        link.to_owned()
+    } else {
+        format!("{}/{link}", session.entity_name(entry.entity))
+    };
     let group = address::find(session, &text).await?;
     Ok(Command::Link { record: group.id, binding: *binding, key: key.clone() })
 }
 
-fn edit_command(session: &Session, entry: &Quarantined, set: &[String]) -> Result<Command, Failure> {
+fn edit_command(
+    session: &Session,
+    entry: &Quarantined,
+    set: &[String],
+) -> Result<Command, Failure> {
     let Some((record, part)) = subject_record(entry) else {
-        return Err(Failure::new("usage.edit", format!("entry {} belongs to no record yet", entry.number))
-            .fix("mend the row in its system: its new version replaces this one"));
+        return Err(Failure::new(
+            "usage.edit",
+            format!("entry {} belongs to no record yet", entry.number),
+        )
+        .fix("mend the row in its system: its new version replaces this one"));
     };
     let Some(entity) = session.plan.entity(entry.entity) else {
-        return Err(Failure::new("bug.unexpected", "the entry's entity is not in the configuration"));
+        return Err(Failure::new(
+            "bug.unexpected",
+            "the entry's entity is not in the configuration",
+        ));
     };
     let mut values = Vec::new();
     for pair in set {
-        let field = pair.split_once('=').and_then(|(name, value)| Some((entity.field_named(name)?, value)));
+        let field =
+            pair.split_once('=').and_then(|(name, value)| Some((entity.field_named(name)?, value)));
         let Some((field, value)) = field else {
-            return Err(Failure::new("usage.edit", format!("`{pair}` is not FIELD=VALUE of {}", entity.name)));
+            return Err(Failure::new(
+                "usage.edit",
+                format!("`{pair}` is not FIELD=VALUE of {}", entity.name),
+            ));
         };
         let kind = entity.field(field).map(|field| field.kind.clone()).unwrap_or_default();
         values.push((field, address::golden(&kind, value)));
     }
     if values.is_empty() {
-        return Err(Failure::new("usage.arguments", "what should be changed?").fix("say --set FIELD=VALUE or --link KEY"));
+        return Err(Failure::new("usage.arguments", "what should be changed?")
+            .fix("say --set FIELD=VALUE or --link KEY"));
     }
     Ok(Command::Edit { record, part, values, who: run::who().into() })
 }

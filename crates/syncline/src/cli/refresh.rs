@@ -90,8 +90,11 @@ async fn approved(session: &Session, entity: EntityIndex) -> Result<(), Failure>
     if session.hub.approval(name).await?.is_some() {
         return Ok(());
     }
-    Err(Failure::new("guard.first_run", format!("{name} has never been approved; nothing was written"))
-        .fix("syncline plan --out p.plan; then syncline apply p.plan"))
+    Err(Failure::new(
+        "guard.first_run",
+        format!("{name} has never been approved; nothing was written"),
+    )
+    .fix("syncline plan --out p.plan; then syncline apply p.plan"))
 }
 
 /// Reads every row of one record by its key, then writes what that shows to be behind.
@@ -122,7 +125,8 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
     read::settle(&desk, &mut session.systems, decided.effects, &mut ledger).await?;
     let mut written = Vec::new();
     let mut writes = Vec::new();
-    let bindings = plan.entity(group.entity).map(|entity| entity.bindings.clone()).unwrap_or_default();
+    let bindings =
+        plan.entity(group.entity).map(|entity| entity.bindings.clone()).unwrap_or_default();
     for binding in bindings {
         let Some(system) = plan.binding(binding).map(|found| found.system) else { continue };
         if closed.contains(&system) {
@@ -131,7 +135,10 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
         let only = Only(group.id, Everything);
         let mut total = apply::Written::default();
         for kinds in [Kinds::Puts, Kinds::Deletes] {
-            total.absorb(apply::apply(&desk, &mut session.systems, group.entity, system, kinds, &only).await?);
+            total.absorb(
+                apply::apply(&desk, &mut session.systems, group.entity, system, kinds, &only)
+                    .await?,
+            );
         }
         if total.total() > 0 {
             written.push(session.system_name(system).to_owned());
@@ -139,7 +146,11 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
         writes.push((system, total.inserts, total.updates, total.deletes));
     }
     session.hub.end_run(run, Session::now(), "ok", address, &writes).await?;
-    let result = if written.is_empty() { "all agree".to_owned() } else { format!("{} updated", written.join(", ")) };
+    let result = if written.is_empty() {
+        "all agree".to_owned()
+    } else {
+        format!("{} updated", written.join(", "))
+    };
     let summary = format!("read {}: {result} ({run})", read_from.join(", "));
     Ok(Answer::new(summary)
         .with_result(json!({ "run": run.to_string(), "read": read_from, "written": written, "checked": words::count(ledger.0.values().sum()) })))
@@ -154,8 +165,10 @@ impl apply::Chooses for Only {
         desk: &'a syncline_engine::desk::Desk<'_>,
         system: syncline_core::name::SystemIndex,
         mut records: Vec<syncline_core::name::RecordId>,
-    ) -> futures_util::future::BoxFuture<'a, Result<Vec<syncline_core::name::RecordId>, syncline_core::error::PortError>>
-    {
+    ) -> futures_util::future::BoxFuture<
+        'a,
+        Result<Vec<syncline_core::name::RecordId>, syncline_core::error::PortError>,
+    > {
         records.retain(|record| *record == self.0);
         self.1.choose(desk, system, records)
     }

@@ -32,7 +32,9 @@ impl Resume {
         }
         let wanted = match self.name.as_deref() {
             Some(name) => names(&session, Some(name))?,
-            None => session.pauses().await?.into_iter().map(|pause| pause.name.to_string()).collect(),
+            None => {
+                session.pauses().await?.into_iter().map(|pause| pause.name.to_string()).collect()
+            }
         };
         let mut resumed = Vec::new();
         for name in wanted {

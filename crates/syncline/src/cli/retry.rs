@@ -37,7 +37,8 @@ impl Retry {
                 .fix("give numbers, --code CODE, --run last, or --all"));
         }
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
-        let mut entries = quarantine::select(&session, self.code.as_deref(), self.run.as_deref()).await?;
+        let mut entries =
+            quarantine::select(&session, self.code.as_deref(), self.run.as_deref()).await?;
         if !self.ids.is_empty() {
             entries.retain(|entry| self.ids.contains(&entry.number));
         }
@@ -55,7 +56,10 @@ impl Retry {
         }
         let outcome = decide::carry_out(&mut session, context, "retry", entities).await?;
         let left = quarantine::select(&session, None, None).await?;
-        let still = entries.iter().filter(|entry| left.iter().any(|other| other.number == entry.number)).count();
+        let still = entries
+            .iter()
+            .filter(|entry| left.iter().any(|other| other.number == entry.number))
+            .count();
         let retried = entries.len() as u64;
         let summary = format!(
             "{} retried, {} done, {} still set aside",

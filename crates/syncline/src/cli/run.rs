@@ -93,7 +93,8 @@ async fn only(
     limit: u64,
     context: &Context,
 ) -> Result<std::collections::BTreeSet<syncline_core::value::Digest>, Failure> {
-    let wish = Wish { entities: entities.to_vec(), samples: 0, limit: Some(limit), depth: Depth::Full };
+    let wish =
+        Wish { entities: entities.to_vec(), samples: 0, limit: Some(limit), depth: Depth::Full };
     let progress = Progress::new("planning", context.progress);
     Ok(overlay::plan(session, &wish, &progress).await?.operations.into_iter().collect())
 }
@@ -117,7 +118,11 @@ async fn refuse_paused(
 }
 
 /// No surprising first write: what was never approved, or means something else now, is shown first.
-async fn approve(session: &mut Session, entities: &[EntityIndex], context: &Context) -> Result<(), Failure> {
+async fn approve(
+    session: &mut Session,
+    entities: &[EntityIndex],
+    context: &Context,
+) -> Result<(), Failure> {
     let (mut never, mut changed) = (Vec::new(), Vec::new());
     for entity in entities {
         let Some(found) = session.plan.entity(*entity) else { continue };
@@ -129,10 +134,13 @@ async fn approve(session: &mut Session, entities: &[EntityIndex], context: &Cont
     }
     if let (Some(entity), false) = (changed.first(), context.interactive) {
         let name = session.entity_name(*entity).to_owned();
-        return Err(Failure::new("guard.config_changed", format!("the meaning of {name} changed in the configuration"))
-            .cause("its scope, keys, match or cells are not those that were approved")
-            .done("nothing was written")
-            .fix(format!("syncline plan {name} --out p.plan; then syncline apply p.plan")));
+        return Err(Failure::new(
+            "guard.config_changed",
+            format!("the meaning of {name} changed in the configuration"),
+        )
+        .cause("its scope, keys, match or cells are not those that were approved")
+        .done("nothing was written")
+        .fix(format!("syncline plan {name} --out p.plan; then syncline apply p.plan")));
     }
     let open: Vec<EntityIndex> = never.iter().chain(&changed).copied().collect();
     if open.is_empty() {
@@ -148,10 +156,17 @@ async fn approve(session: &mut Session, entities: &[EntityIndex], context: &Cont
         report::note(&plan::show(session, &planned, &took));
         let question = format!("{}. Do it?", plan::summary(&planned));
         if !context.interactive || !ask::yes(&question) {
-            let name = open.first().map(|entity| session.entity_name(*entity)).unwrap_or_default().to_owned();
-            return Err(Failure::new("guard.first_run", format!("{name} has never been approved; nothing was written"))
-                .cause("the first synchronisation of an entity shows its plan and asks")
-                .fix("syncline plan --out p.plan; then syncline apply p.plan; or syncline run --yes"));
+            let name = open
+                .first()
+                .map(|entity| session.entity_name(*entity))
+                .unwrap_or_default()
+                .to_owned();
+            return Err(Failure::new(
+                "guard.first_run",
+                format!("{name} has never been approved; nothing was written"),
+            )
+            .cause("the first synchronisation of an entity shows its plan and asks")
+            .fix("syncline plan --out p.plan; then syncline apply p.plan; or syncline run --yes"));
         }
     }
     let at = Session::now();
@@ -165,5 +180,7 @@ async fn approve(session: &mut Session, entities: &[EntityIndex], context: &Cont
 
 /// The person at the terminal, as the system names them.
 pub(crate) fn who() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into())
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "somebody".into())
 }

@@ -45,7 +45,9 @@ impl Status {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let wait = match self.wait_healthy.as_deref() {
             None => None,
-            Some(text) => Some(words::parse_span(text).ok_or_else(|| crate::cli::run::bad_time(text))?),
+            Some(text) => {
+                Some(words::parse_span(text).ok_or_else(|| crate::cli::run::bad_time(text))?)
+            }
         };
         let began = Session::now();
         loop {
@@ -64,9 +66,17 @@ impl Status {
             }
             let summary = match look.needs {
                 0 => "nothing waits for you".to_owned(),
-                needs => format!("{} you", words::counted(needs, "thing").replace("thing", "thing needs").replace("needss", "need")),
+                needs => format!(
+                    "{} you",
+                    words::counted(needs, "thing")
+                        .replace("thing", "thing needs")
+                        .replace("needss", "need")
+                ),
             };
-            let answer = Answer::new(summary).with_text(look.text).with_plain(look.plain).with_result(look.result);
+            let answer = Answer::new(summary)
+                .with_text(look.text)
+                .with_plain(look.plain)
+                .with_result(look.result);
             let unhealthy = wait.is_some() && !look.healthy;
             return Ok(if unhealthy { answer.with_exit(Exit::Failed) } else { answer });
         }
@@ -82,7 +92,8 @@ async fn pause(span: Duration, session: &Session) {
 
 async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
     let mut entities = session.entities(None)?;
-    let mut systems: Vec<_> = session.plan.systems.iter().map(|system| system.name.clone()).collect();
+    let mut systems: Vec<_> =
+        session.plan.systems.iter().map(|system| system.name.clone()).collect();
     if let Some(name) = name {
         if session.plan.system_named(name).is_some() {
             systems.retain(|system| system == name);
@@ -97,12 +108,22 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
     let quarantine = session.hub.quarantine(100_000).await?;
     let guards = session.hub.guards(false).await?;
     let pauses = session.pauses().await?;
-    let mut table =
-        Table::new(&["ENTITY", "STATE", "LAST SUCCESS", "RECORDS>", "TODAY + ~ ->", "ERRORS>", "WAITING"]);
+    let mut table = Table::new(&[
+        "ENTITY",
+        "STATE",
+        "LAST SUCCESS",
+        "RECORDS>",
+        "TODAY + ~ ->",
+        "ERRORS>",
+        "WAITING",
+    ]);
     let (mut rows, mut needs, mut healthy) = (Vec::new(), 0, true);
     for entity in entities {
         let waiting = [
-            (conflicts.iter().filter(|it| is_of(session, it.entity, entity)).count() as u64, "conflict"),
+            (
+                conflicts.iter().filter(|it| is_of(session, it.entity, entity)).count() as u64,
+                "conflict",
+            ),
             (
                 quarantine
                     .iter()
@@ -114,14 +135,19 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         ];
         needs += waiting.iter().map(|(count, _)| count).sum::<u64>();
         let row = row(session, entity, now, &waiting, &pauses).await?;
-        healthy &= row.errors == 0 && row.last.is_some() && waiting.iter().all(|(count, _)| *count == 0);
+        healthy &=
+            row.errors == 0 && row.last.is_some() && waiting.iter().all(|(count, _)| *count == 0);
         table.row(row.cells());
         rows.push(row.json());
     }
     let mut out = match needs {
         0 => String::new(),
         1 => format!("1 thing needs you: {}\n", first_command(&conflicts, &quarantine, &guards)),
-        many => format!("{} things need you: {}\n", words::count(many), first_command(&conflicts, &quarantine, &guards)),
+        many => format!(
+            "{} things need you: {}\n",
+            words::count(many),
+            first_command(&conflicts, &quarantine, &guards)
+        ),
     };
     if !table.is_empty() {
         out.push_str(&table.text());
@@ -132,7 +158,8 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         out.push_str(&system_table.text());
     }
     let plain = format!("{}\n{}", table.plain(), system_table.plain());
-    let result = json!({ "needs": needs, "healthy": healthy, "entities": rows, "systems": system_rows });
+    let result =
+        json!({ "needs": needs, "healthy": healthy, "entities": rows, "systems": system_rows });
     Ok(Look { text: out, plain, result, needs, healthy })
 }
 
@@ -152,7 +179,9 @@ fn first_command(
     if let Some(conflict) = conflicts.first() {
         return format!("syncline conflicts show {}", conflict.number);
     }
-    quarantine.first().map_or_else(String::new, |entry| format!("syncline quarantine show {}", entry.number))
+    quarantine
+        .first()
+        .map_or_else(String::new, |entry| format!("syncline quarantine show {}", entry.number))
 }
 
 struct EntityRow {
@@ -172,9 +201,17 @@ impl EntityRow {
         vec![
             self.name.clone(),
             self.state.clone(),
-            self.last.map_or_else(|| "never".into(), |last| format!("{} ago", words::age(self.now, last))),
+            self.last.map_or_else(
+                || "never".into(),
+                |last| format!("{} ago", words::age(self.now, last)),
+            ),
             words::count(self.records),
-            format!("{} {} {}", words::count(creates), words::count(updates), words::count(deletes)),
+            format!(
+                "{} {} {}",
+                words::count(creates),
+                words::count(updates),
+                words::count(deletes)
+            ),
             words::count(self.errors),
             self.waiting.clone(),
         ]
@@ -217,7 +254,8 @@ async fn row(
         }
     }
     let behind = session.hub.count_behind(entity, now).await?;
-    let backlog: u64 = behind.iter().map(|(_, count)| count.inserts + count.updates + count.deletes).sum();
+    let backlog: u64 =
+        behind.iter().map(|(_, count)| count.inserts + count.updates + count.deletes).sum();
     let mut words: Vec<String> = waiting
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -293,7 +331,8 @@ async fn systems_table(
             None => "",
         };
         let detection = if polls { "poll" } else { "full compare" };
-        let read = last.map_or_else(|| "never".into(), |last| format!("{} ago", words::age(now, last)));
+        let read =
+            last.map_or_else(|| "never".into(), |last| format!("{} ago", words::age(now, last)));
         table.row([name.to_string(), detection.to_owned(), read, note.to_owned()]);
         rows.push(json!({
             "system": name.as_str(),

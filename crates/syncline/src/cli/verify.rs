@@ -19,7 +19,7 @@ use crate::{
     pass::{Depth, Order},
     progress::Progress,
     report::{self, Answer, Failure},
-    session::{Reach, Session, Use},
+    session::{Reach, Session, Use, of_system},
     words::{self, Table},
 };
 
@@ -66,7 +66,11 @@ impl Verify {
         let summary = match (found.expected, found.unexplained) {
             (0, 0) => format!("no difference in {} rows", words::count(found.checked)),
             (expected, unexplained) => {
-                format!("{} expected, {} unexplained", words::count(expected), words::count(unexplained))
+                format!(
+                    "{} expected, {} unexplained",
+                    words::count(expected),
+                    words::count(unexplained)
+                )
             }
         };
         let next = if found.unexplained > 0 && !self.repair {
@@ -84,13 +88,13 @@ impl Verify {
         }
         if let Some(reason) = found.incomplete.first() {
             answer = answer.with_error(
-                Failure::new("run.incomplete", "not everything was compared").cause(reason.clone()).fix("syncline verify"),
+                Failure::new("run.incomplete", "not everything was compared")
+                    .cause(reason.clone())
+                    .fix("syncline verify"),
             );
         }
-        if let Some((system, error)) = session.failures.first() {
-            let mut failure = Failure::from(error.clone()).with_exit(Exit::Environment);
-            failure.message = format!("{}: {}", session.system_name(*system), failure.message);
-            answer = answer.with_error(failure);
+        if let Some((system, failure)) = session.failures.first() {
+            answer = answer.with_error(of_system(system, failure));
         }
         Ok(match session.stopped() {
             Some(exit) => answer.with_exit(exit),
@@ -113,13 +117,16 @@ impl Verify {
                 }
             }
         }
-        waiting.extend(session.hub.conflicts(false, 1_000_000).await?.into_iter().map(|it| it.record));
+        waiting
+            .extend(session.hub.conflicts(false, 1_000_000).await?.into_iter().map(|it| it.record));
         let entities = session.entities(self.entity.as_deref())?;
-        let (compiled, hub, stop) = (session.plan.clone(), session.hub.clone(), session.stop.clone());
+        let (compiled, hub, stop) =
+            (session.plan.clone(), session.hub.clone(), session.stop.clone());
         let progress = Progress::new("verify", context.progress);
         let desk = Session::desk(&compiled, &hub, &progress, &stop, RunId(0));
         for entity in entities {
-            let set_aside = |binding: BindingIndex, key: &RowKey| aside.contains(&(binding, key.clone()));
+            let set_aside =
+                |binding: BindingIndex, key: &RowKey| aside.contains(&(binding, key.clone()));
             let waits = |record: RecordId| waiting.contains(&record);
             let options = verify::Options {
                 columns: self.fields(session, entity)?,
@@ -129,7 +136,13 @@ impl Verify {
             };
             let results = verify::verify(&desk, &mut session.systems, entity, &options).await?;
             let mut table = Table::new(&[
-                "", "in scope>", "matched>", "differs>", "missing>", "extra>", "columns that differ",
+                "",
+                "in scope>",
+                "matched>",
+                "differs>",
+                "missing>",
+                "extra>",
+                "columns that differ",
             ]);
             for (binding, compared) in &results {
                 add(session, *binding, compared, &mut table, &mut found);
@@ -168,8 +181,11 @@ impl Verify {
         report::note(&plan::show(session, &planned, "a full comparison"));
         let question = format!("{}. Do it?", plan::summary(&planned));
         if !context.yes && !(context.interactive && ask::yes(&question)) {
-            return Err(Failure::new("run.unapproved", "the repair was not approved; nothing was written")
-                .fix("answer on a terminal, or say --yes"));
+            return Err(Failure::new(
+                "run.unapproved",
+                "the repair was not approved; nothing was written",
+            )
+            .fix("answer on a terminal, or say --yes"));
         }
         let progress = Progress::new("repair", context.progress);
         let order = Order {
@@ -193,7 +209,13 @@ impl Verify {
     }
 }
 
-fn add(session: &Session, binding: BindingIndex, compared: &Compared, table: &mut Table, found: &mut Found) {
+fn add(
+    session: &Session,
+    binding: BindingIndex,
+    compared: &Compared,
+    table: &mut Table,
+    found: &mut Found,
+) {
     let Some(at) = session.plan.binding(binding) else { return };
     let Some(entity) = session.plan.entity(at.entity) else { return };
     let system = session.system_name(at.system);
@@ -205,7 +227,11 @@ fn add(session: &Session, binding: BindingIndex, compared: &Compared, table: &mu
         .columns
         .iter()
         .map(|(field, count)| {
-            format!("{} {}", entity.field(*field).map_or("?", |field| &field.name), words::count(*count))
+            format!(
+                "{} {}",
+                entity.field(*field).map_or("?", |field| &field.name),
+                words::count(*count)
+            )
         })
         .collect();
     if compared.expected > 0 {
@@ -234,5 +260,7 @@ fn add(session: &Session, binding: BindingIndex, compared: &Compared, table: &mu
     found.checked += compared.matched + compared.unexplained() + compared.expected;
     found.expected += compared.expected;
     found.unexplained += compared.unexplained();
-    found.incomplete.extend(compared.incomplete.as_ref().map(|reason| format!("{system}: {reason}")));
+    found
+        .incomplete
+        .extend(compared.incomplete.as_ref().map(|reason| format!("{system}: {reason}")));
 }
