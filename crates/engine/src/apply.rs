@@ -6,7 +6,7 @@
 use futures_util::future;
 use syncline_core::{
     change::{Cycles, Effect, Input, Outcome, WriteGroup, WriteKind},
-    commit::Ledger,
+    commit::{Behind, Ledger},
     error::PortError,
     name::{EntityIndex, IntentId, RecordId, SystemIndex},
 };
@@ -61,7 +61,7 @@ pub trait Chooses: Send + Sync {
         &'a self,
         desk: &'a Desk<'_>,
         system: SystemIndex,
-        records: Vec<RecordId>,
+        behind: Vec<(RecordId, Behind)>,
     ) -> future::BoxFuture<'a, Result<Vec<RecordId>, PortError>>;
 }
 
@@ -74,9 +74,9 @@ impl Chooses for Everything {
         &'a self,
         _desk: &'a Desk<'_>,
         _system: SystemIndex,
-        records: Vec<RecordId>,
+        behind: Vec<(RecordId, Behind)>,
     ) -> future::BoxFuture<'a, Result<Vec<RecordId>, PortError>> {
-        Box::pin(future::ready(Ok(records)))
+        Box::pin(future::ready(Ok(behind.into_iter().map(|(record, _)| record).collect())))
     }
 }
 
@@ -135,15 +135,14 @@ async fn sweep(
         let behind = desk.store.behind(entity, system, after, desk.now(), batch).await?;
         let Some((last, _)) = behind.last() else { break };
         after = Some(*last);
-        let records: Vec<RecordId> = behind
-            .iter()
+        let wanted: Vec<(RecordId, Behind)> = behind
+            .into_iter()
             .filter(|(_, behind)| match behind.kind {
                 WriteKind::Insert | WriteKind::Update => kinds == Kinds::Puts,
                 WriteKind::Delete => kinds == Kinds::Deletes,
             })
-            .map(|(record, _)| *record)
             .collect();
-        let records = chooses.choose(desk, system, records).await?;
+        let records = chooses.choose(desk, system, wanted).await?;
         if records.is_empty() {
             continue;
         }

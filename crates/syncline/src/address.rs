@@ -51,8 +51,11 @@ async fn by_prefix(session: &Session, prefix: &str, address: &str) -> Result<Rec
     match found.as_slice() {
         [record] => Ok(*record),
         [] => Err(unknown(address)),
-        _ => Err(Failure::new("address.ambiguous", format!("more than one record begins with {prefix}"))
-            .fix("give more letters of the id")),
+        _ => Err(Failure::new(
+            "address.ambiguous",
+            format!("more than one record begins with {prefix}"),
+        )
+        .fix("give more letters of the id")),
     }
 }
 
@@ -76,7 +79,8 @@ async fn by_row(
 /// The system of this name.
 pub(crate) fn system_named(session: &Session, name: &str) -> Result<SystemIndex, Failure> {
     session.plan.system_named(name).ok_or_else(|| {
-        let known: Vec<&str> = session.plan.systems.iter().map(|system| system.name.as_str()).collect();
+        let known: Vec<&str> =
+            session.plan.systems.iter().map(|system| system.name.as_str()).collect();
         Failure::new("usage.unknown_system", format!("there is no system `{name}`"))
             .cause(format!("the configuration has {}", known.join(", ")))
             .fix("name one of them")
@@ -129,7 +133,10 @@ async fn by_field(
 ) -> Result<RecordId, Failure> {
     let Some(found) = session.plan.entity(entity) else { return Err(unknown(address)) };
     let Some(field) = found.field_named(field) else {
-        return Err(Failure::new("address.unknown", format!("{} has no field `{field}`", found.name)));
+        return Err(Failure::new(
+            "address.unknown",
+            format!("{} has no field `{field}`", found.name),
+        ));
     };
     let kind = found.field(field).map(|field| field.kind.clone()).unwrap_or_default();
     let wanted = golden(&kind, value);
@@ -161,8 +168,11 @@ async fn search(
         for group in &page {
             if group.root.cell(field).is_some_and(|cell| cell.value == *wanted) {
                 if found.replace(group.id).is_some() {
-                    return Err(Failure::new("address.ambiguous", format!("more than one record has {address}"))
-                        .fix("name it by its id or by SYSTEM:KEY"));
+                    return Err(Failure::new(
+                        "address.ambiguous",
+                        format!("more than one record has {address}"),
+                    )
+                    .fix("name it by its id or by SYSTEM:KEY"));
                 }
             }
         }
@@ -176,8 +186,12 @@ pub(crate) fn golden(kind: &FieldType, text: &str) -> Value {
         return Value::Null;
     }
     let parsed = match kind {
-        FieldType::Int | FieldType::Decimal | FieldType::Money { .. } => Decimal::parse(text).map(Value::Num),
-        FieldType::Float => text.parse().ok().map(|number| Value::Float(syncline_core::value::Float::new(number))),
+        FieldType::Int | FieldType::Decimal | FieldType::Money { .. } => {
+            Decimal::parse(text).map(Value::Num)
+        }
+        FieldType::Float => {
+            text.parse().ok().map(|number| Value::Float(syncline_core::value::Float::new(number)))
+        }
         FieldType::Bool => text.parse().ok().map(Value::Bool),
         FieldType::Date => text.parse::<jiff::civil::Date>().ok().and_then(|date| {
             syncline_core::value::day_number(
@@ -189,7 +203,10 @@ pub(crate) fn golden(kind: &FieldType, text: &str) -> Value {
         }),
         FieldType::Timestamp => text.parse::<jiff::Timestamp>().ok().map(|time| {
             let nanos = time.as_nanosecond();
-            Value::Instant(nanos.div_euclid(1_000_000_000) as i64, nanos.rem_euclid(1_000_000_000) as u32)
+            Value::Instant(
+                nanos.div_euclid(1_000_000_000) as i64,
+                nanos.rem_euclid(1_000_000_000) as u32,
+            )
         }),
         FieldType::Uuid => uuid(text).map(Value::Uuid),
         FieldType::Ref => RecordId::parse(text).map(Value::Ref),

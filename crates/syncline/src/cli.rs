@@ -4,6 +4,7 @@
 //! either is the business of `report`, so `--json`, colours and exit codes are the same for all.
 
 mod apply;
+mod ask;
 mod check;
 mod completions;
 mod config;

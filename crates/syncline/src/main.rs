@@ -1,11 +1,18 @@
 //! The program: reads arguments, does one command, exits with a number.
 
+mod address;
 mod catalogue;
 mod cli;
 mod config;
+mod decide;
 mod exit;
+mod overlay;
 mod pages;
+mod pass;
+mod progress;
 mod report;
+mod session;
+mod words;
 
 use std::process::ExitCode;
 

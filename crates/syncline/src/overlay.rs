@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 use syncline_adapters::hub::sqlite::{Open, SqliteHub};
 use syncline_core::{
     change::WriteKind,
+    commit::Behind,
     error::PortError,
     guard::{self, Verdict},
     name::{EntityIndex, RecordId, RunId, SystemIndex, Timestamp},
@@ -91,7 +92,11 @@ pub(crate) struct Wish {
 }
 
 /// Works a plan out on a copy of the hub.
-pub(crate) async fn plan(session: &mut Session, wish: &Wish, watch: &dyn Watch) -> Result<Planned, Failure> {
+pub(crate) async fn plan(
+    session: &mut Session,
+    wish: &Wish,
+    watch: &dyn Watch,
+) -> Result<Planned, Failure> {
     let folder = Scratch::new(session.hub.path())?;
     let copy = folder.path.join("overlay.db");
     session.hub.copy_to(&copy)?;
@@ -157,14 +162,18 @@ async fn entity(
             *plan.read.entry(found.system).or_default() += rows;
         }
     }
-    plan.conflicts = hub.conflicts(false, 1_000_000).await?.iter().filter(|it| it.entity == index).count() as u64;
+    plan.conflicts =
+        hub.conflicts(false, 1_000_000).await?.iter().filter(|it| it.entity == index).count()
+            as u64;
     for entry in hub.quarantine(1_000_000).await? {
         if entry.entity == index && entry.dropped.is_none() {
             if entry.code == "match.ambiguous" { plan.review += 1 } else { plan.invalid += 1 }
         }
     }
     for binding in &entity.bindings {
-        let Some(system) = session.plan.binding(*binding).map(|found| found.system) else { continue };
+        let Some(system) = session.plan.binding(*binding).map(|found| found.system) else {
+            continue;
+        };
         operations(desk, index, system, wish, &mut plan, planned).await?;
     }
     trips(&entity.guards, &report.tripped, &session.plan, &mut plan);
@@ -219,7 +228,13 @@ fn trips(
     for held in tripped {
         if let Tripped::Absences(held) = held {
             if let Some(system) = compiled.binding(held.binding).map(|found| found.system) {
-                plan.tripped.push((held.code.to_owned(), system, held.count, held.linked, held.max));
+                plan.tripped.push((
+                    held.code.to_owned(),
+                    system,
+                    held.count,
+                    held.linked,
+                    held.max,
+                ));
             }
         }
     }
@@ -259,7 +274,12 @@ impl Planned {
     }
 
     /// Writes the plan to a file: a head, then one digest a line.
-    pub(crate) fn save(&self, session: &Session, path: &Path, at: Timestamp) -> Result<(), Failure> {
+    pub(crate) fn save(
+        &self,
+        session: &Session,
+        path: &Path,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
         let failed = |error: std::io::Error| {
             Failure::new("plan.file", format!("could not write {}", path.display()))
                 .cause(error.to_string())
@@ -339,11 +359,13 @@ impl Saved {
         let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
         let mut lines = BufReader::new(file).lines();
         let head = lines.next().and_then(Result::ok).unwrap_or_default();
-        let head: Json = serde_json::from_str(&head).map_err(|_| refuse("its first line is not a head".into()))?;
+        let head: Json = serde_json::from_str(&head)
+            .map_err(|_| refuse("its first line is not a head".into()))?;
         if head.get("syncline_plan").and_then(Json::as_u64) != Some(1) {
             return Err(refuse("it has another form".into()));
         }
-        let text = |name: &str| head.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let text =
+            |name: &str| head.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
         let number = |name: &str| head.get(name).and_then(Json::as_u64).unwrap_or_default();
         let mut saved = Self {
             name: text("name"),
@@ -355,7 +377,9 @@ impl Saved {
         for entity in head.get("entities").and_then(Json::as_array).into_iter().flatten() {
             let name = entity.get("name").and_then(Json::as_str).unwrap_or_default().to_owned();
             let meaning = entity.get("meaning").and_then(Json::as_str).and_then(unhex);
-            saved.entities.push((name, meaning.ok_or_else(|| refuse("an entity is damaged".into()))?));
+            saved
+                .entities
+                .push((name, meaning.ok_or_else(|| refuse("an entity is damaged".into()))?));
         }
         let mut all = Vec::new();
         for line in lines {
@@ -378,21 +402,17 @@ impl Chooses for Named<'_> {
         &'b self,
         desk: &'b Desk<'_>,
         system: SystemIndex,
-        records: Vec<RecordId>,
+        behind: Vec<(RecordId, Behind)>,
     ) -> BoxFuture<'b, Result<Vec<RecordId>, PortError>> {
         Box::pin(async move {
+            let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
             let groups = preview::load(desk, &records).await?;
-            let mut chosen = Vec::new();
-            for group in groups {
-                let index = syncline_core::index::of(desk.plan, &group);
-                let behind = index.behind.iter().find(|behind| behind.system == system);
-                let digest = behind.map(|behind| preview::describe(desk.plan, &group, system, behind).digest);
-                if digest.is_some_and(|digest| self.0.contains(&digest)) {
-                    chosen.push(group.id);
-                }
-            }
-            chosen.sort_unstable();
-            Ok(chosen)
+            let named = |(record, behind): (RecordId, Behind)| {
+                let group = groups.iter().find(|group| group.id == record)?;
+                let digest = preview::describe(desk.plan, group, system, &behind).digest;
+                self.0.contains(&digest).then_some(record)
+            };
+            Ok(behind.into_iter().filter_map(named).collect())
         })
     }
 }
@@ -407,7 +427,8 @@ impl Scratch {
         let name = format!(".plan-{}", std::process::id());
         let path = hub.parent().unwrap_or(Path::new(".")).join(name);
         std::fs::create_dir_all(&path).map_err(|error| {
-            Failure::new("hub.path", format!("could not make {}", path.display())).cause(error.to_string())
+            Failure::new("hub.path", format!("could not make {}", path.display()))
+                .cause(error.to_string())
         })?;
         Ok(Self { path })
     }

@@ -67,7 +67,10 @@ pub(crate) async fn modes(
         for binding in pass::bindings(&session.plan, *entity) {
             let mut mode = Mode::Scan;
             if depth == Depth::Changes && has_cursor(&session.plan, binding) {
-                let began = session.hub.checkpoint(&stream_name(&session.plan, binding, Mode::Poll)).await?;
+                let began = session
+                    .hub
+                    .checkpoint(&stream_name(&session.plan, binding, Mode::Poll))
+                    .await?;
                 let last = session.hub.note(&scan_note(&session.plan, binding)).await?;
                 let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
                 let due = match (last, reconcile) {
@@ -144,7 +147,8 @@ pub(crate) async fn run(
             for (_, run) in &entities {
                 let ended = Session::now();
                 // The hub itself may be what failed: the run then stays open, and says so by that.
-                let _closed = session.hub.end_run(*run, ended, "failed", &error.to_string(), &[]).await;
+                let _closed =
+                    session.hub.end_run(*run, ended, "failed", &error.to_string(), &[]).await;
             }
             return Err(error.into());
         }
@@ -176,13 +180,8 @@ async fn conclude(
     order: &Order<'_>,
     began: Timestamp,
 ) -> Result<Outcome, Failure> {
-    let mut outcome = Outcome {
-        passed,
-        exit: Exit::Done,
-        lines: Vec::new(),
-        result: json!([]),
-        error: None,
-    };
+    let mut outcome =
+        Outcome { passed, exit: Exit::Done, lines: Vec::new(), result: json!([]), error: None };
     let mut rows = Vec::new();
     for report in &outcome.passed.entities {
         let (exit, error) = judge(session, report, order.allow_partial).await?;
@@ -244,18 +243,20 @@ async fn judge(
     }
     for (binding, reason) in &report.incomplete {
         let system = session.plan.binding(*binding).map(|found| found.system);
-        let down = system.is_some_and(|system| {
-            session.systems.get(system.at()).is_none_or(Option::is_none)
-        });
+        let down = system
+            .is_some_and(|system| session.systems.get(system.at()).is_none_or(Option::is_none));
         if !down {
             exit = exit.and(Exit::Failed);
             let name = session.entity_name(report.entity);
             let system = system.map(|system| session.system_name(system)).unwrap_or_default();
             error.get_or_insert(
-                Failure::new("run.incomplete", format!("{name} was not read completely from {system}"))
-                    .cause(reason.clone())
-                    .done("what was read is committed; no delete was inferred from a partial read")
-                    .fix(format!("syncline run {name}")),
+                Failure::new(
+                    "run.incomplete",
+                    format!("{name} was not read completely from {system}"),
+                )
+                .cause(reason.clone())
+                .done("what was read is committed; no delete was inferred from a partial read")
+                .fix(format!("syncline run {name}")),
             );
         }
     }
@@ -286,7 +287,10 @@ async fn record_guard(
         Tripped::Absences(held) => {
             let system = session.plan.binding(held.binding).map(|found| found.system);
             let Some(system) = system else {
-                return Err(Failure::new("bug.unexpected", "a guard tripped for a binding that is not there"));
+                return Err(Failure::new(
+                    "bug.unexpected",
+                    "a guard tripped for a binding that is not there",
+                ));
             };
             let guard = Guard {
                 number: 0,
@@ -326,15 +330,21 @@ async fn record_guard(
     let planned = matches!(tripped, Tripped::Planned { .. });
     let (message, done) = match (guard.code.as_str(), planned) {
         ("guard.empty_source", _) => (
-            format!("{system_name} showed 0 rows of {entity} where {linked} were known; treated as a failure, not as deletes"),
+            format!(
+                "{system_name} showed 0 rows of {entity} where {linked} were known; treated as a failure, not as deletes"
+            ),
             "no delete was passed on",
         ),
         ("guard.mass_update", _) => (
-            format!("{count} of {linked} rows of {entity} in {system_name} would be updated (limit {max})"),
+            format!(
+                "{count} of {linked} rows of {entity} in {system_name} would be updated (limit {max})"
+            ),
             "nothing was written for this entity",
         ),
         (_, true) => (
-            format!("{count} of {linked} rows of {entity} in {system_name} would be deleted (limit {max})"),
+            format!(
+                "{count} of {linked} rows of {entity} in {system_name} would be deleted (limit {max})"
+            ),
             "nothing was written for this entity",
         ),
         (_, false) => (
@@ -345,7 +355,9 @@ async fn record_guard(
     Ok(Failure::new(guard.code.as_str(), message)
         .cause("see `syncline help CODE` for the usual ones")
         .done(done)
-        .fix(format!("syncline guards show {number}; then guards apply {number} or guards dismiss {number}")))
+        .fix(format!(
+            "syncline guards show {number}; then guards apply {number} or guards dismiss {number}"
+        )))
 }
 
 /// `r-1042  contacts    14 changed of 5,197 checked -> crm 3, erp 9      0.8 s`
@@ -355,20 +367,30 @@ fn line(session: &Session, report: &EntityPassed, began: Timestamp) -> String {
         .written
         .iter()
         .filter(|(_, written)| written.total() > 0)
-        .map(|(system, written)| format!("{} {}", session.system_name(*system), words::count(written.total())))
+        .map(|(system, written)| {
+            format!("{} {}", session.system_name(*system), words::count(written.total()))
+        })
         .collect();
     let changed = report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
     let checked = words::count(report.checked());
     let took = words::span((Session::now().0 - began.0) / 1_000);
     let aside = report.count(Disposition::Quarantined);
-    let aside = if aside > 0 { format!(", {} set aside", words::count(aside)) } else { String::new() };
+    let aside =
+        if aside > 0 { format!(", {} set aside", words::count(aside)) } else { String::new() };
     if !report.tripped.is_empty() {
-        return format!("{}  {name:<10}  refused by a guard, nothing written ({checked} checked)  {took}", report.run);
+        return format!(
+            "{}  {name:<10}  refused by a guard, nothing written ({checked} checked)  {took}",
+            report.run
+        );
     }
     if changed == 0 && written.is_empty() {
-        return format!("{}  {name:<10}  nothing changed ({checked} checked{aside})  {took}", report.run);
+        return format!(
+            "{}  {name:<10}  nothing changed ({checked} checked{aside})  {took}",
+            report.run
+        );
     }
-    let arrow = if written.is_empty() { String::new() } else { format!(" -> {}", written.join(", ")) };
+    let arrow =
+        if written.is_empty() { String::new() } else { format!(" -> {}", written.join(", ")) };
     format!(
         "{}  {name:<10}  {} changed of {checked} checked{aside}{arrow}  {took}",
         report.run,
@@ -412,7 +434,8 @@ impl Outcome {
     /// The answer of a command whose whole work was this pass.
     pub(crate) fn answer(self) -> Answer {
         let text = self.lines.join("\n");
-        let mut answer = Answer::new(text.clone()).with_text(text).with_result(self.result).with_exit(self.exit);
+        let mut answer =
+            Answer::new(text.clone()).with_text(text).with_result(self.result).with_exit(self.exit);
         if let Some(error) = self.error {
             answer = answer.with_error(error);
         }

@@ -30,7 +30,12 @@ impl Progress {
             bar.enable_steady_tick(std::time::Duration::from_millis(120));
             bar
         });
-        Self { bar, read: AtomicU64::new(0), wrote: AtomicU64::new(0), what: Mutex::new(what.to_owned()) }
+        Self {
+            bar,
+            read: AtomicU64::new(0),
+            wrote: AtomicU64::new(0),
+            what: Mutex::new(what.to_owned()),
+        }
     }
 
     fn draw(&self) {

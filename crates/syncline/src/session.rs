@@ -124,7 +124,9 @@ impl Session {
             }
             None => Ok((0..self.plan.entities.len())
                 .filter_map(|index| u16::try_from(index).ok().map(EntityIndex))
-                .filter(|index| self.plan.entity(*index).is_some_and(|entity| entity.parent.is_none()))
+                .filter(|index| {
+                    self.plan.entity(*index).is_some_and(|entity| entity.parent.is_none())
+                })
                 .collect()),
         }
     }

@@ -52,7 +52,7 @@ pub(crate) fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
         return Some(Timestamp(time.as_microsecond()));
     }
     let civil: jiff::civil::DateTime = text.parse().ok()?;
-    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    let zoned = civil.in_tz("UTC").ok()?;
     Some(Timestamp(zoned.timestamp().as_microsecond()))
 }
 
@@ -116,7 +116,11 @@ impl Table {
             .enumerate()
             .map(|(column, (name, _))| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells.map(|cell| cell.chars().count()).chain([name.chars().count()]).max().unwrap_or(0)
+                cells
+                    .map(|cell| cell.chars().count())
+                    .chain([name.chars().count()])
+                    .max()
+                    .unwrap_or(0)
             })
             .collect();
         let line = |cells: Vec<&str>| {

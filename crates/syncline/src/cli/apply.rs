@@ -179,8 +179,7 @@ async fn stale(session: &Session, entities: &[EntityIndex], saved: &Saved) -> Re
                     session.hub.behind(*entity, system, after, Session::now(), 2_000).await?;
                 let Some((last, _)) = behind.last() else { break };
                 after = Some(*last);
-                let records = behind.into_iter().map(|(record, _)| record).collect();
-                same += named.choose(&desk, system, records).await?.len() as u64;
+                same += named.choose(&desk, system, behind).await?.len() as u64;
             }
         }
     }

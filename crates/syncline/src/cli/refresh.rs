@@ -164,12 +164,12 @@ impl apply::Chooses for Only {
         &'a self,
         desk: &'a syncline_engine::desk::Desk<'_>,
         system: syncline_core::name::SystemIndex,
-        mut records: Vec<syncline_core::name::RecordId>,
+        mut behind: Vec<(syncline_core::name::RecordId, syncline_core::commit::Behind)>,
     ) -> futures_util::future::BoxFuture<
         'a,
         Result<Vec<syncline_core::name::RecordId>, syncline_core::error::PortError>,
     > {
-        records.retain(|record| *record == self.0);
-        self.1.choose(desk, system, records)
+        behind.retain(|(record, _)| *record == self.0);
+        self.1.choose(desk, system, behind)
     }
 }
