@@ -7,6 +7,11 @@
 //! A row that carries the marks of a soft delete is shown as absent: to the core a soft delete *is*
 //! a delete, and a flag that is taken back is a row that comes back.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "conversions name the kinds they know; all others are treated alike"
+)]
+
 pub mod json;
 pub mod marks;
 pub mod poll;
@@ -227,11 +232,11 @@ impl Shape {
             .changed_at
             .as_ref()
             .and_then(|(column, zone)| time::timestamp(values.get(*column)?, zone));
-        let actor = self.changed_by.and_then(|column| match values.get(column)? {
-            Value::Null => None,
-            Value::Text(text) => Some(text.clone()),
-            other => Some(Text::new(other.to_string())),
-        });
+        let actor = self
+            .changed_by
+            .and_then(|column| values.get(column))
+            .filter(|who| !who.is_null())
+            .map(|who| Text::new(who.to_string()));
         Ok(Observed {
             binding: self.binding,
             key,
@@ -261,17 +266,16 @@ impl Shape {
                 }
                 Some(Atom::Path(column, path)) => {
                     let document = values.get(*column).unwrap_or(&Value::Null);
-                    match json::at(document, path) {
-                        Some(found) => Slot::Present(found.clone()),
-                        None => {
-                            let reason = Text::new(format!(
-                                "column {:?} holds something else than an object on the way to {}",
-                                self.column_name(*column),
-                                path.join(".")
-                            ));
-                            return Err(RefusedRow { key: key.clone(), code: "read.json", reason });
-                        }
-                    }
+                    let found = json::at(document, path).ok_or_else(|| RefusedRow {
+                        key: key.clone(),
+                        code: "read.json",
+                        reason: Text::new(format!(
+                            "column {:?} holds something else than an object on the way to {}",
+                            self.column_name(*column),
+                            path.join(".")
+                        )),
+                    })?;
+                    Slot::Present(found.clone())
                 }
             });
         }
@@ -374,19 +378,22 @@ impl Shape {
         match self.fields.get(field.at()).and_then(Option::as_ref) {
             None => Err(invalid("write.type", "a field that has no cell here is to be written")),
             Some(Atom::Column(column)) => self.assign(assigned, *column, atom.clone()),
-            Some(Atom::Columns(columns, _)) => match atom {
-                Value::Null => columns
-                    .iter()
-                    .try_for_each(|column| self.assign(assigned, *column, Value::Null)),
-                Value::List(parts) if parts.len() == columns.len() => columns
+            Some(Atom::Columns(columns, _)) => {
+                let nulls = vec![Value::Null; columns.len()];
+                let parts = match atom {
+                    Value::List(parts) => parts.as_slice(),
+                    Value::Null => nulls.as_slice(),
+                    _ => &[],
+                };
+                if parts.len() != columns.len() {
+                    let reason = format!("{} columns need as many values", columns.len());
+                    return Err(invalid("write.type", reason));
+                }
+                columns
                     .iter()
                     .zip(parts)
-                    .try_for_each(|(column, part)| self.assign(assigned, *column, part.clone())),
-                _ => Err(invalid(
-                    "write.type",
-                    format!("{} columns need as many values", columns.len()),
-                )),
-            },
+                    .try_for_each(|(column, part)| self.assign(assigned, *column, part.clone()))
+            }
             Some(Atom::Path(column, path)) => {
                 let paths = assigned.entry(*column).or_insert_with(|| Assigned::Paths(Vec::new()));
                 match paths {
@@ -545,3 +552,6 @@ fn drift(table: &str, detail: &str) -> PortError {
 pub fn invalid(code: &'static str, reason: impl AsRef<str>) -> Outcome {
     Outcome::Invalid { code, reason: Text::new(reason) }
 }
+
+#[cfg(test)]
+mod tests;

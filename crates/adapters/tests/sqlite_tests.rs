@@ -120,20 +120,24 @@ impl Bench for SqliteBench {
 }
 
 mod wal {
+    use std::future::{Ready, ready};
+
     use super::{Marks, SqliteBench};
 
-    async fn bench() -> SqliteBench {
-        SqliteBench::new("wal", Marks::Table)
+    fn bench() -> Ready<SqliteBench> {
+        ready(SqliteBench::new("wal", Marks::Table))
     }
 
     crate::suites::suites!(bench);
 }
 
 mod rollback_journal {
+    use std::future::{Ready, ready};
+
     use super::{Marks, SqliteBench};
 
-    async fn bench() -> SqliteBench {
-        SqliteBench::new("delete", Marks::None)
+    fn bench() -> Ready<SqliteBench> {
+        ready(SqliteBench::new("delete", Marks::None))
     }
 
     crate::suites::suites!(bench);

@@ -191,12 +191,11 @@ fn decode(bytes: &[u8]) -> Option<Poll> {
     let cap = not_null(Value::decode(input)?);
     let (has_page, after) = input.split_first()?;
     *input = after;
-    let page = match has_page {
-        0 => None,
-        _ => {
-            let cursor = Value::decode(input)?;
-            Some((cursor, RowKey(syncline_core::value::read_bytes(input)?.into())))
-        }
+    let page = if *has_page == 0 {
+        None
+    } else {
+        let cursor = Value::decode(input)?;
+        Some((cursor, RowKey(syncline_core::value::read_bytes(input)?.into())))
     };
     let shown = digests(input)?;
     let passing = digests(input)?.into();

@@ -1,5 +1,10 @@
 //! Dates and times of SQL columns: what text says, where on the line of time a value lies.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "conversions name the kinds they know; all others are treated alike"
+)]
+
 use jiff::{civil::DateTime, tz::TimeZone};
 use syncline_core::{
     Text,

@@ -51,7 +51,7 @@ pub(crate) struct Seen {
 /// What a key leads to.
 pub(crate) enum Found {
     None,
-    One(Seen),
+    One(Box<Seen>),
     /// The key is not unique.
     Many,
 }
@@ -139,7 +139,7 @@ impl Bound {
         let mut found = Found::None;
         while let Some(row) = rows.next()? {
             found = match found {
-                Found::None => Found::One(self.read(row)?),
+                Found::None => Found::One(Box::new(self.read(row)?)),
                 Found::One(_) | Found::Many => Found::Many,
             };
         }

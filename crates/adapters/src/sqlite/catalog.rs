@@ -225,7 +225,7 @@ fn described_column(
         .is_some_and(|collation| collation.to_bytes() != b"BINARY");
     Ok(Column {
         travels: codec.travels(),
-        nullable: !column.not_null && !is_rowid && !(without_rowid && column.key_place > 0),
+        nullable: !(column.not_null || is_rowid || (without_rowid && column.key_place > 0)),
         has_default: column.has_default || is_rowid,
         is_identity: is_rowid,
         is_generated: matches!(column.hidden, 2 | 3),

@@ -1,5 +1,10 @@
 //! Connections: opened with care, used on blocking threads only, errors in our words.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the driver's errors are many; those that are not named are unexpected"
+)]
+
 use std::{
     path::Path,
     sync::{

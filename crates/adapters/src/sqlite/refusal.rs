@@ -1,6 +1,11 @@
 //! What a refused statement means: whose value clashes, which reference leads nowhere, what can
 //! never be written.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the driver's errors are many; those that are not named may pass"
+)]
+
 use rusqlite::{Connection, Error, ffi, params_from_iter, types::Value as Stored};
 use syncline_core::{
     Text,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{
-    Connection, OptionalExtension, TransactionBehavior, params, types::Value as Stored,
-};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, types::ValueRef};
 use syncline_core::{
     Text,
     change::{MarkFate, Position, ReadResult, RowKey},
@@ -227,14 +225,9 @@ pub(crate) fn highest(
     let sql = format!("select max({name}) from {}", bound.table);
     let max = connection.prepare_cached(&sql)?.query_row([], |row| row.get_ref(0).map(raw))?;
     // Numbers may count anything: only texts are surely times.
-    let now = match &max {
-        Value::Text(_) => bound.codec(cursor).map(|codec| codec.now(SystemClock.now())),
-        _ => None,
-    };
-    let now = now.and_then(|now| match now {
-        Stored::Text(text) => Some(Value::text(text)),
-        _ => None,
-    });
+    let is_time = matches!(max, Value::Text(_));
+    let now = bound.codec(cursor).filter(|_| is_time).map(|codec| codec.now(SystemClock.now()));
+    let now = now.map(|now| raw(ValueRef::from(&now)));
     Ok((max, now))
 }
 

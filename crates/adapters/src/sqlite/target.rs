@@ -97,9 +97,10 @@ fn all(groups: &[WriteGroup], outcome: &Outcome) -> Answers {
 
 fn outcome_of(error: &PortError) -> Outcome {
     let reason = Text::new(error.to_string());
-    match error.kind {
-        ErrorKind::Unexpected => Outcome::Unknown { reason },
-        _ => Outcome::Retry { reason },
+    if error.kind == ErrorKind::Unexpected {
+        Outcome::Unknown { reason }
+    } else {
+        Outcome::Retry { reason }
     }
 }
 
@@ -195,16 +196,16 @@ fn in_savepoint(
     let written = write::group(transaction, bindings, group);
     if transaction.is_autocommit() {
         return Err(match written {
-            Err(Refusal { error: Some(error), .. }) => error,
+            Err(Refusal { error: Some(error), .. }) => *error,
             Ok(_) | Err(_) => rusqlite::Error::StatementChangedRows(0),
         });
     }
     let answers = match written {
         Ok(outcomes) => group.writes.iter().map(|write| write.intent).zip(outcomes).collect(),
-        Err(Refusal { error: Some(error), .. }) if is_everybodys(&error) => return Err(error),
+        Err(Refusal { error: Some(error), .. }) if is_everybodys(&error) => return Err(*error),
         Err(Refusal { at, outcome, .. }) => {
             transaction.prepare_cached("rollback to write_group")?.execute([])?;
-            let mut outcome = Some(outcome);
+            let mut outcome = Some(*outcome);
             let mut answer =
                 |index| if index == at { outcome.take() } else { None }.unwrap_or(Outcome::Sibling);
             group

@@ -6,6 +6,11 @@
 //! never changed. Dates and times are texts; the way a column writes them (`T` or space, fraction,
 //! `Z`) is taken from a row that is there, so that our writes look like those of its users.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "conversions name the kinds they know; all others are treated alike"
+)]
+
 use rusqlite::types::{Value as Stored, ValueRef};
 use syncline_core::{
     Text,
@@ -151,13 +156,13 @@ impl Codec {
     pub(crate) fn decode(&self, stored: ValueRef<'_>) -> Result<Value, Problem> {
         let decoded = match (self.declared, stored) {
             (_, ValueRef::Null) => Some(Value::Null),
-            (Declared::Whole | Declared::Numeric | Declared::Any, ValueRef::Integer(number)) => {
-                Some(Value::int(number))
-            }
+            (
+                Declared::Whole | Declared::Numeric | Declared::Json | Declared::Any,
+                ValueRef::Integer(number),
+            ) => Some(Value::int(number)),
             (Declared::Real | Declared::Any, ValueRef::Real(number)) => {
                 Some(Value::Float(Float::new(number)))
             }
-            (Declared::Numeric, ValueRef::Real(number)) => shortest(number),
             (Declared::Text | Declared::Any, ValueRef::Text(text)) => utf8(text).map(Value::text),
             (Declared::Bytes | Declared::Any, ValueRef::Blob(bytes)) => {
                 Some(Value::Bytes(bytes.into()))
@@ -172,8 +177,7 @@ impl Codec {
             (Declared::DateTime, ValueRef::Text(text)) => {
                 utf8(text).and_then(|text| self.decode_time(text))
             }
-            (Declared::Json, ValueRef::Integer(number)) => Some(Value::int(number)),
-            (Declared::Json, ValueRef::Real(number)) => shortest(number),
+            (Declared::Numeric | Declared::Json, ValueRef::Real(number)) => shortest(number),
             (Declared::Json, ValueRef::Text(text)) => match utf8(text).map(json::parse) {
                 Some(Ok(document)) => Some(document),
                 Some(Err(problem)) => return Err(self.problem(problem.code, &problem.message)),
@@ -311,9 +315,7 @@ pub(crate) fn raw(stored: ValueRef<'_>) -> Value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::int(number),
         ValueRef::Real(number) => Value::Float(Float::new(number)),
-        ValueRef::Text(text) => {
-            utf8(text).map_or_else(|| Value::Bytes(text.into()), |text| Value::text(text))
-        }
+        ValueRef::Text(text) => utf8(text).map_or_else(|| Value::Bytes(text.into()), Value::text),
         ValueRef::Blob(bytes) => Value::Bytes(bytes.into()),
     }
 }

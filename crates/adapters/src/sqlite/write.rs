@@ -33,9 +33,9 @@ pub(crate) struct Refusal {
     /// Which write of the group.
     pub(crate) at: usize,
     /// Its answer.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Box<Outcome>,
     /// What the driver said, if it was the driver.
-    pub(crate) error: Option<Error>,
+    pub(crate) error: Option<Box<Error>>,
 }
 
 /// Why a write stops: an answer, or the driver.
@@ -63,8 +63,10 @@ pub(crate) fn group(
     group: &WriteGroup,
 ) -> Result<Vec<Outcome>, Refusal> {
     let refuse = |at: usize, stop: Stop| match stop {
-        Stop::Answer(outcome) => Refusal { at, outcome, error: None },
-        Stop::Driver(error) => Refusal { at, outcome: refusal(&error), error: Some(error) },
+        Stop::Answer(outcome) => Refusal { at, outcome: Box::new(outcome), error: None },
+        Stop::Driver(error) => {
+            Refusal { at, outcome: Box::new(refusal(&error)), error: Some(Box::new(error)) }
+        }
     };
     if bindings.has_marks {
         for (at, write) in group.writes.iter().enumerate() {
@@ -133,12 +135,12 @@ fn bound(
     write: &RowWrite,
 ) -> Result<Arc<Bound>, Stop> {
     bindings.get(connection, write.binding).map_err(|error| {
-        Stop::Answer(match error.kind {
-            ErrorKind::SchemaDrift | ErrorKind::Unsupported => {
-                bindings.forget();
-                invalid(error.kind.remedy().code, error.to_string())
-            }
-            _ => Outcome::Retry { reason: Text::new(error.to_string()) },
+        let is_ours = matches!(error.kind, ErrorKind::SchemaDrift | ErrorKind::Unsupported);
+        Stop::Answer(if is_ours {
+            bindings.forget();
+            invalid(error.kind.remedy().code, error.to_string())
+        } else {
+            Outcome::Retry { reason: Text::new(error.to_string()) }
         })
     })
 }
