@@ -1,6 +1,8 @@
 //! `MariaDB`: the shared suites, with and without a table of marks, and what is its own.
 
 mod bench;
+mod table;
+mod types;
 
 use bench::MysqlBench;
 

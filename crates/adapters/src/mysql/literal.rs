@@ -41,7 +41,11 @@ pub(super) fn write(
         ) => {
             decimal(*number, out).ok_or_else(refused)?;
         }
-        (Wire::Float | Wire::Double, Value::Float(number)) if number.get().is_finite() => {
+        (Wire::Float, Value::Float(number)) if (number.get() as f32).is_finite() => {
+            // Rounded to a single here: the shortest decimal of the largest one is out of range.
+            let _ = write!(out, "{:e}", f64::from(number.get() as f32));
+        }
+        (Wire::Double, Value::Float(number)) if number.get().is_finite() => {
             // With an exponent it is a double to the parser, not a decimal.
             let _ = write!(out, "{:e}", number.get());
         }
