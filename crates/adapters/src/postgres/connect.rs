@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a write waits for a row that somebody else has locked.
-pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a transaction of ours may do nothing, before the server ends it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Prepared statements per connection; then all are forgotten.
@@ -134,7 +134,7 @@ fn config(settings: &Settings, purpose: Purpose) -> Config {
         "-c statement_timeout={statement} -c lock_timeout={lock} \
          -c idle_in_transaction_session_timeout={idle} -c DateStyle=ISO \
          -c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed",
-        lock = LOCK_TIMEOUT.as_millis(),
+        lock = LOCK_TIMEOUT.min(settings.statement_timeout / 2).as_millis(),
     ));
     config
         .application_name("syncline")
