@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod mysql_tests;
+mod postgres_tests;
 mod servers;
 mod servers_tests;
 mod sqlite_tests;

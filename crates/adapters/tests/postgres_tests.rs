@@ -8,13 +8,17 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use syncline_adapters::settings::{Kind, Marks, Settings, Tls};
-use syncline_core::{name::SystemIndex, plan::Plan};
+use syncline_core::{
+    change::Observed,
+    name::{BindingIndex, EntityIndex, SystemIndex},
+    plan::{Binding, Cell, Entity, Field, Place, Plan, TableSpec},
+};
 use syncline_ports::{
-    source::Source,
-    suite::bench::{Bench, Columns, Edit, condition},
+    source::{Limit, ReadRequest, RefusedRow, Source, Then},
+    suite::bench::{self, Bench, Columns, Edit, condition},
     target::Target,
 };
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::servers::{self, Server};
 
@@ -75,6 +79,92 @@ pub(crate) fn settings(server: &Server, url: &str) -> Settings {
     }
 }
 
+/// A plan that binds tables, each field a column of its name.
+pub(crate) fn plan_of(tables: &[(&str, &[&str], &[&str])]) -> Plan {
+    let mut plan = bench::plan();
+    let (entity, binding) = (plan.entities.remove(0), plan.bindings.remove(0));
+    let (field, cell) = (entity.fields[0].clone(), binding.cells[0].clone().unwrap());
+    plan.entities.clear();
+    plan.bindings.clear();
+    for (at, (table, key, columns)) in tables.iter().enumerate() {
+        let at = u16::try_from(at).unwrap();
+        let fields = columns.iter().map(|column| Field { name: (*column).into(), ..field.clone() });
+        plan.entities.push(Entity {
+            name: (*table).into(),
+            fields: fields.collect(),
+            bindings: vec![BindingIndex(at)],
+            ..entity.clone()
+        });
+        let cells = columns
+            .iter()
+            .map(|column| Some(Cell { place: Place::Column((*column).into()), ..cell.clone() }));
+        plan.bindings.push(Binding {
+            entity: EntityIndex(at),
+            table: TableSpec {
+                table: (*table).into(),
+                key: key.iter().map(|column| (*column).into()).collect(),
+                ..TableSpec::default()
+            },
+            cells: cells.collect(),
+            ..binding.clone()
+        });
+    }
+    plan
+}
+
+/// A database with tables, and a connector to it.
+pub(crate) struct Own {
+    pub(crate) url: String,
+    pub(crate) other: Client,
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) target: Box<dyn Target>,
+}
+
+impl Own {
+    /// Makes the tables, and opens them by this plan.
+    pub(crate) async fn new(server: &Server, sql: &str, plan: Plan) -> Self {
+        let url = server.database("own");
+        let other = other_user(&url).await;
+        other.batch_execute(sql).await.unwrap();
+        let settings = settings(server, &url);
+        syncline_adapters::catalog(&settings).await.unwrap().create_marks().await.unwrap();
+        let open =
+            syncline_adapters::open(&settings, Arc::new(plan), SystemIndex(0)).await.unwrap();
+        Self { url, other, source: open.source, target: open.target }
+    }
+
+    /// The first column of the first row of a query, as text.
+    pub(crate) async fn ask(&self, sql: &str) -> String {
+        let found = self.other.simple_query(sql).await.unwrap();
+        found
+            .iter()
+            .find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("null").to_owned()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// All rows of a binding, and those that were refused.
+pub(crate) async fn scan(
+    source: &mut dyn Source,
+    binding: BindingIndex,
+) -> (Vec<Observed>, Vec<RefusedRow>) {
+    let (mut rows, mut refused, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let request = ReadRequest::Scan { binding, after };
+        let batch = source.read(&request, Limit { rows: 3, bytes: 1 << 20 }).await.unwrap();
+        rows.extend(batch.rows);
+        refused.extend(batch.refused);
+        if batch.then != Then::More {
+            assert!(matches!(batch.then, Then::ScanComplete { .. }), "{:?}", batch.then);
+            return (rows, refused);
+        }
+        after = batch.upto;
+    }
+}
+
 /// Another user of the same database.
 pub(crate) async fn other_user(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -115,6 +205,13 @@ impl Bench for PostgresBench {
 
     async fn edit(&mut self, edit: &Edit) {
         self.other.batch_execute(&edit.sql()).await.unwrap();
+        if let Edit::Insert { table: table @ ("contacts" | "orders"), .. } = edit {
+            // An explicit number does not move the sequence, as elsewhere it does.
+            let moving = format!(
+                "select setval(pg_get_serial_sequence('{table}', 'id'), (select max(id) from {table}))"
+            );
+            self.other.batch_execute(&moving).await.unwrap();
+        }
     }
 
     async fn hold(&mut self, edit: &Edit) {

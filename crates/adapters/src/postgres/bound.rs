@@ -69,7 +69,7 @@ impl Bound {
                     format!("column {:?} has the type {}", column.name, column.type_name),
                 )
             })?;
-            list.push(format!("t.{}{}", quoted(&column.name), carrier.read));
+            list.push(carrier.select(&format!("t.{}", quoted(&column.name))));
             carriers.push(carrier.clone());
         }
         let documents = shape.documents();

@@ -133,7 +133,7 @@ impl Catalog for PostgresCatalog {
                     format!("column {name:?} is not there, or its type does not travel"),
                 )
             })?;
-            list.push(format!("t.{}{}", sql::quoted(name), carrier.read));
+            list.push(carrier.select(&format!("t.{}", sql::quoted(name))));
             carriers.push(carrier);
         }
         let spread = spread(&known, limit);

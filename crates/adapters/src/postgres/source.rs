@@ -444,8 +444,8 @@ pub(crate) async fn top(session: &Session, bound: &Bound) -> Result<Option<Value
     };
     let column = bound.column(cursor);
     let statement = format!(
-        "select {column}{} from {} t where {column} is not null{} order by {column} desc limit 1",
-        carrier.read,
+        "select {} from {} t where {column} is not null{} order by {column} desc limit 1",
+        carrier.select(&column),
         bound.known.qualified,
         finite(bound, cursor)
     );

@@ -46,7 +46,7 @@ from base b
 join pg_attribute a on a.attrelid = $1 and a.attnum = b.attnum
 join pg_type t on t.oid = b.typ
 join pg_namespace n on n.oid = t.typnamespace
-left join pg_type e on e.oid = t.typelem and t.typcategory = 'A' and t.typlen = -1
+left join pg_type e on e.oid = t.typelem and e.typarray = t.oid
 left join pg_type ed on ed.oid = e.typbasetype and e.typtype = 'd'
 left join pg_namespace en on en.oid = coalesce(ed.typnamespace, e.typnamespace)
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

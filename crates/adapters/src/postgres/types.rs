@@ -21,8 +21,8 @@ pub(crate) struct TypeName {
 pub(crate) struct Carrier {
     /// What is on the wire, in both directions.
     pub(crate) codec: Codec,
-    /// What is added to the column to read it: nothing, or `::text`.
-    pub(crate) read: &'static str,
+    /// What is put around the column to read it: nothing, or `::text` behind it.
+    pub(crate) read: (&'static str, &'static str),
     /// The type of a parameter.
     pub(crate) parameter: Type,
     /// The type of a list of parameters, one per row.
@@ -34,22 +34,27 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     fn native(codec: Codec, parameter: Type, parameters: Type) -> Self {
-        Self { codec, read: "", parameter, parameters, write: String::new() }
+        Self { codec, read: ("", ""), parameter, parameters, write: String::new() }
     }
 
     fn by_text(cast: String) -> Self {
         Self {
             codec: Codec::Text,
-            read: "::text",
+            read: ("", "::text"),
             parameter: Type::TEXT,
             parameters: Type::TEXT_ARRAY,
             write: format!("::{cast}"),
         }
     }
 
+    /// The expression that reads a column.
+    pub(crate) fn select(&self, column: &str) -> String {
+        format!("{}{column}{}", self.read.0, self.read.1)
+    }
+
     /// Whether COPY can carry it: what is on the wire is the column's own form.
     pub(crate) fn is_native(&self) -> bool {
-        self.write.is_empty() && self.read.is_empty()
+        self.write.is_empty() && self.read == ("", "")
     }
 }
 
@@ -159,7 +164,7 @@ pub(crate) fn way(found: &TypeName) -> Option<Way> {
         "money" => Way {
             carrier: Carrier {
                 codec: Codec::Numeric,
-                read: "::numeric",
+                read: ("", "::numeric"),
                 parameter: Type::NUMERIC,
                 parameters: Type::NUMERIC_ARRAY,
                 write: "::money".into(),
@@ -173,9 +178,18 @@ pub(crate) fn way(found: &TypeName) -> Option<Way> {
             kind: NativeKind::Text,
             by: Some("as text of 0 and 1"),
         },
-        "timetz" | "inet" | "cidr" | "macaddr" | "macaddr8" | "xml" | "point" | "line" | "lseg"
-        | "box" | "path" | "polygon" | "circle" | "tsvector" | "tsquery" | "pg_lsn"
-        | "jsonpath" | "name" | "char" => text(Some(AS_WRITTEN)),
+        // Its cast to text adds `/32` to an address that is written without.
+        "inet" => Way {
+            carrier: Carrier {
+                read: ("textin(inet_out(", "))"),
+                ..Carrier::by_text("pg_catalog.inet".into())
+            },
+            kind: NativeKind::Text,
+            by: Some(AS_WRITTEN),
+        },
+        "timetz" | "cidr" | "macaddr" | "macaddr8" | "xml" | "point" | "line" | "lseg" | "box"
+        | "path" | "polygon" | "circle" | "tsvector" | "tsquery" | "pg_lsn" | "jsonpath"
+        | "name" | "char" => text(Some(AS_WRITTEN)),
         _ => return None,
     })
 }
@@ -184,9 +198,9 @@ pub(crate) fn way(found: &TypeName) -> Option<Way> {
 pub(crate) fn array_way(element: &TypeName) -> Option<Way> {
     let inner = way(element)?;
     let read = match inner.carrier.read {
-        "" => "",
-        "::numeric" => "::numeric[]",
-        _ => "::text[]",
+        ("", "") => ("", ""),
+        (_, "::numeric") => ("", "::numeric[]"),
+        (_, _) => ("", "::text[]"),
     };
     Some(Way {
         carrier: Carrier {

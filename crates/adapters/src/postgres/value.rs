@@ -254,7 +254,8 @@ impl Codec {
 /// The shortest decimal that reads back as this single, as a double: `0.1`, not
 /// `0.10000000149011612`.
 fn shortest(single: f32) -> f64 {
-    if !single.is_finite() || single.fract() == 0.0 {
+    // Whole numbers of this size are exact, and need no detour.
+    if !single.is_finite() || (single.fract() == 0.0 && single.abs() < 16_777_216.0) {
         return f64::from(single);
     }
     single.to_string().parse().unwrap_or_else(|_| f64::from(single))

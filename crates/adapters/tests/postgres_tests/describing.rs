@@ -1,1 +1,1 @@
-//! x
+//! What `doctor` and `check` are told.

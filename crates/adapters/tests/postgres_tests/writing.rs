@@ -1,1 +1,1 @@
-//! x
+//! Writes beyond the shared suite.
