@@ -192,7 +192,23 @@ impl Compiled {
             Conversion::Table(table) => table.writes_null(),
             // Null is a null in every column.
             Conversion::Columns(_) => true,
-            _ => false,
+            Conversion::Copy
+            | Conversion::Same(_)
+            | Conversion::Text(_)
+            | Conversion::Number(_)
+            | Conversion::Money(_)
+            | Conversion::Bool(_)
+            | Conversion::Enum(..)
+            | Conversion::Time(_)
+            | Conversion::Email
+            | Conversion::Phone(_)
+            | Conversion::Uuid(_)
+            | Conversion::Bytes(_)
+            | Conversion::JsonText
+            | Conversion::Set(_)
+            | Conversion::Float(_)
+            | Conversion::Interval(_)
+            | Conversion::Fields(_) => false,
         }
     }
 

@@ -407,10 +407,10 @@ impl fmt::Debug for Float {
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "{text:?}"),
-            other => write!(f, "{} {other}", other.kind()),
+        if let Self::Text(text) = self {
+            return write!(f, "{text:?}");
         }
+        write!(f, "{} {self}", self.kind())
     }
 }
 

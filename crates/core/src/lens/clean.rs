@@ -10,6 +10,7 @@ use crate::{
 
 /// Rules for the text of a cell, on the system's side.
 #[derive(Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own in the file")]
 pub(super) struct Clean {
     pub(super) trim: bool,
     pub(super) collapse: bool,
@@ -83,15 +84,11 @@ impl Clean {
 
     /// What is written for this value.
     pub(super) fn write(&self, native: Value) -> Result<Value, Problem> {
-        match native {
-            Value::Text(text) => self.write_text(text).map(Value::Text),
-            Value::List(items) => items
-                .into_iter()
-                .map(|item| self.write(item))
-                .collect::<Result<_, _>>()
-                .map(Value::List),
-            other => Ok(other),
+        if let Value::Text(text) = native {
+            return self.write_text(text).map(Value::Text);
         }
+        let Value::List(items) = native else { return Ok(native) };
+        items.into_iter().map(|item| self.write(item)).collect::<Result<_, _>>().map(Value::List)
     }
 
     fn write_text(&self, text: Text) -> Result<Text, Problem> {
@@ -120,16 +117,14 @@ impl Clean {
 
     /// What the column makes of a native value by itself.
     pub(super) fn normalised(&self, native: &Value) -> Value {
-        match native {
-            Value::Text(text) => match self.normalise(text, self.max.filter(|_| self.cut)) {
-                Cow::Borrowed(same) if same.len() == text.len() => native.clone(),
-                Cow::Borrowed(text) => Value::text(text),
-                Cow::Owned(text) => Value::text(text),
-            },
-            Value::List(items) => {
-                Value::List(items.iter().map(|item| self.normalised(item)).collect())
-            }
-            other => other.clone(),
+        if let Value::List(items) = native {
+            return Value::List(items.iter().map(|item| self.normalised(item)).collect());
+        }
+        let Value::Text(text) = native else { return native.clone() };
+        match self.normalise(text, self.max.filter(|_| self.cut)) {
+            Cow::Borrowed(same) if same.len() == text.len() => native.clone(),
+            Cow::Borrowed(text) => Value::text(text),
+            Cow::Owned(text) => Value::text(text),
         }
     }
 
@@ -190,6 +185,9 @@ fn lower(text: Cow<'_, str>) -> Cow<'_, str> {
 /// The length in bytes of at most `max` characters that do not tear one that people see: a mark,
 /// a joined emoji, a flag or a line end stays with what it belongs to.
 fn prefix(text: &str, max: usize) -> usize {
+    if text.len() <= max {
+        return text.len();
+    }
     let mut places = text.char_indices().map(|(place, _)| place);
     let Some(end) = places.nth(max) else { return text.len() };
     let mut cut = end;

@@ -90,7 +90,6 @@ impl Compiler<'_> {
         let native = spec.native;
         let is = |kinds: &[NativeKind]| native.is_some_and(|native| kinds.contains(&native));
         match self.kind {
-            FieldType::Any => Some(Conversion::Copy),
             FieldType::Text if is(&[NativeKind::Text]) => Some(Conversion::Copy),
             FieldType::Text => self.takes(Conversion::Text(native), &SCALARS),
             FieldType::Int | FieldType::Decimal => self.number(),
@@ -120,7 +119,7 @@ impl Compiler<'_> {
             ),
             FieldType::Bytes => self.bytes(),
             FieldType::Json if is(&[NativeKind::Text]) => Some(Conversion::JsonText),
-            FieldType::Json => Some(Conversion::Copy),
+            FieldType::Any | FieldType::Json => Some(Conversion::Copy),
             FieldType::Set => self.takes(
                 Conversion::Set(SetOf { native, separator: self.separator() }),
                 &[NativeKind::List, NativeKind::Text, NativeKind::Json],
@@ -235,15 +234,15 @@ impl Compiler<'_> {
             FieldType::Ref => None,
         };
         if found.is_none() {
-            let message = match self.kind {
-                FieldType::Enum(values) => format!(
+            let message = if let FieldType::Enum(values) = self.kind {
+                format!(
                     "{} is not one of the field's values, which are {}",
                     shown(literal),
                     values.join(", ")
-                ),
-                kind => {
-                    format!("{} is no value of a field that holds {}", shown(literal), name(kind))
-                }
+                )
+            } else {
+                let holds = name(self.kind);
+                format!("{} is no value of a field that holds {holds}", shown(literal))
             };
             self.problems.push(Problem::new("map.unknown_value", message));
         }
@@ -252,7 +251,7 @@ impl Compiler<'_> {
 
     fn number(&mut self) -> Option<Conversion> {
         let whole = *self.kind == FieldType::Int;
-        let unit = self.unit()?;
+        let unit = self.unit();
         let number = self.numeric(whole, unit);
         let plain = number.unit.is_none() && number.scale.is_none() && number.digits.is_none();
         if !whole && plain && self.spec.native == Some(NativeKind::Num) {
@@ -261,11 +260,11 @@ impl Compiler<'_> {
         self.takes(Conversion::Number(number), &NUMBERS)
     }
 
-    fn unit(&mut self) -> Option<Option<Linear>> {
-        match self.spec.unit {
-            None => Some(None),
-            Some(Unit::Minor) => self.complain("`unit: minor` needs `type: money`"),
-            Some(Unit::Linear { multiply, divide, offset }) => {
+    /// The unit of a plain number; a complaint if there is something wrong with it.
+    fn unit(&mut self) -> Option<Linear> {
+        match self.spec.unit? {
+            Unit::Minor => self.complain("`unit: minor` needs `type: money`"),
+            Unit::Linear { multiply, divide, offset } => {
                 if multiply.is_zero() || divide.is_zero() {
                     return self.complain("a unit cannot be multiplied or divided by zero");
                 }
@@ -275,7 +274,7 @@ impl Compiler<'_> {
                         "this unit gives numbers without an end: say the `scale` the column keeps",
                     );
                 }
-                Some(Some(linear))
+                Some(linear)
             }
         }
     }
@@ -337,11 +336,8 @@ impl Compiler<'_> {
             },
             (None, None) => field.clone().map_or(Source::Absent, Source::Constant),
         };
-        let (minor, unit) = match spec.unit {
-            Some(Unit::Minor) => (true, None),
-            Some(Unit::Linear { .. }) | None => (false, self.unit()?),
-        };
-        if unit.is_some() {
+        let minor = spec.unit == Some(Unit::Minor);
+        if spec.unit.is_some() && !minor {
             return self.complain("an amount has no unit but `minor`");
         }
         let mut number = self.numeric(false, None);
@@ -403,16 +399,10 @@ impl Compiler<'_> {
             fraction: spec.fraction.filter(|digits| *digits < 9),
             lossy: spec.lossy,
         };
-        let numeric = matches!(time.form, TimeForm::Iso);
-        let kinds: Vec<NativeKind> = match kind {
-            Kind::Date => vec![
-                NativeKind::Date,
-                NativeKind::LocalDateTime,
-                NativeKind::Instant,
-                NativeKind::OffsetDateTime,
-            ],
-            Kind::Time => vec![NativeKind::Time, NativeKind::Interval],
-            Kind::Instant | Kind::Local => vec![
+        let plain = matches!(time.form, TimeForm::Iso);
+        let kinds: &[NativeKind] = match kind {
+            Kind::Time => &[NativeKind::Time, NativeKind::Interval],
+            Kind::Date | Kind::Instant | Kind::Local => &[
                 NativeKind::Date,
                 NativeKind::LocalDateTime,
                 NativeKind::Instant,
@@ -420,7 +410,7 @@ impl Compiler<'_> {
             ],
         };
         let texts = [NativeKind::Text, NativeKind::Json, NativeKind::Num];
-        let texts = texts.iter().filter(|native| !numeric || **native != NativeKind::Num);
+        let texts = texts.iter().filter(|native| !plain || **native != NativeKind::Num);
         let kinds: Vec<NativeKind> = kinds.iter().chain(texts).copied().collect();
         self.takes(Conversion::Time(Box::new(time)), &kinds)
     }
@@ -464,18 +454,16 @@ impl Compiler<'_> {
     }
 
     fn needs_zone(&self, kind: Kind, form: &TimeForm) -> bool {
-        let textual = match form {
-            TimeForm::Iso => false,
-            TimeForm::Pattern(pattern, _) => !pattern.has_offset(),
-            TimeForm::Unix(_) => false,
-        };
-        match (kind, self.spec.native) {
-            (Kind::Instant, Some(NativeKind::Date | NativeKind::LocalDateTime)) => true,
-            (Kind::Instant, _) => textual,
-            (Kind::Date | Kind::Local, Some(NativeKind::Instant | NativeKind::OffsetDateTime)) => {
-                true
+        use NativeKind::{Date, Instant, LocalDateTime, OffsetDateTime};
+        match kind {
+            Kind::Instant => {
+                matches!(self.spec.native, Some(Date | LocalDateTime))
+                    || matches!(form, TimeForm::Pattern(pattern, _) if !pattern.has_offset())
             }
-            (Kind::Date | Kind::Local | Kind::Time, _) => false,
+            Kind::Date | Kind::Local => {
+                matches!(self.spec.native, Some(Instant | OffsetDateTime))
+            }
+            Kind::Time => false,
         }
     }
 

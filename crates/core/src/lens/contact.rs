@@ -1,6 +1,6 @@
 //! E-mail addresses and telephone numbers, in the form by which they are compared.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
 use phonenumber::{Mode, country};
 
@@ -48,15 +48,9 @@ impl Phone {
     }
 
     pub(super) fn get(&self, native: &Value) -> Result<Value, Problem> {
-        let text: Cow<'_, str> = match native {
-            Value::Text(text) => Cow::Borrowed(text.as_str()),
-            Value::Num(number) if number.exponent() >= 0 && number.exponent() < 20 => {
-                Cow::Owned(number.to_string())
-            }
-            _ => return Err(problem::invalid("telephone number", native)),
-        };
-        let (number, extension) =
-            self.parse(&text).ok_or_else(|| problem::invalid("telephone number", native))?;
+        let invalid = || problem::invalid("telephone number", native);
+        let text = super::table::key(native).ok_or_else(invalid)?;
+        let (number, extension) = self.parse(&text).ok_or_else(invalid)?;
         let mut out = format!("+{}{}", number.code().value(), number.national());
         if let Some(extension) = extension {
             let _ = write!(out, ";ext={extension}");

@@ -1,5 +1,10 @@
 //! The two directions of every kind of cell, chosen once when the cell is compiled.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a conversion names the kinds it takes; any other, a new one too, is refused"
+)]
+
 use crate::{
     Text,
     lens::{

@@ -97,30 +97,30 @@ impl Report {
 /// The smallest counterexample found: `map.not_invertible` for values that two of the hub's share
 /// or that cannot be read at all, `map.lossy` for what comes back different, `map.incomplete` for
 /// values of an enumeration that the cell does not name.
-pub fn invertible(kind: &FieldType, lens: &Lens) -> Result<(), Counterexample> {
+pub fn invertible(kind: &FieldType, lens: &Lens) -> Result<(), Box<Counterexample>> {
     let Some(compiled) = &lens.compiled else { return Ok(()) };
     if compiled.constant.is_some() {
         return Ok(());
     }
     if let Conversion::Table(table) = &compiled.conversion {
         if let Some(clash) = table.clash() {
-            return Err(Counterexample {
+            return Err(Box::new(Counterexample {
                 code: "map.not_invertible",
                 law: "each value of the system means one of the hub's",
                 golden: Some(clash.golden.clone()),
                 native: Some(clash.native.clone()),
                 back: Some(clash.already.clone()),
-            });
+            }));
         }
         let unmapped = values_of(kind).into_iter().find(|value| !table.maps(value));
         if let Some(golden) = unmapped {
-            return Err(Counterexample {
+            return Err(Box::new(Counterexample {
                 code: "map.incomplete",
                 law: "each of the hub's values can be written",
                 golden: Some(golden),
                 native: None,
                 back: None,
-            });
+            }));
         }
     }
     let values = generate(kind, 1, 400);
@@ -153,16 +153,16 @@ fn values_of(kind: &FieldType) -> Vec<Value> {
 }
 
 /// A value that cannot be written is refused, so that nothing is lost: no counterexample.
-fn survives(lens: &Lens, golden: &Value) -> Result<(), Counterexample> {
+fn survives(lens: &Lens, golden: &Value) -> Result<(), Box<Counterexample>> {
     let Ok(native) = lens.put0(golden) else { return Ok(()) };
     let lost = |code, law, back| {
-        Err(Counterexample {
+        Err(Box::new(Counterexample {
             code,
             law,
             golden: Some(golden.clone()),
             native: Some(native.clone()),
             back,
-        })
+        }))
     };
     let back = match lens.get0(&native) {
         Ok(back) => back,
@@ -246,18 +246,18 @@ pub fn keeps(lens: &Lens, natives: &[Value]) -> Report {
 /// # Errors
 /// The first value that `to` refuses (`map.incomplete`) or changes (`map.lossy`) without saying
 /// so.
-pub fn carries(from: &Lens, to: &Lens, golden: &[Value]) -> Result<(), Counterexample> {
+pub fn carries(from: &Lens, to: &Lens, golden: &[Value]) -> Result<(), Box<Counterexample>> {
     for value in golden {
         let held = from.put0(value).and_then(|native| from.get0(&native));
         let Ok(held) = held else { continue };
         if to.put0(&held).is_err() {
-            return Err(Counterexample {
+            return Err(Box::new(Counterexample {
                 code: "map.incomplete",
                 law: "what one system holds can be written to the other",
                 golden: Some(held),
                 native: None,
                 back: None,
-            });
+            }));
         }
         survives(to, &held)?;
     }
@@ -269,11 +269,11 @@ pub fn carries(from: &Lens, to: &Lens, golden: &[Value]) -> Result<(), Counterex
 ///
 /// # Errors
 /// The first value over which they fight, as `map.fight`.
-pub fn fixpoint(a: &Lens, b: &Lens, golden: &[Value]) -> Result<(), Counterexample> {
+pub fn fixpoint(a: &Lens, b: &Lens, golden: &[Value]) -> Result<(), Box<Counterexample>> {
     golden.iter().try_for_each(|value| rests(a, b, value))
 }
 
-fn rests(a: &Lens, b: &Lens, start: &Value) -> Result<(), Counterexample> {
+fn rests(a: &Lens, b: &Lens, start: &Value) -> Result<(), Box<Counterexample>> {
     const ROUND_COUNT: usize = 4;
     let mut golden = start.clone();
     let mut shadows: [Option<Value>; 2] = [None, None];
@@ -284,13 +284,13 @@ fn rests(a: &Lens, b: &Lens, start: &Value) -> Result<(), Counterexample> {
             let Ok(read) = lens.get(&stands, Some(&golden)) else { return Ok(()) };
             // The first round may bring a value into a form that both can hold.
             if round > 0 && (read != golden || shadow.as_ref() != Some(&stands)) {
-                return Err(Counterexample {
+                return Err(Box::new(Counterexample {
                     code: "map.fight",
                     law: "two systems come to rest",
                     golden: Some(golden),
                     native: Some(stands),
                     back: Some(read),
-                });
+                }));
             }
             golden = read;
             *shadow = Some(stands);

@@ -50,7 +50,7 @@ impl Money {
         let (amount, currency) = self.parts(native)?;
         let number =
             self.number.form.read(&amount).ok_or_else(|| problem::invalid("amount", native))?;
-        let number = self.from_unit(number, &currency).ok_or_else(|| out_of_range(native))?;
+        let number = self.of_unit(number, &currency).ok_or_else(|| out_of_range(native))?;
         match &self.field {
             None => Ok(Value::List(vec![Value::Num(number), Value::Text(currency)])),
             Some(field) if *field == currency => Ok(Value::Num(number)),
@@ -96,7 +96,7 @@ impl Money {
         {
             return Err(wrong_currency(golden, constant));
         }
-        let number = self.to_unit(number, &currency).ok_or_else(|| out_of_range(golden))?;
+        let number = self.in_unit(number, &currency).ok_or_else(|| out_of_range(golden))?;
         let number = self.number.fit(number, golden)?;
         if let Source::InText(layout) = &self.source {
             let text = self.number.form.write(number).ok_or_else(|| out_of_range(golden))?;
@@ -111,23 +111,18 @@ impl Money {
         }
     }
 
-    fn from_unit(&self, number: Decimal, currency: &str) -> Option<Decimal> {
+    fn of_unit(&self, number: Decimal, currency: &str) -> Option<Decimal> {
         if !self.minor {
             return Some(number);
         }
         number.mul(Decimal::new(1, -exponent(currency)))
     }
 
-    fn to_unit(&self, number: Decimal, currency: &str) -> Option<Decimal> {
+    fn in_unit(&self, number: Decimal, currency: &str) -> Option<Decimal> {
         if !self.minor {
             return Some(number);
         }
         number.mul(Decimal::new(1, exponent(currency)))
-    }
-
-    /// Whether an amount with its currency reads back at all.
-    pub(super) fn is_one_way(&self) -> bool {
-        matches!(self.source, Source::Absent)
     }
 }
 

@@ -121,7 +121,7 @@ pub(super) fn write_base64(bytes: &[u8]) -> String {
 /// Reads base 64, padded; bits beyond the last byte must be zero, so that one form means one value.
 pub(super) fn base64(text: &str) -> Option<Box<[u8]>> {
     let letters = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - letters.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - letters.len() > 2 {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);

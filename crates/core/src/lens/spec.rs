@@ -95,6 +95,7 @@ pub enum NativeKind {
 /// How one system writes the hub's value of one field. Everything is optional: a cell that says
 /// nothing copies, or converts between the field's type and the column's.
 #[derive(Clone, Debug, PartialEq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own in the file")]
 pub struct CellSpec {
     /// What the column takes, if the schema told; otherwise derived from the rest.
     pub native: Option<NativeKind>,

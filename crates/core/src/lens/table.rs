@@ -201,10 +201,7 @@ pub(super) fn literal(native: Option<NativeKind>, value: &Value) -> Result<Value
     if value.is_null() {
         return Ok(Value::Null);
     }
-    let text = match key(value) {
-        Some(text) => text,
-        None => return Ok(value.clone()),
-    };
+    let Some(text) = key(value) else { return Ok(value.clone()) };
     super::scalar::parse(kind, &text)
         .or_else(|| matches!(kind, NativeKind::Json | NativeKind::List).then(|| value.clone()))
         .ok_or_else(|| {

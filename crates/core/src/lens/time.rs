@@ -9,7 +9,7 @@ use crate::{
     lens::{
         Problem,
         pattern::{Moment, Pattern, read_offset, write_offset},
-        problem,
+        problem::{self, shown},
         spec::{Ambiguous, NativeKind},
         zone::{DAY_NS, NoInstant, Zone, shifted, unshifted},
     },
@@ -65,9 +65,9 @@ impl Time {
             (Kind::Instant, Value::LocalDateTime(days, nanos)) => {
                 self.instant(*days, *nanos, native)
             }
-            (_, Value::Instant(seconds, nanos)) => self.from_instant(*seconds, *nanos, native),
+            (_, Value::Instant(seconds, nanos)) => self.of_instant(*seconds, *nanos, native),
             (_, Value::OffsetDateTime(seconds, nanos, _)) => {
-                self.from_instant(*seconds, *nanos, native)
+                self.of_instant(*seconds, *nanos, native)
             }
             (Kind::Time, Value::Interval(0, 0, nanos)) => u64::try_from(*nanos)
                 .ok()
@@ -164,7 +164,7 @@ impl Time {
         form || native
     }
 
-    fn from_instant(&self, seconds: i64, nanos: u32, native: &Value) -> Result<Value, Problem> {
+    fn of_instant(&self, seconds: i64, nanos: u32, native: &Value) -> Result<Value, Problem> {
         if self.kind == Kind::Instant {
             return Ok(Value::Instant(seconds, nanos));
         }
@@ -225,7 +225,7 @@ impl Time {
                     .and_then(|nanos| nanos.round(0, Rounding::Truncate)?.to_i128());
                 let (seconds, nanos) =
                     total.and_then(split_nanoseconds).ok_or_else(|| self.refused(native))?;
-                self.from_instant(seconds, nanos, native)
+                self.of_instant(seconds, nanos, native)
             }
             Form::Pattern(pattern, _) => {
                 // A number has lost its leading zeros: 60501 for `%H%M%S`.
@@ -258,13 +258,13 @@ impl Time {
                 self.midnight(*days, golden)
             }
             (Kind::Date, Value::Date(days), Some(NativeKind::OffsetDateTime)) => {
-                self.with_offset(self.midnight(*days, golden)?)
+                self.with_offset(&self.midnight(*days, golden)?)
             }
             (Kind::Local, Value::LocalDateTime(days, nanos), Some(NativeKind::Instant)) => {
                 self.instant(*days, *nanos, golden)
             }
             (Kind::Local, Value::LocalDateTime(days, nanos), Some(NativeKind::OffsetDateTime)) => {
-                self.with_offset(self.instant(*days, *nanos, golden)?)
+                self.with_offset(&self.instant(*days, *nanos, golden)?)
             }
             (Kind::Local, Value::LocalDateTime(days, _), Some(NativeKind::Date)) => {
                 Ok(Value::Date(*days))
@@ -277,7 +277,7 @@ impl Time {
                 Ok(Value::Date(self.local(*seconds, *nanos, golden)?.0))
             }
             (Kind::Instant, Value::Instant(..), Some(NativeKind::OffsetDateTime)) => {
-                self.with_offset(golden.clone())
+                self.with_offset(golden)
             }
             (Kind::Time, Value::Time(nanos), Some(NativeKind::Interval)) => i64::try_from(*nanos)
                 .map(|nanos| Value::Interval(0, 0, nanos))
@@ -292,10 +292,8 @@ impl Time {
             (Form::Iso, moment) => write_iso(&moment).ok_or_else(refused)?,
             (Form::Pattern(pattern, _), moment) => pattern.write(&moment).ok_or_else(refused)?,
             (Form::Unix(digits), _) => {
-                let total = match golden {
-                    Value::Instant(seconds, nanos) => nanoseconds(*seconds, *nanos),
-                    _ => return Err(refused()),
-                };
+                let Value::Instant(seconds, nanos) = golden else { return Err(refused()) };
+                let total = nanoseconds(*seconds, *nanos);
                 let number = Decimal::new(total, *digits as i32 - 9);
                 // As a number the column may hold the fraction; as text the digits are counted.
                 return if self.native == Some(NativeKind::Num) {
@@ -380,13 +378,13 @@ impl Time {
         Ok((days, local))
     }
 
-    fn with_offset(&self, instant: Value) -> Result<Value, Problem> {
-        let Value::Instant(seconds, nanos) = instant else { return Err(self.refused(&instant)) };
+    fn with_offset(&self, instant: &Value) -> Result<Value, Problem> {
+        let Value::Instant(seconds, nanos) = instant else { return Err(self.refused(instant)) };
         let offset = match &self.zone {
-            Some(zone) => zone.local(seconds, nanos).map_or(0, |(_, _, offset)| offset),
+            Some(zone) => zone.local(*seconds, *nanos).map_or(0, |(_, _, offset)| offset),
             None => 0,
         };
-        Ok(Value::OffsetDateTime(seconds, nanos, i16::try_from(offset / 60).unwrap_or(0)))
+        Ok(Value::OffsetDateTime(*seconds, *nanos, i16::try_from(offset / 60).unwrap_or(0)))
     }
 
     fn refused(&self, value: &Value) -> Problem {
@@ -402,8 +400,6 @@ impl Time {
         }
     }
 }
-
-use crate::lens::problem::shown;
 
 fn ambiguous(value: &Value) -> Problem {
     Problem::new(

@@ -10,7 +10,7 @@ fn roundtrip(value: &Value) -> Option<Value> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Value::Bytes(bytes.into()).to_string().trim_start_matches("\\x").to_owned()
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn natives(lens: &Lens, golden: &[Value]) -> Vec<Value> {
             out.push(Value::text(format!(" {text}  ")));
             out.push(Value::text(text.to_lowercase()));
             out.push(Value::text(text.to_uppercase()));
-            out.push(Value::text(text.replace("0", "")));
+            out.push(Value::text(text.replace('0', "")));
         }
         out.push(value.clone());
         out.push(native);
