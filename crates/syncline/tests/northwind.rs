@@ -194,7 +194,8 @@ const SAME: [[&str; 4]; 5] = [
          from SALES_ORDER o left join CUSTOMER c on c.CUST_ID = o.CUST_ID
               left join STAFF s on s.STAFF_ID = o.STAFF_ID order by o.ORD_NO",
         "select o.number || '|' || c.code || '|' || coalesce(a.staff_no, '-') || '|' || o.placed || '|' || coalesce(o.sent, '-')
-                || '|' || (instr('speedy  united  federal alliancups     dhl     ', substr(o.carrier, 1, 8)) + 7) / 8
+                || '|' || case o.carrier when 'speedy' then 1 when 'united' then 2 when 'federal' then 3
+                            when 'alliance' then 4 when 'ups' then 5 when 'dhl' then 6 end
                 || '|' || cast(round(o.freight * 100) as integer)
          from purchase o left join contact c on c.id = o.contact left join agent a on a.id = o.agent order by o.number",
     ],
