@@ -50,9 +50,9 @@ const MACHINE_WORDS: [&str; 5] = [
 ];
 
 /// The first half of every error code.
-const CODE_AREAS: [&str; 18] = [
-    "bug", "config", "connect", "data", "detect", "expr", "guard", "hub", "input", "map", "match",
-    "plan", "run", "schema", "secret", "usage", "validate", "write",
+const CODE_AREAS: [&str; 19] = [
+    "address", "bug", "config", "connect", "detect", "expr", "guard", "hub", "map", "match",
+    "plan", "read", "run", "schema", "secret", "usage", "validate", "verify", "write",
 ];
 
 /// Dotted words that look like codes and are names of keys or files.
