@@ -109,6 +109,7 @@ impl Row {
 
 /// A place in a system's history of one row. Only orders of one kind compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum Order {
     /// A place in a log: epoch of the system, position, row within the transaction.
     Log { epoch: u32, major: u128, minor: u64 },
@@ -189,6 +190,7 @@ pub enum ReadResult {
 
 /// Everything that can happen to the hub: correctness.md 2.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum Input {
     /// A change from a log, in the order of the log.
     Change(Observed),
@@ -240,6 +242,7 @@ pub enum Cycles {
 
 /// What a person decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum Command {
     /// Settles an open conflict on one field of one part of a record.
     Resolve { record: RecordId, part: PartKey, field: Option<FieldIndex>, take: Take, who: Text },
@@ -303,6 +306,7 @@ pub enum RestoreChoice {
 
 /// Which part of a record: the record itself, or a row of one of its child lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum PartKey {
     /// The record itself.
     #[default]
@@ -397,6 +401,7 @@ pub struct WriteGroup {
 
 /// What became of a write. An unanswered write *is* [`Outcome::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum Outcome {
     /// Done. The row as it is after triggers and coercion, or `None` after a delete. `key` is the
     /// row's key now (made by the system for an insert, moved for an update of key columns).
@@ -426,6 +431,7 @@ pub enum Outcome {
 
 /// What must happen outside, after the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum Effect {
     /// Send these rows to this system.
     Write { system: SystemIndex, group: WriteGroup },

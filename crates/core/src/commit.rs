@@ -260,6 +260,7 @@ pub enum AuditKind {
 
 /// A change of the queue of conflicts. The store gives numbers.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum ConflictChange {
     /// Opened, or its candidates changed (one open entry per record, part and field).
     Open {
@@ -296,6 +297,7 @@ pub struct Settled {
 
 /// A change of the quarantine. The store gives numbers; one open entry per subject.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum QuarantineChange {
     /// Set aside: a row that cannot be taken, or a write that was refused.
     Park {
@@ -318,6 +320,7 @@ pub enum QuarantineChange {
 
 /// What is set aside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum Subject {
     /// A row that was read.
     Row { binding: BindingIndex, key: RowKey },

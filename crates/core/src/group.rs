@@ -225,6 +225,7 @@ pub struct Intent {
 
 /// How far a write is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
 pub enum IntentStatus {
     /// On record; perhaps sent.
     Sent,
