@@ -11,6 +11,7 @@ mod history;
 mod index;
 mod load;
 mod lock;
+mod matches;
 mod migrate;
 mod open;
 mod queues;
@@ -28,7 +29,7 @@ use std::{
 use rusqlite::{Connection, backup::Backup};
 use syncline_core::error::{ErrorKind, PortError};
 
-use crate::hub::sqlite::{error::Outcome, lock::Lock, worker::Worker};
+use crate::hub::sqlite::{error::Outcome, lock::Lock, matches::Matches, worker::Worker};
 
 /// How a hub is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub struct SqliteHub {
     path: PathBuf,
     writer: Writer,
     readers: Vec<Mutex<Connection>>,
+    matches: Matches,
     _lock: Option<Lock>,
 }
 
@@ -67,12 +69,21 @@ impl SqliteHub {
         match mode {
             Open::ReadWrite => {
                 let (writer, readers, lock) = open::for_writing(path, create)?;
+                let matches =
+                    Matches::open(&writer).map_err(|failure| failure.during("open the hub"))?;
                 let writer = Writer::Thread(Worker::start(writer)?);
-                Ok(Self { path: path.into(), writer, readers, _lock: Some(lock) })
+                Ok(Self { path: path.into(), writer, readers, matches, _lock: Some(lock) })
             }
             Open::ReadOnly => {
                 let readers = vec![open::for_reading(path)?];
-                Ok(Self { path: path.into(), writer: Writer::Nobody, readers, _lock: None })
+                let matches = Matches::default();
+                Ok(Self {
+                    path: path.into(),
+                    writer: Writer::Nobody,
+                    readers,
+                    matches,
+                    _lock: None,
+                })
             }
         }
     }
@@ -83,7 +94,8 @@ impl SqliteHub {
     /// If SQLite has no memory to give.
     pub fn in_memory() -> Result<Self, PortError> {
         let writer = Writer::Memory(Mutex::new(open::in_memory()?));
-        Ok(Self { path: PathBuf::new(), writer, readers: Vec::new(), _lock: None })
+        let matches = Matches::default();
+        Ok(Self { path: PathBuf::new(), writer, readers: Vec::new(), matches, _lock: None })
     }
 
     /// The file; empty for a hub in memory.
@@ -137,6 +149,15 @@ impl SqliteHub {
             (None, None) => {
                 Err(PortError::new(ErrorKind::Unexpected, "read the hub", "it has no reader"))
             }
+        }
+    }
+
+    /// The match keys beside the index. Who only looks on sees what another process has written by
+    /// reading its log each time.
+    fn matches(&self, connection: &Connection) -> Outcome<Matches> {
+        match &self.writer {
+            Writer::Thread(_) | Writer::Memory(_) => Ok(self.matches.clone()),
+            Writer::Nobody => Matches::open(connection),
         }
     }
 

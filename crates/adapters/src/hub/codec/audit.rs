@@ -10,8 +10,8 @@ use syncline_core::{
 };
 
 use crate::hub::codec::bits::{
-    byte, checksum, delta, field, id, number, option, read_delta, read_field, read_id, read_option,
-    read_system, read_text, system, text, timestamp,
+    byte, checksum, delta, field, number, option, read_delta, read_field, read_option, read_system,
+    read_text, system, text, timestamp,
 };
 
 const VERSION: u8 = 1;
@@ -22,12 +22,13 @@ const WORDS_MAX: usize = 64;
 pub(crate) struct PageWriter {
     out: Vec<u8>,
     words: Vec<Text>,
+    last: RecordId,
     count: usize,
 }
 
 impl PageWriter {
     pub(crate) fn new() -> Self {
-        Self { out: vec![VERSION], words: Vec::new(), count: 0 }
+        Self { out: vec![VERSION], words: Vec::new(), last: RecordId(0), count: 0 }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -42,7 +43,8 @@ impl PageWriter {
     pub(crate) fn push(&mut self, event: &AuditEvent, previous: u64) {
         self.count += 1;
         let out = &mut self.out;
-        id(event.record.0, out);
+        record(event.record, self.last, out);
+        self.last = event.record;
         varint(previous, out);
         varint(u64::from(event.entity.0), out);
         event.part.encode(out);
@@ -94,15 +96,16 @@ pub(crate) fn decode_page(stored: &[u8]) -> Option<Vec<Stored>> {
     if byte(input)? != VERSION {
         return None;
     }
-    let (mut words, mut events) = (Vec::new(), Vec::new());
+    let (mut words, mut events) = (Vec::new(), Vec::<Stored>::new());
     while !input.is_empty() {
-        events.push(read_event(input, &mut words)?);
+        let last = events.last().map_or(RecordId(0), |stored| stored.event.record);
+        events.push(read_event(input, last, &mut words)?);
     }
     Some(events)
 }
 
-fn read_event(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Stored> {
-    let record = RecordId(read_id(input)?);
+fn read_event(input: &mut &[u8], last: RecordId, words: &mut Vec<Text>) -> Option<Stored> {
+    let record = read_record(input, last)?;
     let previous = read_varint(input)?;
     let entity = EntityIndex(number(input)?);
     let part = PartKey::decode(input)?;
@@ -132,6 +135,23 @@ fn read_event(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Stored> {
         note,
     };
     Some(Stored { event, previous })
+}
+
+/// Ids that follow each other are equal, or have their first bytes in common: what differs is
+/// stored, after its length.
+fn record(record: RecordId, last: RecordId, out: &mut Vec<u8>) {
+    let difference = record.0 ^ last.0;
+    let count = 16 - (difference.leading_zeros() / 8) as usize;
+    out.push(count as u8);
+    out.extend_from_slice(difference.to_be_bytes().get(16 - count..).unwrap_or_default());
+}
+
+fn read_record(input: &mut &[u8], last: RecordId) -> Option<RecordId> {
+    let count = usize::from(byte(input)?);
+    let (raw, rest) = input.split_at_checked(count).filter(|_| count <= 16)?;
+    *input = rest;
+    let difference = raw.iter().fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
+    Some(RecordId(last.0 ^ difference))
 }
 
 #[expect(clippy::option_option, reason = "damaged, absent and present are three answers")]

@@ -17,7 +17,9 @@ use crate::hub::{
     sqlite::{
         audit,
         error::{Failure, Outcome},
-        index, queues,
+        index,
+        matches::{Change, Matches},
+        queues,
     },
 };
 
@@ -55,14 +57,19 @@ pub(super) fn record(stored: &[u8]) -> Outcome<RecordId> {
 }
 
 /// Makes the commit. Returns after it is durable.
-pub(super) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(), Refusal> {
+pub(super) fn commit(
+    connection: &mut Connection,
+    shared: &Matches,
+    commit: &Commit,
+) -> Result<(), Refusal> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut changes: Vec<&GroupChange> = commit.groups.iter().collect();
     changes.sort_unstable_by_key(|change| change.group.id);
     let mut pages = check(&transaction, &changes)?;
     let last_change = audit::write(&transaction, commit, &mut pages)?;
     write_groups(&transaction, &changes, &pages)?;
-    let stale = index::write(&transaction, &changes)?;
+    let mut matches = Change::default();
+    let stale = index::write(&transaction, &changes, shared, &mut matches)?;
     if !stale.is_empty() {
         return Err(Refusal::Stale(stale));
     }
@@ -79,7 +86,9 @@ pub(super) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(),
             commit.minted.cast_signed(),
             last_change.cast_signed()
         ])?;
+    let mut pending = shared.lock();
     transaction.commit()?;
+    pending.follow(matches);
     Ok(())
 }
 

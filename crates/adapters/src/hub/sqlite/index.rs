@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Transaction, params};
 use syncline_core::{
     change::{RowKey, WriteKind},
-    commit::{Behind, GroupChange, MatchKey, RowEntry},
+    commit::{Behind, GroupChange, RowEntry},
     group::IntentStatus,
     name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex},
 };
@@ -13,6 +13,7 @@ use syncline_core::{
 use crate::hub::sqlite::{
     commit::{Counter, Counts, blob},
     error::Outcome,
+    matches::{Change, Entry, Matches},
 };
 
 /// The row belongs to a child list.
@@ -25,8 +26,7 @@ pub(super) const QUIET: u8 = 2;
 struct Difference<'a> {
     rows_out: Vec<(BindingIndex, &'a RowKey, RecordId)>,
     rows_in: Vec<(&'a RowEntry, RecordId)>,
-    matches_out: Vec<(EntityIndex, u16, MatchKey, RecordId)>,
-    matches_in: Vec<(EntityIndex, u16, MatchKey, RecordId)>,
+    matches: Vec<(Entry, bool)>,
     behind_out: Vec<(EntityIndex, SystemIndex, RecordId)>,
     behind_in: Vec<(EntityIndex, RecordId, &'a Behind)>,
     reading_out: Vec<(EntityIndex, BindingIndex, &'a RowKey)>,
@@ -38,11 +38,13 @@ struct Difference<'a> {
     counts: Counts,
 }
 
-/// Writes the differences. Gives the records whose rows belong to another record by now: the
+/// Writes the differences; match keys by way of their log, and noted in `matches`. Gives the records whose rows belong to another record by now: the
 /// commit is stale then.
 pub(super) fn write(
     transaction: &Transaction<'_>,
     changes: &[&GroupChange],
+    shared: &Matches,
+    matches: &mut Change,
 ) -> Outcome<Vec<RecordId>> {
     let mut difference = Difference::default();
     for change in changes {
@@ -59,7 +61,8 @@ pub(super) fn write(
     if !stale.is_empty() {
         return Ok(stale);
     }
-    write_matches(transaction, &mut difference)?;
+    matches.entries = std::mem::take(&mut difference.matches);
+    shared.write(transaction, matches)?;
     write_behind(transaction, &mut difference)?;
     write_reading(transaction, &mut difference)?;
     write_intents(transaction, &mut difference)?;
@@ -109,9 +112,9 @@ impl<'a> Difference<'a> {
         let (record, entity) = (change.group.id, change.group.entity);
         let (before, after) = (&change.before.matches, &change.after.matches);
         let out = before.iter().filter(|key| !after.contains(key));
-        self.matches_out.extend(out.map(|(rule, key)| (entity, *rule, *key, record)));
+        self.matches.extend(out.map(|(rule, key)| ((entity, *rule, *key, record), false)));
         let new = after.iter().filter(|key| !before.contains(key));
-        self.matches_in.extend(new.map(|(rule, key)| (entity, *rule, *key, record)));
+        self.matches.extend(new.map(|(rule, key)| ((entity, *rule, *key, record), true)));
     }
 
     fn behind(&mut self, change: &'a GroupChange) {
@@ -223,24 +226,6 @@ fn awaiting<'a>(
         "update quarantine set retry = 1
          where awaits_binding = ? and awaits_key = ? and dropped is null",
     )?))
-}
-
-fn write_matches(transaction: &Transaction<'_>, difference: &mut Difference<'_>) -> Outcome<()> {
-    let mut delete = transaction.prepare_cached(
-        "delete from match where entity = ? and rule = ? and digest = ? and record = ?",
-    )?;
-    difference.matches_out.sort_unstable();
-    for (entity, rule, key, record) in &difference.matches_out {
-        delete.execute(params![entity.0, rule, key.0, blob(*record)])?;
-    }
-    let mut insert = transaction.prepare_cached(
-        "insert into match (entity, rule, digest, record) values (?, ?, ?, ?) on conflict do nothing",
-    )?;
-    difference.matches_in.sort_unstable();
-    for (entity, rule, key, record) in &difference.matches_in {
-        insert.execute(params![entity.0, rule, key.0, blob(*record)])?;
-    }
-    Ok(())
 }
 
 fn write_behind(transaction: &Transaction<'_>, difference: &mut Difference<'_>) -> Outcome<()> {

@@ -21,6 +21,7 @@ use crate::hub::{
         commit::{blob, record},
         error::{Failure, Outcome},
         index::{CHILD, QUIET},
+        matches::{FIND, Matches, Pending},
     },
 };
 
@@ -28,11 +29,16 @@ use crate::hub::{
 const STEPS_MAX: u32 = 6;
 
 /// Loads everything that is wanted; what is not there gets an entry that says so.
-pub(super) fn load(connection: &Connection, wants: &Wants) -> Outcome<Working> {
+pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> Outcome<Working> {
+    // Only who asks for match keys waits for a commit under way.
+    let pending = (!wants.matches.is_empty()).then(|| shared.read());
     let snapshot = connection.unchecked_transaction()?;
     let groups = groups(&snapshot, &wants.records)?;
     let keys = keys(&snapshot, &wants.keys)?;
-    let matches = matches(&snapshot, &wants.matches)?;
+    let matches = match &pending {
+        Some(pending) => matches(&snapshot, &wants.matches, pending)?,
+        None => BTreeMap::new(),
+    };
     let row_keys = row_keys(&snapshot, &wants.row_keys, &groups)?;
     let (hub, operation, minted) = snapshot
         .prepare_cached("select hub, operation, minted from state")?
@@ -124,19 +130,13 @@ fn known_row(row: &Row<'_>) -> Outcome<KnownRow> {
 fn matches(
     connection: &Connection,
     wanted: &BTreeSet<(EntityIndex, u16, MatchKey)>,
+    pending: &Pending,
 ) -> Outcome<BTreeMap<(EntityIndex, u16, MatchKey), Vec<RecordId>>> {
-    let mut select = connection.prepare_cached(
-        "select record from match where entity = ? and rule = ? and digest = ? order by record",
-    )?;
+    let mut select = connection.prepare_cached(FIND)?;
     let mut found = Vec::with_capacity(wanted.len());
     for wanted in wanted {
-        let (entity, rule, key) = wanted;
-        let mut rows = select.query(params![entity.0, rule, key.0])?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            records.push(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
-        }
-        found.push((*wanted, records));
+        let (entity, rule, key) = *wanted;
+        found.push((*wanted, pending.find(&mut select, entity, rule, key)?));
     }
     Ok(found.into_iter().collect())
 }

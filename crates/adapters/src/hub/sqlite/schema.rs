@@ -43,6 +43,10 @@ create table match (
     record blob not null,
     primary key (entity, rule, digest, record)
 ) strict, without rowid;
+create table match_log (
+    number integer primary key,
+    data blob not null
+) strict;
 create table behind (
     entity integer not null,
     system integer not null,

@@ -23,12 +23,17 @@ use crate::hub::{
 #[async_trait]
 impl Store for SqliteHub {
     async fn load(&self, wants: &Wants) -> Result<Working, PortError> {
-        self.read("load from the hub", |connection| load::load(connection, wants))
+        self.read("load from the hub", |connection| {
+            let matches = self.matches(connection)?;
+            load::load(connection, &matches, wants)
+        })
     }
 
     async fn commit(&self, changes: Commit) -> Result<(), CommitError> {
         const ACTION: &str = "commit to the hub";
-        let made = self.write(ACTION, move |connection| commit(connection, &changes)).await;
+        let shared = self.matches.clone();
+        let made =
+            self.write(ACTION, move |connection| commit(connection, &shared, &changes)).await;
         match made.map_err(CommitError::Store)? {
             Ok(()) => Ok(()),
             Err(Refusal::Stale(records)) => Err(CommitError::Stale(records)),
