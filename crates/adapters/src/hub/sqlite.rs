@@ -139,8 +139,16 @@ impl SqliteHub {
     }
 
     fn reader(&self) -> Result<MutexGuard<'_, Connection>, PortError> {
-        if let Writer::Memory(connection) = &self.writer {
-            return Ok(connection.lock().unwrap_or_else(PoisonError::into_inner));
+        match &self.writer {
+            Writer::Memory(connection) => {
+                return Ok(connection.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+            Writer::Thread(worker) => {
+                if let Some(idle) = worker.idle() {
+                    return Ok(idle);
+                }
+            }
+            Writer::Nobody => {}
         }
         let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
         match (free, self.readers.first()) {

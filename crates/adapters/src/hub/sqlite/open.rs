@@ -24,9 +24,9 @@ const PAGE_SIZE: u32 = 8192;
 /// The write-ahead log is folded back when it has so many pages (32 MB).
 const LOG_PAGES: u32 = 4096;
 /// Kibibytes of pages the writer may hold.
-const WRITER_CACHE: u32 = 48 * 1024;
+const WRITER_CACHE: u32 = 64 * 1024;
 /// Kibibytes of pages each reader may hold.
-const READER_CACHE: u32 = 16 * 1024;
+const READER_CACHE: u32 = 4 * 1024;
 
 pub(super) type Opened = (Connection, Vec<Mutex<Connection>>, Lock);
 

@@ -1,6 +1,12 @@
 //! The one thread that makes commits, one after the other.
+//!
+//! Its connection may be borrowed while it is idle: it has the pages of the last commits in memory,
+//! which a reader's connection forgets whenever somebody else has written.
 
-use std::{sync::mpsc, thread::JoinHandle};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::JoinHandle,
+};
 
 use rusqlite::Connection;
 use syncline_core::error::{ErrorKind, PortError};
@@ -10,24 +16,32 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The thread and the way to it. Dropping it finishes what was asked for and closes the file.
 pub(super) struct Worker {
+    connection: Arc<Mutex<Connection>>,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
     /// Starts the thread, which owns the connection from now on.
-    pub(super) fn start(mut connection: Connection) -> Result<Self, PortError> {
+    pub(super) fn start(connection: Connection) -> Result<Self, PortError> {
+        let connection = Arc::new(Mutex::new(connection));
+        let mine = Arc::clone(&connection);
         let (jobs, queue) = mpsc::channel::<Job>();
         let work = move || {
             while let Ok(job) = queue.recv() {
-                job(&mut connection);
+                job(&mut mine.lock().unwrap_or_else(PoisonError::into_inner));
             }
         };
         let thread =
             std::thread::Builder::new().name("hub".into()).spawn(work).map_err(|error| {
                 PortError::new(ErrorKind::Unexpected, "open the hub", error.to_string())
             })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { connection, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// The connection, if no commit is under way.
+    pub(super) fn idle(&self) -> Option<MutexGuard<'_, Connection>> {
+        self.connection.try_lock().ok()
     }
 
     /// Runs `work` there. `None` if the thread is gone.
