@@ -1,6 +1,6 @@
 //! The audit: pages of events, written with the commit they belong to, and walked by readers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use rusqlite::{Connection, Transaction, params};
 use syncline_core::{commit::Commit, name::RecordId};
@@ -70,13 +70,13 @@ fn others(
     let mut select = transaction.prepare_cached("select audit from record where id = ?")?;
     let mut others = Vec::new();
     for event in &commit.audit {
-        if !pages.contains_key(&event.record) {
+        if let Entry::Vacant(unknown) = pages.entry(event.record) {
             let mut rows = select.query(params![blob(event.record)])?;
             let page = match rows.next()? {
                 Some(row) => row.get::<_, i64>(0)?,
                 None => 0,
             };
-            pages.insert(event.record, page.cast_unsigned());
+            unknown.insert(page.cast_unsigned());
             others.push(event.record);
         }
     }

@@ -79,7 +79,7 @@ fn groups(
         |select, wanted| Ok(select.query(params![blob(*wanted)])?),
         |wanted, row| {
             let id = record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
-            Ok(wanted.cmp(&&id))
+            Ok(wanted.cmp(&id))
         },
         |wanted, row| {
             let group = row.map(|row| decode(*wanted, row, 1)).transpose()?;

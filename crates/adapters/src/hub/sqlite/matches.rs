@@ -27,8 +27,8 @@ use crate::hub::{
     },
 };
 
-/// So many changes are kept beside the index (about ten megabytes).
-const PENDING_MAX: usize = 150_000;
+/// So many changes are kept beside the index (about ten megabytes); few in tests, so that they merge.
+const PENDING_MAX: usize = if cfg!(test) { 40 } else { 150_000 };
 
 /// A match key of a record.
 pub(super) type Entry = (EntityIndex, u16, MatchKey, RecordId);

@@ -225,37 +225,58 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
     for record in related {
         others.extend_from_slice(&blob(*record));
     }
+    let subject = subject_bytes(subject);
+    let record = record.map(blob);
+    let (code, message) = (code.as_str(), message.as_str());
+    let awaits_binding = awaits.as_ref().map(|(binding, _)| binding.0);
+    let awaits_key = awaits.as_ref().map(|(_, key)| &key.0);
+    let run = commit.run.0.cast_signed();
+    let known = transaction
+        .prepare_cached(
+            "update quarantine set entity = ?2, record = ?3, code = ?4, message = ?5, row = ?6,
+                related = ?7, awaits_binding = ?8, awaits_key = ?9, tries = tries + 1, run = ?10,
+                retry = 0,
+                dropped = case when row is ?6 and code = ?4 then dropped end,
+                dropped_by = case when row is ?6 and code = ?4 then dropped_by end
+             where subject = ?1",
+        )?
+        .execute(params![
+            subject,
+            entity.0,
+            record,
+            code,
+            message,
+            row,
+            others,
+            awaits_binding,
+            awaits_key,
+            run
+        ])?;
+    if known > 0 {
+        return Ok(());
+    }
     transaction
         .prepare_cached(
             "insert into quarantine (subject, binding, key, entity, record, code, message, row,
                 related, awaits_binding, awaits_key, tries, since, run, retry)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13,
                 exists (select 1 from row
-                        where binding = ?10 and key = ?11 and digest is not null))
-             on conflict (subject) do update set
-                entity = excluded.entity, record = excluded.record, code = excluded.code,
-                message = excluded.message, row = excluded.row, related = excluded.related,
-                awaits_binding = excluded.awaits_binding, awaits_key = excluded.awaits_key,
-                tries = tries + 1, run = excluded.run, retry = 0,
-                dropped = case when row is excluded.row and code = excluded.code
-                    then dropped end,
-                dropped_by = case when row is excluded.row and code = excluded.code
-                    then dropped_by end",
+                        where binding = ?10 and key = ?11 and digest is not null))",
         )?
         .execute(params![
-            subject_bytes(subject),
+            subject,
             binding,
             key,
             entity.0,
-            record.map(blob),
-            code.as_str(),
-            message.as_str(),
+            record,
+            code,
+            message,
             row,
             others,
-            awaits.as_ref().map(|(binding, _)| binding.0),
-            awaits.as_ref().map(|(_, key)| &key.0),
+            awaits_binding,
+            awaits_key,
             commit.at.0,
-            commit.run.0.cast_signed(),
+            run
         ])?;
     Ok(())
 }
