@@ -21,6 +21,33 @@ pub(super) const CHILD: u8 = 1;
 /// Nothing is in flight or in doubt.
 pub(super) const QUIET: u8 = 2;
 
+/// The rows of a group, to be found by their place. Most groups have a few; an order with its lines
+/// may have hundreds.
+enum Rows<'a> {
+    Few(&'a [RowEntry]),
+    Many(BTreeMap<(BindingIndex, &'a RowKey), &'a RowEntry>),
+}
+
+impl<'a> Rows<'a> {
+    const FEW: usize = 8;
+
+    fn of(rows: &'a [RowEntry]) -> Self {
+        if rows.len() <= Self::FEW {
+            return Self::Few(rows);
+        }
+        Self::Many(rows.iter().map(|row| ((row.binding, &row.key), row)).collect())
+    }
+
+    fn find(&self, place: &RowEntry) -> Option<&'a RowEntry> {
+        match self {
+            Self::Few(rows) => {
+                rows.iter().find(|row| row.binding == place.binding && row.key == place.key)
+            }
+            Self::Many(rows) => rows.get(&(place.binding, &place.key)).copied(),
+        }
+    }
+}
+
 /// What is to be taken out and put in, over all groups of a commit.
 #[derive(Default)]
 struct Difference<'a> {
@@ -74,23 +101,22 @@ pub(super) fn write(
 impl<'a> Difference<'a> {
     fn rows(&mut self, change: &'a GroupChange) {
         let (record, entity) = (change.group.id, change.group.entity);
-        let before: BTreeMap<_, _> =
-            change.before.rows.iter().map(|row| ((row.binding, &row.key), row)).collect();
-        let after: BTreeMap<_, _> =
-            change.after.rows.iter().map(|row| ((row.binding, &row.key), row)).collect();
-        for (place, row) in &before {
+        let before = Rows::of(&change.before.rows);
+        let after = Rows::of(&change.after.rows);
+        for row in &change.before.rows {
+            let new = after.find(row);
             self.count_row(entity, row, -1);
-            if !after.contains_key(place) {
+            if new.is_none() {
                 self.rows_out.push((row.binding, &row.key, record));
             }
-            if row.must_read && !after.get(place).is_some_and(|row| row.must_read) {
+            if row.must_read && !new.is_some_and(|new| new.must_read) {
                 self.reading_out.push((entity, row.binding, &row.key));
             }
         }
-        for (place, row) in &after {
+        for row in &change.after.rows {
+            let old = before.find(row);
             self.count_row(entity, row, 1);
-            let old = before.get(place);
-            if old.is_none_or(|old| old != row) {
+            if old != Some(row) {
                 self.rows_in.push((row, record));
             }
             if row.must_read && !old.is_some_and(|old| old.must_read) {

@@ -80,10 +80,11 @@ impl Matches {
         if change.entries.is_empty() {
             return Ok(());
         }
+        // In order, the list and the index are walked, not searched.
+        change.entries.sort_unstable();
         let pending = self.read();
         change.merges = pending.0.len() + change.entries.len() >= PENDING_MAX;
         if change.merges {
-            change.entries.sort_unstable();
             merge(transaction, pending.0.iter().map(|(entry, put)| (entry, *put)))?;
             merge(transaction, change.entries.iter().map(|(entry, put)| (entry, *put)))?;
             transaction.prepare_cached("delete from match_log")?.execute([])?;
