@@ -289,10 +289,25 @@ async fn reread(
     systems: &mut Systems,
     report: &mut EntityPassed,
 ) -> Result<(), PortError> {
+    // Rows of child lists that were set aside are listed under their list.
+    reread_of(desk, systems, report, report.entity).await?;
+    let lists = desk.plan.entity(report.entity).map(|entity| entity.lists.as_slice());
+    for list in lists.unwrap_or_default() {
+        reread_of(desk, systems, report, *list).await?;
+    }
+    Ok(())
+}
+
+async fn reread_of(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    report: &mut EntityPassed,
+    entity: EntityIndex,
+) -> Result<(), PortError> {
     let began = desk.operation().await?;
     let mut after = None;
     loop {
-        let page = desk.store.must_read(report.entity, after, AGAIN_CHUNK).await?;
+        let page = desk.store.must_read(entity, after, AGAIN_CHUNK).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.clone());
         let inputs: Vec<Input> = page

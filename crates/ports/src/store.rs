@@ -82,7 +82,8 @@ pub trait Store: Send + Sync {
     async fn count_present(&self, binding: BindingIndex) -> Result<u64, PortError>;
 
     /// Rows that must be read again before anything is decided: after a crash, a failed fence, a
-    /// quarantined row whose cause may be gone (a parent that is linked now, a retry).
+    /// quarantined row whose cause may be gone (a parent that is linked now, a retry). A quarantined
+    /// row of a child list is listed under the list, everything else under the group's entity.
     async fn must_read(
         &self,
         entity: EntityIndex,
