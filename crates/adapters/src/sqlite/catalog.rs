@@ -447,6 +447,3 @@ fn sample(
         Err(_no_rowid) => list(connection, &format!("{select} limit {limit}"), [], read),
     }
 }
-
-#[cfg(test)]
-mod tests;

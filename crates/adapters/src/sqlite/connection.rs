@@ -182,7 +182,8 @@ fn is_schema(message: &str) -> bool {
         || message.contains("has no column named")
 }
 
-/// A name in double quotes.
+/// A quoted name. Not in double quotes: where no column has the name, SQLite would take those for a
+/// text, and a column that was renamed would be read as its own name.
 pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    format!("`{}`", name.replace('`', "``"))
 }

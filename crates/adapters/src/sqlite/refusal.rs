@@ -38,7 +38,7 @@ pub(crate) fn refusal(error: &Error) -> Outcome {
         }
         ffi::SQLITE_CONSTRAINT_CHECK => invalid("write.check", message),
         ffi::SQLITE_CONSTRAINT_DATATYPE | ffi::SQLITE_MISMATCH => invalid("write.type", message),
-        ffi::SQLITE_CONSTRAINT_TRIGGER => invalid("write.refused", message),
+        ffi::SQLITE_CONSTRAINT_TRIGGER => invalid("write.refused_by_trigger", message),
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Outcome::Foreign { constraint: message },
         ffi::SQLITE_CONSTRAINT_UNIQUE
         | ffi::SQLITE_CONSTRAINT_PRIMARYKEY

@@ -109,7 +109,8 @@ enum Ended {
     /// Committed, with these answers.
     Committed(Answers),
     /// Rolled back as a whole because of what one of them did: each is to be tried alone.
-    Spoilt(rusqlite::Error),
+    /// With what it would be told if it was alone.
+    Spoilt(Outcome),
     /// Nothing could be written at all, or nobody knows.
     Failed(Outcome),
 }
@@ -118,7 +119,7 @@ fn together(connection: &mut Connection, bindings: &Bindings, groups: &[WriteGro
     match transact(connection, bindings, groups) {
         Ended::Committed(answers) => answers,
         Ended::Failed(outcome) => all(groups, &outcome),
-        Ended::Spoilt(error) if groups.len() == 1 => all(groups, &refusal(&error)),
+        Ended::Spoilt(outcome) if groups.len() == 1 => all(groups, &outcome),
         Ended::Spoilt(_) => {
             groups.chunks(1).flat_map(|group| together(connection, bindings, group)).collect()
         }
@@ -126,10 +127,6 @@ fn together(connection: &mut Connection, bindings: &Bindings, groups: &[WriteGro
 }
 
 fn transact(connection: &mut Connection, bindings: &Bindings, groups: &[WriteGroup]) -> Ended {
-    let retry = |error: &rusqlite::Error| {
-        let reason = Text::new(port_error("write", error).to_string());
-        Ended::Failed(Outcome::Retry { reason })
-    };
     let mut transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate)
     {
         Ok(transaction) => transaction,
@@ -144,16 +141,14 @@ fn transact(connection: &mut Connection, bindings: &Bindings, groups: &[WriteGro
     for group in groups {
         match in_savepoint(&mut transaction, bindings, group) {
             Ok(more) => answers.extend(more),
-            Err(error) => {
-                return if is_everybodys(&error) { retry(&error) } else { Ended::Spoilt(error) };
-            }
+            Err(ended) => return ended,
         }
     }
     match transaction.commit() {
         Ok(()) => Ended::Committed(answers),
         Err(error) => match error.sqlite_error_code() {
             // A deferred constraint: the transaction was rolled back when it was dropped.
-            Some(rusqlite::ErrorCode::ConstraintViolation) => Ended::Spoilt(error),
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Ended::Spoilt(refusal(&error)),
             Some(
                 rusqlite::ErrorCode::DatabaseBusy
                 | rusqlite::ErrorCode::DatabaseLocked
@@ -186,25 +181,24 @@ fn is_everybodys(error: &rusqlite::Error) -> bool {
 /// Writes a group, or leaves everything as it was.
 ///
 /// # Errors
-/// What ended the whole transaction.
+/// How the whole transaction ended, if it did.
 fn in_savepoint(
     transaction: &mut rusqlite::Transaction<'_>,
     bindings: &Bindings,
     group: &WriteGroup,
-) -> rusqlite::Result<Answers> {
-    transaction.prepare_cached("savepoint write_group")?.execute([])?;
+) -> Result<Answers, Ended> {
+    run(transaction, "savepoint write_group")?;
     let written = write::group(transaction, bindings, group);
-    if transaction.is_autocommit() {
-        return Err(match written {
-            Err(Refusal { error: Some(error), .. }) => *error,
-            Ok(_) | Err(_) => rusqlite::Error::StatementChangedRows(0),
-        });
-    }
     let answers = match written {
+        Err(Refusal { error: Some(error), .. }) if is_everybodys(&error) => {
+            return Err(retry(&error));
+        }
+        Err(Refusal { outcome, .. }) if transaction.is_autocommit() => {
+            return Err(Ended::Spoilt(*outcome));
+        }
         Ok(outcomes) => group.writes.iter().map(|write| write.intent).zip(outcomes).collect(),
-        Err(Refusal { error: Some(error), .. }) if is_everybodys(&error) => return Err(*error),
         Err(Refusal { at, outcome, .. }) => {
-            transaction.prepare_cached("rollback to write_group")?.execute([])?;
+            run(transaction, "rollback to write_group")?;
             let mut outcome = Some(*outcome);
             let mut answer =
                 |index| if index == at { outcome.take() } else { None }.unwrap_or(Outcome::Sibling);
@@ -216,8 +210,18 @@ fn in_savepoint(
                 .collect()
         }
     };
-    transaction.prepare_cached("release write_group")?.execute([])?;
+    run(transaction, "release write_group")?;
     Ok(answers)
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), Ended> {
+    let ran = connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    ran.map(|_count| ()).map_err(|error| retry(&error))
+}
+
+fn retry(error: &rusqlite::Error) -> Ended {
+    let reason = Text::new(port_error("write", error).to_string());
+    Ended::Failed(Outcome::Retry { reason })
 }
 
 /// Removes marks that nobody asks about any more.
