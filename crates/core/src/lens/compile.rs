@@ -2,28 +2,23 @@
 
 use crate::{
     Text,
-    decimal::Rounding,
     lens::{
         Compiled, Lens, Problem,
         clean::Clean,
         contact::Phone,
         convert::{Coding, Conversion, Same},
-        money::{self, Layout, Money, Source},
-        number::{Linear, Number},
         parts::SetOf,
-        pattern::Pattern,
         problem::{setting, shown},
         scalar,
-        spec::{
-            Ambiguous, Case, CellCurrency, CellSpec, FieldType, NativeKind, PhoneFormat, Split,
-            Unit,
-        },
+        spec::{Ambiguous, Case, CellSpec, FieldType, NativeKind, PhoneFormat, Split},
         table::{Table, literal},
-        time::{Form as TimeForm, Kind, Time},
-        zone::Zone,
+        time::Kind,
     },
     value::Value,
 };
+
+mod number;
+mod time;
 
 pub(super) fn compile(
     kind: &FieldType,
@@ -249,224 +244,6 @@ impl Compiler<'_> {
         found
     }
 
-    fn number(&mut self) -> Option<Conversion> {
-        let whole = *self.kind == FieldType::Int;
-        let unit = self.unit();
-        let number = self.numeric(whole, unit);
-        let plain = number.unit.is_none() && number.scale.is_none() && number.digits.is_none();
-        if !whole && plain && self.spec.native == Some(NativeKind::Num) {
-            return Some(Conversion::Copy);
-        }
-        self.takes(Conversion::Number(number), &NUMBERS)
-    }
-
-    /// The unit of a plain number; a complaint if there is something wrong with it.
-    fn unit(&mut self) -> Option<Linear> {
-        match self.spec.unit? {
-            Unit::Minor => self.complain("`unit: minor` needs `type: money`"),
-            Unit::Linear { multiply, divide, offset } => {
-                if multiply.is_zero() || divide.is_zero() {
-                    return self.complain("a unit cannot be multiplied or divided by zero");
-                }
-                let linear = Linear { multiply, divide, offset };
-                if !linear.is_finite() && self.spec.scale.is_none() {
-                    return self.complain(
-                        "this unit gives numbers without an end: say the `scale` the column keeps",
-                    );
-                }
-                Some(linear)
-            }
-        }
-    }
-
-    fn numeric(&self, whole: bool, unit: Option<Linear>) -> Number {
-        let spec = self.spec;
-        let endless = unit.is_some_and(|unit| !unit.is_finite());
-        let allowed = spec.lossy || endless;
-        Number {
-            whole,
-            native: spec.native.or_else(|| self.writes_text().then_some(NativeKind::Text)),
-            form: Money::form(spec),
-            unit,
-            scale: spec.scale,
-            digits: spec.digits,
-            rounding: spec.rounding.or(allowed.then_some(Rounding::HalfUp)),
-        }
-    }
-
-    fn writes_text(&self) -> bool {
-        self.spec.decimal_separator.is_some() || self.spec.group_separator.is_some()
-    }
-
-    fn money(&mut self, field: Option<&Text>) -> Option<Conversion> {
-        let spec = self.spec;
-        let field = match field.map(|currency| (currency, money::code(currency))) {
-            None => None,
-            Some((_, Some(code))) => Some(code),
-            Some((currency, None)) => {
-                return self.complain(format!("\"{currency}\" is no currency code"));
-            }
-        };
-        let source = match (&spec.currency, &spec.format) {
-            (None, Some(format)) => match Layout::parse(format) {
-                Some(layout) => Source::InText(layout),
-                None => {
-                    return self.complain(
-                        "the format of an amount names {amount} and {currency} once each",
-                    );
-                }
-            },
-            (Some(_), Some(_)) => {
-                return self.complain("the currency is in the format or in `currency`, not both");
-            }
-            (Some(CellCurrency::Column), None) => Source::Column,
-            (Some(CellCurrency::Constant(text)), None) => match money::code(text) {
-                Some(code) if field.as_ref().is_none_or(|field| *field == code) => {
-                    Source::Constant(code)
-                }
-                Some(code) => {
-                    let field = field.unwrap_or_default();
-                    self.problems.push(Problem::new(
-                        "map.currency",
-                        format!("the field is in {field}, and this cell in {code}"),
-                    ));
-                    return None;
-                }
-                None => return self.complain(format!("\"{text}\" is no currency code")),
-            },
-            (None, None) => field.clone().map_or(Source::Absent, Source::Constant),
-        };
-        let minor = spec.unit == Some(Unit::Minor);
-        if spec.unit.is_some() && !minor {
-            return self.complain("an amount has no unit but `minor`");
-        }
-        let mut number = self.numeric(false, None);
-        if matches!(source, Source::InText(_)) {
-            number.native = Some(NativeKind::Text);
-        }
-        if minor {
-            number.scale = Some(number.scale.unwrap_or(0));
-            number.form.pad = 0;
-        }
-        let plain = number.scale.is_none() && number.digits.is_none() && !minor;
-        let copies = plain && field.is_some() && matches!(source, Source::Constant(_));
-        if copies && spec.native == Some(NativeKind::Num) {
-            return Some(Conversion::Copy);
-        }
-        let money = Money { number, field, source, minor };
-        let composite = matches!(money.source, Source::Column);
-        let conversion = Conversion::Money(Box::new(money));
-        if composite { Some(conversion) } else { self.takes(conversion, &NUMBERS) }
-    }
-
-    fn time(&mut self, kind: Kind) -> Option<Conversion> {
-        let spec = self.spec;
-        let zone_name = spec.zone.as_deref().or(self.default_zone);
-        let zone = match zone_name.map(|name| (name, Zone::get(name))) {
-            None => None,
-            Some((_, Some(zone))) => Some(zone),
-            Some((name, None)) => {
-                self.problems.push(Problem::new("map.zone", format!("\"{name}\" is no time zone")));
-                return None;
-            }
-        };
-        let form = self.time_form(kind)?;
-        let same = match kind {
-            Kind::Date => NativeKind::Date,
-            Kind::Time => NativeKind::Time,
-            Kind::Instant => NativeKind::Instant,
-            Kind::Local => NativeKind::LocalDateTime,
-        };
-        let full = spec.fraction.is_none_or(|digits| digits >= 9);
-        if spec.native == Some(same) && full && matches!(form, TimeForm::Iso) {
-            return Some(Conversion::Copy);
-        }
-        if zone.is_none() && self.needs_zone(kind, &form) {
-            self.problems.push(Problem::new(
-                "map.zone",
-                "these times carry no offset: say their zone with `tz:`, or `timezone:` for the \
-                 whole file",
-            ));
-            return None;
-        }
-        let time = Time {
-            kind,
-            native: spec.native,
-            form,
-            zone,
-            zone_is_own: spec.zone.is_some(),
-            ambiguous: spec.ambiguous.unwrap_or(Ambiguous::Reject),
-            fraction: spec.fraction.filter(|digits| *digits < 9),
-            lossy: spec.lossy,
-        };
-        let plain = matches!(time.form, TimeForm::Iso);
-        let kinds: &[NativeKind] = match kind {
-            Kind::Time => &[NativeKind::Time, NativeKind::Interval],
-            Kind::Date | Kind::Instant | Kind::Local => &[
-                NativeKind::Date,
-                NativeKind::LocalDateTime,
-                NativeKind::Instant,
-                NativeKind::OffsetDateTime,
-            ],
-        };
-        let texts = [NativeKind::Text, NativeKind::Json, NativeKind::Num];
-        let texts = texts.iter().filter(|native| !plain || **native != NativeKind::Num);
-        let kinds: Vec<NativeKind> = kinds.iter().chain(texts).copied().collect();
-        self.takes(Conversion::Time(Box::new(time)), &kinds)
-    }
-
-    fn time_form(&mut self, kind: Kind) -> Option<TimeForm> {
-        let Some(format) = &self.spec.format else { return Some(TimeForm::Iso) };
-        let unix = match format.as_str() {
-            "%s" => Some(0),
-            "%s%3f" => Some(3),
-            "%s%6f" => Some(6),
-            "%s%9f" => Some(9),
-            _ => None,
-        };
-        if let Some(digits) = unix {
-            if kind == Kind::Instant {
-                return Some(TimeForm::Unix(digits));
-            }
-            return self.complain("seconds since 1970 need `type: timestamp`");
-        }
-        let columns = [NativeKind::Text, NativeKind::Json, NativeKind::Num];
-        if self.spec.native.is_some_and(|native| !columns.contains(&native)) {
-            return self.complain("a format means nothing for a column that holds dates or times");
-        }
-        let pattern = match Pattern::parse(format) {
-            Ok(pattern) => pattern,
-            Err(directive) => {
-                return self
-                    .complain(format!("the format \"{format}\" has an unknown {directive}"));
-            }
-        };
-        let (enough, wanted) = match kind {
-            Kind::Date | Kind::Instant | Kind::Local => {
-                (pattern.has_date(), "a year, a month and a day")
-            }
-            Kind::Time => (pattern.has_time(), "an hour"),
-        };
-        if !enough {
-            return self.complain(format!("the format \"{format}\" names no {wanted}"));
-        }
-        Some(TimeForm::Pattern(pattern, format.clone()))
-    }
-
-    fn needs_zone(&self, kind: Kind, form: &TimeForm) -> bool {
-        use NativeKind::{Date, Instant, LocalDateTime, OffsetDateTime};
-        match kind {
-            Kind::Instant => {
-                matches!(self.spec.native, Some(Date | LocalDateTime))
-                    || matches!(form, TimeForm::Pattern(pattern, _) if !pattern.has_offset())
-            }
-            Kind::Date | Kind::Local => {
-                matches!(self.spec.native, Some(Instant | OffsetDateTime))
-            }
-            Kind::Time => false,
-        }
-    }
-
     fn phone(&mut self, region: Option<&Text>) -> Option<Conversion> {
         let format = self.spec.phone.unwrap_or(PhoneFormat::E164);
         match Phone::new(region.map(Text::as_str), format) {
@@ -569,9 +346,6 @@ const SCALARS: [NativeKind; 9] = [
     NativeKind::LocalDateTime,
     NativeKind::Json,
 ];
-
-const NUMBERS: [NativeKind; 5] =
-    [NativeKind::Num, NativeKind::Text, NativeKind::Float, NativeKind::Bool, NativeKind::Json];
 
 /// What a field holds, as people say it.
 pub(super) fn name(kind: &FieldType) -> &'static str {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::lens::{CellSpec, compile, tests::law_catalogue};
+use crate::lens::{CellSpec, compile, tests::catalogue::law_catalogue};
 
 /// Native values: what the lens writes, dressed up as people and databases do, and other types'.
 fn natives(lens: &Lens, golden: &[Value]) -> Vec<Value> {
