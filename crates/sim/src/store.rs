@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use syncline_core::{
     change::{Position, RowKey, WriteKind},
     commit::{
-        AuditEvent, Behind, Commit, GroupIndex, KnownRow, Ledger, MatchKey, QuarantineChange,
-        Subject, Wants, Working,
+        AuditEvent, Behind, Commit, GroupChange, GroupIndex, KnownRow, Ledger, MatchKey,
+        QuarantineChange, RowEntry, Subject, Wants, Working,
     },
     error::PortError,
     group::Group,
@@ -36,6 +36,8 @@ pub struct Memory {
     pub audit: Vec<AuditEvent>,
     /// What is set aside, with the code.
     pub quarantine: BTreeMap<Subject, (syncline_core::Text, Vec<RecordId>)>,
+    /// Rows set aside: their entity, the row they wait for, and whether to read them again.
+    pub waiting: BTreeMap<Subject, (EntityIndex, Option<(BindingIndex, RowKey)>, bool)>,
     /// Conflicts opened, those settled by rule included.
     pub conflicts: Vec<syncline_core::commit::ConflictChange>,
     /// Positions.
@@ -112,48 +114,85 @@ impl Memory {
         }
     }
 
-    fn index(
-        &mut self,
-        record: RecordId,
-        entity: EntityIndex,
-        before: &GroupIndex,
-        after: &GroupIndex,
-    ) {
-        for row in &before.rows {
-            let key = (row.binding, row.key.clone());
-            if self.rows.get(&key).is_some_and(|known| known.record == record) {
-                self.rows.remove(&key);
+    /// The first record whose row is there already for another record, as far as this commit leaves
+    /// it there.
+    fn taken(&self, changes: &[GroupChange]) -> Vec<RecordId> {
+        let mut rows = self.rows.clone();
+        take_out(&mut rows, changes);
+        let mut taken = Vec::new();
+        for change in changes {
+            for row in change.after.rows.iter().filter(|row| row.digest.is_some()) {
+                let place = (row.binding, row.key.clone());
+                let holder = rows.get(&place).filter(|known| known.digest.is_some());
+                if holder.is_some_and(|known| known.record != change.group.id) {
+                    taken.push(change.group.id);
+                }
+                rows.insert(place, known(change.group.id, row));
             }
         }
-        for (rule, key) in &before.matches {
-            if let Some(records) = self.matches.get_mut(&(entity, *rule, *key)) {
-                records.remove(&record);
-            }
-        }
-        for row in &after.rows {
-            self.rows.insert(
-                (row.binding, row.key.clone()),
-                KnownRow { record, child: false, digest: row.digest, quiet: row.quiet },
-            );
-        }
-        for (rule, key) in &after.matches {
-            self.matches.entry((entity, *rule, *key)).or_default().insert(record);
-        }
-        self.indices.insert(record, after.clone());
+        taken
     }
 
-    /// Whether this group awaits a read of this row.
-    fn awaits_read(group: &Group) -> impl Iterator<Item = (SystemIndex, EntityIndex, RowKey)> + '_ {
-        group.parts().flat_map(move |(key, part)| {
-            let entity = match &key {
-                syncline_core::change::PartKey::Root => group.entity,
-                syncline_core::change::PartKey::Child { list, .. } => *list,
-            };
-            part.links
-                .iter()
-                .filter(|link| link.must_read)
-                .filter_map(move |link| Some((link.system, entity, link.key.clone()?)))
-        })
+    /// Follows the index entries of a commit. Rows that leave a record go first, so that a row moves
+    /// from one to another; a row last seen absent gives way, and never displaces.
+    fn index(&mut self, changes: &[GroupChange]) {
+        take_out(&mut self.rows, changes);
+        for change in changes {
+            let (record, entity) = (change.group.id, change.group.entity);
+            for (rule, key) in &change.before.matches {
+                if let Some(records) = self.matches.get_mut(&(entity, *rule, *key)) {
+                    records.remove(&record);
+                }
+            }
+            for (rule, key) in &change.after.matches {
+                self.matches.entry((entity, *rule, *key)).or_default().insert(record);
+            }
+            for row in &change.after.rows {
+                let place = (row.binding, row.key.clone());
+                if row.digest.is_some() {
+                    for (_, awaits, again) in self.waiting.values_mut() {
+                        *again |= awaits.as_ref() == Some(&place);
+                    }
+                    self.rows.insert(place, known(record, row));
+                } else {
+                    self.rows.entry(place).or_insert_with(|| known(record, row));
+                }
+            }
+            self.indices.insert(record, change.after.clone());
+        }
+    }
+
+    fn set_aside(&mut self, change: QuarantineChange) {
+        match change {
+            QuarantineChange::Park { subject, entity, code, related, awaits, .. } => {
+                // A parent that was linked meanwhile is noticed once.
+                let again = !self.waiting.contains_key(&subject)
+                    && awaits.as_ref().is_some_and(|place| {
+                        self.rows.get(place).is_some_and(|known| known.digest.is_some())
+                    });
+                self.waiting.insert(subject.clone(), (entity, awaits, again));
+                self.quarantine.insert(subject, (code, related));
+            }
+            QuarantineChange::Release { subject } => {
+                self.waiting.remove(&subject);
+                self.quarantine.remove(&subject);
+            }
+        }
+    }
+}
+
+fn known(record: RecordId, row: &RowEntry) -> KnownRow {
+    KnownRow { record, child: row.child, digest: row.digest, quiet: row.quiet }
+}
+
+fn take_out(rows: &mut BTreeMap<(BindingIndex, RowKey), KnownRow>, changes: &[GroupChange]) {
+    for change in changes {
+        for row in &change.before.rows {
+            let place = (row.binding, row.key.clone());
+            if rows.get(&place).is_some_and(|known| known.record == change.group.id) {
+                rows.remove(&place);
+            }
+        }
     }
 }
 
@@ -221,7 +260,7 @@ impl Store for MemoryStore {
     async fn count_behind(
         &self,
         entity: EntityIndex,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<(SystemIndex, BehindCount)>, PortError> {
         let memory = self.memory();
         let mut counts: BTreeMap<SystemIndex, BehindCount> = BTreeMap::new();
@@ -231,7 +270,7 @@ impl Store for MemoryStore {
             }
             for behind in &index.behind {
                 let count = counts.entry(behind.system).or_default();
-                if behind.parked {
+                if behind.parked || behind.not_before.is_some_and(|time| time > now) {
                     count.parked += 1;
                     continue;
                 }
@@ -312,18 +351,12 @@ impl Store for MemoryStore {
         let memory = self.memory();
         let mut found: BTreeSet<(BindingIndex, RowKey)> = BTreeSet::new();
         for group in memory.groups.values().filter(|group| group.entity == entity) {
-            for (system, _, key) in Memory::awaits_read(group) {
-                let rows = memory
-                    .rows
-                    .iter()
-                    .filter(|((_, row), known)| *row == key && known.record == group.id);
-                let _ = system;
-                found.extend(rows.map(|((binding, key), _)| (*binding, key.clone())));
-            }
+            let rows = memory.indices.get(&group.id).into_iter().flat_map(|index| &index.rows);
+            let again = rows.filter(|row| row.must_read);
+            found.extend(again.map(|row| (row.binding, row.key.clone())));
         }
-        for (subject, (code, _)) in &memory.quarantine {
-            // The simulated hub asks again for everything that waits for something else.
-            if let (Subject::Row { binding, key }, true) = (subject, code.contains("missing")) {
+        for (subject, (of, _, again)) in &memory.waiting {
+            if let (Subject::Row { binding, key }, true) = (subject, *again && *of == entity) {
                 found.insert((*binding, key.clone()));
             }
         }
@@ -360,21 +393,17 @@ impl MemoryStore {
         if !stale.is_empty() {
             return Err(CommitError::Stale(stale));
         }
+        let taken = memory.taken(&commit.groups);
+        if !taken.is_empty() {
+            return Err(CommitError::Stale(taken));
+        }
         memory.account(&commit);
+        memory.index(&commit.groups);
         for change in commit.groups {
-            let (record, entity) = (change.group.id, change.group.entity);
-            memory.index(record, entity, &change.before, &change.after);
-            memory.groups.insert(record, change.group);
+            memory.groups.insert(change.group.id, change.group);
         }
         for change in commit.quarantine {
-            match change {
-                QuarantineChange::Park { subject, code, related, .. } => {
-                    memory.quarantine.insert(subject, (code, related));
-                }
-                QuarantineChange::Release { subject } => {
-                    memory.quarantine.remove(&subject);
-                }
-            }
+            memory.set_aside(change);
         }
         memory.audit.extend(commit.audit);
         memory.conflicts.extend(commit.conflicts);
@@ -387,3 +416,6 @@ impl MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
