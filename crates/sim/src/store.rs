@@ -36,8 +36,8 @@ pub struct Memory {
     pub audit: Vec<AuditEvent>,
     /// What is set aside, with the code.
     pub quarantine: BTreeMap<Subject, (syncline_core::Text, Vec<RecordId>)>,
-    /// Rows set aside: their entity, the row they wait for, and whether to read them again.
-    pub waiting: BTreeMap<Subject, (EntityIndex, Option<(BindingIndex, RowKey)>, bool)>,
+    /// What is set aside, and what it waits for.
+    pub waiting: BTreeMap<Subject, Waiting>,
     /// Conflicts opened, those settled by rule included.
     pub conflicts: Vec<syncline_core::commit::ConflictChange>,
     /// Positions.
@@ -50,6 +50,17 @@ pub struct Memory {
     pub minted: u64,
     /// Every text that was ever golden or audited: what is accounted for.
     pub accounted: BTreeSet<String>,
+}
+
+/// What something set aside waits for.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Its entity.
+    pub entity: EntityIndex,
+    /// The parent's row.
+    pub awaits: Option<(BindingIndex, RowKey)>,
+    /// The parent is there: read it again.
+    pub again: bool,
 }
 
 /// The hub in memory.
@@ -150,8 +161,8 @@ impl Memory {
             for row in &change.after.rows {
                 let place = (row.binding, row.key.clone());
                 if row.digest.is_some() {
-                    for (_, awaits, again) in self.waiting.values_mut() {
-                        *again |= awaits.as_ref() == Some(&place);
+                    for waiting in self.waiting.values_mut() {
+                        waiting.again |= waiting.awaits.as_ref() == Some(&place);
                     }
                     self.rows.insert(place, known(record, row));
                 } else {
@@ -170,7 +181,7 @@ impl Memory {
                     && awaits.as_ref().is_some_and(|place| {
                         self.rows.get(place).is_some_and(|known| known.digest.is_some())
                     });
-                self.waiting.insert(subject.clone(), (entity, awaits, again));
+                self.waiting.insert(subject.clone(), Waiting { entity, awaits, again });
                 self.quarantine.insert(subject, (code, related));
             }
             QuarantineChange::Release { subject } => {
@@ -355,8 +366,9 @@ impl Store for MemoryStore {
             let again = rows.filter(|row| row.must_read);
             found.extend(again.map(|row| (row.binding, row.key.clone())));
         }
-        for (subject, (of, _, again)) in &memory.waiting {
-            if let (Subject::Row { binding, key }, true) = (subject, *again && *of == entity) {
+        for (subject, waiting) in &memory.waiting {
+            let is_due = waiting.again && waiting.entity == entity;
+            if let (Subject::Row { binding, key }, true) = (subject, is_due) {
                 found.insert((*binding, key.clone()));
             }
         }
