@@ -94,10 +94,8 @@ impl Compiler<'_> {
             }
         };
         let (enough, wanted) = match kind {
-            Kind::Date | Kind::Instant | Kind::Local => {
-                (pattern.has_date(), "a year, a month and a day")
-            }
-            Kind::Time => (pattern.has_time(), "an hour"),
+            Kind::Date | Kind::Instant | Kind::Local => (pattern.has_date(), "year, month and day"),
+            Kind::Time => (pattern.has_time(), "hour"),
         };
         if !enough {
             return self.complain(format!("the format \"{format}\" names no {wanted}"));

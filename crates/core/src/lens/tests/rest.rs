@@ -97,7 +97,7 @@ fn settings_that_mean_nothing_are_refused_all_at_once() {
     check_refuses_to_compile(
         &FieldType::Date,
         &CellSpec { format: Some("%d/%m".into()), ..spec() },
-        "map.setting: the format \"%d/%m\" names no a year, a month and a day",
+        "map.setting: the format \"%d/%m\" names no year, month and day",
     );
     check_refuses_to_compile(
         &FieldType::Date,

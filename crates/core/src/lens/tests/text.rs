@@ -132,3 +132,22 @@ fn an_address_is_trimmed_and_its_domain_small() {
         assert!(lens.get0(&text(bad)).is_err(), "{bad}");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(150))]
+
+    /// The library behind telephone numbers must not fall over what people type.
+    #[test]
+    fn no_text_makes_telephone_numbers_panic(typed in "[+0-9 ()./x#;=ext-]{0,24}|[+0-9]{3,20}|.{0,12}") {
+        for region in [None, Some("ES"), Some("US"), Some("IT")] {
+            let kind = FieldType::Phone { region: region.map(Text::new) };
+            for phone in [PhoneFormat::E164, PhoneFormat::National, PhoneFormat::International] {
+                let lens = lens(&kind, &CellSpec { phone: Some(phone), ..spec() });
+                if let Ok(golden) = lens.get0(&text(&typed)) {
+                    let written = lens.put0(&golden).expect("what was read can be written");
+                    proptest::prop_assert_eq!(lens.get0(&written), Ok(golden));
+                }
+            }
+        }
+    }
+}
