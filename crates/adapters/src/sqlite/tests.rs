@@ -63,10 +63,7 @@ impl File {
     fn one(&self, sql: &str) -> String {
         let value: rusqlite::types::Value =
             self.other.query_row(sql, [], |row| row.get(0)).unwrap();
-        match value {
-            rusqlite::types::Value::Text(text) => text,
-            other => format!("{other:?}"),
-        }
+        if let rusqlite::types::Value::Text(text) = value { text } else { format!("{value:?}") }
     }
 }
 
