@@ -163,6 +163,19 @@ impl Pass<'_> {
             return;
         };
         let old = link.key.clone().filter(|_| link.shadow.is_some());
+        if is_claimed(&link, sight) {
+            // Our own row is known by its key; this one is another, and perhaps gone already.
+            let record = group.id;
+            self.put_back(group);
+            let message = "our own row of the same record is on its way".into();
+            self.park_row(sight, None, "match.ambiguous", message, None);
+            if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut()
+            {
+                related.push(record);
+            }
+            self.journal.count(sight.binding, Disposition::Quarantined);
+            return;
+        }
         let Some(old) = old else {
             // No row there, but perhaps an insert of ours whose fate is not known.
             match fence(self.class(system), &Link { order: None, ..link.clone() }, sight) {
@@ -555,6 +568,13 @@ impl Pass<'_> {
     ) -> RowAt {
         crate::need::Rows { working: Some(self.working) }.find(record, system, own)
     }
+}
+
+/// Whether the link waits for the echo of an insert of ours that was given another key.
+fn is_claimed(link: &Link, sight: &Sight<'_>) -> bool {
+    link.shadow.is_none()
+        && matches!(link.lane, crate::group::Lane::Echo(_))
+        && link.key.as_ref().is_some_and(|key| key != sight.key)
 }
 
 /// A key for a new part that no other part of the list has: an old part keeps its key when its

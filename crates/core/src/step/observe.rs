@@ -144,7 +144,11 @@ impl Pass<'_> {
         match (record, route) {
             (Some(record), _) => self.linked(sight, record),
             (None, Route::Unlinked(keys)) => self.unlinked(sight, &keys),
-            (None, _) => self.journal.count(sight.binding, Disposition::NoOp),
+            (None, _) => {
+                // A row that was set aside and is gone waits for nobody any more.
+                self.release(sight);
+                self.journal.count(sight.binding, Disposition::NoOp);
+            }
         }
     }
 

@@ -9,7 +9,9 @@ use crate::{
     value::Value,
 };
 
+mod chance;
 mod world;
+mod writes;
 
 use world::{Weather, World};
 

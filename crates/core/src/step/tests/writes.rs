@@ -1,0 +1,374 @@
+//! Loops, writes that fail, references and lists.
+
+use super::{
+    A, B, EMAIL, check, contact, contact_in, edit, only,
+    world::{Weather, World, entity},
+};
+use crate::{
+    change::{Command, Cycles},
+    commit::{AuditKind, Disposition},
+    name::{EntityIndex, FieldIndex},
+    plan::Class,
+    value::Value,
+};
+
+#[test]
+fn our_write_coming_back_is_no_change() {
+    // L1
+    let mut world = contact();
+    edit(&mut world, "A", "phone=P1");
+    check(&mut world, "N0 E0 P1 S0");
+    assert_eq!(world.written("A"), 0);
+}
+
+#[test]
+fn an_edit_on_top_of_our_write_flows() {
+    // L2
+    for class in [Class::Plain, Class::Log, Class::Marked] {
+        let mut world = contact_in(World::new(3).class(class));
+        edit(&mut world, "A", "phone=P1");
+        world.scan("A");
+        world.apply("B");
+        edit(&mut world, "B", "email=E9");
+        check(&mut world, "N0 E9 P1 S0");
+        assert_eq!(world.written("A"), 1);
+    }
+}
+
+fn upper(value: &Value) -> Value {
+    match value {
+        Value::Text(text) => Value::text(text.to_uppercase()),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn a_system_that_rewrites_what_it_is_given_is_let_alone() {
+    // L4, L5
+    for class in [Class::Plain, Class::Log, Class::Marked] {
+        let mut world = World::new(3).class(class);
+        world.rewrites.insert((B, FieldIndex(0)), upper);
+        let mut world = contact_in(world);
+        edit(&mut world, "A", "name=Ana");
+        world.run();
+        assert!(world.show("A").ends_with("Ana E0 P0 S0"));
+        assert!(world.show("B").ends_with("ANA E0 P0 S0"));
+        assert_eq!(world.written("A"), 0, "{class:?}");
+        edit(&mut world, "B", "name=MARIA");
+        check(&mut world, "MARIA E0 P0 S0");
+    }
+}
+
+#[test]
+fn a_system_that_reverts_our_writes_trips_the_loop_guard() {
+    // L6
+    let mut world = contact();
+    for round in 0..6 {
+        edit(&mut world, "A", &format!("status=S{}", round + 1));
+        world.run();
+        edit(&mut world, "B", "status=S0");
+        world.run();
+    }
+    assert!(world.kinds().contains(&AuditKind::LoopSuspected));
+    let held: usize = world.group().root.links.iter().map(|link| link.held.len()).sum();
+    assert_eq!(held, 1, "one field in one system");
+    edit(&mut world, "B", "phone=P7");
+    world.run();
+    assert!(world.show("A").contains("P7"), "other fields flow");
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_not_made_twice() {
+    // W1, L9
+    for class in [Class::Plain, Class::Marked, Class::Log] {
+        let mut world = World::new(2).class(class);
+        world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+        world.weather.insert(B, Weather::AnswerLost);
+        for _ in 0..4 {
+            world.cycle();
+            world.later(10);
+        }
+        world.run();
+        assert_eq!(only(&world, "A"), "a1", "{class:?}");
+        assert!(world.show("B").ends_with("N0 E0 P0 S0"), "{class:?}");
+        assert_eq!(world.keys("B").len(), 1, "{class:?}");
+        assert_eq!(world.living(), 1, "{class:?}");
+    }
+}
+
+#[test]
+fn a_write_that_was_lost_is_made_again() {
+    for class in [Class::Plain, Class::Marked] {
+        for values in ["phone=P1", "delete"] {
+            let mut world = contact_in(World::new(2).class(class));
+            match values {
+                "delete" => world.delete("A", "a1"),
+                values => world.set("A", "a1", values),
+            }
+            world.weather.insert(B, Weather::WriteLost);
+            for _ in 0..4 {
+                world.cycle();
+                world.later(10);
+            }
+            world.run();
+            let expected = if values == "delete" { "" } else { "N0 E0 P1 S0" };
+            assert!(world.show("B").ends_with(expected), "{class:?} {values}");
+            assert_eq!(world.keys("B").len(), usize::from(values != "delete"));
+        }
+    }
+}
+
+#[test]
+fn a_crash_between_a_write_and_its_answer_repeats_nothing() {
+    // W2, L9
+    for class in [Class::Plain, Class::Marked] {
+        let mut world = contact_in(World::new(3).class(class));
+        edit(&mut world, "A", "phone=P1");
+        world.scan("A");
+        for (system, group) in world.plan_writes("B", Cycles::Wait) {
+            world.execute(system, &group);
+        }
+        world.poll("B");
+        world.crash();
+        check(&mut world, "N0 E0 P1 S0");
+        assert_eq!([world.written("B"), world.written("C")], [1, 1], "{class:?}");
+    }
+}
+
+#[test]
+fn a_refused_write_waits_for_a_change_or_a_person() {
+    // W4
+    let mut world = contact();
+    world.refuses.push((B, Value::text("P1")));
+    edit(&mut world, "A", "phone=P1");
+    world.run();
+    assert_eq!(world.codes(), ["write.value_too_long"]);
+    assert_eq!(world.written("B"), 1, "not tried again");
+    assert!(world.show("C").contains("P1"));
+    world.refuses.clear();
+    let record = world.group().id;
+    world.command(Command::Retry { record, system: B });
+    check(&mut world, "N0 E0 P1 S0");
+    assert!(world.codes().is_empty());
+}
+
+#[test]
+fn a_refused_write_is_tried_again_when_the_record_changes() {
+    let mut world = contact();
+    world.refuses.push((B, Value::text("P1")));
+    edit(&mut world, "A", "phone=P1");
+    world.run();
+    edit(&mut world, "A", "phone=P2");
+    check(&mut world, "N0 E0 P2 S0");
+    assert!(world.codes().is_empty());
+}
+
+fn orders() -> World {
+    let contact = entity("contact", &["name", "email", "phone", "status"], 1);
+    let mut order = entity("order", &["number", "customer"], 0);
+    order.fields[1].reference = Some(EntityIndex(0));
+    World::of(2, vec![contact, order])
+}
+
+#[test]
+fn a_child_waits_for_its_parent_and_follows_by_itself() {
+    // W5
+    let mut world = orders();
+    world.insert("A.order", "o1", "number=1 customer=a1");
+    world.run();
+    assert_eq!(world.codes(), ["write.parent_missing"]);
+    assert_eq!(world.show("B.order"), "");
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.run();
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+    let customer = only(&world, "B");
+    assert!(world.show("B.order").ends_with(&format!("1 {customer}")), "{}", world.show("B.order"));
+}
+
+#[test]
+fn references_to_each_other_are_written_in_two_steps() {
+    // W6
+    let mut person = entity("person", &["login", "boss"], 0);
+    person.fields[1].reference = Some(EntityIndex(0));
+    let mut world = World::of(2, vec![person]);
+    world.insert("A", "p1", "login=x boss=p2");
+    world.insert("A", "p2", "login=y boss=p1");
+    world.insert("A", "p3", "login=z boss=p3");
+    world.run();
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+    let rows = world.show("B");
+    assert_eq!(rows.lines().count(), 3);
+    let key_of = |login: &str| {
+        let line = rows.lines().find(|line| line.contains(&format!(": {login} "))).unwrap();
+        let (key, rest) = line.split_once(": ").unwrap();
+        (key.to_owned(), rest.split_once(' ').unwrap().1.to_owned())
+    };
+    assert_eq!(key_of("x").1, key_of("y").0);
+    assert_eq!(key_of("y").1, key_of("x").0);
+    assert_eq!(key_of("z").1, key_of("z").0);
+}
+
+#[test]
+fn a_swap_of_unique_values_is_one_group() {
+    // W7
+    let mut world = World::new(3);
+    world.unique.push(EMAIL);
+    world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S0");
+    world.insert("A", "a2", "name=N2 email=E2 phone=P2 status=S0");
+    world.run();
+    world.set("A", "a1", "email=E2");
+    world.set("A", "a2", "email=E1");
+    world.run();
+    for system in ["B", "C"] {
+        let rows = world.show(system);
+        assert!(rows.contains("N1 E2 P1") && rows.contains("N2 E1 P2"), "{rows}");
+    }
+    assert_eq!(world.living(), 2);
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+}
+
+#[test]
+fn a_chain_of_unique_values_is_written_in_order() {
+    let mut world = World::new(2);
+    world.unique.push(EMAIL);
+    world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S0");
+    world.insert("A", "a2", "name=N2 email=E2 phone=P2 status=S0");
+    world.run();
+    world.set("A", "a2", "email=E3");
+    world.set("A", "a1", "email=E2");
+    world.run();
+    let rows = world.show("B");
+    assert!(rows.contains("N1 E2 P1") && rows.contains("N2 E3 P2"), "{rows}");
+}
+
+#[test]
+fn rows_created_on_both_sides_become_one_record() {
+    // W8
+    let mut world = World::new(3);
+    world.unique.push(EMAIL);
+    world.insert("A", "a1", "name=NA email=E0 phone=- status=S0");
+    world.scan("A");
+    world.insert("B", "b1", "name=NB email=E0 phone=PB status=S0");
+    world.apply("B");
+    check(&mut world, "NA E0 PB S0");
+    assert_eq!(world.living(), 1);
+}
+
+#[test]
+fn an_unrelated_holder_of_a_unique_value_is_not_touched() {
+    // W9
+    let mut world = World::new(2);
+    world.unique.push(EMAIL);
+    world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S0");
+    world.insert("B", "b9", "name=N9 email=E9 phone=P9 status=S0");
+    world.run();
+    // The same record in A has the value too; in B only the unrelated row does.
+    let nine = world.keys("A").into_iter().map(|key| key.to_string()).find(|key| key != "a1");
+    world.unique.clear();
+    world.set("A", "a1", "email=E9");
+    world.unique.push(EMAIL);
+    world.run();
+    assert!(nine.is_some());
+    assert!(world.show("B").contains("b9: N9 E9 P9 S0"), "{}", world.show("B"));
+    assert_eq!(world.codes(), ["write.unique_conflict"]);
+    let related: Vec<_> = world.quarantine.values().flat_map(|(_, related)| related).collect();
+    assert_eq!(related.len(), 1, "it names the holder");
+}
+
+#[test]
+fn a_match_key_that_changes_is_an_edit() {
+    // I6
+    let mut world = contact();
+    edit(&mut world, "A", "email=E9");
+    check(&mut world, "N0 E9 P0 S0");
+    assert_eq!(world.groups().count(), 1);
+}
+
+#[test]
+fn a_key_used_again_for_somebody_else_is_a_new_record() {
+    // I8
+    let mut world = contact();
+    world.delete("A", "a1");
+    world.run();
+    world.insert("A", "a1", "name=N9 email=E9 phone=P9 status=S0");
+    check(&mut world, "N9 E9 P9 S0");
+    assert_eq!(world.groups().count(), 2);
+    assert_eq!(world.living(), 1);
+}
+
+#[test]
+fn a_key_used_again_for_the_same_is_a_new_incarnation() {
+    let mut world = contact();
+    world.delete("A", "a1");
+    world.run();
+    world.insert("A", "a1", "name=N1 email=E0 phone=P1 status=S0");
+    check(&mut world, "N1 E0 P1 S0");
+    assert_eq!(world.group().incarnation, 2);
+}
+
+#[test]
+fn an_old_row_brings_nothing_back() {
+    let mut world = contact();
+    let began = world.operation();
+    edit(&mut world, "B", "phone=P1");
+    world.run();
+    world.show_old("A", "a1", "name=N0 email=E0 phone=P0 status=S0", began);
+    check(&mut world, "N0 E0 P1 S0");
+    let _ = (A, Disposition::NoOp);
+}
+
+fn order_with_lines() -> World {
+    let order = {
+        let mut order = entity("order", &["number", "note"], 0);
+        order.lists = vec![EntityIndex(1)];
+        order
+    };
+    let mut line = entity("order.lines", &["sku", "qty"], 0);
+    line.parent = Some(EntityIndex(0));
+    let mut world = World::of(3, vec![order, line]);
+    world.insert("A", "o1", "number=1 note=x");
+    world.insert("A.order.lines", "l1", "^=o1 sku=S1 qty=1");
+    world.insert("A.order.lines", "l2", "^=o1 sku=S2 qty=2");
+    world.run();
+    world
+}
+
+#[test]
+fn lines_travel_with_their_order() {
+    // D16
+    let mut world = order_with_lines();
+    let order = only(&world, "B");
+    let rows = world.show("B.order.lines");
+    assert!(rows.contains(&format!("S1 1 ^{order}")) && rows.contains(&format!("S2 2 ^{order}")));
+    world.set("A.order.lines", "l1", "qty=5");
+    let line = world.keys("C.order.lines")[1].to_string();
+    world.set("C.order.lines", &line, "qty=7");
+    world.delete("A.order.lines", "l2");
+    world.insert("A.order.lines", "l3", "^=o1 sku=S3 qty=3");
+    world.reset_counts();
+    world.run();
+    let of = |system: &str| {
+        let rows = world.show(&format!("{system}.order.lines"));
+        let mut rows: Vec<String> = rows
+            .lines()
+            .map(|line| {
+                let (_, rest) = line.split_once(": ").unwrap();
+                rest.split_once(" ^").unwrap().0.to_owned()
+            })
+            .collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(of("A"), of("B"));
+    assert_eq!(of("A"), of("C"));
+    assert!(of("A").contains(&"S3 3".to_owned()) && of("A").contains(&"S1 5".to_owned()));
+    world.delete("A.order.lines", "l1");
+    for key in world.keys("A.order.lines") {
+        world.delete("A.order.lines", &key.to_string());
+    }
+    world.delete("A", "o1");
+    world.run();
+    for place in ["A", "B", "C", "A.order.lines", "B.order.lines", "C.order.lines"] {
+        assert_eq!(world.show(place), "", "{place}");
+    }
+}
