@@ -1,6 +1,7 @@
 //! `MariaDB`: the shared suites, with and without a table of marks, and what is its own.
 
 mod bench;
+mod failures;
 mod table;
 mod types;
 

@@ -62,30 +62,46 @@ impl Source for MysqlSource {
             PortError::new(ErrorKind::Unexpected, "read", "the binding is not of this system")
         })?;
         let action = format!("read {:?} of \"{}\"", bound.shape.table, self.settings.name);
-        match request {
-            ReadRequest::Scan { after, .. } => {
-                let batch = self.scan(binding, after.as_ref(), limit).await;
-                batch.map_err(|failure| failure.error(action))
+        let from = match request {
+            ReadRequest::Poll { from, .. } => Poll::resume(from.as_ref())?,
+            ReadRequest::Scan { .. } | ReadRequest::Keys { .. } | ReadRequest::Children { .. } => {
+                Poll::default()
             }
-            ReadRequest::Poll { from, .. } => {
-                let poll = Poll::resume(from.as_ref())?;
-                let batch = self.poll(bound, poll, limit).await;
-                batch.map_err(|failure| failure.error(action))
+        };
+        let was_idle = self.session.is_some();
+        let batch = match self.read_once(bound, request, from.clone(), limit).await {
+            // It was closed while nobody used it: nothing has been read or written yet.
+            Err(Failure::Lost(_)) if was_idle && !matches!(request, ReadRequest::Scan { .. }) => {
+                self.session = None;
+                self.read_once(bound, request, from, limit).await
             }
-            ReadRequest::Keys { keys, .. } => {
-                let answers = self.keys(bound, keys).await;
-                let answers = answers.map_err(|failure| failure.error(action))?;
-                Ok(Batch { answers, then: Then::Idle, ..Batch::default() })
-            }
-            ReadRequest::Children { parents, .. } => {
-                let batch = self.children(bound, parents).await;
-                batch.map_err(|failure| failure.error(action))
-            }
-        }
+            batch => batch,
+        };
+        batch.map_err(|failure| failure.error(action))
     }
 }
 
 impl MysqlSource {
+    async fn read_once(
+        &mut self,
+        bound: &Bound,
+        request: &ReadRequest,
+        from: Poll,
+        limit: Limit,
+    ) -> Result<Batch, Failure> {
+        match request {
+            ReadRequest::Scan { after, .. } => {
+                self.scan(bound.shape.binding, after.as_ref(), limit).await
+            }
+            ReadRequest::Poll { .. } => self.poll(bound, from, limit).await,
+            ReadRequest::Keys { keys, .. } => {
+                let answers = self.keys(bound, keys).await?;
+                Ok(Batch { answers, then: Then::Idle, ..Batch::default() })
+            }
+            ReadRequest::Children { parents, .. } => self.children(bound, parents).await,
+        }
+    }
+
     async fn session(&mut self) -> Result<&mut Session, Failure> {
         if !self.session.as_ref().is_some_and(Session::is_usable) {
             self.session = Some(Session::open(&self.settings, Purpose::Read).await?);

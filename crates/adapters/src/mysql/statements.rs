@@ -33,6 +33,8 @@ pub(super) struct Element<'a> {
     pub index: usize,
     pub write: &'a RowWrite,
     pub assignments: Vec<Assignment>,
+    /// Marks of a soft delete that are taken back: NULL, or the default where NULL has no place.
+    pub revived: Vec<ColumnIndex>,
 }
 
 /// Updates to be run in one round trip, with the keys of their rows.

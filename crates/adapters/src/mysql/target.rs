@@ -227,14 +227,25 @@ impl MysqlTarget {
         }
     }
 
+    /// A session with an open transaction. One that was closed while we were idle is replaced.
+    async fn begin(&mut self) -> Result<Session, Failure> {
+        if let Some(mut session) = self.session.take().filter(Session::is_usable) {
+            match session.run("start transaction").await {
+                Ok(()) => return Ok(session),
+                Err(Failure::Lost(_)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut session = Session::open(&self.settings, Purpose::Write).await?;
+        session.run("start transaction").await?;
+        Ok(session)
+    }
+
     async fn attempt(&mut self, answers: &mut Answers<'_>, part: &[usize], lock: Lock) -> Attempt {
         // Taken out: if this future is dropped half-way, so is the connection.
-        let mut session = match self.session.take().filter(Session::is_usable) {
-            Some(session) => session,
-            None => match Session::open(&self.settings, Purpose::Write).await {
-                Ok(session) => session,
-                Err(failure) => return Attempt::NotDone(failure),
-            },
+        let mut session = match self.begin().await {
+            Ok(session) => session,
+            Err(failure) => return Attempt::NotDone(failure),
         };
         self.transactions = self.transactions.wrapping_add(1);
         let mut transaction = Transaction::new(self, answers.groups, part);

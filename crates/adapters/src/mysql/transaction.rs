@@ -91,7 +91,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Does everything up to the commit. `false`: a group that has been refused had written rows, so
+    /// Does everything between `start transaction` and the commit. `false`: a group that has been refused had written rows, so
     /// that all must be taken back and tried again without it.
     pub(super) async fn write(
         &mut self,
@@ -99,7 +99,6 @@ impl<'a> Transaction<'a> {
         answers: &mut Answers<'_>,
         lock: Lock,
     ) -> Result<bool, Failure> {
-        session.run("start transaction").await?;
         self.mark(session, answers).await?;
         self.lock(session, answers, lock).await?;
         self.compare(answers);
@@ -381,10 +380,13 @@ impl<'a> Transaction<'a> {
             let parent = write.parent.clone().or_else(|| self.parent_key(group, index, write));
             match bound.shape.assignments(write, parent.as_ref()) {
                 Ok(mut assignments) => {
+                    let mut revived = Vec::new();
                     if write.kind == WriteKind::Insert && how == How::Update {
-                        assignments.extend(bound.shape.revival(&assignments));
+                        let revival = bound.shape.revival(&assignments);
+                        revived.extend(revival.iter().map(|assignment| assignment.column));
+                        assignments.extend(revival);
                     }
-                    elements.push(Element { group, index, write, assignments });
+                    elements.push(Element { group, index, write, assignments, revived });
                 }
                 Err(outcome) => answers.refuse(group, index, outcome),
             }
@@ -516,6 +518,12 @@ impl<'a> Transaction<'a> {
             }
             bound.name(assignment.column, sql);
             sql.extend_from_slice(b" = ");
+            let takes_null =
+                bound.shape.columns.get(assignment.column).is_some_and(|column| column.nullable);
+            if !takes_null && element.revived.contains(&assignment.column) {
+                sql.extend_from_slice(b"default");
+                continue;
+            }
             let document = found.and_then(|found| found.documents.get(&assignment.column));
             assigned(bound, assignment, document.map(String::as_str), sql)?;
         }
