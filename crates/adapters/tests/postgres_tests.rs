@@ -140,7 +140,9 @@ impl Own {
             .iter()
             .find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("null").to_owned()),
-                _ => None,
+                SimpleQueryMessage::CommandComplete(_)
+                | SimpleQueryMessage::RowDescription(_)
+                | _ => None,
             })
             .unwrap_or_default()
     }

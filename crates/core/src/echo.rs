@@ -149,22 +149,6 @@ fn equals(
     cell.lens.normalise(found) == cell.lens.normalise(written)
 }
 
-/// Fields of an insert in doubt that a row shows just so: perhaps ours, so nobody's edit (F7).
-pub(crate) fn perhaps_inserted(
-    link: &Link,
-    binding: &Binding,
-    seen: &Row,
-) -> Vec<crate::name::FieldIndex> {
-    let inserts = link.unresolved.iter().filter(|intent| intent.kind == WriteKind::Insert);
-    inserts
-        .flat_map(|intent| &intent.set)
-        .filter(|(field, value, _)| {
-            seen.value(*field).is_some_and(|found| equals(binding, *field, found, value))
-        })
-        .map(|(field, ..)| *field)
-        .collect()
-}
-
 /// Drops intents that can no longer be what is seen. Always after matching (b33).
 pub(crate) fn retire(
     class: Class,

@@ -65,7 +65,22 @@ fn add_part(
     }
     references.extend(part.cells.iter().filter_map(|cell| match cell.value {
         Value::Ref(record) => Some(record),
-        _ => None,
+        Value::Null
+        | Value::Bool(_)
+        | Value::Num(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Uuid(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::LocalDateTime(..)
+        | Value::Instant(..)
+        | Value::OffsetDateTime(..)
+        | Value::Interval(..)
+        | Value::List(_)
+        | Value::Set(_)
+        | Value::Map(_) => None,
     }));
 }
 

@@ -42,7 +42,6 @@ pub(crate) struct Scene<'a> {
 #[derive(Clone)]
 pub(crate) struct Source<'a> {
     pub(crate) system: SystemIndex,
-    pub(crate) binding_index: BindingIndex,
     pub(crate) binding: &'a Binding,
     pub(crate) key: Option<&'a RowKey>,
     pub(crate) at: Option<Timestamp>,

@@ -122,7 +122,21 @@ impl View<'_> {
                 Some(Value::List(items)) => Value::List(vec![Value::Null; items.len()]),
                 _ => Value::Null,
             }),
-            _ => Err(PutError::Problem(Problem::new(
+            Value::Bool(_)
+            | Value::Num(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Uuid(_)
+            | Value::Date(_)
+            | Value::Time(_)
+            | Value::LocalDateTime(..)
+            | Value::Instant(..)
+            | Value::OffsetDateTime(..)
+            | Value::Interval(..)
+            | Value::List(_)
+            | Value::Set(_)
+            | Value::Map(_) => Err(PutError::Problem(Problem::new(
                 "map.not_a_reference",
                 "the hub holds something that is not a reference",
             ))),
@@ -165,7 +179,21 @@ pub fn reference_key(native: &Value) -> Option<RowKey> {
         Value::Null => None,
         Value::List(items) if items.iter().any(Value::is_null) => None,
         Value::List(items) => Some(RowKey::new(items)),
-        other => Some(RowKey::new([other])),
+        other @ (Value::Bool(_)
+        | Value::Num(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Uuid(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::LocalDateTime(..)
+        | Value::Instant(..)
+        | Value::OffsetDateTime(..)
+        | Value::Interval(..)
+        | Value::Set(_)
+        | Value::Map(_)
+        | Value::Ref(_)) => Some(RowKey::new([other])),
     }
 }
 

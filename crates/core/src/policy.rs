@@ -117,7 +117,21 @@ pub fn merge_sets(base: Option<&Value>, ours: &Value, theirs: &Value) -> Option<
     let members = |value: &Value| match value {
         Value::Set(members) => Some(members.clone()),
         Value::Null => Some(Vec::new()),
-        _ => None,
+        Value::Bool(_)
+        | Value::Num(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Uuid(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::LocalDateTime(..)
+        | Value::Instant(..)
+        | Value::OffsetDateTime(..)
+        | Value::Interval(..)
+        | Value::List(_)
+        | Value::Map(_)
+        | Value::Ref(_) => None,
     };
     let base = base.map_or(Some(Vec::new()), members)?;
     let (ours, theirs) = (members(ours)?, members(theirs)?);
@@ -186,7 +200,22 @@ fn by_expression(
             // An expression may answer with one of the candidates as it was described.
             let value = match &value {
                 Value::Map(map) => map.get("value").cloned().unwrap_or(value),
-                _ => value,
+                Value::Null
+                | Value::Bool(_)
+                | Value::Num(_)
+                | Value::Float(_)
+                | Value::Text(_)
+                | Value::Bytes(_)
+                | Value::Uuid(_)
+                | Value::Date(_)
+                | Value::Time(_)
+                | Value::LocalDateTime(..)
+                | Value::Instant(..)
+                | Value::OffsetDateTime(..)
+                | Value::Interval(..)
+                | Value::List(_)
+                | Value::Set(_)
+                | Value::Ref(_) => value,
             };
             if value == *theirs.value {
                 Resolution::Theirs

@@ -102,9 +102,9 @@ async fn compare(
         desk.watch.read(binding, batch.rows.len() as u64);
         for row in &batch.refused {
             if (options.set_aside)(binding, &row.key) {
-                compared.expected += 1
+                compared.expected += 1;
             } else {
-                compared.extra += 1
+                compared.extra += 1;
             }
         }
         rows(desk, binding, &batch.rows, options, &mut compared).await?;
@@ -153,9 +153,9 @@ async fn rows(
             group.and_then(|group| Some((group, part_of(desk, binding, group, row)?)))
         else {
             if (options.set_aside)(binding, &row.key) {
-                compared.expected += 1
+                compared.expected += 1;
             } else {
-                compared.extra += 1
+                compared.extra += 1;
             }
             continue;
         };
@@ -183,9 +183,9 @@ async fn rows(
                     compared.matched += 1;
                 } else {
                     if is_expected {
-                        compared.expected += 1
+                        compared.expected += 1;
                     } else {
-                        compared.differs += 1
+                        compared.differs += 1;
                     }
                     if compared.samples.len() < SAMPLES_MAX {
                         compared.samples.push(group.id);
@@ -281,7 +281,24 @@ fn differing(
                 Some(Some(key)) => key_atom(key) == *shown,
                 Some(None) | None => shown.is_null(),
             },
-            value => cell.lens.put(value, Some(shown)).is_ok_and(|native| native == *shown),
+            value @ (Value::Null
+            | Value::Bool(_)
+            | Value::Num(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Uuid(_)
+            | Value::Date(_)
+            | Value::Time(_)
+            | Value::LocalDateTime(..)
+            | Value::Instant(..)
+            | Value::OffsetDateTime(..)
+            | Value::Interval(..)
+            | Value::List(_)
+            | Value::Set(_)
+            | Value::Map(_)) => {
+                cell.lens.put(value, Some(shown)).is_ok_and(|native| native == *shown)
+            }
         };
         if !is_same && !shows_agreed {
             fields.push(field);
@@ -322,9 +339,9 @@ async fn missing(
                 let absent = link.is_none_or(|link| !link.is_present() && link.scope == Scope::In);
                 if same_list && part.exists.alive && absent {
                     if (options.waiting)(group.id) {
-                        compared.expected += 1
+                        compared.expected += 1;
                     } else {
-                        compared.missing += 1
+                        compared.missing += 1;
                     }
                 }
             }

@@ -364,10 +364,9 @@ impl SimState {
                 // The precondition is judged on what was there before the parking.
                 if let (Some(place), Expected::Fields(expected)) =
                     (row.values.get_mut(field.at()), &write.expect)
+                    && expected.iter().any(|(other, value)| other == field && value == place)
                 {
-                    if expected.iter().any(|(other, value)| other == field && value == place) {
-                        *place = Value::text(format!("parked {}", write.intent));
-                    }
+                    *place = Value::text(format!("parked {}", write.intent));
                 }
             }
         }
@@ -389,7 +388,7 @@ impl SimState {
             return Outcome::Precondition { current: row, token };
         }
         if write.kind == WriteKind::Delete {
-            return self.delete_row(write, current, marked);
+            return self.delete_row(write, current.as_deref(), marked);
         }
         let width = self.tables.get(&write.binding).map_or(0, |table| table.width);
         let mut values = current.clone().unwrap_or_else(|| vec![Value::Null; width]);
@@ -433,12 +432,7 @@ impl SimState {
         }
     }
 
-    fn delete_row(
-        &mut self,
-        write: &RowWrite,
-        current: Option<Vec<Value>>,
-        marked: bool,
-    ) -> Outcome {
+    fn delete_row(&mut self, write: &RowWrite, current: Option<&[Value]>, marked: bool) -> Outcome {
         let Some(key) = write.key.clone() else {
             return Outcome::Invalid {
                 code: "write.no_key",
@@ -448,7 +442,7 @@ impl SimState {
         if current.is_some() && self.is_referred_to(write.binding, &key) {
             return Outcome::Foreign { constraint: "customer".into() };
         }
-        self.remember_replaced(write, current.as_deref());
+        self.remember_replaced(write, current);
         if marked {
             self.marks.insert(write.intent, MarkFate::Applied);
         }
@@ -490,10 +484,10 @@ impl SimState {
         for (index, value) in current.unwrap_or_default().iter().enumerate() {
             let touched = write.kind == WriteKind::Delete
                 || write.set.iter().any(|(field, new)| field.at() == index && new != value);
-            if let (true, Value::Text(text)) = (touched, value) {
-                if !text.starts_with("parked ") {
-                    self.replaced.push(text.to_string());
-                }
+            if let (true, Value::Text(text)) = (touched, value)
+                && !text.starts_with("parked ")
+            {
+                self.replaced.push(text.to_string());
             }
         }
     }

@@ -166,14 +166,14 @@ async fn search(
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         for group in &page {
-            if group.root.cell(field).is_some_and(|cell| cell.value == *wanted) {
-                if found.replace(group.id).is_some() {
-                    return Err(Failure::new(
-                        "address.ambiguous",
-                        format!("more than one record has {address}"),
-                    )
-                    .fix("name it by its id or by SYSTEM:KEY"));
-                }
+            if group.root.cell(field).is_some_and(|cell| cell.value == *wanted)
+                && found.replace(group.id).is_some()
+            {
+                return Err(Failure::new(
+                    "address.ambiguous",
+                    format!("more than one record has {address}"),
+                )
+                .fix("name it by its id or by SYSTEM:KEY"));
             }
         }
     }

@@ -226,16 +226,10 @@ fn trips(
     plan: &mut EntityPlan,
 ) {
     for held in tripped {
-        if let Tripped::Absences(held) = held {
-            if let Some(system) = compiled.binding(held.binding).map(|found| found.system) {
-                plan.tripped.push((
-                    held.code.to_owned(),
-                    system,
-                    held.count,
-                    held.linked,
-                    held.max,
-                ));
-            }
+        if let Tripped::Absences(held) = held
+            && let Some(system) = compiled.binding(held.binding).map(|found| found.system)
+        {
+            plan.tripped.push((held.code.to_owned(), system, held.count, held.linked, held.max));
         }
     }
     for (system, behind) in &plan.behind {

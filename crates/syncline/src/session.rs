@@ -176,10 +176,10 @@ impl Session {
         let mut closed = Vec::new();
         for pause in self.pauses().await? {
             let Some(system) = self.plan.system_named(&pause.name) else { continue };
-            if !pause.writes_only {
-                if let Some(place) = self.systems.get_mut(system.at()) {
-                    *place = None;
-                }
+            if !pause.writes_only
+                && let Some(place) = self.systems.get_mut(system.at())
+            {
+                *place = None;
             }
             closed.push(system);
         }

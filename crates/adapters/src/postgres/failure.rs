@@ -30,9 +30,10 @@ pub(crate) fn kind(error: &Error) -> ErrorKind {
             if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
                 return ErrorKind::Tls;
             }
-            return match io.kind() {
-                std::io::ErrorKind::TimedOut => ErrorKind::TimedOut,
-                _ => ErrorKind::Unreachable,
+            return if io.kind() == std::io::ErrorKind::TimedOut {
+                ErrorKind::TimedOut
+            } else {
+                ErrorKind::Unreachable
             };
         }
         source = cause.source();

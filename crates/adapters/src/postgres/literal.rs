@@ -18,7 +18,22 @@ pub(crate) fn array(element: &Codec, items: &[Value], out: &mut Vec<u8>) -> Resu
             Value::List(inner) if !matches!(element, Codec::Json | Codec::Jsonb) => {
                 array(element, inner, out)?;
             }
-            item => quoted(&scalar(element, item)?, out),
+            item @ (Value::Bool(_)
+            | Value::Num(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Uuid(_)
+            | Value::Date(_)
+            | Value::Time(_)
+            | Value::LocalDateTime(..)
+            | Value::Instant(..)
+            | Value::OffsetDateTime(..)
+            | Value::Interval(..)
+            | Value::List(_)
+            | Value::Set(_)
+            | Value::Map(_)
+            | Value::Ref(_)) => quoted(&scalar(element, item)?, out),
         }
     }
     out.push(b'}');

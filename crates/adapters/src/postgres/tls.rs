@@ -39,7 +39,7 @@ pub(crate) fn connector(settings: &Settings) -> Result<MakeRustlsConnect, PortEr
         .map_err(|error| failed(error.to_string()))?
         .dangerous();
     let verifier: Arc<dyn ServerCertVerifier> = match (settings.tls, extra.is_empty()) {
-        (Tls::VerifyFull, _) | (Tls::Off, _) => Arc::new(
+        (Tls::VerifyFull | Tls::Off, _) => Arc::new(
             rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)
                 .map_err(|error| failed(error.to_string()))?,
         ),

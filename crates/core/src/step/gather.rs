@@ -163,7 +163,8 @@ fn sight<'a>(
 /// Consecutive updates of one row in a log are replaced by the last (C1), but never across a
 /// creation or a delete (C2), nor across a change with a mark of ours (C3).
 fn fold(items: &mut [Item<'_>]) {
-    let mut last: std::collections::BTreeMap<(BindingIndex, RowKey), usize> = Default::default();
+    let mut last: std::collections::BTreeMap<(BindingIndex, RowKey), usize> =
+        std::collections::BTreeMap::default();
     for at in 0..items.len() {
         let Some(Item::Sight(sight)) = items.get(at) else { continue };
         if sight.how != How::Log {

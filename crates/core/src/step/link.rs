@@ -8,8 +8,7 @@ use crate::{
     group::{Child, Group, Link, Part, Scope},
     matching,
     merge::{Awaits, Taken, Trouble, take},
-    name::{BindingIndex, EntityIndex, RecordId, SystemIndex},
-    need::RowAt,
+    name::{BindingIndex, EntityIndex, RecordId},
     step::{
         fence::{Fence, fence, in_doubt},
         gather::{How, Sight},
@@ -301,7 +300,13 @@ impl Pass<'_> {
                 // A link is news even where every value agrees.
                 let counted = match taken.disposition() {
                     Disposition::NoOp => Disposition::Applied,
-                    other => other,
+                    other @ (Disposition::Applied
+                    | Disposition::Echo
+                    | Disposition::Superseded
+                    | Disposition::ConflictLost
+                    | Disposition::Filtered
+                    | Disposition::Quarantined
+                    | Disposition::Held) => other,
                 };
                 self.journal.count(sight.binding, counted);
             }
@@ -557,16 +562,6 @@ impl Pass<'_> {
         for waiting in std::mem::take(&mut self.waiting) {
             waiting.park(self);
         }
-    }
-
-    /// The key of another record's row, for planning.
-    pub(crate) fn row_at(
-        &self,
-        record: RecordId,
-        system: SystemIndex,
-        own: (RecordId, &Part),
-    ) -> RowAt {
-        crate::need::Rows { working: Some(self.working) }.find(record, system, own)
     }
 }
 

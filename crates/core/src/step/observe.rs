@@ -1,6 +1,6 @@
 //! Rows that were seen, and rows that were seen to be absent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Text,
@@ -69,12 +69,12 @@ impl Pass<'_> {
     /// Finds absences that may only be a move: an unlinked row of the same batch matches the record
     /// whose row is gone. Returns their places; they are decided after the rows.
     pub(super) fn look_ahead(&mut self, items: &[Item<'_>], routes: &[Route]) -> Vec<usize> {
-        let mut wanted: BTreeMap<(BindingIndex, RecordId), ()> = BTreeMap::new();
+        let mut wanted: BTreeSet<(BindingIndex, RecordId)> = BTreeSet::new();
         let mut last: BTreeMap<(BindingIndex, &RowKey), usize> = BTreeMap::new();
         for ((at, item), route) in items.iter().enumerate().zip(routes) {
             match item {
                 Item::Sight(sight) => {
-                    let (How::Read(_) | How::Log, _) = (sight.how, ()) else {
+                    let (How::Read(_) | How::Log, ()) = (sight.how, ()) else {
                         self.want(sight, route, &mut wanted);
                         continue;
                     };
@@ -100,7 +100,7 @@ impl Pass<'_> {
             let Some(Item::Sight(sight)) = items.get(at) else { continue };
             let known = self.working.keys.get(&(binding, key.clone()));
             let Some(Some(known)) = known.filter(|_| sight.row.is_none()) else { continue };
-            if wanted.contains_key(&(binding, known.record)) {
+            if wanted.contains(&(binding, known.record)) {
                 self.gone.insert((binding, key.clone()));
                 absences.push(at);
             }
@@ -112,7 +112,7 @@ impl Pass<'_> {
         &self,
         sight: &Sight<'_>,
         route: &Route,
-        wanted: &mut BTreeMap<(BindingIndex, RecordId), ()>,
+        wanted: &mut BTreeSet<(BindingIndex, RecordId)>,
     ) {
         let Route::Unlinked(keys) = route else { return };
         let Some(entity) = self.plan.binding(sight.binding).map(|found| found.entity) else {
@@ -120,7 +120,7 @@ impl Pass<'_> {
         };
         for (rule, key) in keys {
             for record in self.working.matches.get(&(entity, *rule, *key)).into_iter().flatten() {
-                wanted.insert((sight.binding, *record), ());
+                wanted.insert((sight.binding, *record));
             }
         }
     }
@@ -332,7 +332,6 @@ impl Pass<'_> {
         };
         let source = Source {
             system: binding.system,
-            binding_index: sight.binding,
             binding,
             key: Some(sight.key),
             at: sight.at,

@@ -138,7 +138,7 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
         session.entity_name(guard.entity),
         session.system_name(guard.system)
     );
-    if !context.yes && !(context.interactive && ask::yes(&question)) {
+    if !(context.yes || context.interactive && ask::yes(&question)) {
         return Err(Failure::new(
             "run.unapproved",
             format!("guard {id} was not approved; nothing was written"),

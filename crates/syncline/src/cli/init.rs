@@ -10,7 +10,7 @@ use crate::{
 /// Flags of `init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// A system to start from: postgres://user@host/db, mariadb://…, sqlite:PATH. May be repeated.
+    /// A system to start from: <postgres://user@host/db>, mariadb://…, sqlite:PATH. May be repeated.
     #[arg(long, value_name = "URL")]
     pub(crate) from: Vec<String>,
 }

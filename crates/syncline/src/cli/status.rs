@@ -58,11 +58,11 @@ impl Status {
                 pause(Duration::from_secs(2), &session).await;
                 continue;
             }
-            if let (Some(wait), false, None) = (wait, look.healthy, session.stopped()) {
-                if began.plus_ms(wait) > Session::now() {
-                    pause(Duration::from_millis(500), &session).await;
-                    continue;
-                }
+            if let (Some(wait), false, None) = (wait, look.healthy, session.stopped())
+                && began.plus_ms(wait) > Session::now()
+            {
+                pause(Duration::from_millis(500), &session).await;
+                continue;
             }
             let summary = match look.needs {
                 0 => "nothing waits for you".to_owned(),

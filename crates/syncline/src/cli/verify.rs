@@ -180,7 +180,7 @@ impl Verify {
         drop(progress);
         report::note(&plan::show(session, &planned, "a full comparison"));
         let question = format!("{}. Do it?", plan::summary(&planned));
-        if !context.yes && !(context.interactive && ask::yes(&question)) {
+        if !(context.yes || context.interactive && ask::yes(&question)) {
             return Err(Failure::new(
                 "run.unapproved",
                 "the repair was not approved; nothing was written",

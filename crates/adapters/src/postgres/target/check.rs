@@ -29,7 +29,25 @@ pub(crate) fn value(
             // Padding is no part of a `char(n)`.
             let text = match carrier.codec {
                 Codec::Padded => text.trim_end_matches(' '),
-                _ => text.as_str(),
+                Codec::Bool
+                | Codec::Int2
+                | Codec::Int4
+                | Codec::Int8
+                | Codec::Oid
+                | Codec::Float4
+                | Codec::Float8
+                | Codec::Numeric
+                | Codec::Text
+                | Codec::Bytes
+                | Codec::Uuid
+                | Codec::Date
+                | Codec::Time
+                | Codec::Timestamp
+                | Codec::Timestamptz
+                | Codec::Interval
+                | Codec::Json
+                | Codec::Jsonb
+                | Codec::Array(_) => text.as_str(),
             };
             if let Some(max) = column.length_max {
                 let max = max as usize;
@@ -61,7 +79,21 @@ pub(crate) fn value(
                 }
             }
         }
-        _ => {}
+        Value::Null
+        | Value::Bool(_)
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Uuid(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::LocalDateTime(..)
+        | Value::Instant(..)
+        | Value::OffsetDateTime(..)
+        | Value::Interval(..)
+        | Value::List(_)
+        | Value::Set(_)
+        | Value::Map(_)
+        | Value::Ref(_) => {}
     }
     Ok(())
 }
