@@ -28,6 +28,7 @@ use crate::{
     checks,
     clock::SimClock,
     draft::{self, Draft},
+    moment::moment,
     people::{self, Deed},
     prng::Chance,
     store::MemoryStore,
@@ -263,6 +264,8 @@ fn process(world: &World, mut chance: Chance) -> Process {
         let mut doors = World::doors(&systems);
         recover::recover(&desk, &mut doors).await?;
         loop {
+            // With nothing to do, it still gives way.
+            moment().await;
             let entity = EntityIndex(chance.below(plan.entities.len()) as u16);
             let system = SystemIndex(chance.below(plan.systems.len()) as u16);
             let Some(binding) = plan.binding_of(entity, system) else { continue };
@@ -381,6 +384,8 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
     let cycles_max = 30;
     let mut idle = 0;
     for _ in 0..cycles_max {
+        // Time heals: what waits for its next attempt gets it.
+        world.clock.pass_ms(600_000);
         world.turn_clock();
         let before = written(world);
         settle(world)?;
