@@ -223,7 +223,7 @@ fn open_hub(path: PathBuf, usage: Use) -> Result<SqliteHub, Failure> {
 }
 
 /// The first signal asks to stop after what is in flight; the second stops at once.
-fn stop_on_signals() -> Arc<AtomicBool> {
+pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = stop.clone();
     tokio::spawn(async move {

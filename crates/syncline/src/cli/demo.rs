@@ -1,10 +1,27 @@
 //! `syncline demo`: three small systems with living traffic; leaves nothing behind.
+//!
+//! The systems are real SQLite files, and what keeps them in step is the same pass that `run` does.
+//! The hub is closed between two passes, so that a second terminal can look and decide.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use clap::Args;
+use serde_json::json;
+use syncline_core::change::{Command, Take};
+use syncline_engine::pass::Allow;
+use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::Context,
-    report::{Answer, Failure},
+    cli::{Context, explain, verify},
+    config, decide,
+    exit::Exit,
+    pass::{self, Depth, Order},
+    progress::Progress,
+    report::{self, Answer, Failure},
+    session::{Reach, Session, Use},
 };
 
 /// Flags of `demo`.
@@ -12,16 +29,369 @@ use crate::{
 pub(crate) struct Demo {
     /// Keep everything in this folder.
     #[arg(long, value_name = "DIR")]
-    pub(crate) keep: Option<std::path::PathBuf>,
+    pub(crate) keep: Option<PathBuf>,
     /// How fast the story is told: 1 is its own pace.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) speed: f64,
 }
 
+/// One thing that somebody does.
+struct Scene {
+    what: &'static str,
+    system: &'static str,
+    statement: &'static str,
+}
+
+const fn scene(what: &'static str, system: &'static str, statement: &'static str) -> Scene {
+    Scene { what, system, statement }
+}
+
+const STORY: [&[Scene]; 9] = [
+    &[scene(
+        "agent12 renames a contact in crm",
+        "crm",
+        "update contacts set name = 'Ada Lovelace' where email = 'ada@example.com'",
+    )],
+    &[scene(
+        "usr07 gives Alan a phone number in erp",
+        "erp",
+        "update CUSTOMER set TEL = '+33655443322' where EMAIL = 'alan@example.com'",
+    )],
+    &[scene(
+        "the desk corrects Grace's birthday (another date format)",
+        "desk",
+        "update people set born = '09/12/1906' where mail = 'grace@example.com'",
+    )],
+    &[scene(
+        "the desk opens a contact",
+        "desk",
+        "insert into people(mail, full_name, born, state) values ('rosa@example.com', 'Rosa Parks', '04/02/1913', 'new')",
+    )],
+    &[scene(
+        "an order with two lines arrives in erp (money in cents)",
+        "erp",
+        "insert into SALES_ORDER(ORDNO, REFEXT, CUSTNO, TOT) values (900, 'A-102', 105, 7525); insert into SALES_LINE(ORDNO, ITEM, QTY) values (900, 'TEA', 1), (900, 'MUG', 3)",
+    )],
+    &[
+        scene(
+            "two teas are sold at the desk",
+            "desk",
+            "update shelf set qty = qty - 2 where sku = 'TEA'",
+        ),
+        scene("and one at once in erp", "erp", "update STOCK set QTY = QTY - 1 where SKU = 'TEA'"),
+    ],
+    &[
+        scene(
+            "phone and name of one contact change in two systems",
+            "crm",
+            "update contacts set phone = '+33600000001' where email = 'grace@example.com'",
+        ),
+        scene(
+            "and both survive",
+            "desk",
+            "update people set full_name = 'Rear Admiral Hopper' where mail = 'grace@example.com'",
+        ),
+    ],
+    &[scene(
+        "a user is renamed in crm (one-way)",
+        "crm",
+        "update app_users set full_name = 'Kim Steward' where login = 'usr07'",
+    )],
+    &[scene(
+        "a contact is deleted in crm",
+        "crm",
+        "delete from contacts where email = 'mary@example.com'",
+    )],
+];
+
 impl Demo {
     /// Does it.
-    #[expect(clippy::unused_async, reason = "filled in by its owner before release")]
-    pub(crate) async fn run(self, _context: &Context) -> Result<Answer, Failure> {
-        Err(Failure::new("bug.unexpected", "demo is not there yet"))
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let stage = Stage::build(self.keep.as_deref(), context)?;
+        let outcome = self.play(&stage, context).await;
+        let kept = stage.keep;
+        let folder = stage.folder.clone();
+        drop(stage);
+        let answer = outcome?;
+        Ok(if kept { answer.with_text(format!("kept in {}", folder.display())) } else { answer })
     }
+
+    async fn play(&self, stage: &Stage, context: &Context) -> Result<Answer, Failure> {
+        report::say(
+            "Three systems: crm, erp and desk (SQLite files with other names and formats).",
+        );
+        report::say(&format!(
+            "In a second terminal: syncline -c {} status",
+            stage.context.config.display()
+        ));
+        stage.first().await?;
+        for scenes in STORY {
+            stage.act(scenes).await?;
+            self.breathe(context, 1_500).await;
+            if stage.is_stopped() {
+                return Ok(Answer::new("stopped").with_exit(Exit::Interrupted));
+            }
+        }
+        stage.conflict(context.interactive).await?;
+        let shown = explain::Explain {
+            address: "contacts/email=grace@example.com".into(),
+            field: Some("name".into()),
+            at: None,
+        };
+        report::say(&shown.run(&stage.context).await?.text);
+        let answer = stage.compare().await?;
+        if context.interactive {
+            self.live(stage, context).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn breathe(&self, context: &Context, milliseconds: u64) {
+        // Nobody watches without a terminal: the story is told at once.
+        if context.interactive {
+            let span = milliseconds as f64 / self.speed.clamp(0.01, 1_000.0);
+            tokio::time::sleep(Duration::from_millis(span as u64)).await;
+        }
+    }
+
+    /// Traffic until Ctrl-C.
+    async fn live(&self, stage: &Stage, context: &Context) -> Result<(), Failure> {
+        report::say("Traffic goes on until Ctrl-C.");
+        const TRAFFIC: [Scene; 4] = [
+            scene(
+                "a tea is sold at the desk",
+                "desk",
+                "update shelf set qty = qty - 1 where sku = 'TEA'",
+            ),
+            scene(
+                "teas are delivered to erp",
+                "erp",
+                "update STOCK set QTY = QTY + 1 where SKU = 'TEA'",
+            ),
+            scene(
+                "agent12 touches a phone number",
+                "crm",
+                "update contacts set phone = '+336' || abs(random() % 90000000 + 10000000) where email = 'ada@example.com'",
+            ),
+            scene(
+                "usr07 changes a name",
+                "erp",
+                "update CUSTOMER set CNAME = 'Linus ' || abs(random() % 100) where EMAIL = 'linus@example.com'",
+            ),
+        ];
+        for one in TRAFFIC.iter().cycle() {
+            stage.act(std::slice::from_ref(one)).await?;
+            self.breathe(context, 3_000).await;
+            if stage.is_stopped() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folder with the three systems, and the configuration that keeps them in step.
+struct Stage {
+    folder: PathBuf,
+    keep: bool,
+    context: Context,
+    stopped: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !self.keep {
+            // A copy that cannot be removed is only a copy in the system's temporary folder.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn failed(what: &str, cause: &dyn std::fmt::Display) -> Failure {
+    Failure::new("hub.path", format!("the demo could not {what}")).cause(cause.to_string())
+}
+
+impl Stage {
+    fn build(keep: Option<&Path>, context: &Context) -> Result<Self, Failure> {
+        let folder = match keep {
+            Some(folder) => folder.to_owned(),
+            None => std::env::temp_dir().join(format!("syncline-demo-{}", std::process::id())),
+        };
+        if folder.join("syncline.yaml").exists() {
+            return Err(Failure::new(
+                "usage.arguments",
+                format!("{} holds a configuration already", folder.display()),
+            )
+            .done("nothing was changed")
+            .fix("name a new folder"));
+        }
+        std::fs::create_dir_all(&folder).map_err(|error| failed("make its folder", &error))?;
+        let mut own = context.clone();
+        own.config = folder.join("syncline.yaml");
+        own.env = None;
+        own.progress = false;
+        own.quiet = true;
+        own.json = false;
+        own.yes = true;
+        let stopped = crate::session::stop_on_signals();
+        let stage = Self { folder, keep: keep.is_some(), context: own, stopped };
+        let yaml = include_str!("demo/syncline.yaml");
+        std::fs::write(&stage.context.config, yaml)
+            .map_err(|error| failed("write its configuration", &error))?;
+        stage.execute("crm", include_str!("demo/crm.sql"))?;
+        stage.execute("erp", include_str!("demo/erp.sql"))?;
+        stage.execute("desk", include_str!("demo/desk.sql"))?;
+        Ok(stage)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Somebody of this system does this.
+    fn execute(&self, system: &str, statements: &str) -> Result<(), Failure> {
+        let path = self.folder.join(format!("{system}.db"));
+        let connection =
+            rusqlite::Connection::open(path).map_err(|error| failed("open a system", &error))?;
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .and_then(|()| connection.execute_batch(statements))
+            .map_err(|error| failed("play a scene", &error))
+    }
+
+    /// Tables of marks, approvals, and the first synchronisation.
+    async fn first(&self) -> Result<(), Failure> {
+        let loaded = config::load(&self.context)?;
+        for system in ["crm", "erp", "desk"] {
+            // Counters need to know for certain whose write a change is.
+            let settings = loaded.settings(system).await?;
+            syncline_adapters::catalog(&settings).await?.create_marks().await?;
+        }
+        let session = Session::open(&self.context, Use::Write, Reach::Hub).await?;
+        for entity in self.live_meanings().await? {
+            session.hub.approve(&entity.0, entity.1, "demo", Session::now()).await?;
+        }
+        drop(session);
+        let began = Instant::now();
+        for line in self.pass().await? {
+            report::say(&format!("          {line}"));
+        }
+        report::say(&format!("first synchronisation in {:.1} s", began.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    async fn live_meanings(&self) -> Result<Vec<(String, syncline_core::value::Digest)>, Failure> {
+        let session = Session::open(&self.context, Use::Look, Reach::Systems).await?;
+        let roots = session.plan.entities.iter().filter(|entity| entity.parent.is_none());
+        Ok(roots.map(|entity| (entity.name.to_string(), entity.meaning)).collect())
+    }
+
+    /// One pass over everything: the same as `syncline run`.
+    async fn pass(&self) -> Result<Vec<String>, Failure> {
+        let mut session = Session::open(&self.context, Use::Write, Reach::Systems).await?;
+        let order = Order {
+            kind: "demo",
+            entities: session.entities(None)?,
+            depth: Depth::Changes,
+            allow: Allow::default(),
+            allow_partial: true,
+            chooses: None,
+            reads_only: false,
+        };
+        let outcome = pass::run(&mut session, order, &Progress::new("demo", false)).await?;
+        match outcome.error {
+            Some(error) => Err(error),
+            None => Ok(outcome.lines.into_iter().filter(|line| line.contains("->")).collect()),
+        }
+    }
+
+    /// Some people act; one pass carries it; one line tells.
+    async fn act(&self, scenes: &[Scene]) -> Result<(), Failure> {
+        for scene in scenes {
+            self.execute(scene.system, scene.statement)?;
+        }
+        let began = Instant::now();
+        let lines = self.pass().await?;
+        let what: Vec<&str> = scenes.iter().map(|scene| scene.what).collect();
+        let where_to: Vec<&str> = lines
+            .iter()
+            .filter_map(|line| line.split_once("-> "))
+            .map(|(_, systems)| systems)
+            .collect();
+        report::say(&format!(
+            "{}  {} -> {}  ({:.1} s)",
+            clock_time(),
+            what.join(", "),
+            where_to.join("; "),
+            began.elapsed().as_secs_f64()
+        ));
+        Ok(())
+    }
+
+    /// Two people disagree; a person decides.
+    async fn conflict(&self, somebody_is_there: bool) -> Result<(), Failure> {
+        self.act(&[
+            scene(
+                "crm makes Linus a lead",
+                "crm",
+                "update contacts set status = 'lead' where email = 'linus@example.com'",
+            ),
+            scene(
+                "erp blocks him",
+                "erp",
+                "update CUSTOMER set STAT = '8' where EMAIL = 'linus@example.com'",
+            ),
+        ])
+        .await?;
+        let mut session = Session::open(&self.context, Use::Write, Reach::Systems).await?;
+        let open = session.hub.conflicts(false, 10).await?;
+        let Some(conflict) = open.into_iter().next() else {
+            return Err(Failure::new("bug.unexpected", "the demo's conflict was not opened"));
+        };
+        report::say(&format!(
+            "          conflict {} waits for a person: syncline conflicts show {}",
+            conflict.number, conflict.number
+        ));
+        if somebody_is_there {
+            report::say(
+                "          (nobody decided in time for the story: the steward takes erp's word)",
+            );
+        }
+        let erp = crate::address::system_named(&session, "erp")?;
+        let command = Command::Resolve {
+            record: conflict.record,
+            part: conflict.part.clone(),
+            field: conflict.field,
+            take: Take::System(erp),
+            who: "steward1: credit hold confirmed".into(),
+        };
+        decide::command(&session, "resolve", conflict.entity, vec![command]).await?;
+        let outcome =
+            decide::carry_out(&mut session, &self.context, "resolve", vec![conflict.entity])
+                .await?;
+        for line in outcome.lines {
+            report::say(&format!("          steward1 takes erp's word: {line}"));
+        }
+        Ok(())
+    }
+
+    /// The three must agree now.
+    async fn compare(&self) -> Result<Answer, Failure> {
+        let whole =
+            verify::Verify { entity: None, repair: false, sample: None, columns: Vec::new() };
+        let verified = whole.run(&self.context).await?;
+        report::say(&verified.text);
+        if verified.exit != Exit::Done {
+            return Err(Failure::new("run.incomplete", "the three systems do not agree")
+                .cause(verified.summary)
+                .with_exit(Exit::Failed));
+        }
+        Ok(Answer::new("the three systems agree").with_result(json!({ "agree": true })))
+    }
+}
+
+/// The time of day, in UTC.
+fn clock_time() -> String {
+    let time = crate::words::time(Session::now());
+    time.get(11..19).unwrap_or(&time).to_owned()
 }
