@@ -101,8 +101,6 @@ pub(crate) struct Context {
     pub(crate) plain: bool,
     /// Only results and errors.
     pub(crate) quiet: bool,
-    /// How much more to say.
-    pub(crate) verbose: u8,
     /// Colours on stderr.
     pub(crate) paint: Paint,
     /// Colours on stdout.
@@ -129,7 +127,6 @@ impl Context {
             json: globals.json,
             plain: globals.plain,
             quiet: globals.quiet,
-            verbose: globals.verbose,
             paint: paint(stderr),
             paint_out: paint(human && std::io::stdout().is_terminal()),
             interactive: !globals.no_input

@@ -210,11 +210,6 @@ impl Paint {
         self.wrap("1;33", text)
     }
 
-    /// Green.
-    pub(crate) fn good(self, text: &str) -> String {
-        self.wrap("32", text)
-    }
-
     /// Blue, for frames and places.
     pub(crate) fn frame(self, text: &str) -> String {
         self.wrap("34", text)
@@ -223,11 +218,6 @@ impl Paint {
     /// Grey.
     pub(crate) fn faint(self, text: &str) -> String {
         self.wrap("2", text)
-    }
-
-    /// Bold.
-    pub(crate) fn strong(self, text: &str) -> String {
-        self.wrap("1", text)
     }
 }
 

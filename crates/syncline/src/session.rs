@@ -2,7 +2,7 @@
 //! be reached.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -74,7 +74,7 @@ impl Session {
             Some(live) => loaded.plan(context, live)?,
             None => loaded.compile(None).0,
         };
-        let hub = Arc::new(open_hub(loaded.hub_path(), usage)?);
+        let hub = Arc::new(open_hub(&loaded.hub_path(), usage)?);
         let stop = stop_on_signals();
         let mut systems: Systems = plan.systems.iter().map(|_| None).collect();
         if reach == Reach::Systems {
@@ -208,7 +208,7 @@ pub(crate) fn of_system(name: &str, failure: &Failure) -> Failure {
     failure
 }
 
-fn open_hub(path: PathBuf, usage: Use) -> Result<SqliteHub, Failure> {
+fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
     if usage == Use::Look && !path.exists() {
         let failure = Failure::new("hub.missing", format!("there is no hub at {}", path.display()))
             .cause("nothing was synchronised yet, or `hub.path` names another place")
@@ -219,7 +219,7 @@ fn open_hub(path: PathBuf, usage: Use) -> Result<SqliteHub, Failure> {
         Use::Look => Open::ReadOnly,
         Use::Write => Open::ReadWrite,
     };
-    Ok(SqliteHub::open(&path, mode, usage == Use::Write)?)
+    Ok(SqliteHub::open(path, mode, usage == Use::Write)?)
 }
 
 /// The first signal asks to stop after what is in flight; the second stops at once.

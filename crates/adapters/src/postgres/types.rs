@@ -37,7 +37,7 @@ impl Carrier {
         Self { codec, read: ("", ""), parameter, parameters, write: String::new() }
     }
 
-    fn by_text(cast: String) -> Self {
+    fn by_text(cast: &str) -> Self {
         Self {
             codec: Codec::Text,
             read: ("", "::text"),
@@ -50,11 +50,6 @@ impl Carrier {
     /// The expression that reads a column.
     pub(crate) fn select(&self, column: &str) -> String {
         format!("{}{column}{}", self.read.0, self.read.1)
-    }
-
-    /// Whether COPY can carry it: what is on the wire is the column's own form.
-    pub(crate) fn is_native(&self) -> bool {
-        self.write.is_empty() && self.read == ("", "")
     }
 }
 
@@ -71,7 +66,7 @@ const AS_WRITTEN: &str = "as PostgreSQL writes it as text";
 /// How this type travels; `None`: it does not.
 pub(crate) fn way(found: &TypeName) -> Option<Way> {
     let own = || sql::qualified(&found.schema, &found.name);
-    let text = |by| Way { carrier: Carrier::by_text(own()), kind: NativeKind::Text, by };
+    let text = |by| Way { carrier: Carrier::by_text(&own()), kind: NativeKind::Text, by };
     match found.class {
         'e' => return Some(text(None)),
         // The text of a range of points in time depends on the session's zone.
@@ -174,7 +169,7 @@ pub(crate) fn way(found: &TypeName) -> Option<Way> {
         },
         // A cast to `bit` alone means `bit(1)`.
         "bit" | "varbit" => Way {
-            carrier: Carrier::by_text("pg_catalog.varbit".into()),
+            carrier: Carrier::by_text("pg_catalog.varbit"),
             kind: NativeKind::Text,
             by: Some("as text of 0 and 1"),
         },
@@ -182,7 +177,7 @@ pub(crate) fn way(found: &TypeName) -> Option<Way> {
         "inet" => Way {
             carrier: Carrier {
                 read: ("textin(inet_out(", "))"),
-                ..Carrier::by_text("pg_catalog.inet".into())
+                ..Carrier::by_text("pg_catalog.inet")
             },
             kind: NativeKind::Text,
             by: Some(AS_WRITTEN),
