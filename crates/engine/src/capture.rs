@@ -42,6 +42,9 @@ pub struct Captured {
     pub incomplete: Option<String>,
     /// Rows that vanished, held back by a guard.
     pub held: Option<HeldAbsences>,
+    /// Rows that vanished and were passed on although a guard would have held them: a person had
+    /// approved exactly these.
+    pub let_through: u64,
 }
 
 /// Rows that a proved scan did not show, too many of them to be believed without a person.
@@ -289,9 +292,11 @@ async fn conclude(
         Absences::Approved(approved) => approved == digest,
     };
     // The guard looks before the first question is asked: nothing of it reaches the hub.
-    if let (false, Verdict::Trip { code, max }) =
-        (allowed, guard::absences(&guards, rows, unseen.len() as u64, linked))
-    {
+    let verdict = guard::absences(&guards, rows, unseen.len() as u64, linked);
+    if allowed && verdict != Verdict::Pass {
+        captured.let_through = unseen.len() as u64;
+    }
+    if let (false, Verdict::Trip { code, max }) = (allowed, verdict) {
         captured.held = Some(HeldAbsences {
             code,
             binding,

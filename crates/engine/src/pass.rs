@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::{
-    change::Input,
+    change::{Input, RowKey, WriteKind},
     commit::{Disposition, Ledger},
     error::PortError,
     guard::{self, Verdict},
@@ -16,7 +16,7 @@ use crate::{
     apply::{self, Chooses, Kinds, Written},
     capture::{self, Absences, HeldAbsences, Mode},
     desk::{Desk, Systems},
-    read,
+    preview, read,
     reconcile::reconcile,
 };
 
@@ -72,6 +72,9 @@ pub struct EntityPassed {
     pub failures: Vec<(SystemIndex, PortError)>,
     /// Guards that tripped; nothing was written for this entity then.
     pub tripped: Vec<Tripped>,
+    /// Absences that a person let through at their source: their deletes elsewhere are not asked
+    /// about again.
+    pub let_through: u64,
     /// What was written, per system.
     pub written: BTreeMap<SystemIndex, Written>,
 }
@@ -95,6 +98,8 @@ pub enum Tripped {
         max: u64,
         /// What exactly would be written.
         digest: Digest,
+        /// Some of the rows.
+        samples: Vec<RowKey>,
     },
 }
 
@@ -109,6 +114,7 @@ impl EntityPassed {
             incomplete: Vec::new(),
             failures: Vec::new(),
             tripped: Vec::new(),
+            let_through: 0,
             written: BTreeMap::new(),
         }
     }
@@ -133,6 +139,10 @@ impl EntityPassed {
 const ROUNDS_MAX: usize = 8;
 /// Rows read again by key, per commit.
 const AGAIN_CHUNK: usize = 500;
+/// Records looked at together when a guard says what exactly it stopped.
+const PLANNED_PAGE: usize = 2_000;
+/// Rows that a guard names as examples.
+const SAMPLES_MAX: usize = 5;
 
 /// Runs the errand: reads everything, then writes what is behind.
 ///
@@ -245,6 +255,7 @@ pub async fn observe(
                     report.complete.push(binding);
                 }
                 report.incomplete.extend(captured.incomplete.map(|reason| (binding, reason)));
+                report.let_through += captured.let_through;
                 report.tripped.extend(captured.held.map(Tripped::Absences));
             }
             Err(error) if is_the_stores(&error) => return Err(error),
@@ -337,14 +348,20 @@ async fn check_guards(
 ) -> Result<(), PortError> {
     let Some(entity) = desk.plan.entity(report.entity) else { return Ok(()) };
     for (system, count) in desk.store.count_behind(report.entity, desk.now()).await? {
-        let deletes = guard::deletes(&entity.guards, count.deletes, count.linked);
+        let unasked = count.deletes.saturating_sub(report.let_through);
+        let deletes = guard::deletes(&entity.guards, unasked, count.linked);
         let updates = guard::updates(&entity.guards, count.updates, count.linked);
-        let checks =
-            [(deletes, allow.deletes, count.deletes), (updates, allow.updates, count.updates)];
-        for (verdict, allowed, number) in checks {
+        let checks = [
+            (deletes, allow.deletes, WriteKind::Delete, count.deletes),
+            (updates, allow.updates, WriteKind::Update, count.updates),
+        ];
+        for (verdict, allowed, kind, number) in checks {
             let Verdict::Trip { code, max } = verdict else { continue };
-            let digest = planned_digest(code, system, number);
-            if !allowed && !allow.approved.contains(&digest) {
+            if allowed {
+                continue;
+            }
+            let (digest, samples) = planned(desk, report.entity, system, kind).await?;
+            if !allow.approved.contains(&digest) {
                 report.tripped.push(Tripped::Planned {
                     code,
                     system,
@@ -352,6 +369,7 @@ async fn check_guards(
                     linked: count.linked,
                     max,
                     digest,
+                    samples,
                 });
             }
         }
@@ -359,8 +377,30 @@ async fn check_guards(
     Ok(())
 }
 
-fn planned_digest(code: &str, system: SystemIndex, count: u64) -> Digest {
-    Digest::of(format!("{code} {} {count}", system.0).as_bytes())
+/// What exactly would be written: every operation of this kind, in one digest, and some of the rows.
+async fn planned(
+    desk: &Desk<'_>,
+    entity: EntityIndex,
+    system: SystemIndex,
+    kind: WriteKind,
+) -> Result<(Digest, Vec<RowKey>), PortError> {
+    let (mut all, mut samples, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = desk.store.behind(entity, system, after, desk.now(), PLANNED_PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok((Digest::of(&all), samples)) };
+        after = Some(*last);
+        let wanted: BTreeMap<_, _> =
+            page.into_iter().filter(|(_, behind)| behind.kind == kind).collect();
+        let records: Vec<_> = wanted.keys().copied().collect();
+        for group in preview::load(desk, &records).await? {
+            let Some(behind) = wanted.get(&group.id) else { continue };
+            let operation = preview::describe(desk.plan, &group, system, behind);
+            all.extend_from_slice(&operation.digest.0);
+            if samples.len() < SAMPLES_MAX {
+                samples.extend(operation.origin.map(|(_, key)| key));
+            }
+        }
+    }
 }
 
 async fn write(

@@ -307,7 +307,7 @@ async fn record_guard(
             };
             (guard, session.system_name(system).to_owned())
         }
-        Tripped::Planned { code, system, count, linked, max, digest } => {
+        Tripped::Planned { code, system, count, linked, max, digest, samples } => {
             let guard = Guard {
                 number: 0,
                 code: (*code).into(),
@@ -319,7 +319,7 @@ async fn record_guard(
                 digest: *digest,
                 at,
                 state: "open".into(),
-                samples: Vec::new(),
+                samples: samples.clone(),
             };
             (guard, session.system_name(*system).to_owned())
         }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod guards;
 mod northwind;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
