@@ -5,7 +5,6 @@
 //! core's; the engine only carries inputs to it and effects away from it.
 
 pub mod apply;
-pub mod backoff;
 pub mod capture;
 pub mod desk;
 pub mod pass;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use syncline_core::{
     change::{Input, RowKey, WriteKind},
     commit::{Disposition, Ledger},
-    error::PortError,
+    error::{PortError, RemedyAction},
     guard::{self, Verdict},
     name::{BindingIndex, EntityIndex, RunId, SystemIndex},
     plan::Plan,
@@ -101,6 +101,14 @@ pub enum Tripped {
         /// Some of the rows.
         samples: Vec<RowKey>,
     },
+}
+
+impl Passed {
+    /// Reports of entities of which nothing was read: what the hub holds is only to be written.
+    pub fn unread(entities: &[(EntityIndex, RunId)]) -> Self {
+        let reports = entities.iter().map(|(entity, run)| EntityPassed::new(*entity, *run));
+        Self { entities: reports.collect() }
+    }
 }
 
 impl EntityPassed {
@@ -246,6 +254,14 @@ pub async fn observe(
                 captured_with_approval(desk, systems, binding, mode, &errand.allow.approved).await
             }
             _ => capture::capture(desk, systems, binding, mode, absences).await,
+        };
+        let result = match result {
+            // Reading everything says all that the lost place would have said.
+            Err(error) if error.kind.remedy().action == RemedyAction::Resynchronise => {
+                tracing::warn!(error = %error, "everything is read instead");
+                capture::capture(desk, systems, binding, Mode::Scan, absences).await
+            }
+            other => other,
         };
         match result {
             Ok(captured) => {

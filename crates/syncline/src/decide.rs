@@ -9,7 +9,7 @@ use syncline_ports::reader::Reader as _;
 
 use crate::{
     cli::Context,
-    pass::{Depth, Order, Outcome},
+    pass::{Depth, Halves, Order, Outcome},
     progress::Progress,
     report::Failure,
     session::Session,
@@ -57,7 +57,7 @@ pub(crate) async fn carry_out(
         allow: syncline_engine::pass::Allow::default(),
         allow_partial: true,
         chooses: None,
-        reads_only: false,
+        halves: Halves::Both,
     };
     crate::pass::run(session, order, &progress).await
 }

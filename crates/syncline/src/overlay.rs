@@ -283,7 +283,7 @@ impl Planned {
             .entities
             .iter()
             .map(|entity| {
-                json!({ "name": session.entity_name(entity.entity), "meaning": hex(&entity.meaning) })
+                json!({ "name": session.entity_name(entity.entity), "meaning": words::hex(&entity.meaning) })
             })
             .collect();
         let sums = self.sums();
@@ -299,7 +299,7 @@ impl Planned {
         let mut file = BufWriter::new(std::fs::File::create(path).map_err(failed)?);
         writeln!(file, "{head}").map_err(failed)?;
         for digest in &self.operations {
-            writeln!(file, "{}", hex(digest)).map_err(failed)?;
+            writeln!(file, "{}", words::hex(digest)).map_err(failed)?;
         }
         file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)
     }
@@ -309,11 +309,7 @@ fn name(operations: &[Digest]) -> String {
     let mut sorted: Vec<&Digest> = operations.iter().collect();
     sorted.sort_unstable();
     let all: Vec<u8> = sorted.into_iter().flat_map(|digest| digest.0).collect();
-    hex(&Digest::of(&all)).chars().take(6).collect()
-}
-
-fn hex(digest: &Digest) -> String {
-    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    words::hex(&Digest::of(&all)).chars().take(6).collect()
 }
 
 fn unhex(text: &str) -> Option<Digest> {

@@ -50,8 +50,19 @@ pub(crate) struct Order<'a> {
     pub(crate) allow_partial: bool,
     /// Which records may be written; everything if `None`.
     pub(crate) chooses: Option<&'a dyn Chooses>,
-    /// Only read.
-    pub(crate) reads_only: bool,
+    /// Which halves of a pass it has.
+    pub(crate) halves: Halves,
+}
+
+/// A pass reads, then writes; `apply` looks at the plan in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halves {
+    /// It reads and writes.
+    Both,
+    /// It only reads.
+    Reads,
+    /// It only writes what the hub holds already.
+    Writes,
 }
 
 /// How each binding is read: by its cursor if it has one and a full comparison is not due.
@@ -71,8 +82,7 @@ pub(crate) async fn modes(
                     .hub
                     .checkpoint(&stream_name(&session.plan, binding, Mode::Poll))
                     .await?;
-                let last = session.hub.note(&scan_note(&session.plan, binding)).await?;
-                let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
+                let last = last_scan(session, binding).await?;
                 let due = match (last, reconcile) {
                     (None, _) => true,
                     (Some(last), Some(every)) => last.plus_ms(every) <= now,
@@ -90,6 +100,25 @@ pub(crate) async fn modes(
 
 fn scan_note(plan: &Plan, binding: BindingIndex) -> String {
     format!("complete:{}", stream_name(plan, binding, Mode::Scan))
+}
+
+/// When this binding was last read completely, if its entity meant then what it means now: under
+/// another meaning, rows that did not change may still say something new.
+pub(crate) async fn last_scan(
+    session: &Session,
+    binding: BindingIndex,
+) -> Result<Option<Timestamp>, Failure> {
+    let note = session.hub.note(&scan_note(&session.plan, binding)).await?.unwrap_or_default();
+    let (at, meaning) = note.split_once(' ').unwrap_or_default();
+    let is_same = meaning == meaning_of(&session.plan, binding);
+    Ok(at.parse::<i64>().ok().map(Timestamp).filter(|_| is_same))
+}
+
+/// The meaning of the root entity that this binding belongs to, as text.
+fn meaning_of(plan: &Plan, binding: BindingIndex) -> String {
+    let entity = plan.binding(binding).and_then(|found| plan.entity(found.entity));
+    let root = entity.and_then(|entity| entity.parent).and_then(|parent| plan.entity(parent));
+    root.or(entity).map(|entity| words::hex(&entity.meaning)).unwrap_or_default()
 }
 
 /// The pass, with everything a person should know about it.
@@ -134,10 +163,14 @@ pub(crate) async fn run(
     let desk = Session::desk(&plan, &hub, watch, &stop, first);
     let passed = async {
         recover::recover(&desk, &mut session.systems).await?;
-        if order.reads_only {
-            pass::observe_all(&desk, &mut session.systems, &errand).await
-        } else {
-            pass::run(&desk, &mut session.systems, &errand).await
+        match order.halves {
+            Halves::Both => pass::run(&desk, &mut session.systems, &errand).await,
+            Halves::Reads => pass::observe_all(&desk, &mut session.systems, &errand).await,
+            Halves::Writes => {
+                let mut passed = Passed::unread(&entities);
+                pass::write_all(&desk, &mut session.systems, &errand, &mut passed).await?;
+                Ok(passed)
+            }
         }
     }
     .await;
@@ -167,7 +200,8 @@ async fn remember_scans(
 ) -> Result<(), Failure> {
     for binding in &report.complete {
         if modes.get(binding) == Some(&Mode::Scan) {
-            session.hub.set_note(&scan_note(&session.plan, *binding), &began.0.to_string()).await?;
+            let note = format!("{} {}", began.0, meaning_of(&session.plan, *binding));
+            session.hub.set_note(&scan_note(&session.plan, *binding), &note).await?;
         }
     }
     Ok(())

@@ -1,6 +1,11 @@
 //! Numbers, times and tables as people read them.
 
-use syncline_core::name::Timestamp;
+use syncline_core::{name::Timestamp, value::Digest};
+
+/// A digest as people and files write it: 32 hexadecimal digits.
+pub(crate) fn hex(digest: &Digest) -> String {
+    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {

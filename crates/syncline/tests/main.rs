@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod guards;
+mod home;
 mod northwind;
+mod polls;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
 mod snippets;

@@ -8,7 +8,7 @@ use syncline_ports::{reader::Reader as _, store::Store as _};
 use crate::{
     cli::{Context, ask, run},
     overlay::{Named, Saved},
-    pass::{Depth, Order},
+    pass::{Depth, Halves, Order},
     progress::Progress,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -60,7 +60,7 @@ impl Apply {
             allow: allow.clone(),
             allow_partial: true,
             chooses: None,
-            reads_only: true,
+            halves: Halves::Reads,
         };
         let looked = crate::pass::run(&mut session, look, &progress).await?;
         if let Some(error) = looked.error {
@@ -91,11 +91,11 @@ impl Apply {
         let order = Order {
             kind: "apply",
             entities,
-            depth: Depth::Changes,
+            depth: Depth::Full,
             allow,
             allow_partial: self.allow_partial,
             chooses: Some(&named),
-            reads_only: false,
+            halves: Halves::Writes,
         };
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);

@@ -18,7 +18,7 @@ use crate::{
     cli::{Context, explain, verify},
     config, decide,
     exit::Exit,
-    pass::{self, Depth, Order},
+    pass::{self, Depth, Halves, Order},
     progress::Progress,
     report::{self, Answer, Failure},
     session::{Reach, Session, Use},
@@ -296,7 +296,7 @@ impl Stage {
             allow: Allow::default(),
             allow_partial: true,
             chooses: None,
-            reads_only: false,
+            halves: Halves::Both,
         };
         let outcome = pass::run(&mut session, order, &Progress::new("demo", false)).await?;
         match outcome.error {

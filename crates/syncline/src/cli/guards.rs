@@ -7,7 +7,7 @@ use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
     cli::{Context, ask, run},
-    pass::{Depth, Order},
+    pass::{Depth, Halves, Order},
     progress::Progress,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -154,7 +154,7 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
         allow: Allow { approved: vec![guard.digest], ..Allow::default() },
         allow_partial: false,
         chooses: None,
-        reads_only: false,
+        halves: Halves::Both,
     };
     let outcome = crate::pass::run(&mut session, order, &progress).await?;
     drop(progress);

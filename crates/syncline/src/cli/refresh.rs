@@ -20,7 +20,7 @@ use syncline_ports::reader::Reader as _;
 use crate::{
     address,
     cli::{Context, run},
-    pass::{Depth, Order},
+    pass::{Depth, Halves, Order},
     progress::Progress,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -77,7 +77,7 @@ impl Refresh {
             allow: Allow::default(),
             allow_partial: false,
             chooses: None,
-            reads_only: false,
+            halves: Halves::Both,
         };
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);

@@ -8,7 +8,7 @@ use syncline_ports::reader::Reader as _;
 use crate::{
     cli::{Context, apply::Allow, ask, plan},
     overlay::{self, Named, Wish},
-    pass::{Depth, Order},
+    pass::{Depth, Halves, Order},
     progress::Progress,
     report::{self, Answer, Failure},
     session::{Reach, Session, Use},
@@ -54,7 +54,7 @@ impl Run {
             allow: allowed(&self.allow),
             allow_partial: self.allow_partial,
             chooses: named.as_ref().map(|named| named as &dyn syncline_engine::apply::Chooses),
-            reads_only: false,
+            halves: Halves::Both,
         };
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);

@@ -317,13 +317,7 @@ async fn systems_table(
             }
             polls |= binding.table.cursor.is_some() || binding.table.changed_at.is_some();
             let index = syncline_core::name::BindingIndex(u16::try_from(index).unwrap_or(u16::MAX));
-            let stream = syncline_engine::capture::stream_name(
-                &session.plan,
-                index,
-                syncline_engine::capture::Mode::Scan,
-            );
-            let note = session.hub.note(&format!("complete:{stream}")).await?;
-            last = last.max(note.and_then(|text| text.parse::<i64>().ok()).map(Timestamp));
+            last = last.max(crate::pass::last_scan(session, index).await?);
         }
         let note = match pauses.iter().find(|pause| pause.name == *name) {
             Some(pause) if pause.writes_only => "paused (writes only)",

@@ -16,7 +16,7 @@ use crate::{
     cli::{Context, ask, plan},
     exit::Exit,
     overlay::{self, Wish},
-    pass::{Depth, Order},
+    pass::{Depth, Halves, Order},
     progress::Progress,
     report::{self, Answer, Failure},
     session::{Reach, Session, Use, of_system},
@@ -195,7 +195,7 @@ impl Verify {
             allow: syncline_engine::pass::Allow::default(),
             allow_partial: true,
             chooses: None,
-            reads_only: false,
+            halves: Halves::Both,
         };
         let outcome = crate::pass::run(session, order, &progress).await?;
         drop(progress);
