@@ -311,10 +311,26 @@ impl Pass<'_> {
                 self.journal.count(sight.binding, counted);
             }
             Err(problem) => {
-                if !is_new {
+                let mut of = None;
+                if !was_new {
+                    // The row is the record's, whatever it says: nothing is written over it, and no
+                    // second one beside it.
+                    if let Some(part) = at.part_mut(&mut group) {
+                        let mut link = part.take_link(system);
+                        link.key = Some(sight.key.clone());
+                        link.must_read = true;
+                        part.put_link(link);
+                    }
+                    if let Some(old) = old.filter(|old| old != sight.key) {
+                        self.forget(sight.binding, old);
+                    }
+                    self.learn(sight.binding, sight.key.clone(), record, at != PartAt::Root);
+                    self.put_changed(group, before);
+                    of = Some(record);
+                } else if !is_new {
                     self.put_back(group);
                 }
-                self.park_row(sight, None, problem.code, problem.message.into(), None);
+                self.park_row(sight, of, problem.code, problem.message.into(), None);
                 self.journal.count(sight.binding, Disposition::Quarantined);
             }
         }

@@ -531,6 +531,37 @@ fn a_second_row_of_one_system_is_a_duplicate_not_a_link() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_is_neither_written_over_nor_doubled() {
+    // S1, I2: whichever system is read first
+    let status = |plan: &mut crate::plan::Plan| {
+        let spec = crate::lens::CellSpec {
+            values: Some(vec![(world::text("S0"), vec![world::text("S0")])]),
+            ..Default::default()
+        };
+        let lens = crate::lens::compile(&crate::lens::FieldType::Any, &spec, None).unwrap();
+        plan.bindings[1].cells[3].as_mut().unwrap().lens = lens;
+    };
+    for first in ["A", "B"] {
+        let mut world = World::new(2).with(status);
+        for system in if first == "A" { ["A", "B"] } else { ["B", "A"] } {
+            let state = if system == "A" { "S0" } else { "?" };
+            world.insert(system, "x1", &format!("name=N0 email=E0 phone=P0 status={state}"));
+            world.scan(system);
+        }
+        world.run();
+        assert_eq!(world.codes(), ["map.unknown_value"], "{first} first");
+        assert_eq!(world.written("A") + world.written("B"), 0, "{first} first");
+        world.set("B", "x1", "status=S0");
+        world.run();
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{first} first");
+        assert_eq!((world.keys("B").len(), world.living()), (1, 1), "{first} first");
+        edit(&mut world, "A", "phone=P1");
+        world.run();
+        assert_eq!(world.show("B"), "x1: N0 E0 P1 S0", "{first} first");
+    }
+}
+
+#[test]
 fn a_row_that_matches_several_records_is_set_aside() {
     // I2
     let mut world = World::new(2);
