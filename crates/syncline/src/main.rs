@@ -1,7 +1,6 @@
 //! The program: reads arguments, does one command, exits with a number.
 
 mod address;
-mod catalogue;
 mod cli;
 mod config;
 mod decide;
