@@ -9,6 +9,12 @@ pub(crate) fn page(code: &str) -> Option<&'static str> {
     PAGES.get(at).map(|(_, text)| *text)
 }
 
+/// The title of a code's page: what it means in one line.
+pub(crate) fn title(code: &str) -> Option<&'static str> {
+    let line = page(code)?.lines().next()?;
+    line.strip_prefix("# ").map(|line| line.split_once(": ").map_or(line, |(_, title)| title))
+}
+
 /// All codes, sorted.
 pub(crate) fn codes() -> impl Iterator<Item = &'static str> {
     PAGES.iter().map(|(code, _)| *code)

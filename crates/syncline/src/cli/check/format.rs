@@ -14,7 +14,7 @@ pub(super) fn sarif(complaints: &[Complaint], sources: &Sources) -> Json {
         .map(|code| {
             json!({
                 "id": code,
-                "shortDescription": { "text": crate::catalogue::title(code).unwrap_or(code) },
+                "shortDescription": { "text": crate::pages::title(code).unwrap_or(code) },
                 "help": { "text": format!("syncline help {code}") },
             })
         })
