@@ -27,7 +27,12 @@ pub struct Wants {
     pub matches: BTreeSet<(EntityIndex, u16, MatchKey)>,
     /// The keys of these records' rows in these systems (parents of references).
     pub row_keys: BTreeSet<(RecordId, SystemIndex)>,
+    /// The records that refer to these, as the index says; [`REFERRING_MAX`] of each at most.
+    pub referring: BTreeSet<RecordId>,
 }
+
+/// So many records that refer to one are looked at in one step; who has more waits for the next.
+pub const REFERRING_MAX: usize = 500;
 
 impl Wants {
     /// Whether nothing is wanted.
@@ -36,6 +41,7 @@ impl Wants {
             && self.keys.is_empty()
             && self.matches.is_empty()
             && self.row_keys.is_empty()
+            && self.referring.is_empty()
     }
 }
 
@@ -48,8 +54,10 @@ pub struct Working {
     pub keys: BTreeMap<(BindingIndex, RowKey), Option<KnownRow>>,
     /// Records by match key.
     pub matches: BTreeMap<(EntityIndex, u16, MatchKey), Vec<RecordId>>,
-    /// The keys of records' rows in systems; `None`: no row there (yet).
+    /// The keys of living records' rows in systems; `None`: no row there (yet), or one that is to go.
     pub row_keys: BTreeMap<(RecordId, SystemIndex), Option<RowKey>>,
+    /// The records that refer to a record, in the order of their ids.
+    pub referring: BTreeMap<RecordId, Vec<RecordId>>,
     /// The hub's operation counter; a step takes numbers from it, the commit stores it.
     pub operation: OperationId,
     /// The hub's identity, mixed into the ids it mints.
@@ -72,6 +80,9 @@ impl Working {
         }
         for (key, row) in later.row_keys {
             self.row_keys.entry(key).or_insert(row);
+        }
+        for (record, referring) in later.referring {
+            self.referring.entry(record).or_insert(referring);
         }
     }
 }
@@ -138,7 +149,7 @@ pub struct GroupIndex {
     pub behind: Vec<Behind>,
     /// Intents in flight or in doubt.
     pub intents: Vec<(SystemIndex, IntentId)>,
-    /// Records its references point to (for cascades and waiting parents).
+    /// Records that its living parts, or rows of it that are still there, refer to.
     pub references: Vec<RecordId>,
     /// It lives and is in scope.
     pub alive: bool,

@@ -63,6 +63,9 @@ fn add_part(
             must_read: link.must_read,
         });
     }
+    if !part.exists.alive && !part.links.iter().any(Link::is_present) {
+        return;
+    }
     references.extend(part.cells.iter().filter_map(|cell| match cell.value {
         Value::Ref(record) => Some(record),
         Value::Null

@@ -64,7 +64,11 @@ impl Rows<'_> {
     }
 }
 
+/// A row that is about to go with its record is nowhere: nothing is made to refer to it any more.
 fn row_of(root: &Part, system: SystemIndex) -> RowAt {
+    if !root.exists.alive {
+        return RowAt::Nowhere;
+    }
     let link = root.link(system).filter(|link| link.shadow.is_some());
     link.and_then(|link| link.key.clone()).map_or(RowAt::Nowhere, RowAt::Key)
 }

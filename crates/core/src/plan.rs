@@ -373,6 +373,12 @@ pub enum Place {
 }
 
 impl Plan {
+    /// Whether records of this entity can be referred to.
+    pub fn is_referred_to(&self, entity: EntityIndex) -> bool {
+        let mut fields = self.entities.iter().flat_map(|entity| &entity.fields);
+        fields.any(|field| field.reference == Some(entity))
+    }
+
     /// The system of this index.
     pub fn system(&self, index: SystemIndex) -> Option<&System> {
         self.systems.get(index.at())

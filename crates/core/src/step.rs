@@ -21,6 +21,7 @@ mod fence;
 mod gather;
 mod link;
 mod observe;
+mod parents;
 pub(crate) mod pass;
 mod recover;
 mod unique;

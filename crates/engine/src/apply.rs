@@ -28,6 +28,8 @@ pub struct Written {
     pub deletes: u64,
     /// Writes that were refused, for whatever reason.
     pub refused: u64,
+    /// Deletes that wait for rows that refer to theirs: those go first.
+    pub waits: u64,
 }
 
 impl Written {
@@ -42,6 +44,7 @@ impl Written {
         self.updates += other.updates;
         self.deletes += other.deletes;
         self.refused += other.refused;
+        self.waits += other.waits;
     }
 }
 
@@ -155,7 +158,10 @@ async fn sweep(
         for effect in effects {
             match effect {
                 Effect::Write { group, .. } => groups.push(group),
-                Effect::BlockedOn { .. } => result.blocked = true,
+                Effect::BlockedOn { .. } => {
+                    result.blocked = true;
+                    result.written.waits += u64::from(kinds == Kinds::Deletes);
+                }
                 Effect::Read { .. } | Effect::Again(_) => {}
             }
         }

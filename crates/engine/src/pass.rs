@@ -203,6 +203,7 @@ pub async fn write_all(
     for report in &mut passed.entities {
         check_guards(desk, &errand.allow, report).await?;
     }
+    let mut first = true;
     for _ in 0..ROUNDS_MAX {
         let before = total(passed);
         for report in &mut passed.entities {
@@ -217,7 +218,14 @@ pub async fn write_all(
             desk.set_run(report.run);
             reread(desk, systems, report).await?;
         }
-        if total(passed) == before || desk.is_stopping() {
+        // A delete that waited has decided about its children, who were looked at before it.
+        let decided = std::mem::take(&mut first)
+            && passed
+                .entities
+                .iter()
+                .flat_map(|report| report.written.values())
+                .any(|written| written.waits > 0);
+        if (total(passed) == before && !decided) || desk.is_stopping() {
             break;
         }
     }

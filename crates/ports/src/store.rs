@@ -91,9 +91,6 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(BindingIndex, RowKey)>, PortError>;
 
-    /// Records that refer to this one (children by reference), in the order of their ids.
-    async fn referring(&self, record: RecordId, limit: usize) -> Result<Vec<RecordId>, PortError>;
-
     /// How far this stream was read.
     async fn checkpoint(&self, stream: &str) -> Result<Option<Position>, PortError>;
 }

@@ -10,7 +10,7 @@ use syncline_core::{
     change::{Position, RowKey, WriteKind},
     commit::{
         AuditEvent, Behind, Commit, GroupChange, GroupIndex, KnownRow, Ledger, MatchKey,
-        QuarantineChange, RowEntry, Subject, Wants, Working,
+        QuarantineChange, REFERRING_MAX, RowEntry, Subject, Wants, Working,
     },
     error::PortError,
     group::Group,
@@ -229,9 +229,16 @@ impl Store for MemoryStore {
             working.matches.insert(*key, records);
         }
         for (record, system) in &wants.row_keys {
-            let link = memory.groups.get(record).and_then(|group| group.root.link(*system));
+            let living = memory.groups.get(record).filter(|group| group.root.exists.alive);
+            let link = living.and_then(|group| group.root.link(*system));
             let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
             working.row_keys.insert((*record, *system), key);
+        }
+        for target in &wants.referring {
+            let refers = |index: &GroupIndex| index.references.contains(target);
+            let found = memory.indices.iter().filter(|(_, index)| refers(index));
+            let found = found.map(|(record, _)| *record).take(REFERRING_MAX).collect();
+            working.referring.insert(*target, found);
         }
         Ok(working)
     }
@@ -377,12 +384,6 @@ impl Store for MemoryStore {
             .filter(|key| after.as_ref().is_none_or(|after| key > after))
             .take(limit)
             .collect())
-    }
-
-    async fn referring(&self, record: RecordId, limit: usize) -> Result<Vec<RecordId>, PortError> {
-        let memory = self.memory();
-        let found = memory.indices.iter().filter(|(_, index)| index.references.contains(&record));
-        Ok(found.map(|(record, _)| *record).take(limit).collect())
     }
 
     async fn checkpoint(&self, stream: &str) -> Result<Option<Position>, PortError> {

@@ -9,7 +9,7 @@ use crate::{
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
     plan::{Binding, Entity},
-    step::{link::PartAt, pass::Pass},
+    step::{link::PartAt, parents::Fate, pass::Pass},
     value::Value,
 };
 
@@ -43,7 +43,8 @@ struct Ground<'a> {
     view: View<'a>,
     binding: &'a Binding,
     part: &'a Part,
-    cycles: Cycles,
+    /// References that may be left empty for now: they would wait for each other in a circle.
+    circles: &'a [RecordId],
 }
 
 /// Native values to set, and whose rows they wait for.
@@ -101,9 +102,9 @@ impl Pass<'_> {
     fn draft(&mut self, record: RecordId, system: SystemIndex, cycles: Cycles) -> Planned {
         let Some(mut group) = self.take(record) else { return Planned::Nothing };
         let before = self.before(&group);
-        let changed = self.expire(&mut group, system);
+        let mut changed = self.expire(&mut group, system);
         let rows = Rows { working: Some(self.working) };
-        let needs = needs(self.plan, &group, system, rows);
+        let mut needs = needs(self.plan, &group, system, rows);
         let idle = needs.iter().all(|part| part.need == Need::Nothing);
         if idle {
             // The index thought otherwise, not knowing the rows it refers to.
@@ -116,11 +117,30 @@ impl Pass<'_> {
             self.give_back(group, before, changed);
             return Planned::Nothing;
         }
+        if !group.root.exists.alive {
+            match self.fate(&mut group, system) {
+                Fate::Goes => {}
+                Fate::Lives => {
+                    self.conclude(&mut group, None);
+                    self.put_changed(group, before);
+                    return Planned::Nothing;
+                }
+                Fate::Waits(others) => {
+                    changed |=
+                        self.wait(&mut group, system, "write.children_exist", others, cycles);
+                    needs.retain(|part| part.child.is_some());
+                }
+            }
+        }
+        let circles = match cycles {
+            Cycles::Wait => Vec::new(),
+            Cycles::Break => self.circles(&group, system),
+        };
         let mut drafts = Vec::new();
         let mut blocked = Vec::new();
         let mut refused = None;
         for part in in_order(needs) {
-            match self.draft_part(&group, &part, system, cycles) {
+            match self.draft_part(&group, &part, system, &circles) {
                 Ok((draft, waits_for)) => {
                     drafts.extend(draft);
                     blocked.extend(waits_for);
@@ -138,17 +158,33 @@ impl Pass<'_> {
         }
         blocked.sort_unstable();
         blocked.dedup();
-        let waits_as_a_whole = !blocked.is_empty()
-            && group.root.link(system).is_none_or(|link| link.shadow.is_none())
-            && cycles == Cycles::Wait;
-        for parent in blocked {
-            self.journal.effects.push(Effect::BlockedOn { record: parent, system });
+        let waits_as_a_whole =
+            !blocked.is_empty() && group.root.link(system).is_none_or(|link| link.shadow.is_none());
+        if !blocked.is_empty() {
+            changed |= self.wait(&mut group, system, "write.parent_missing", blocked, cycles);
         }
         if waits_as_a_whole {
             drafts.clear();
         }
         self.give_back(group, before, changed);
         if drafts.is_empty() { Planned::Nothing } else { Planned::Writes(drafts) }
+    }
+
+    /// The write waits for these records. Whoever waits although nothing else moves is shown.
+    fn wait(
+        &mut self,
+        group: &mut Group,
+        system: SystemIndex,
+        code: &'static str,
+        others: Vec<RecordId>,
+        cycles: Cycles,
+    ) -> bool {
+        let effects = others.iter().map(|other| Effect::BlockedOn { record: *other, system });
+        self.journal.effects.extend(effects);
+        match cycles {
+            Cycles::Wait => false,
+            Cycles::Break => self.note_waiting(group, system, code, others),
+        }
     }
 
     fn give_back(&mut self, group: Group, before: Option<GroupIndex>, changed: bool) {
@@ -180,7 +216,7 @@ impl Pass<'_> {
         group: &Group,
         need: &PartNeed,
         system: SystemIndex,
-        cycles: Cycles,
+        circles: &[RecordId],
     ) -> Result<(Option<Draft>, Vec<RecordId>), (PartAt, Problem)> {
         let at = need.child.map_or(PartAt::Root, PartAt::Child);
         let nothing = Ok((None, Vec::new()));
@@ -190,7 +226,7 @@ impl Pass<'_> {
         let Some(entity) = self.plan.entity(binding.entity) else { return nothing };
         let rows = Rows { working: Some(self.working) };
         let view = View { plan: self.plan, entity, record: group.id, root: &group.root, rows };
-        let ground = Ground { view, binding, part, cycles };
+        let ground = Ground { view, binding, part, circles };
         let link = part.link(system);
         let (kind, natives) = match &need.need {
             Need::Nothing => return nothing,
@@ -282,11 +318,11 @@ impl Ground<'_> {
                 Err(PutError::Problem(problem)) => {
                     return Err(named(self.view.entity, field, problem));
                 }
-                Err(PutError::Blocked(parent)) => match self.cycles {
-                    Cycles::Wait => natives.blocked.push(parent),
-                    // Written empty now, and again when the parent is there.
-                    Cycles::Break => natives.set.push((field, Value::Null, 0)),
-                },
+                // Written empty now, and again when the parent is there.
+                Err(PutError::Blocked(parent)) if self.circles.contains(&parent) => {
+                    natives.set.push((field, Value::Null, 0));
+                }
+                Err(PutError::Blocked(parent)) => natives.blocked.push(parent),
                 Err(PutError::Unknown) => {}
             }
         }

@@ -2,7 +2,9 @@
 
 use crate::{
     Text,
-    change::{Command, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token},
+    change::{
+        Command, Cycles, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token,
+    },
     commit::{KnownRow, MatchKey, Wants, Working},
     group::Group,
     matching,
@@ -10,6 +12,7 @@ use crate::{
     name::{BindingIndex, IntentId, OperationId, RecordId, SystemIndex, Timestamp},
     need::{cells, reference_key},
     plan::{Binding, Entity, Plan},
+    step::parents::{is_to_come, targets},
     value::{Slot, Value},
 };
 
@@ -333,7 +336,7 @@ impl<'a> Gather<'a> {
                 let group = self.record(*record);
                 self.outcome(group, *intent, outcome);
             }
-            Input::Due { record, system, .. } => self.due(*record, *system),
+            Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
             Input::Recovered { record } => {
                 self.record(*record);
             }
@@ -399,14 +402,50 @@ impl<'a> Gather<'a> {
     }
 
     /// Everything a plan of this record's rows in this system looks at: parents, and the records
-    /// whose unique values it waits for.
-    fn due(&mut self, record: RecordId, system: SystemIndex) {
+    /// whose unique values it waits for; for a deleted record, those that refer to it.
+    fn due(&mut self, record: RecordId, system: SystemIndex, cycles: Cycles) {
         let mut next = Some(record);
         let mut seen = std::collections::BTreeSet::new();
         while let Some(record) = next.take().filter(|record| seen.insert(*record)) {
             let Some(group) = self.record(record) else { return };
             self.targets(group, system);
+            self.referring(group);
+            if cycles == Cycles::Break {
+                self.chains(group, system);
+            }
             next = group.root.link(system).and_then(|link| link.waits_for);
+        }
+    }
+
+    /// The records that refer to this deleted one.
+    fn referring(&mut self, group: &Group) {
+        if group.root.exists.alive || !self.plan.is_referred_to(group.entity) {
+            return;
+        }
+        match self.working.referring.get(&group.id) {
+            Some(records) => {
+                for record in records {
+                    self.record(*record);
+                }
+            }
+            None => {
+                self.wants.referring.insert(group.id);
+            }
+        }
+    }
+
+    /// The records that this one waits for in this system, and those that they wait for.
+    fn chains(&mut self, group: &Group, system: SystemIndex) {
+        let mut seen = std::collections::BTreeSet::from([group.id]);
+        let mut next: Vec<RecordId> = targets(group).collect();
+        while let Some(record) = next.pop() {
+            let is_there = matches!(self.working.row_keys.get(&(record, system)), Some(Some(_)));
+            if is_there || !seen.insert(record) {
+                continue;
+            }
+            if let Some(group) = self.record(record).filter(|group| is_to_come(group, system)) {
+                next.extend(targets(group));
+            }
         }
     }
 

@@ -396,6 +396,7 @@ impl Pass<'_> {
     pub(crate) fn conclude(&mut self, group: &mut Group, cause: Option<crate::name::SystemIndex>) {
         let clock = (self.now, self.zone.as_ref());
         conclude(self.plan, self.working, &mut self.journal, clock, group, cause);
+        self.release_writes(group);
     }
 
     /// A row that could not be read as configured.

@@ -1,6 +1,5 @@
 //! Scenarios, as people would tell them. Names in brackets are those of the catalogue.
 
-use super::*;
 use crate::{
     change::{Command, Cycles, PartKey, Take},
     commit::{AuditKind, Disposition},
@@ -10,6 +9,7 @@ use crate::{
 };
 
 mod chance;
+mod references;
 mod world;
 mod writes;
 

@@ -6,10 +6,11 @@ use crate::{
     change::{Order, Outcome, Row, RowKey, Token, WriteKind},
     commit::{AuditEvent, AuditKind, QuarantineChange, Subject},
     echo,
-    group::{Group, Intent, IntentStatus, Lane, Link, Parked},
+    group::{Group, Intent, IntentStatus, Lane, Link, Parked, Part},
     index::{keyless_doubt, versions},
     merge::Own,
     name::{BindingIndex, IntentId, RecordId, SystemIndex, Timestamp},
+    need::{Need, Rows, needs},
     plan::Class,
     step::{
         gather::{How, Sight},
@@ -340,6 +341,30 @@ impl Pass<'_> {
             note: Text::from(code),
             ..event(record, entity, &key, AuditKind::Refused)
         });
+    }
+}
+
+impl Pass<'_> {
+    /// Writes that were refused, or waited, and are not needed any more are nobody's concern.
+    pub(super) fn release_writes(&mut self, group: &mut Group) {
+        let parked = |part: &Part| part.links.iter().any(|link| link.parked.is_some());
+        if !group.parts().any(|(_, part)| parked(part)) {
+            return;
+        }
+        for system in (0..self.plan.systems.len() as u16).map(SystemIndex) {
+            let rows = Rows { working: Some(self.working) };
+            for need in needs(self.plan, group, system, rows) {
+                let at = need.child.map_or(PartAt::Root, PartAt::Child);
+                let (record, part) = (group.id, at.key(group));
+                let link = at.part_mut(group).and_then(|part| part.link_mut(system));
+                let Some(link) = link.filter(|link| link.parked.is_some()) else { continue };
+                if need.need == Need::Nothing {
+                    link.parked = None;
+                    let subject = Subject::Write { record, part, system };
+                    self.journal.quarantine.push(QuarantineChange::Release { subject });
+                }
+            }
+        }
     }
 }
 

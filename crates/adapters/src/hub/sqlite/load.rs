@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{CachedStatement, Connection, Row, params};
 use syncline_core::{
     change::RowKey,
-    commit::{KnownRow, MatchKey, Wants, Working},
+    commit::{KnownRow, MatchKey, REFERRING_MAX, Wants, Working},
     group::Group,
     name::{BindingIndex, EntityIndex, OperationId, RecordId, SystemIndex},
     value::Digest,
@@ -40,6 +40,7 @@ pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> 
         None => BTreeMap::new(),
     };
     let row_keys = row_keys(&snapshot, &wants.row_keys, &groups)?;
+    let referring = referring(&snapshot, &wants.referring)?;
     let (hub, operation, minted) = snapshot
         .prepare_cached("select hub, operation, minted from state")?
         .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
@@ -47,7 +48,8 @@ pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> 
             (hub.cast_unsigned(), operation.cast_unsigned(), minted.cast_unsigned())
         })?;
     snapshot.finish()?;
-    Ok(Working { groups, keys, matches, row_keys, operation: OperationId(operation), hub, minted })
+    let operation = OperationId(operation);
+    Ok(Working { groups, keys, matches, row_keys, referring, operation, hub, minted })
 }
 
 /// Reads one group.
@@ -141,7 +143,7 @@ fn matches(
     Ok(found.into_iter().collect())
 }
 
-/// The keys of rows that are there; a row that is only planned, or gone, has none.
+/// The keys of rows that are there; a row that is only planned, gone, or to go has none.
 fn row_keys(
     connection: &Connection,
     wanted: &BTreeSet<(RecordId, SystemIndex)>,
@@ -152,10 +154,30 @@ fn row_keys(
     let more = groups(connection, &more)?;
     let key = |id: &RecordId, system: SystemIndex| {
         let group = loaded.get(id).or_else(|| more.get(id))?.as_ref()?;
+        let group = group.root.exists.alive.then_some(group)?;
         let link = group.root.link(system).filter(|link| link.is_present())?;
         link.key.clone()
     };
     Ok(wanted.iter().map(|(id, system)| ((*id, *system), key(id, *system))).collect())
+}
+
+/// The records that refer to each of these.
+fn referring(
+    connection: &Connection,
+    wanted: &BTreeSet<RecordId>,
+) -> Outcome<BTreeMap<RecordId, Vec<RecordId>>> {
+    let mut select = connection
+        .prepare_cached("select record from reference where target = ? order by record limit ?")?;
+    let mut all = BTreeMap::new();
+    for target in wanted {
+        let mut rows = select.query(params![blob(*target), REFERRING_MAX as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
+        }
+        all.insert(*target, found);
+    }
+    Ok(all)
 }
 
 /// Walks the wanted keys, in their order, beside the rows of an ordered query. `seek` starts the

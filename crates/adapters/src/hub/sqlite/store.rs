@@ -152,20 +152,6 @@ impl Store for SqliteHub {
         })
     }
 
-    async fn referring(&self, target: RecordId, limit: usize) -> Result<Vec<RecordId>, PortError> {
-        self.read("list the records that refer to one", |connection| {
-            let mut select = connection.prepare_cached(
-                "select record from reference where target = ? order by record limit ?",
-            )?;
-            let mut rows = select.query(params![blob(target), limit as i64])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
-            }
-            Ok(found)
-        })
-    }
-
     async fn checkpoint(&self, stream: &str) -> Result<Option<Position>, PortError> {
         self.read("read a checkpoint", |connection| {
             let mut select =

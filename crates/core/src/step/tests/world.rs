@@ -397,9 +397,14 @@ impl World {
             working.matches.insert(*wanted, found.collect());
         }
         for (record, system) in &wants.row_keys {
-            let link = self.groups.get(record).and_then(|group| group.root.link(*system));
+            let living = self.groups.get(record).filter(|group| group.root.exists.alive);
+            let link = living.and_then(|group| group.root.link(*system));
             let row = link.filter(|link| link.shadow.is_some()).and_then(|link| link.key.clone());
             working.row_keys.insert((*record, *system), row);
+        }
+        for target in &wants.referring {
+            let found = self.indices.iter().filter(|(_, index)| index.references.contains(target));
+            working.referring.insert(*target, found.map(|(record, _)| *record).collect());
         }
         working
     }
