@@ -15,17 +15,22 @@ mod load;
 mod lookup;
 mod online;
 mod read;
+#[cfg(test)]
+mod reference;
 mod scalar;
+mod schema;
 mod secrets;
+mod show;
 mod similar;
 mod source;
 mod tree;
 
 pub(crate) use self::{
-    compile::{Live, LiveSystem},
+    compile::Live,
     complaint::{Complaint, Edit, Severity, count, render, sorted},
     load::{Loaded, load, read},
-    online::{Seen, look, look_at},
-    scalar::duration_ms,
+    online::{look, look_at},
+    schema::schema,
+    show::{json, yaml},
     source::Sources,
 };

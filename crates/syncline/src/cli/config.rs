@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     cli::Context,
+    config,
     report::{Answer, Failure},
 };
 
@@ -24,9 +25,20 @@ enum Action {
 
 impl Config {
     /// Shows it.
-    pub(crate) fn run(self, _context: &Context) -> Result<Answer, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<Answer, Failure> {
         match self.command {
-            Action::Show | Action::Schema => Err(Failure::new("bug.unexpected", "not there yet")),
+            Action::Show => {
+                let loaded = config::load(context)?;
+                Ok(Answer::new(format!("{}, as it is understood", loaded.path.display()))
+                    .with_text(config::yaml(&loaded))
+                    .with_result(config::json(&loaded)))
+            }
+            Action::Schema => {
+                let schema = config::schema();
+                Ok(Answer::new("the JSON Schema of the file")
+                    .with_text(format!("{schema:#}"))
+                    .with_result(schema))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The URL of a system, taken apart. Never holds a password: one that stands in the URL is handed
 //! out separately, and complained about.
 
-use syncline_adapters::settings::Kind;
+use syncline_adapters::settings::{Kind, Tls};
 
 /// Where a system is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,11 @@ impl Address {
     pub(crate) fn is_local(&self) -> bool {
         let loopback = self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         self.host.is_empty() || self.host.starts_with('/') || self.host == "localhost" || loopback
+    }
+
+    /// How the connection is protected unless the file says so.
+    pub(crate) fn unsaid_tls(&self) -> Tls {
+        if self.is_local() { Tls::Off } else { Tls::VerifyFull }
     }
 
     /// As a URL, without a password.

@@ -216,8 +216,8 @@ impl<'a> Compiler<'a> {
                 .unwrap_or_default(),
             on_target_edit: common.on_target_edit.or(defaults.on_target_edit).unwrap_or_default(),
             guards: guards(defaults.guards, common.guards),
-            rekey_window_ms: common.rekey_window_ms.or(defaults.rekey_window_ms),
-            schedule: if kin.parent.is_some() { Schedule::Live } else { entity.schedule.clone() },
+            rekey_window_ms: None,
+            schedule: Schedule::Live,
             reconcile_ms: common.reconcile_ms.or(defaults.reconcile_ms).unwrap_or(Some(DAY_MS)),
             meaning: meaning::of(kin.root()),
         }

@@ -4,7 +4,7 @@ use syncline_core::{
     Text,
     decimal::Decimal,
     lens::{Ambiguous, Case, PhoneFormat, Rounding},
-    plan::{BelowMin, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit, Schedule},
+    plan::{BelowMin, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
 use crate::config::{address::Address, secrets::Reference, source::Place};
@@ -34,29 +34,10 @@ pub(crate) struct Draft {
     pub(crate) defaults: Common,
     /// In the file's order.
     pub(crate) entities: Vec<EntityDraft>,
-    /// How long the hub remembers.
-    pub(crate) retention: Retention,
-}
-
-/// How long the hub remembers, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Retention {
-    /// Logs of runs.
-    pub(crate) logs_ms: i64,
-    /// Records that were set aside and dropped.
-    pub(crate) quarantine_ms: i64,
-    /// The audit.
-    pub(crate) history_ms: i64,
 }
 
 /// A day, in milliseconds.
 pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { logs_ms: 30 * DAY_MS, quarantine_ms: 90 * DAY_MS, history_ms: 400 * DAY_MS }
-    }
-}
 
 /// A system.
 #[derive(Clone, Debug)]
@@ -98,8 +79,6 @@ pub(crate) struct Common {
     pub(crate) on_parent_delete: Option<OnParentDelete>,
     /// Records that leave the scope.
     pub(crate) on_leave: Option<OnLeave>,
-    /// How long a deleted identity may come back, in milliseconds.
-    pub(crate) rekey_window_ms: Option<i64>,
     /// How far a clock may be ahead, in milliseconds.
     pub(crate) max_skew_ms: Option<i64>,
     /// How often everything is compared, in milliseconds; inner `None`: never.
@@ -201,8 +180,6 @@ pub(crate) struct EntityDraft {
     pub(crate) to: Option<Vec<Name>>,
     /// Policies.
     pub(crate) common: Common,
-    /// When it runs.
-    pub(crate) schedule: Schedule,
 }
 
 /// Where an entity lives in a system.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use syncline_adapters::settings::{Kind, Settings, Tls};
+use syncline_adapters::settings::{Kind, Settings};
 use syncline_core::{Text, plan::Plan};
 
 use crate::{
@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct Loaded {
     /// The files.
     pub(crate) sources: Sources,
+    /// What stands in them, the overlay laid over the file; `None` if that could not be read.
+    pub(crate) root: Option<Node>,
     /// What they say.
     pub(crate) draft: Draft,
     /// What is wrong with them, in the file's order.
@@ -77,7 +79,7 @@ pub(crate) fn understand(
 ) -> Loaded {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let mut reader = Reader { sources: &mut sources, complaints };
-    let mut draft = root.map(|root| reader.file(&root)).unwrap_or_default();
+    let mut draft = root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
     let mut complaints = reader.complaints;
     lookup::read_all(&mut draft, &folder, &mut sources, &mut complaints);
     complaints.extend(check::check(&sources, &draft));
@@ -86,7 +88,7 @@ pub(crate) fn understand(
         complaints.extend(compile::compile(&sources, &draft, None).1);
     }
     let complaints = complaint::sorted(complaints);
-    Loaded { sources, draft, complaints, folder, path: path.to_path_buf() }
+    Loaded { sources, root, draft, complaints, folder, path: path.to_path_buf() }
 }
 
 fn read_tree(
@@ -248,7 +250,6 @@ impl Loaded {
             Kind::Sqlite => self.folder.join(&address.database).display().to_string(),
             Kind::Postgres | Kind::Mysql => address.database.clone(),
         };
-        let unsaid = if address.is_local() { Tls::Off } else { Tls::VerifyFull };
         let span = |ms: i64| std::time::Duration::from_millis(ms.unsigned_abs());
         Ok(Settings {
             name,
@@ -258,7 +259,7 @@ impl Loaded {
             user: address.user.clone(),
             database,
             password: None,
-            tls: draft.tls.as_ref().map_or(unsaid, |tls| tls.value),
+            tls: draft.tls.as_ref().map_or(address.unsaid_tls(), |tls| tls.value),
             tls_ca: draft
                 .tls_ca
                 .as_ref()

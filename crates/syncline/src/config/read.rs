@@ -10,7 +10,7 @@ use syncline_core::Text;
 
 use crate::config::{
     complaint::Complaint,
-    draft::{Draft, Name, Retention, Spanned},
+    draft::{Draft, Name, Spanned},
     keys::{self, Section},
     scalar, similar,
     source::{Place, Sources},
@@ -269,6 +269,23 @@ impl Reader<'_> {
         None
     }
 
+    /// One of these words; `later` are those that only a later version honours, and why.
+    pub(crate) fn word_now<'w>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        words: &[&'w str],
+        later: &[(&str, &str)],
+    ) -> Option<&'w str> {
+        let text = node.text().unwrap_or_default();
+        let Some((word, why)) = later.iter().find(|(word, _)| *word == text) else {
+            return self.word(node, what, words);
+        };
+        let message = format!("this version cannot honour `{what}: {word}`");
+        self.complain(Complaint::error("config.unsupported", node.place, message).fix(*why));
+        None
+    }
+
     /// One of these words, for this key.
     pub(crate) fn word_of<'w>(
         &mut self,
@@ -333,7 +350,7 @@ impl Reader<'_> {
             draft.systems.iter().map(|system| system.name.value.clone()).collect();
         let systems: Vec<&str> = systems.iter().map(Text::as_str).collect();
         if let Some(node) = entries.get("defaults") {
-            (draft.defaults, draft.retention) = self.defaults(node, &systems);
+            draft.defaults = self.defaults(node, &systems);
         }
         if let Some(node) = entries.get("entities") {
             draft.entities = self.entities(node, &systems);
@@ -360,18 +377,6 @@ impl Reader<'_> {
             .fix("write an IANA name, such as Europe/Paris or UTC"),
         );
         None
-    }
-
-    pub(crate) fn retention(&mut self, node: &Node, section: &'static Section) -> Retention {
-        let mut retention = Retention::default();
-        if let Some(entries) = self.entries(node, section, "retention", &[]) {
-            retention.logs_ms = self.duration_of(&entries, "logs").unwrap_or(retention.logs_ms);
-            retention.quarantine_ms =
-                self.duration_of(&entries, "quarantine").unwrap_or(retention.quarantine_ms);
-            retention.history_ms =
-                self.duration_of(&entries, "history").unwrap_or(retention.history_ms);
-        }
-        retention
     }
 }
 

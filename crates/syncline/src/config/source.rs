@@ -96,6 +96,30 @@ impl Sources {
         }
     }
 
+    /// Something of it must not be shown.
+    pub(crate) fn is_masked(&self, place: Place) -> bool {
+        let masked = self.files.get(place.file).map(|source| source.masked.as_slice());
+        let overlaps = |range: &Range<usize>| range.start < place.end && place.start < range.end;
+        masked.into_iter().flatten().any(overlaps)
+    }
+
+    /// What is written there, each secret as three stars: not even its length is told.
+    pub(crate) fn shown(&self, place: Place) -> String {
+        let masked = self.files.get(place.file).map_or(&[][..], |source| source.masked.as_slice());
+        let mut shown = String::new();
+        let mut was_masked = false;
+        for (at, letter) in self.text(place).char_indices() {
+            let is_masked = masked.iter().any(|range| range.contains(&(place.start + at)));
+            match (is_masked, was_masked) {
+                (false, _) => shown.push(letter),
+                (true, false) => shown.push_str("***"),
+                (true, true) => {}
+            }
+            was_masked = is_masked;
+        }
+        shown
+    }
+
     /// The line and column where it begins.
     pub(crate) fn line_column(&self, place: Place) -> LineColumn {
         let Some(source) = self.files.get(place.file) else {

@@ -35,9 +35,9 @@ impl Reader<'_> {
 
     fn field(&mut self, name: Name, node: &Node, systems: &[&str]) -> Option<FieldDraft> {
         let what = format!("field `{}`", name.value);
-        let entries = self.entries(node, &keys::FIELD, &what, systems)?;
+        let entries = self.entries(node, &keys::field::FIELD, &what, systems)?;
         let kind = entries.get("type").and_then(|node| {
-            let word = self.word(node, "type", keys::TYPES)?;
+            let word = self.word(node, "type", keys::field::TYPES)?;
             Some(Spanned { value: Text::new(word), place: node.place })
         });
         let mut cells = Vec::new();
@@ -87,7 +87,7 @@ impl Reader<'_> {
             return Some(cell);
         }
         let what = format!("the cell of {}", cell.system.value);
-        let entries = self.entries(node, &keys::CELL, &what, &[])?;
+        let entries = self.entries(node, &keys::field::CELL, &what, &[])?;
         self.cell_place(&entries, &mut cell);
         self.cell_form(&entries, &mut cell);
         self.cell_values(&entries, &mut cell);
@@ -184,18 +184,9 @@ impl Reader<'_> {
             });
         cell.max = self.count_of(entries, "max", 1..=u64::from(u32::MAX)).map(|count| count as u32);
         if let Some(node) = entries.get("lossy") {
-            if node.text() == Some("translit") {
-                self.complain(
-                    Complaint::error(
-                        "config.unsupported",
-                        node.place,
-                        "this version cannot honour `lossy: translit`",
-                    )
-                    .fix("widen the column's character set"),
-                );
-            } else {
-                cell.lossy = self.bool_of(entries, "lossy").unwrap_or(false);
-            }
+            let later = [("translit", "widen the column's character set")];
+            let word = self.word_now(node, "lossy", &["true", "false"], &later);
+            cell.lossy = word == Some("true");
         }
         cell.list = self.text_of(entries, "list").map(|text| text.value);
         cell.phone =
@@ -298,7 +289,7 @@ impl Reader<'_> {
         if let Kind::Scalar { .. } = &node.kind {
             return self.word(node, "unit", &["minor"]).map(|_| UnitDraft::Minor);
         }
-        let entries = self.entries(node, &keys::UNIT, "`unit`", &[])?;
+        let entries = self.entries(node, &keys::field::UNIT, "`unit`", &[])?;
         let mut number = |key: &str, unsaid: Decimal| match entries.get(key) {
             Some(node) => self.number(node, key),
             None => Some(unsaid),
@@ -318,7 +309,7 @@ impl Reader<'_> {
             let code = self.text(node, "currency")?;
             return self.currency_code(code).map(CurrencyDraft::Constant);
         }
-        let entries = self.entries(node, &keys::CURRENCY, "`currency`", &[])?;
+        let entries = self.entries(node, &keys::field::CURRENCY, "`currency`", &[])?;
         self.text_of(&entries, "column").map(CurrencyDraft::Column)
     }
 
@@ -327,7 +318,7 @@ impl Reader<'_> {
             let file = self.text(node, "lookup")?;
             return Some(LookupDraft { file, hub: None, system: None });
         }
-        let entries = self.entries(node, &keys::LOOKUP, "`lookup`", &[])?;
+        let entries = self.entries(node, &keys::field::LOOKUP, "`lookup`", &[])?;
         let (hub, system) = (self.text_of(&entries, "hub"), self.text_of(&entries, "system"));
         Some(LookupDraft { file: self.text_of(&entries, "file")?, hub, system })
     }

@@ -45,9 +45,11 @@ impl Reader<'_> {
         let mut entity =
             EntityDraft { name: name.value.clone(), place: name.place, ..EntityDraft::default() };
         let what = format!("entity `{}`", name.value);
-        let Some(entries) = self.entries(node, &keys::ENTITY, &what, &[]) else { return entity };
+        let Some(entries) = self.entries(node, &keys::entity::ENTITY, &what, &[]) else {
+            return entity;
+        };
         if let Some(node) = entries.get("in") {
-            entity.bindings = self.bindings(node, &keys::BINDING, systems);
+            entity.bindings = self.bindings(node, &keys::entity::BINDING, systems);
         }
         entity.when = self.text_of(&entries, "when");
         if let Some(node) = entries.get("match") {
@@ -60,9 +62,6 @@ impl Reader<'_> {
         entity.from = self.systems_of(&entries, "from", systems);
         entity.to = self.systems_of(&entries, "to", systems);
         entity.common = self.common(&entries, systems);
-        if let Some(node) = entries.get("schedule") {
-            entity.schedule = self.schedule(node);
-        }
         if let Some(node) = entries.get("lines") {
             entity.lines = self.lines(name, node, systems).map(Box::new);
         }
@@ -70,14 +69,14 @@ impl Reader<'_> {
     }
 
     fn lines(&mut self, parent: &Name, node: &Node, systems: &[&str]) -> Option<EntityDraft> {
-        let entries = self.entries(node, &keys::LINES, "`lines`", &[])?;
+        let entries = self.entries(node, &keys::entity::LINES, "`lines`", &[])?;
         let mut lines = EntityDraft {
             name: Text::new(format!("{}.lines", parent.value)),
             place: node.place,
             ..EntityDraft::default()
         };
         if let Some(node) = entries.get("in") {
-            lines.bindings = self.bindings(node, &keys::LINES_BINDING, systems);
+            lines.bindings = self.bindings(node, &keys::entity::LINES_BINDING, systems);
         }
         if let Some(node) = entries.get("key")
             && let Some(fields) = self.texts(node, "key")
@@ -188,7 +187,7 @@ impl Reader<'_> {
         if let Kind::Scalar { .. } = &node.kind {
             return self.text(node, "changed_at").map(|column| (column, None));
         }
-        let entries = self.entries(node, &keys::CHANGED_AT, "`changed_at`", &[])?;
+        let entries = self.entries(node, &keys::entity::CHANGED_AT, "`changed_at`", &[])?;
         let zone = self.text_of(&entries, "tz").and_then(|zone| self.zone(zone));
         self.text_of(&entries, "column").map(|column| (column, zone))
     }
@@ -204,8 +203,11 @@ impl Reader<'_> {
         let mut matching = Vec::new();
         for rule in rules {
             let fields = if let Kind::Map(_) = &rule.kind {
-                self.entries(rule, &keys::MATCH, "a match rule", &[]).and_then(|entries| {
-                    self.word_of(&entries, "then", &["link"]);
+                self.entries(rule, &keys::entity::MATCH, "a match rule", &[]).and_then(|entries| {
+                    let later = [("review", "similar records come with a later version")];
+                    if let Some(node) = entries.get("then") {
+                        self.word_now(node, "then", &["link"], &later);
+                    }
                     self.texts_of(&entries, "exact")
                 })
             } else {

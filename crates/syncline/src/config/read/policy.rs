@@ -2,16 +2,12 @@
 
 use syncline_core::{
     decimal::Decimal,
-    plan::{
-        BelowMin, DeleteConflict, DeletePolicy, OnLeave, OnParentDelete, OnTargetEdit, Schedule,
-    },
+    plan::{BelowMin, DeleteConflict, DeletePolicy, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
 use crate::config::{
     complaint::Complaint,
-    draft::{
-        Common, Conflicts, DAY_MS, Deletes, GuardsDraft, Name, PolicyDraft, Retention, Spanned,
-    },
+    draft::{Common, Conflicts, DAY_MS, Deletes, GuardsDraft, Name, PolicyDraft, Spanned},
     keys::{self, Shape},
     read::{Entries, Reader},
     tree::{Kind, Node},
@@ -21,19 +17,11 @@ const POLICIES: &[&str] = &["priority", "newest", "add", "manual", "merge"];
 
 impl Reader<'_> {
     /// `defaults:`.
-    pub(super) fn defaults(&mut self, node: &Node, systems: &[&str]) -> (Common, Retention) {
-        let Some(entries) = self.entries(node, &keys::DEFAULTS, "`defaults`", &[]) else {
-            return (Common::default(), Retention::default());
-        };
-        let common = self.common(&entries, systems);
-        let retention = match (entries.get("retention"), keys::DEFAULTS.key("retention")) {
-            (Some(node), Some(key)) => match key.shape {
-                Shape::Keys(section) => self.retention(node, section),
-                _ => Retention::default(),
-            },
-            _ => Retention::default(),
-        };
-        (common, retention)
+    pub(super) fn defaults(&mut self, node: &Node, systems: &[&str]) -> Common {
+        match self.entries(node, &keys::policy::DEFAULTS, "`defaults`", &[]) {
+            Some(entries) => self.common(&entries, systems),
+            None => Common::default(),
+        }
     }
 
     /// What `defaults:` and entities have in common.
@@ -45,16 +33,8 @@ impl Reader<'_> {
             on_target_edit: self.word_of(entries, "on_target_edit", &["revert", "ignore"]).map(
                 |word| if word == "ignore" { OnTargetEdit::Ignore } else { OnTargetEdit::Revert },
             ),
-            on_parent_delete: self
-                .word_of(entries, "on_parent_delete", &["wait", "cascade", "detach", "forbid"])
-                .map(|word| match word {
-                    "cascade" => OnParentDelete::Cascade,
-                    "detach" => OnParentDelete::Detach,
-                    "forbid" => OnParentDelete::Forbid,
-                    _ => OnParentDelete::Wait,
-                }),
+            on_parent_delete: self.on_parent_delete(entries),
             on_leave: self.on_leave(entries),
-            rekey_window_ms: self.duration_of(entries, "rekey_window"),
             max_skew_ms: self.duration_of(entries, "max_skew"),
             reconcile_ms: entries.get("reconcile").and_then(|node| self.reconcile(node)),
             guards: entries
@@ -64,26 +44,22 @@ impl Reader<'_> {
     }
 
     fn delete_conflict(&mut self, entries: &Entries<'_>) -> Option<DeleteConflict> {
-        let words = ["priority", "delete_wins", "update_wins", "newest", "manual"];
-        let word = self.word_of(entries, "delete_conflict", &words)?;
-        Some(match word {
+        let node = entries.get("delete_conflict")?;
+        let words = ["priority", "delete_wins", "update_wins", "manual"];
+        let later = [("newest", "polling does not see when a row was deleted: say another rule")];
+        Some(match self.word_now(node, "delete_conflict", &words, &later)? {
             "delete_wins" => DeleteConflict::DeleteWins,
             "update_wins" => DeleteConflict::UpdateWins,
             "manual" => DeleteConflict::Manual,
-            "newest" => {
-                let place = entries.get("delete_conflict").map_or(entries.place, |node| node.place);
-                self.complain(
-                    Complaint::error(
-                        "config.unsupported",
-                        place,
-                        "this version cannot honour `newest` for deletes",
-                    )
-                    .fix("polling does not see when a row was deleted: say another rule"),
-                );
-                DeleteConflict::Newest
-            }
             _ => DeleteConflict::Priority,
         })
+    }
+
+    fn on_parent_delete(&mut self, entries: &Entries<'_>) -> Option<OnParentDelete> {
+        const WHY: &str = "in this version a parent's delete waits until its children are gone";
+        let node = entries.get("on_parent_delete")?;
+        let later = ["cascade", "detach", "forbid"].map(|word| (word, WHY));
+        self.word_now(node, "on_parent_delete", &["wait"], &later).map(|_| OnParentDelete::Wait)
     }
 
     /// `on_leave:`.
@@ -107,7 +83,7 @@ impl Reader<'_> {
 
     fn guards(&mut self, node: &Node) -> GuardsDraft {
         let mut guards = GuardsDraft::default();
-        let Some(entries) = self.entries(node, &keys::GUARDS, "`guards`", &[]) else {
+        let Some(entries) = self.entries(node, &keys::policy::GUARDS, "`guards`", &[]) else {
             return guards;
         };
         guards.deletes = self.limit(&entries, "deletes");
@@ -125,7 +101,7 @@ impl Reader<'_> {
     }
 
     fn part<'n>(&mut self, entries: &Entries<'n>, name: &str) -> Option<Entries<'n>> {
-        let Shape::Keys(section) = keys::GUARDS.key(name)?.shape else { return None };
+        let Shape::Keys(section) = keys::policy::GUARDS.key(name)?.shape else { return None };
         self.entries(entries.get(name)?, section, name, &[])
     }
 
@@ -150,7 +126,7 @@ impl Reader<'_> {
             let policy = self.policy(node, None, BelowMin::Manual)?;
             return Some(Spanned { value: Conflicts { policy, order: None }, place });
         }
-        let entries = self.entries(node, &keys::CONFLICTS, "`conflicts`", &[])?;
+        let entries = self.entries(node, &keys::policy::CONFLICTS, "`conflicts`", &[])?;
         let order = self.texts_of(&entries, "order").inspect(|order| {
             for name in order {
                 self.known_system(name, systems);
@@ -226,7 +202,7 @@ impl Reader<'_> {
             let value = Deletes { policy, from: None, soft: Vec::new() };
             return Some(Spanned { value, place });
         }
-        let entries = self.entries(node, &keys::DELETES, "`deletes`", systems)?;
+        let entries = self.entries(node, &keys::policy::DELETES, "`deletes`", systems)?;
         let from = self.texts_of(&entries, "from").inspect(|from| {
             for name in from {
                 self.known_system(name, systems);
@@ -272,7 +248,7 @@ impl Reader<'_> {
     }
 
     fn soft(&mut self, node: &Node) -> Option<Vec<(Name, crate::config::draft::Atom)>> {
-        let entries = self.entries(node, &keys::SOFT, "a soft delete", &[])?;
+        let entries = self.entries(node, &keys::policy::SOFT, "a soft delete", &[])?;
         let set = entries.get("set")?;
         let Kind::Map(pairs) = &set.kind else {
             self.wrong(set.place, "`set` takes columns and their values");
@@ -290,66 +266,4 @@ impl Reader<'_> {
         }
         Some(columns)
     }
-
-    /// `schedule:`.
-    pub(super) fn schedule(&mut self, node: &Node) -> Schedule {
-        let Some(entries) = self.entries(node, &keys::SCHEDULE, "`schedule`", &[]) else {
-            return Schedule::Live;
-        };
-        let every = self.duration_of(&entries, "every");
-        let cron = self.text_of(&entries, "cron");
-        match (every, cron) {
-            (Some(_), Some(cron)) => {
-                self.complain(Complaint::error(
-                    "config.contradiction",
-                    cron.place,
-                    "`every` and `cron` cannot both decide",
-                ));
-                Schedule::Live
-            }
-            (Some(every), None) => Schedule::Every(every),
-            (None, Some(cron)) => {
-                if let Err(why) = cron_fields(&cron.value) {
-                    self.complain(
-                        Complaint::error("config.value", cron.place, why)
-                            .fix("minute hour day month weekday, such as \"0 2 * * *\""),
-                    );
-                }
-                Schedule::Cron(cron.value)
-            }
-            (None, None) => Schedule::Live,
-        }
-    }
-}
-
-/// Whether this is a cron expression of five fields.
-fn cron_fields(text: &str) -> Result<(), String> {
-    let ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    if fields.len() != ranges.len() {
-        return Err(format!("a cron expression has five fields, this one has {}", fields.len()));
-    }
-    for (field, (low, high)) in fields.iter().zip(ranges) {
-        for part in field.split(',') {
-            let (range, step) = match part.split_once('/') {
-                Some((range, step)) => (range, Some(step)),
-                None => (part, None),
-            };
-            let number = |text: &str| {
-                text.parse::<u32>().ok().filter(|number| (low..=high).contains(number))
-            };
-            let step_fits = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
-            let range_fits = range == "*"
-                || match range.split_once('-') {
-                    Some((from, to)) => {
-                        matches!((number(from), number(to)), (Some(a), Some(b)) if a <= b)
-                    }
-                    None => number(range).is_some(),
-                };
-            if !step_fits || !range_fits {
-                return Err(format!("`{part}` is not understood: numbers from {low} to {high}"));
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use crate::config::{
     address::{self, UrlError},
     complaint::Complaint,
     draft::{Name, Spanned, SystemDraft},
-    keys::{self, Shape},
+    keys,
     read::Reader,
     secrets::Reference,
     source::Place,
@@ -59,7 +59,9 @@ impl Reader<'_> {
             statement_timeout_ms: 300_000,
         };
         let what = format!("system `{}`", system.name.value);
-        let Some(entries) = self.entries(node, &keys::SYSTEM, &what, &[]) else { return system };
+        let Some(entries) = self.entries(node, &keys::system::SYSTEM, &what, &[]) else {
+            return system;
+        };
         if let Some(url) = self.text_of(&entries, "url") {
             self.url(url, &mut system);
         }
@@ -81,15 +83,11 @@ impl Reader<'_> {
         if let Some(word) = self.word_of(&entries, "marks", &["table", "none"]) {
             system.marks = if word == "table" { Marks::Table } else { Marks::None };
         }
-        if let Some(node) = entries.get("detect")
-            && let Some(Shape::Keys(section)) = keys::SYSTEM.key("detect").map(|key| key.shape)
-            && let Some(detect) = self.entries(node, section, "`detect`", &[])
-        {
-            system.poll_ms = self.duration_of(&detect, "poll").unwrap_or(POLL_MS);
+        if let Some(node) = entries.get("detect") {
+            system.poll_ms = self.detect(node);
         }
         if let Some(node) = entries.get("writes")
-            && let Some(Shape::Keys(section)) = keys::SYSTEM.key("writes").map(|key| key.shape)
-            && let Some(writes) = self.entries(node, section, "`writes`", &[])
+            && let Some(writes) = self.entries(node, &keys::system::WRITES, "`writes`", &[])
         {
             system.batch =
                 self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
@@ -102,6 +100,19 @@ impl Reader<'_> {
         }
         self.fits(&system);
         system
+    }
+
+    /// How often the system is asked, in milliseconds.
+    fn detect(&mut self, node: &Node) -> i64 {
+        if let NodeKind::Scalar { .. } = &node.kind {
+            // The best that every system of this version offers is to ask.
+            self.word(node, "detect", &["auto"]);
+            return POLL_MS;
+        }
+        match self.entries(node, &keys::system::DETECT, "`detect`", &[]) {
+            Some(detect) => self.duration_of(&detect, "poll").unwrap_or(POLL_MS),
+            None => POLL_MS,
+        }
     }
 
     /// What makes no sense for a file.
@@ -204,9 +215,9 @@ impl Reader<'_> {
 
 /// What already has a key of this name, where systems are named beside keys.
 fn reserved(name: &str) -> Option<&'static str> {
-    if keys::FIELD.key(name).is_some() {
+    if keys::field::FIELD.key(name).is_some() {
         Some("a field")
-    } else if keys::DELETES.key(name).is_some() {
+    } else if keys::policy::DELETES.key(name).is_some() {
         Some("`deletes`")
     } else {
         None

@@ -1,0 +1,170 @@
+//! What can be said under `defaults:` and on an entity: who wins, what a delete does, guards.
+
+use crate::config::keys::{Section, Shape, TEXTS, key, later};
+
+/// Defaults of entities.
+pub(crate) static DEFAULTS: Section = Section {
+    name: "defaults",
+    doc: "What entities do unless they say otherwise.",
+    keys: &[
+        key(
+            "conflicts",
+            CONFLICTS_SHAPE,
+            "Who wins where both sides changed a field; `priority` unless said.",
+        ),
+        key(
+            "deletes",
+            DELETES_SHAPE,
+            "What a delete in one system does in the others; `propagate` unless said.",
+        ),
+        key(
+            "delete_conflict",
+            DELETE_CONFLICT,
+            "A delete against an edit; `priority` unless said.",
+        ),
+        key(
+            "on_target_edit",
+            ON_TARGET_EDIT,
+            "An edit in a system that only receives; `revert` unless said.",
+        ),
+        key(
+            "on_parent_delete",
+            ON_PARENT_DELETE,
+            "Children whose parent is deleted: its delete waits for them.",
+        ),
+        key("on_leave", ON_LEAVE, "Records that leave `when:`; `freeze` unless said."),
+        later(
+            "rekey_window",
+            "a window comes with a later version; within one read a re-created row takes the place of the deleted",
+        ),
+        key("max_skew", Shape::Duration, "How far a system's clock may be ahead; 5m unless said."),
+        key(
+            "reconcile",
+            RECONCILE,
+            "How often everything is compared, whatever the cursor says; daily unless said.",
+        ),
+        key("guards", Shape::Keys(&GUARDS), "Limits that stop great damage."),
+        later("retention", "this version keeps everything that the hub knows; leave it out"),
+        later("limits", "limits per user come with a later version"),
+        later("survive", "merging duplicates comes with a later version"),
+        later("auto_rollback", "rollback comes with a later version"),
+        later("sensitive", "labels of fields come with a later version"),
+    ],
+    named: None,
+    required: &[],
+};
+
+/// Guards.
+pub(crate) static GUARDS: Section = Section {
+    name: "guards",
+    doc: "Limits that stop great damage.",
+    keys: &[
+        key(
+            "deletes",
+            Shape::Keys(&LIMIT),
+            "Deletes planned for one system; 50 and 1 % unless said.",
+        ),
+        key(
+            "updates",
+            Shape::Keys(&LIMIT),
+            "Updates planned for one system; 50 and 20 % unless said.",
+        ),
+        key("empty_source", Shape::Keys(&EMPTY_SOURCE), "A complete read without a row."),
+        key("loop", Shape::Keys(&LOOP), "Edits again and again on top of our own writes."),
+    ],
+    named: None,
+    required: &[],
+};
+
+/// A limit.
+pub(crate) static LIMIT: Section = Section {
+    name: "limit",
+    doc: "Trips when both are exceeded.",
+    keys: &[
+        key("max", Shape::Count, "So many rows."),
+        key("max_percent", Shape::Count, "So many per cent of the system's linked rows."),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(crate) static EMPTY_SOURCE: Section = Section {
+    name: "empty_source",
+    doc: "A complete read without a row.",
+    keys: &[key("min", Shape::Count, "Trips when so many were linked; 10 unless said.")],
+    named: None,
+    required: &[],
+};
+
+pub(crate) static LOOP: Section = Section {
+    name: "loop",
+    doc: "Edits again and again on top of our own writes.",
+    keys: &[
+        key("reflexes", Shape::Count, "So many; 3 unless said."),
+        key("within", Shape::Duration, "In this time; 10m unless said."),
+        key("then", Shape::Word(&["hold_field"]), "That field of that record is held."),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(super) const CONFLICTS_SHAPE: Shape = Shape::Either(&[
+    Shape::Word(&["priority", "newest", "add", "manual", "merge"]),
+    Shape::Keys(&CONFLICTS),
+]);
+
+/// Who wins.
+pub(crate) static CONFLICTS: Section = Section {
+    name: "conflicts",
+    doc: "Who wins where both sides changed a field.",
+    keys: &[
+        key(
+            "policy",
+            Shape::Word(&["priority", "newest", "add", "manual", "merge"]),
+            "The rule; `priority` unless said.",
+        ),
+        key("order", Shape::List(&Shape::Text), "Systems, the first wins."),
+        key("expr", Shape::Text, "An expression over `base` and `candidates` decides."),
+        key("min", Shape::Number, "For `add`: the sum may not fall below this."),
+        key("below_min", Shape::Word(&["manual", "clamp"]), "For `add`: what happens if it would."),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(super) const DELETES_SHAPE: Shape =
+    Shape::Either(&[Shape::Word(&["propagate", "hold", "ignore"]), Shape::Keys(&DELETES)]);
+
+/// What a delete does.
+pub(crate) static DELETES: Section = Section {
+    name: "deletes",
+    doc: "What a delete in one system does in the others.",
+    keys: &[
+        key("policy", Shape::Word(&["propagate", "hold", "ignore", "soft"]), "What it does."),
+        key("from", TEXTS, "Systems that may delete."),
+        later("grace", "a time of grace comes with a later version"),
+    ],
+    named: Some(Shape::Keys(&SOFT)),
+    required: &[],
+};
+
+/// How a system marks a deleted row.
+pub(crate) static SOFT: Section = Section {
+    name: "soft_delete",
+    doc: "How a system marks a deleted row.",
+    keys: &[key("set", Shape::Map(&Shape::Scalar), "Columns and their values; now() is the time.")],
+    named: None,
+    required: &["set"],
+};
+
+pub(super) const ON_LEAVE: Shape = Shape::Word(&["freeze", "detach", "delete"]);
+
+pub(super) const DELETE_CONFLICT: Shape =
+    Shape::Word(&["priority", "delete_wins", "update_wins", "manual"]);
+
+pub(super) const ON_PARENT_DELETE: Shape = Shape::Word(&["wait"]);
+
+pub(super) const ON_TARGET_EDIT: Shape = Shape::Word(&["revert", "ignore"]);
+
+pub(super) const RECONCILE: Shape =
+    Shape::Either(&[Shape::Word(&["hourly", "daily", "weekly", "never"]), Shape::Duration]);

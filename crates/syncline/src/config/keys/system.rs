@@ -1,0 +1,89 @@
+//! `systems:`: where rows are, and how they are reached.
+
+use crate::config::keys::{Section, Shape, key, later};
+
+pub(crate) static SYSTEMS: Section = Section {
+    name: "systems",
+    doc: "Systems by name; their order is their priority.",
+    keys: &[],
+    named: Some(Shape::Keys(&SYSTEM)),
+    required: &[],
+};
+
+/// A system.
+pub(crate) static SYSTEM: Section = Section {
+    name: "system",
+    doc: "A place that holds rows.",
+    keys: &[
+        key(
+            "url",
+            Shape::Text,
+            "`postgres://user@host/db`, `mariadb://user@host/db` (or `mysql:`), `sqlite:PATH`.",
+        ),
+        key(
+            "password",
+            Shape::Secret,
+            "Where the password is, never what it is; said here or not at all.",
+        ),
+        key(
+            "tls",
+            Shape::Word(&["verify-full", "require", "off"]),
+            "Protection of the connection; `verify-full` unless said, on this machine `off`.",
+        ),
+        key("tls_ca", Shape::Text, "A file of certificates to trust beside the system's own."),
+        key(
+            "detect",
+            Shape::Either(&[Shape::Word(&["auto"]), Shape::Keys(&DETECT)]),
+            "How changes are found; `auto`, the best that the system offers, unless said.",
+        ),
+        key("writes", Shape::Keys(&WRITES), "How it is written."),
+        key(
+            "marks",
+            Shape::Word(&["table", "none"]),
+            "Whether a table of ours tells our writes from others'; unsaid: if it is there.",
+        ),
+        later("max_skew", "say it under `defaults:`, for all systems"),
+        key("connect_timeout", Shape::Duration, "How long connecting may take; 10s unless said."),
+        key(
+            "statement_timeout",
+            Shape::Duration,
+            "How long one statement may take; 5m unless said.",
+        ),
+        later("max_retained", "it belongs to log capture; leave it out while detection polls"),
+        later("auth", "HTTP systems come with a later version"),
+        later("max_rate", "rates of requests belong to HTTP systems, a later version"),
+        later("resources", "HTTP systems come with a later version"),
+        later("limits", "limits per user come with a later version"),
+        later("write", "file systems come with a later version"),
+        later("charset", "the character set is that of the connection, UTF-8"),
+        later("clearance", "labels of fields come with a later version"),
+    ],
+    named: None,
+    required: &["url"],
+};
+
+pub(crate) static DETECT: Section = Section {
+    name: "detect",
+    doc: "How changes are found.",
+    keys: &[
+        key("poll", Shape::Duration, "Ask every so often; 30s unless said."),
+        later("cdc", "reading the log comes with a later version: say `poll: 30s`"),
+        later("triggers", "triggers come with a later version: say `poll: 30s`"),
+        later("webhook", "webhooks come with a later version: say `poll: 30s`"),
+        later("fallback", "polling is the only way in this version: say `poll: 30s`"),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(crate) static WRITES: Section = Section {
+    name: "writes",
+    doc: "How it is written.",
+    keys: &[
+        key("batch", Shape::Count, "Rows per batch, from 1 to 10000; 500 unless said."),
+        later("max_rate", "write rates come with a later version; `batch:` bounds a transaction"),
+        later("hours", "write hours come with a later version; run `syncline run` from a timer"),
+    ],
+    named: None,
+    required: &[],
+};
