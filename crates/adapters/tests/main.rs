@@ -8,3 +8,4 @@ mod servers;
 mod servers_tests;
 mod sqlite_tests;
 mod suites;
+mod tls_tests;

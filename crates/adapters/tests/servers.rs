@@ -50,6 +50,8 @@ pub(crate) struct Server {
     /// The administrator's address: `postgres://postgres@127.0.0.1:PORT/postgres`,
     /// or `mariadb://root@127.0.0.1:PORT/mysql`. There is no password.
     pub(crate) url: String,
+    /// The certificate that vouches for the server's own, which is for the name `localhost`.
+    pub(crate) authority: PathBuf,
     dir: PathBuf,
     private: bool,
     /// Held shared as long as this process lives.
@@ -218,7 +220,8 @@ fn server(product: Product, port: u16, dir: PathBuf, private: bool, user: File) 
         Product::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
         Product::MariaDb => format!("mariadb://root@127.0.0.1:{port}/mysql"),
     };
-    Server { product, port, url, dir, private, _user: user }
+    let authority = home().join("certificates/authority.crt");
+    Server { product, port, url, authority, dir, private, _user: user }
 }
 
 fn user_lock(dir: &Path) -> File {
@@ -325,6 +328,9 @@ fn command(product: Product, dir: &Path, port: u16) -> Vec<String> {
                 "max_prepared_transactions=10",
                 "log_checkpoints=off",
                 "wal_level=logical",
+                "ssl=on",
+                "ssl_cert_file=tls.crt",
+                "ssl_key_file=tls.key",
             ] {
                 words.extend(["-c".into(), setting.into()]);
             }
@@ -338,6 +344,8 @@ fn command(product: Product, dir: &Path, port: u16) -> Vec<String> {
             "--bind-address=127.0.0.1".into(),
             format!("--socket={data}/socket"),
             format!("--pid-file={data}/pid"),
+            format!("--ssl-cert={data}/tls.crt"),
+            format!("--ssl-key={data}/tls.key"),
             "--skip-name-resolve".into(),
             "--skip-log-bin".into(),
             "--innodb-buffer-pool-size=64M".into(),
@@ -389,7 +397,40 @@ fn template(product: Product) -> PathBuf {
     }
     let (first, rest) = words.split_first().unwrap();
     run(Command::new(first).args(rest).current_dir("/"));
+    for name in ["tls.crt", "tls.key"] {
+        let (from, to) = (certificates().join(name), making.join(name));
+        fs::copy(from, &to).unwrap();
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some(user) = package_user(product) {
+            run(Command::new("chown").arg(format!("{user}:")).arg(&to));
+        }
+    }
     fs::rename(&making, &path).unwrap();
+    path
+}
+
+/// A certificate for `localhost`, and the authority that vouches for it. Made once, under the lock of
+/// the templates.
+fn certificates() -> PathBuf {
+    let path = home().join("certificates");
+    if path.join("tls.crt").exists() {
+        return path;
+    }
+    open_directory(&path);
+    fs::write(path.join("names"), "subjectAltName=DNS:localhost").unwrap();
+    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    for words in [
+        format!(
+            "req -x509 {new_key} -keyout authority.key -out new.crt -days 3650 -subj /CN=authority"
+        ),
+        format!("req {new_key} -keyout tls.key -out tls.csr -subj /CN=localhost"),
+        "x509 -req -in tls.csr -CA new.crt -CAkey authority.key -CAcreateserial -extfile names \
+         -days 3650 -out tls.crt"
+            .to_owned(),
+    ] {
+        run(Command::new("openssl").args(words.split_whitespace()).current_dir(&path));
+    }
+    fs::rename(path.join("new.crt"), path.join("authority.crt")).unwrap();
     path
 }
 
