@@ -40,7 +40,7 @@ use crate::{
 ///
 /// # Errors
 /// What keeps it from being reached.
-pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError> {
+pub(crate) async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError> {
     Ok(Box::new(catalog::open(settings).await?))
 }
 
@@ -49,7 +49,7 @@ pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError>
 /// # Errors
 /// What keeps it from being reached; `SchemaDrift` and `Unsupported` where a table or column is not
 /// as needed; `SchemaDrift` if a table of marks is demanded and is not there.
-pub async fn open(
+pub(crate) async fn open(
     settings: &Settings,
     plan: Arc<Plan>,
     system: SystemIndex,

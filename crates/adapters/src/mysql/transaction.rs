@@ -34,6 +34,9 @@ use crate::{
     sql::{Assigned, ColumnIndex, invalid, is_expected, marks},
 };
 
+/// A write's place: its group, and its number in there.
+type Place = (usize, usize);
+
 /// Keys in one statement, at most.
 const KEYS_MAX: usize = 1_000;
 
@@ -223,10 +226,10 @@ impl<'a> Transaction<'a> {
     ) -> Result<(), Failure> {
         let mut wanted: BTreeMap<BindingIndex, BTreeSet<RowKey>> = BTreeMap::new();
         for (group, _, write) in self.writes() {
-            if answers.is_open(group) {
-                if let Some(key) = self.locked_key(write) {
-                    wanted.entry(write.binding).or_default().insert(key);
-                }
+            if answers.is_open(group)
+                && let Some(key) = self.locked_key(write)
+            {
+                wanted.entry(write.binding).or_default().insert(key);
             }
         }
         for (binding, keys) in wanted {
@@ -731,7 +734,7 @@ impl<'a> Transaction<'a> {
         session: &mut Session,
         answers: &mut Answers<'_>,
     ) -> Result<(), Failure> {
-        let mut unread: BTreeMap<BindingIndex, Vec<((usize, usize), RowKey)>> = BTreeMap::new();
+        let mut unread: BTreeMap<BindingIndex, Vec<(Place, RowKey)>> = BTreeMap::new();
         for (place, written) in &self.written {
             if matches!(written.post, Post::Unread) && answers.is_open(place.0) {
                 unread.entry(written.binding).or_default().push((*place, written.key.clone()));

@@ -119,7 +119,7 @@ impl Pass<'_> {
             match policy {
                 OnParentDelete::Wait | OnParentDelete::Forbid => continue,
                 OnParentDelete::Cascade => self.bury(part, &parent.root.exists, about),
-                OnParentDelete::Detach => self.detach(part, parent.id, about),
+                OnParentDelete::Detach => self.detach(part, parent.id, &about),
             }
             changed = true;
         }
@@ -157,7 +157,7 @@ impl Pass<'_> {
         self.journal.audit.push(AuditEvent { version: part.exists.version, ..about });
     }
 
-    fn detach(&mut self, part: &mut Part, parent: RecordId, about: AuditEvent) {
+    fn detach(&mut self, part: &mut Part, parent: RecordId, about: &AuditEvent) {
         let now = self.now;
         for (cell, index) in part.cells.iter_mut().zip(0u16..) {
             if cell.value != Value::Ref(parent) {

@@ -5,7 +5,6 @@ use crate::{
     commit::{AuditKind, Disposition},
     name::{FieldIndex, SystemIndex},
     plan::{DeleteConflict, Policy},
-    value::Value,
 };
 
 mod chance;
@@ -13,7 +12,7 @@ mod references;
 mod world;
 mod writes;
 
-use world::{Weather, World};
+use world::World;
 
 const A: SystemIndex = SystemIndex(0);
 const B: SystemIndex = SystemIndex(1);

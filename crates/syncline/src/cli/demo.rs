@@ -156,7 +156,6 @@ impl Demo {
 
     /// Traffic until Ctrl-C.
     async fn live(&self, stage: &Stage, context: &Context) -> Result<(), Failure> {
-        report::say("Traffic goes on until Ctrl-C.");
         const TRAFFIC: [Scene; 4] = [
             scene(
                 "a tea is sold at the desk",

@@ -47,26 +47,6 @@ impl Address {
     pub(crate) fn unsaid_tls(&self) -> Tls {
         if self.is_local() { Tls::Off } else { Tls::VerifyFull }
     }
-
-    /// As a URL, without a password.
-    pub(crate) fn url(&self) -> String {
-        let scheme = match self.kind {
-            Kind::Postgres => "postgres",
-            Kind::Mysql => "mariadb",
-            Kind::Sqlite => return format!("sqlite:{}", self.database),
-        };
-        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.replace('/', "%2F")
-        };
-        let port = match (self.kind, self.port) {
-            (Kind::Postgres, 5432) | (Kind::Mysql, 3306) => String::new(),
-            (_, port) => format!(":{port}"),
-        };
-        format!("{scheme}://{user}{host}{port}/{}", self.database)
-    }
 }
 
 /// Takes a URL apart.

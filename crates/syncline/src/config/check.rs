@@ -171,7 +171,7 @@ impl Checker<'_> {
     }
 
     /// Fields an expression about records may use.
-    fn variables<'e>(entity: &'e EntityDraft) -> Vec<&'e str> {
+    fn variables(entity: &EntityDraft) -> Vec<&str> {
         entity.fields.iter().map(|field| field.name.value.as_str()).collect()
     }
 

@@ -144,6 +144,9 @@ pub(crate) struct Deletes {
     pub(crate) soft: Vec<(Name, Vec<(Name, Atom)>)>,
 }
 
+/// Values of the hub, and for each what a system writes: it reads all of them, and writes the first.
+pub(crate) type ValueMap = Vec<(Name, Vec<Atom>)>;
+
 /// A native value, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Atom {
@@ -254,7 +257,7 @@ pub(crate) struct CellDraft {
     /// Its currency.
     pub(crate) currency: Option<CurrencyDraft>,
     /// Hub value, and the system's values for it.
-    pub(crate) values: Option<Spanned<Vec<(Name, Vec<Atom>)>>>,
+    pub(crate) values: Option<Spanned<ValueMap>>,
     /// A file with more of them.
     pub(crate) lookup: Option<LookupDraft>,
     /// Words for true and false.

@@ -17,17 +17,6 @@ pub(crate) struct Place {
     pub(crate) end: usize,
 }
 
-impl Place {
-    /// From the beginning of this to the end of the other.
-    pub(crate) fn to(self, other: Self) -> Self {
-        if self.file == other.file && other.end >= self.start {
-            Self { end: other.end, ..self }
-        } else {
-            self
-        }
-    }
-}
-
 /// A file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Source {

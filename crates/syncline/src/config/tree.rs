@@ -82,16 +82,6 @@ impl Node {
             Kind::Map(_) => "keys and values",
         }
     }
-
-    /// The value of this key.
-    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
-        match &self.kind {
-            Kind::Map(entries) => {
-                entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value)
-            }
-            Kind::Scalar { .. } | Kind::List(_) => None,
-        }
-    }
 }
 
 /// Something that is open: what was begun and not yet ended.

@@ -10,7 +10,7 @@ use crate::{
     },
     commit::{
         AuditEvent, AuditKind, Commit, ConflictChange, Disposition, GroupIndex, KnownRow, Ledger,
-        MatchKey, QuarantineChange, Subject, Wants, Working,
+        QuarantineChange, Subject, Wants, Working,
     },
     group::{Author, Candidate, Group},
     lens::{FieldType, Lens},
@@ -45,6 +45,9 @@ pub(super) enum Weather {
     WriteLost,
 }
 
+/// What a system makes of a value that it is given.
+pub(super) type Rewrite = fn(&Value) -> Value;
+
 /// A toy world.
 #[derive(Clone)]
 pub(super) struct World {
@@ -60,7 +63,7 @@ pub(super) struct World {
     /// Columns that are unique in every system, by field.
     pub(super) unique: Vec<FieldIndex>,
     /// Fields that a system rewrites.
-    pub(super) rewrites: BTreeMap<(SystemIndex, FieldIndex), fn(&Value) -> Value>,
+    pub(super) rewrites: BTreeMap<(SystemIndex, FieldIndex), Rewrite>,
     /// Values that a system refuses.
     pub(super) refuses: Vec<(SystemIndex, Value)>,
     pub(super) weather: BTreeMap<SystemIndex, Weather>,
@@ -879,9 +882,9 @@ impl World {
 
     /// Losers of the settled conflicts: `B P2`.
     pub(super) fn losers(&self) -> Vec<String> {
-        let name = |author: Author| match author {
-            Author::System(system) => self.plan.systems[system.at()].name.to_string(),
-            other => format!("{other:?}"),
+        let name = |author: Author| {
+            let Author::System(system) = author else { return format!("{author:?}") };
+            self.plan.systems[system.at()].name.to_string()
         };
         let mut losers: Vec<String> = self
             .conflicts
@@ -949,10 +952,6 @@ impl World {
     pub(super) fn operation(&self) -> OperationId {
         self.operation
     }
-
-    pub(super) fn matches(&self) -> Vec<(u16, MatchKey)> {
-        self.indices.values().flat_map(|index| index.matches.clone()).collect()
-    }
 }
 
 fn shown(binding: BindingIndex, key: &RowKey, stored: &Stored) -> Observed {
@@ -972,13 +971,24 @@ fn shown(binding: BindingIndex, key: &RowKey, stored: &Stored) -> Observed {
 
 /// How many observations these inputs are; those that are fed again count when they are decided.
 fn count(inputs: &[Input], effects: &[Effect]) -> u64 {
+    let one = |input: &Input| {
+        matches!(
+            input,
+            Input::Change(_)
+                | Input::Push(_)
+                | Input::Polled { .. }
+                | Input::Refused { .. }
+                | Input::ReadDone { result: ReadResult::Found(_) | ReadResult::Absent, .. }
+        )
+    };
     let observations: u64 = inputs
         .iter()
-        .map(|input| match input {
-            Input::Change(_) | Input::Push(_) | Input::Polled { .. } | Input::Refused { .. } => 1,
-            Input::ScanChunk { rows, .. } => rows.len() as u64,
-            Input::ReadDone { result: ReadResult::Found(_) | ReadResult::Absent, .. } => 1,
-            _ => 0,
+        .map(|input| {
+            if let Input::ScanChunk { rows, .. } = input {
+                rows.len() as u64
+            } else {
+                u64::from(one(input))
+            }
         })
         .sum();
     let again = effects.iter().filter(|effect| matches!(effect, Effect::Again(_))).count();

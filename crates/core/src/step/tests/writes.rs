@@ -36,10 +36,7 @@ fn an_edit_on_top_of_our_write_flows() {
 }
 
 fn upper(value: &Value) -> Value {
-    match value {
-        Value::Text(text) => Value::text(text.to_uppercase()),
-        other => other.clone(),
-    }
+    if let Value::Text(text) = value { Value::text(text.to_uppercase()) } else { value.clone() }
 }
 
 #[test]

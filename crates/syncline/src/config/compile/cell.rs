@@ -118,13 +118,9 @@ impl Compiler<'_> {
 
 /// A value as a message shows it.
 pub(crate) fn quoted(value: &Value) -> String {
-    match value {
-        Value::Text(text) => {
-            let short: String = text.chars().take(60).collect();
-            format!("{short:?}")
-        }
-        other => other.to_string(),
-    }
+    let Value::Text(text) = value else { return value.to_string() };
+    let short: String = text.chars().take(60).collect();
+    format!("{short:?}")
 }
 
 /// Where the native atom is.

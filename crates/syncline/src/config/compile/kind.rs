@@ -160,7 +160,7 @@ fn of_columns(kinds: &[&str], whole: bool) -> Option<FieldType> {
         ["float"] => FieldType::Float,
         ["bool"] | ["bool", "number"] => FieldType::Bool,
         ["bytes"] => FieldType::Bytes,
-        ["uuid"] | ["text", "uuid"] | ["bytes", "uuid"] => FieldType::Uuid,
+        ["uuid"] | ["text" | "bytes", "uuid"] => FieldType::Uuid,
         ["date"] => FieldType::Date,
         ["time"] => FieldType::Time,
         ["local"] => FieldType::LocalTimestamp,

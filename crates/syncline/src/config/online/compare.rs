@@ -308,7 +308,7 @@ impl<'a> Comparer<'a> {
             field.cell(bound.system()).is_some_and(writes)
                 && bound.root().writes(field, bound.system())
         });
-        by_system || by_field || self.parent_columns(bound).iter().any(|name| *name == column.name)
+        by_system || by_field || self.parent_columns(bound).contains(&column.name)
     }
 
     fn parent_columns(&self, bound: Bound<'a>) -> Vec<syncline_core::Text> {

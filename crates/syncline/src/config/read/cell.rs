@@ -8,7 +8,9 @@ use syncline_core::{
 
 use crate::config::{
     complaint::Complaint,
-    draft::{Atom, CellDraft, CurrencyDraft, FieldDraft, LookupDraft, Name, Spanned, UnitDraft},
+    draft::{
+        Atom, CellDraft, CurrencyDraft, FieldDraft, LookupDraft, Name, Spanned, UnitDraft, ValueMap,
+    },
     keys,
     read::{Entries, Reader},
     source::Place,
@@ -255,7 +257,7 @@ impl Reader<'_> {
         }
     }
 
-    fn values(&mut self, node: &Node) -> Option<Spanned<Vec<(Name, Vec<Atom>)>>> {
+    fn values(&mut self, node: &Node) -> Option<Spanned<ValueMap>> {
         let Kind::Map(pairs) = &node.kind else {
             self.wrong(
                 node.place,

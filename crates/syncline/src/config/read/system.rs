@@ -63,7 +63,7 @@ impl Reader<'_> {
             return system;
         };
         if let Some(url) = self.text_of(&entries, "url") {
-            self.url(url, &mut system);
+            self.url(&url, &mut system);
         }
         if let Some(node) = entries.get("password") {
             self.password(node, &mut system);
@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
     }
 
-    fn url(&mut self, text: Name, system: &mut SystemDraft) {
+    fn url(&mut self, text: &Name, system: &mut SystemDraft) {
         match address::parse(&text.value) {
             Ok(url) => {
                 if let Some((password, range)) = url.password {

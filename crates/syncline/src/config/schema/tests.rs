@@ -110,12 +110,10 @@ fn complaint(schema: &Json, root: &Json, found: &Json, path: &str) -> Option<Str
 fn extra(schema: &Json, root: &Json, found: &Json, path: &str, rule: &Json) -> Option<String> {
     let known = |name: &String| schema.get("properties").is_some_and(|all| all.get(name).is_some());
     let mut others = found.as_object().into_iter().flatten().filter(|(name, _)| !known(name));
-    match rule {
-        Json::Bool(false) => others.next().map(|(name, _)| format!("{path}.{name}: unknown")),
-        rule => {
-            others.find_map(|(name, each)| complaint(rule, root, each, &format!("{path}.{name}")))
-        }
+    if *rule == Json::Bool(false) {
+        return others.next().map(|(name, _)| format!("{path}.{name}: unknown"));
     }
+    others.find_map(|(name, each)| complaint(rule, root, each, &format!("{path}.{name}")))
 }
 
 fn is_name(name: &str) -> bool {
