@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, time::Duration};
 use syncline_core::error::{ErrorKind, PortError};
 use tokio::task::JoinHandle;
 use tokio_postgres::{
-    Client, Config, Statement,
+    Client, Config, NoTls, Socket, Statement,
     config::SslMode,
+    tls::MakeTlsConnect,
     types::{ToSql, Type},
 };
 
@@ -56,25 +57,24 @@ impl Session {
         let action = || format!("connect to {:?}", settings.name);
         let config = config(settings, purpose);
         let connector = tls::connector(settings)?;
-        let connecting = config.connect(connector);
-        let (client, connection) = match tokio::time::timeout(settings.connect_timeout, connecting)
-            .await
-        {
-            Ok(connected) => connected.map_err(|error| failure::port_error(action(), &error))?,
-            Err(_) => {
-                return Err(PortError::new(
-                    ErrorKind::Unreachable,
-                    action(),
-                    format!("no answer within {} s", settings.connect_timeout.as_secs()),
-                ));
+        let connecting = async {
+            match connector {
+                Some(connector) => drive(&config, connector).await,
+                None => drive(&config, NoTls).await,
             }
         };
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = failure::describe(&error), "connection ended");
+        match tokio::time::timeout(settings.connect_timeout, connecting).await {
+            Ok(connected) => {
+                let (client, driver) =
+                    connected.map_err(|error| failure::port_error(action(), &error))?;
+                Ok(Self { client, prepared: BTreeMap::new(), driver })
             }
-        });
-        Ok(Self { client, prepared: BTreeMap::new(), driver })
+            Err(_) => Err(PortError::new(
+                ErrorKind::Unreachable,
+                action(),
+                format!("no answer within {} s", settings.connect_timeout.as_secs()),
+            )),
+        }
     }
 
     /// Whether it can still be used.
@@ -103,6 +103,24 @@ impl Session {
     pub(crate) fn forget(&mut self) {
         self.prepared.clear();
     }
+}
+
+/// Connects over this kind of line, and lets the driver run beside us.
+async fn drive<T>(
+    config: &Config,
+    line: T,
+) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = config.connect(line).await?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = failure::describe(&error), "connection ended");
+        }
+    });
+    Ok((client, driver))
 }
 
 fn config(settings: &Settings, purpose: Purpose) -> Config {

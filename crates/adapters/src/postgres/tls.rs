@@ -19,11 +19,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::settings::{Settings, Tls};
 
-/// What connects with TLS; for [`Tls::Off`] it is made and not used.
+/// What connects with TLS; `None` for [`Tls::Off`]. Reading the certificates that the machine trusts
+/// takes longer than a whole pass over small tables, so they are read only where they are needed.
 ///
 /// # Errors
 /// `Tls` if the file of certificates cannot be read.
-pub(crate) fn connector(settings: &Settings) -> Result<MakeRustlsConnect, PortError> {
+pub(crate) fn connector(settings: &Settings) -> Result<Option<MakeRustlsConnect>, PortError> {
     let failed = |detail: String| {
         PortError::new(ErrorKind::Tls, format!("prepare TLS for {:?}", settings.name), detail)
     };
@@ -39,7 +40,8 @@ pub(crate) fn connector(settings: &Settings) -> Result<MakeRustlsConnect, PortEr
         .map_err(|error| failed(error.to_string()))?
         .dangerous();
     let verifier: Arc<dyn ServerCertVerifier> = match (settings.tls, extra.is_empty()) {
-        (Tls::VerifyFull | Tls::Off, _) => Arc::new(
+        (Tls::Off, _) => return Ok(None),
+        (Tls::VerifyFull, _) => Arc::new(
             rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider)
                 .map_err(|error| failed(error.to_string()))?,
         ),
@@ -58,7 +60,7 @@ pub(crate) fn connector(settings: &Settings) -> Result<MakeRustlsConnect, PortEr
     };
     let mut config = builder.with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"postgresql".to_vec()];
-    Ok(MakeRustlsConnect::new(config))
+    Ok(Some(MakeRustlsConnect::new(config)))
 }
 
 /// Believes any name, and any chain unless it is to be checked.
