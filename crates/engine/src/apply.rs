@@ -6,12 +6,13 @@
 use futures_util::future;
 use syncline_core::{
     change::{Cycles, Effect, Input, Outcome, WriteGroup, WriteKind},
-    commit::{Behind, Ledger},
+    commit::Behind,
     error::PortError,
     name::{EntityIndex, IntentId, RecordId, SystemIndex},
 };
 
 use crate::{
+    account::Account,
     desk::{Desk, Systems, ports},
     read,
     reconcile::reconcile,
@@ -84,6 +85,7 @@ impl Chooses for Everything {
 }
 
 /// Writes everything that this entity needs in this system, until a whole sweep makes no progress.
+/// Gives what was written, and the books of what was read again on the way.
 ///
 /// # Errors
 /// The store's. A target's refusals are answers, and end in the hub.
@@ -94,29 +96,31 @@ pub async fn apply(
     system: SystemIndex,
     kinds: Kinds,
     chooses: &dyn Chooses,
-) -> Result<Written, PortError> {
-    let mut total = Written::default();
+) -> Result<(Written, Account), PortError> {
+    let (mut total, mut account) = (Written::default(), Account::default());
     let mut cycles = Cycles::Wait;
     loop {
         let sweep = sweep(desk, systems, entity, system, kinds, cycles, chooses).await?;
         total.absorb(sweep.written);
+        account.absorb(&sweep.account);
         let progressed = sweep.written.total() > 0;
         cycles = match (progressed, sweep.blocked, cycles) {
             // Whatever was written may have freed others.
             (true, _, _) => Cycles::Wait,
             // Nothing but a cycle can be left: break it.
             (false, true, Cycles::Wait) => Cycles::Break,
-            (false, _, _) => return Ok(total),
+            (false, _, _) => return Ok((total, account)),
         };
         // Most of the time there is nothing left, and the next sweep is one empty query.
         if desk.is_stopping() {
-            return Ok(total);
+            return Ok((total, account));
         }
     }
 }
 
 struct Sweep {
     written: Written,
+    account: Account,
     blocked: bool,
 }
 
@@ -130,7 +134,8 @@ async fn sweep(
     chooses: &dyn Chooses,
 ) -> Result<Sweep, PortError> {
     let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
-    let mut result = Sweep { written: Written::default(), blocked: false };
+    let mut result =
+        Sweep { written: Written::default(), account: Account::default(), blocked: false };
     let mut after: Option<RecordId> = None;
     // Answers of the batch before: committed while the next batch is on its way.
     let mut answers: Vec<Input> = Vec::new();
@@ -153,7 +158,7 @@ async fn sweep(
             records.into_iter().map(|record| Input::Due { record, system, cycles }).collect();
         // Invariant 6: the intents are on record before anything is sent.
         let decided = reconcile(desk, &due, Vec::new()).await?;
-        let effects = read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+        let effects = read::settle(desk, systems, decided.effects, &mut result.account).await?;
         let mut groups = Vec::new();
         for effect in effects {
             match effect {
@@ -177,12 +182,12 @@ async fn sweep(
         let settled = committed?;
         answers = conclude(desk, system, &groups, outcomes, &mut result.written);
         if let Some(decided) = settled {
-            read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+            read::settle(desk, systems, decided.effects, &mut result.account).await?;
         }
     }
     if !answers.is_empty() {
         let decided = reconcile(desk, &answers, Vec::new()).await?;
-        read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+        read::settle(desk, systems, decided.effects, &mut result.account).await?;
     }
     Ok(result)
 }

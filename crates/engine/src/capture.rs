@@ -5,7 +5,7 @@
 
 use syncline_core::{
     change::{Input, Observed, RowKey},
-    commit::{Checkpoint, Ledger},
+    commit::Checkpoint,
     error::PortError,
     guard::{self, Verdict},
     name::{BindingIndex, OperationId},
@@ -15,6 +15,7 @@ use syncline_core::{
 use syncline_ports::source::{Batch, Limit, ReadRequest, Then};
 
 use crate::{
+    account::Account,
     desk::{Desk, Systems, ports},
     read,
     reconcile::reconcile,
@@ -34,8 +35,8 @@ pub enum Mode {
 pub struct Captured {
     /// Rows that were shown.
     pub rows: u64,
-    /// What became of them.
-    pub ledger: Ledger,
+    /// What was observed, and what became of it.
+    pub account: Account,
     /// The scan proved that it showed everything (a poll: it caught up).
     pub complete: bool,
     /// Why not.
@@ -241,6 +242,7 @@ async fn take(
 ) -> Result<(), PortError> {
     let count = (batch.rows.len() + batch.refused.len()) as u64;
     captured.rows += count;
+    captured.account.saw(binding, count);
     desk.watch.read(binding, count);
     if count == 0 && checkpoint.is_none() {
         return Ok(());
@@ -255,8 +257,8 @@ async fn take(
     }));
     let decided = reconcile(desk, &inputs, checkpoint.into_iter().collect()).await?;
     drop(inputs);
-    captured.ledger.absorb(&decided.ledger);
-    read::settle(desk, systems, decided.effects, &mut captured.ledger).await?;
+    captured.account.ledger.absorb(&decided.ledger);
+    read::settle(desk, systems, decided.effects, &mut captured.account).await?;
     Ok(())
 }
 
@@ -312,8 +314,8 @@ async fn conclude(
         let inputs: Vec<Input> =
             chunk.iter().map(|key| Input::Unseen { binding, key: key.clone(), began }).collect();
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
-        captured.ledger.absorb(&decided.ledger);
-        read::settle(desk, systems, decided.effects, &mut captured.ledger).await?;
+        captured.account.ledger.absorb(&decided.ledger);
+        read::settle(desk, systems, decided.effects, &mut captured.account).await?;
     }
     Ok(())
 }

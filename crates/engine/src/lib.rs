@@ -4,6 +4,7 @@
 //! spawned, so the simulator can poll a step once and expect it to be ready. Decisions are the
 //! core's; the engine only carries inputs to it and effects away from it.
 
+pub mod account;
 pub mod apply;
 pub mod capture;
 pub mod desk;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     change::{Input, RowKey, WriteKind},
-    commit::{Disposition, Ledger},
+    commit::Disposition,
     error::{PortError, RemedyAction},
     guard::{self, Verdict},
     name::{BindingIndex, EntityIndex, RunId, SystemIndex},
@@ -13,6 +13,7 @@ use syncline_core::{
 };
 
 use crate::{
+    account::Account,
     apply::{self, Chooses, Kinds, Written},
     capture::{self, Absences, HeldAbsences, Mode},
     desk::{Desk, Systems},
@@ -62,8 +63,8 @@ pub struct EntityPassed {
     pub run: RunId,
     /// Rows read, per binding (its own and its child lists').
     pub rows: BTreeMap<BindingIndex, u64>,
-    /// What became of them.
-    pub ledger: Ledger,
+    /// What was observed, and what became of it.
+    pub account: Account,
     /// Bindings that proved a complete read.
     pub complete: Vec<BindingIndex>,
     /// Bindings whose read ended early, and why.
@@ -117,7 +118,7 @@ impl EntityPassed {
             entity,
             run,
             rows: BTreeMap::new(),
-            ledger: Ledger::default(),
+            account: Account::default(),
             complete: Vec::new(),
             incomplete: Vec::new(),
             failures: Vec::new(),
@@ -134,12 +135,7 @@ impl EntityPassed {
 
     /// Observations that ended like this, over all bindings.
     pub fn count(&self, disposition: Disposition) -> u64 {
-        self.ledger
-            .0
-            .iter()
-            .filter(|((_, found), _)| *found == disposition)
-            .map(|(_, count)| count)
-            .sum()
+        self.account.count(disposition)
     }
 }
 
@@ -274,7 +270,7 @@ pub async fn observe(
         match result {
             Ok(captured) => {
                 *report.rows.entry(binding).or_default() += captured.rows;
-                report.ledger.absorb(&captured.ledger);
+                report.account.absorb(&captured.account);
                 if captured.complete {
                     report.complete.push(binding);
                 }
@@ -354,8 +350,8 @@ async fn reread_of(
             continue;
         }
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
-        report.ledger.absorb(&decided.ledger);
-        read::settle(desk, systems, decided.effects, &mut report.ledger).await?;
+        report.account.ledger.absorb(&decided.ledger);
+        read::settle(desk, systems, decided.effects, &mut report.account).await?;
     }
 }
 
@@ -443,8 +439,9 @@ async fn write(
         if errand.closed.contains(&system) {
             continue;
         }
-        let written =
+        let (written, account) =
             apply::apply(desk, systems, report.entity, system, kinds, errand.chooses).await?;
+        report.account.absorb(&account);
         report.written.entry(system).or_default().absorb(written);
     }
     Ok(())

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     change::{Effect, Input, ReadResult},
-    commit::Ledger,
     error::PortError,
     name::BindingIndex,
 };
 use syncline_ports::source::{KeyRead, Limit, ReadRequest};
 
 use crate::{
+    account::Account,
     desk::{Desk, Systems, ports},
     reconcile::{Decided, reconcile},
 };
@@ -29,7 +29,7 @@ pub async fn settle(
     desk: &Desk<'_>,
     systems: &mut Systems,
     effects: Vec<Effect>,
-    ledger: &mut Ledger,
+    account: &mut Account,
 ) -> Result<Vec<Effect>, PortError> {
     let mut rest = Vec::new();
     let mut asked = effects;
@@ -51,16 +51,24 @@ pub async fn settle(
         let mut inputs = Vec::new();
         for (binding, keys) in reads {
             for chunk in keys.chunks(KEYS_MAX) {
+                let known = inputs.len();
                 read_keys(desk, systems, binding, chunk, &mut inputs).await;
+                let answered = inputs.iter().skip(known).filter(|input| is_shown(input)).count();
+                account.saw(binding, answered as u64);
             }
         }
         inputs.append(&mut waiting);
         let Decided { effects, ledger: more } = reconcile(desk, &inputs, Vec::new()).await?;
-        ledger.absorb(&more);
+        account.ledger.absorb(&more);
         asked = effects;
     }
     rest.extend(asked.into_iter().filter(|effect| matches!(effect, Effect::Write { .. })));
     Ok(rest)
+}
+
+/// Whether the system showed the row, or showed that it is not there.
+fn is_shown(input: &Input) -> bool {
+    matches!(input, Input::ReadDone { result: ReadResult::Found(_) | ReadResult::Absent, .. })
 }
 
 async fn read_keys(

@@ -1,9 +1,10 @@
 //! After a crash: every intent that was sent and never answered is in doubt, and is asked about
 //! before anything else happens on its link.
 
-use syncline_core::{change::Input, commit::Ledger, error::PortError, name::RecordId};
+use syncline_core::{change::Input, error::PortError, name::RecordId};
 
 use crate::{
+    account::Account,
     desk::{Desk, Systems},
     read,
     reconcile::reconcile,
@@ -32,6 +33,6 @@ pub async fn recover(desk: &Desk<'_>, systems: &mut Systems) -> Result<u64, Port
         let inputs: Vec<Input> =
             records.into_iter().map(|record| Input::Recovered { record }).collect();
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
-        read::settle(desk, systems, decided.effects, &mut Ledger::default()).await?;
+        read::settle(desk, systems, decided.effects, &mut Account::default()).await?;
     }
 }

@@ -4,11 +4,11 @@ use clap::Args;
 use serde_json::json;
 use syncline_core::{
     change::{Input, PartKey},
-    commit::Ledger,
     group::Group,
     name::EntityIndex,
 };
 use syncline_engine::{
+    account::Account,
     apply::{self, Everything, Kinds},
     desk::Unwatched,
     pass::Allow,
@@ -121,8 +121,8 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
     }
     read_from.dedup();
     let decided = reconcile(&desk, &inputs, Vec::new()).await?;
-    let mut ledger = Ledger::default();
-    read::settle(&desk, &mut session.systems, decided.effects, &mut ledger).await?;
+    let mut account = Account::default();
+    read::settle(&desk, &mut session.systems, decided.effects, &mut account).await?;
     let mut written = Vec::new();
     let mut writes = Vec::new();
     let bindings =
@@ -137,7 +137,8 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
         for kinds in [Kinds::Puts, Kinds::Deletes] {
             total.absorb(
                 apply::apply(&desk, &mut session.systems, group.entity, system, kinds, &only)
-                    .await?,
+                    .await?
+                    .0,
             );
         }
         if total.total() > 0 {
@@ -153,7 +154,7 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
     };
     let summary = format!("read {}: {result} ({run})", read_from.join(", "));
     Ok(Answer::new(summary)
-        .with_result(json!({ "run": run.to_string(), "read": read_from, "written": written, "checked": words::count(ledger.0.values().sum()) })))
+        .with_result(json!({ "run": run.to_string(), "read": read_from, "written": written, "checked": words::count(account.observed.values().sum()) })))
 }
 
 /// Lets through one record.
