@@ -246,7 +246,9 @@ impl Scene<'_> {
             }
             Resolution::Ours => {
                 self.settled(source, link, &cell, &edit, before, rule, cell.author);
-                self.lost(source, &cell, &edit, rule);
+                // A clock that is ahead has no say: the rule then falls back to priority.
+                let why = if clock_suspect { "detect.clock_suspect" } else { rule };
+                self.lost(source, &cell, &edit, why);
                 link.agree(edit.field, 0);
                 Taken::Lost
             }
