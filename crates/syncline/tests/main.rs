@@ -6,6 +6,7 @@ mod guards;
 mod home;
 mod northwind;
 mod polls;
+mod scenarios;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
 mod snippets;

@@ -1,0 +1,66 @@
+//! Scenarios through the real program, on real PostgreSQL, MariaDB and SQLite.
+//!
+//! Systems `a`, `b` and `c` hold contacts; `a` stands first. Each scenario is played in three
+//! arrangements, so that each kind of database stands at each place.
+//!
+//! | row | file | tests |
+//! |---|---|---|
+//! | 1.1: P1 to P7, P9, P10, P12 | `propagation.rs` | `p1_…` to `p12_…` |
+//! | 1.2: M1 to M12, M14 to M17, M20 | `concurrent.rs` | `m1_…` to `m20_…` |
+
+mod concurrent;
+mod propagation;
+mod stage;
+
+use stage::{Given, Step};
+
+/// One contact, linked everywhere under three different keys.
+const CONTACT: Given = Given {
+    tables: "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text})",
+    rows: [
+        "insert into contact (id, email, name, phone, status) values (11, 'r@x', 'N0', 'P0', 'S0')",
+        "insert into contact (id, email, name, phone, status) values (21, 'r@x', 'N0', 'P0', 'S0')",
+        "insert into contact (id, email, name, phone, status) values (31, 'r@x', 'N0', 'P0', 'S0')",
+    ],
+    mapping: "
+entities:
+  contact:
+    in: {@contact}
+    match: email
+    fields:
+      email: {@email}
+      name: {@name}
+      phone: {@phone}
+      status: {@status}
+",
+    show: "select email, name, phone, status from contact order by email",
+};
+
+/// The same, with a column that says when a row last changed.
+const STAMPED: Given = Given {
+    tables: "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text}, changed {moment})",
+    rows: [
+        "insert into contact (id, email, name, phone, status, changed) values (11, 'r@x', 'N0', 'P0', 'S0', '2024-05-01 10:00:00')",
+        "insert into contact (id, email, name, phone, status, changed) values (21, 'r@x', 'N0', 'P0', 'S0', '2024-05-01 10:00:00')",
+        "insert into contact (id, email, name, phone, status, changed) values (31, 'r@x', 'N0', 'P0', 'S0', '2024-05-01 10:00:00')",
+    ],
+    mapping: "
+timezone: UTC
+entities:
+  contact:
+    in:
+      a: {table: contact, changed_at: changed}
+      b: {table: contact, changed_at: changed}
+      c: {table: contact, changed_at: changed}
+    match: email
+    fields:
+      email: {@email}
+      name: {@name}
+      phone: {@phone}
+      status: {@status}
+",
+    show: CONTACT.show,
+};
+
+/// The contact of the first rows is linked without a write.
+const LINKED: Step = Step::Run([0, 0, 0]);
