@@ -29,11 +29,12 @@ pub fn say(text: &str) {
 /// # Errors
 /// The sums, where they differ.
 pub fn conserved(captured: &Captured) -> Result<(), PortError> {
-    let counted: u64 = captured.ledger.0.values().sum();
-    if counted >= captured.rows {
+    let observed: u64 = captured.account.observed.values().sum();
+    let counted: u64 = captured.account.ledger.0.values().sum();
+    if counted == observed {
         return Ok(());
     }
-    let detail = format!("{} rows were shown, {counted} are accounted for", captured.rows);
+    let detail = format!("{observed} rows were shown, {counted} are accounted for");
     Err(PortError::new(ErrorKind::Unexpected, "keep the books", detail))
 }
 

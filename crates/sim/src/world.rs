@@ -15,6 +15,7 @@ use syncline_core::{
     plan::{Class, DeleteConflict, Plan, Policy},
 };
 use syncline_engine::{
+    account::Account,
     apply::{self, Everything, Kinds},
     capture::{self, Absences, Mode},
     desk::{Desk, Ports, Systems, Unwatched},
@@ -308,8 +309,8 @@ async fn observe(
         let position = syncline_core::change::Position(upto.to_be_bytes().to_vec());
         let checkpoint = Checkpoint { stream: stream.as_str().into(), position };
         let decided = reconcile(desk, &inputs, vec![checkpoint]).await?;
-        let mut ledger = decided.ledger;
-        syncline_engine::read::settle(desk, doors, decided.effects, &mut ledger).await?;
+        let mut account = Account { ledger: decided.ledger, ..Account::default() };
+        syncline_engine::read::settle(desk, doors, decided.effects, &mut account).await?;
     }
 }
 
