@@ -28,7 +28,7 @@ mod tree;
 pub(crate) use self::{
     compile::Live,
     complaint::{Complaint, Edit, Severity, count, render, sorted},
-    load::{Loaded, load, read},
+    load::{Loaded, load, of_text, read},
     online::{look, look_at},
     schema::schema,
     show::{json, yaml},

@@ -9,10 +9,9 @@ pub(crate) fn page(code: &str) -> Option<&'static str> {
     PAGES.get(at).map(|(_, text)| *text)
 }
 
-/// The title of a code's page: what it means in one line.
+/// The first sentence of a code's page: what it means in one line.
 pub(crate) fn title(code: &str) -> Option<&'static str> {
-    let line = page(code)?.lines().next()?;
-    line.strip_prefix("# ").map(|line| line.split_once(": ").map_or(line, |(_, title)| title))
+    page(code)?.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// All codes, sorted.

@@ -220,7 +220,8 @@ async fn conclude(
     let mut rows = Vec::new();
     for report in &outcome.passed.entities {
         let (exit, error) = judge(session, report, order.allow_partial).await?;
-        let line = line(session, report, began);
+        let aside = set_aside(session, report.run).await?;
+        let line = line(session, report, aside, began);
         let name = session.entity_name(report.entity).to_owned();
         let word = match exit {
             Exit::Done => "ok",
@@ -295,20 +296,19 @@ async fn judge(
             );
         }
     }
-    if !allow_partial && set_aside(session, report.run).await? {
+    if !allow_partial && set_aside(session, report.run).await? > 0 {
         exit = exit.and(Exit::SetAside);
     }
     Ok((exit, error))
 }
 
-/// Whether this run set something aside for a person that still waits.
-async fn set_aside(session: &Session, run: RunId) -> Result<bool, Failure> {
+/// How many things this run set aside for a person that still wait.
+async fn set_aside(session: &Session, run: RunId) -> Result<u64, Failure> {
     let quarantined = session.hub.quarantine(100_000).await?;
-    if quarantined.iter().any(|entry| entry.run == run && entry.dropped.is_none()) {
-        return Ok(true);
-    }
+    let rows = quarantined.iter().filter(|it| it.run == run && it.dropped.is_none()).count();
     let conflicts = session.hub.conflicts(false, 100_000).await?;
-    Ok(conflicts.iter().any(|conflict| conflict.opened.0 == run))
+    let conflicts = conflicts.iter().filter(|conflict| conflict.opened.0 == run).count();
+    Ok((rows + conflicts) as u64)
 }
 
 async fn record_guard(
@@ -396,7 +396,7 @@ async fn record_guard(
 }
 
 /// `r-1042  contacts    14 changed of 5,197 checked -> crm 3, erp 9      0.8 s`
-fn line(session: &Session, report: &EntityPassed, began: Timestamp) -> String {
+fn line(session: &Session, report: &EntityPassed, aside: u64, began: Timestamp) -> String {
     let name = session.entity_name(report.entity);
     let written: Vec<String> = report
         .written
@@ -409,7 +409,6 @@ fn line(session: &Session, report: &EntityPassed, began: Timestamp) -> String {
     let changed = report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
     let checked = words::count(report.checked());
     let took = words::span((Session::now().0 - began.0) / 1_000);
-    let aside = report.count(Disposition::Quarantined);
     let aside =
         if aside > 0 { format!(", {} set aside", words::count(aside)) } else { String::new() };
     if !report.tripped.is_empty() {

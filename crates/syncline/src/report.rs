@@ -124,9 +124,16 @@ impl Failure {
         self.part("fix", text)
     }
 
-    /// The same with one more labelled part.
+    /// The same with one more labelled part. Parts stand in the order in which they are read:
+    /// what was seen, the cause, what was done, the next command; a second of a kind replaces
+    /// the first.
     pub(crate) fn part(mut self, label: &'static str, text: impl Into<String>) -> Self {
-        self.parts.push((label, text.into()));
+        const ORDER: [&str; 3] = ["cause", "done", "fix"];
+        let rank =
+            |label: &str| ORDER.iter().position(|known| *known == label).map_or(0, |at| at + 1);
+        self.parts.retain(|(known, _)| *known != label || rank(label) == 0);
+        let at = self.parts.partition_point(|(known, _)| rank(known) <= rank(label));
+        self.parts.insert(at, (label, text.into()));
         self
     }
 

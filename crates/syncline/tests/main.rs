@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bad_input;
 mod guards;
 mod home;
 mod northwind;
@@ -11,3 +12,4 @@ mod scenarios;
 mod servers;
 mod snippets;
 mod tidy;
+mod world;

@@ -43,7 +43,12 @@ impl Doctor {
                 return Err(Failure::new(
                     "usage.unknown_system",
                     format!("there is no system `{wanted}`"),
-                ));
+                )
+                .cause(format!(
+                    "the configuration has {}",
+                    loaded.systems().collect::<Vec<_>>().join(", ")
+                ))
+                .fix("name one of them"));
             }
         }
         let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());

@@ -70,6 +70,14 @@ pub(crate) fn read(path: &Path, env: Option<&str>) -> Result<Loaded, Failure> {
     Ok(understand(sources, root, complaints, path))
 }
 
+/// What a text says that would stand in a file of this name.
+pub(crate) fn of_text(path: &Path, text: String) -> Loaded {
+    let mut sources = Sources::default();
+    let file = sources.add(path.to_path_buf(), text);
+    let (root, complaints) = tree::parse(&sources, file);
+    understand(sources, root, complaints, path)
+}
+
 /// What a tree says.
 pub(crate) fn understand(
     mut sources: Sources,

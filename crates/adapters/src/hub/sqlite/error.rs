@@ -46,7 +46,10 @@ impl Failure {
 
 /// What kind of failure this is. What SQLite says holds names of tables and files, never values.
 pub(super) fn kind(error: &Error) -> ErrorKind {
-    if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) {
+    // A quota or a limit of the system shows as a write that fails, not as a full disk.
+    if let Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE) =
+        error.sqlite_extended_error_code()
+    {
         return ErrorKind::DiskFull;
     }
     match error.sqlite_error_code() {
