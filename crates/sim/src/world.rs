@@ -248,6 +248,44 @@ impl World {
         people::act(system, contacts, orders, deed, tag);
     }
 
+    /// What the hub decided, as `history` would show it, and how it sees the rows now.
+    fn tell(&self) {
+        let memory = self.store.memory();
+        for event in &memory.audit {
+            self.say(|| {
+                let system = event.system.map(|system| self.name(system.at()));
+                let field = event.field.map(|field| field.0);
+                format!(
+                    "  hub: {} {:?} field {field:?} at {system:?}: {:?} -> {:?} ({})",
+                    event.record, event.kind, event.before, event.after, event.note
+                )
+            });
+        }
+        for group in memory.groups.values() {
+            let exists = &group.root.exists;
+            self.say(|| {
+                format!("  record {} alive {} v{}", group.id, exists.alive, exists.version)
+            });
+            for link in &group.root.links {
+                let values = link.shadow.as_ref().map(|row| &row.0);
+                self.say(|| {
+                    format!(
+                        "    {} key {:?} shows {values:?} agreed {:?} {:?} must_read {} wait {} {:?} {} in doubt, parked {:?}",
+                        self.name(link.system.at()),
+                        link.key,
+                        link.agreed,
+                        link.lane,
+                        link.must_read,
+                        link.wait,
+                        link.scope,
+                        link.unresolved.len(),
+                        link.parked
+                    )
+                });
+            }
+        }
+    }
+
     fn name(&self, at: usize) -> String {
         self.plan.systems.get(at).map(|system| system.name.to_string()).unwrap_or_default()
     }
@@ -322,9 +360,13 @@ pub fn run(script: &Script, trace: bool) -> Result<Summary, Breach> {
     let world = World::new(script, trace);
     let mut summary = Summary { deeds: script.deeds.len(), ..Summary::default() };
     world.say(|| format!("systems {:?}, {:?}", script.draft.classes, script.weather));
-    storm(&world, script, &mut summary)?;
-    calm(&world, script)?;
-    checks::at_rest(&world)?;
+    let lived = storm(&world, script, &mut summary)
+        .and_then(|()| calm(&world, script))
+        .and_then(|()| checks::at_rest(&world));
+    if lived.is_err() {
+        world.tell();
+    }
+    lived?;
     summary.writes = world.systems.iter().map(|system| system.state().written).sum();
     Ok(summary)
 }

@@ -53,7 +53,7 @@ pub(crate) fn fence(class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
             let waits_for_log = class == Class::Log && !link.unresolved.is_empty();
             if matches!(link.lane, Lane::Write(_) | Lane::Echo(_)) || waits_for_log {
                 Fence::Busy
-            } else if is_covered(sight.order.or(Some(Order::Operation(operation.0))), link) {
+            } else if is_older(sight.order.or(Some(Order::Operation(operation.0))), link) {
                 Fence::Stale
             } else if link.touched > operation {
                 Fence::Reread
@@ -85,6 +85,11 @@ fn is_covered(order: Option<Order>, link: &Link) -> bool {
     }
 }
 
+/// A row that was asked for counts although it shows what is known: that is an answer, too.
+fn is_older(order: Option<Order>, link: &Link) -> bool {
+    is_covered(order, link) && order != link.order
+}
+
 /// The intents of a link that nobody knows the fate of.
 pub(crate) fn in_doubt(link: &Link) -> Vec<crate::name::IntentId> {
     link.unresolved
@@ -92,4 +97,46 @@ pub(crate) fn in_doubt(link: &Link) -> Vec<crate::name::IntentId> {
         .filter(|intent| intent.status == IntentStatus::InDoubt)
         .map(|intent| intent.id)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        change::{Input, RowKey},
+        name::{BindingIndex, OperationId, SystemIndex},
+        value::Value,
+    };
+
+    fn read(order: Order, link: &Link) -> Fence {
+        let key = RowKey::new([&Value::int(1)]);
+        let input = Input::ScanDone { binding: BindingIndex(0), complete: false };
+        let sight = Sight {
+            binding: BindingIndex(0),
+            key: &key,
+            row: None,
+            parent: None,
+            order: Some(order),
+            token: None,
+            at: None,
+            actor: None,
+            mark: None,
+            transaction: None,
+            how: How::Read(OperationId(9)),
+            marks: &[],
+            input: &input,
+            observed: None,
+            superseded: false,
+        };
+        fence(Class::Versioned, link, &sight)
+    }
+
+    #[test]
+    fn a_read_that_was_asked_for_counts_although_it_shows_the_version_that_is_known() {
+        let mut link = Link::new(SystemIndex(0), 1);
+        link.order = Some(Order::Version(5));
+        link.must_read = true;
+        assert_eq!(read(Order::Version(5), &link), Fence::Open);
+        assert_eq!(read(Order::Version(4), &link), Fence::Stale);
+    }
 }
