@@ -75,11 +75,28 @@ fn nothing_lost(world: &World, memory: &Memory) -> Result<(), Breach> {
 fn is_set_aside(memory: &Memory, group: &Group) -> bool {
     let waits = |link: &syncline_core::group::Link| link.parked.is_some() || !link.held.is_empty();
     group.root.links.iter().any(waits)
+        || waits_for_set_aside(memory, group)
         || !group.root.conflicts.is_empty()
         || memory.quarantine.iter().any(|(subject, (_, related))| {
             related.contains(&group.id)
                 || matches!(subject, Subject::Write { record, .. } if *record == group.id)
         })
+}
+
+/// Whether a row waits, through others, for one whose unique value cannot be had.
+fn waits_for_set_aside(memory: &Memory, group: &Group) -> bool {
+    group.root.links.iter().any(|link| {
+        let mut seen = std::collections::BTreeSet::from([group.id]);
+        let mut next = link.waits_for;
+        while let Some(record) = next.filter(|record| seen.insert(*record)) {
+            let holder = memory.groups.get(&record).and_then(|group| group.root.link(link.system));
+            if holder.is_some_and(|holder| holder.parked.is_some()) {
+                return true;
+            }
+            next = holder.and_then(|holder| holder.waits_for);
+        }
+        false
+    })
 }
 
 /// Convergence: every system shows what the hub holds.

@@ -27,6 +27,9 @@ use syncline_ports::{
 
 use crate::{moment::moment, prng::Chance};
 
+/// How long a request may still arrive after its sender gave up: less than the hub waits.
+const REQUEST_LIFE_MS: i64 = 240_000;
+
 /// A row, as the system keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimRow {
@@ -89,7 +92,7 @@ pub struct SimState {
     marks: BTreeMap<IntentId, MarkFate>,
     log: Vec<LogEntry>,
     /// Writes still on their way although the caller gave up.
-    zombies: Vec<WriteGroup>,
+    zombies: Vec<(Timestamp, WriteGroup)>,
     /// How the weather is.
     pub weather: Weather,
     chance: Chance,
@@ -200,8 +203,11 @@ impl SimState {
 
     /// Writes on their way arrive after all.
     pub fn deliver_zombies(&mut self) {
-        for group in std::mem::take(&mut self.zombies) {
-            self.apply_group(&group);
+        for (sent, group) in std::mem::take(&mut self.zombies) {
+            // No request lives for ever: that is what the hub's patience rests on.
+            if self.now <= sent.plus_ms(REQUEST_LIFE_MS) {
+                self.apply_group(&group);
+            }
         }
     }
 
@@ -630,7 +636,8 @@ impl Target for SimTarget {
                     };
                     group.writes.iter().map(retry).collect()
                 } else if draw < weather.refused + weather.zombie {
-                    state.zombies.push(group.clone());
+                    let sent = state.now;
+                    state.zombies.push((sent, group.clone()));
                     unknown(group)
                 } else {
                     let done = state.apply_group(group);

@@ -270,7 +270,7 @@ impl World {
                 let values = link.shadow.as_ref().map(|row| &row.0);
                 self.say(|| {
                     format!(
-                        "    {} key {:?} shows {values:?} agreed {:?} {:?} must_read {} wait {} {:?} {} in doubt, parked {:?}",
+                        "    {} key {:?} shows {values:?} agreed {:?} {:?} must_read {} wait {} {:?} {} in doubt, parked {:?} waits for {:?} held {:?}",
                         self.name(link.system.at()),
                         link.key,
                         link.agreed,
@@ -279,7 +279,9 @@ impl World {
                         link.wait,
                         link.scope,
                         link.unresolved.len(),
-                        link.parked
+                        link.parked,
+                        link.waits_for,
+                        link.held
                     )
                 });
             }
@@ -313,6 +315,11 @@ fn process(world: &World, mut chance: Chance) -> Process {
                 // A system that refuses is asked again later: nothing else to do about it.
                 let _refusal = observe(&desk, &mut doors, &systems, binding, mode).await;
             } else {
+                let class = plan.system(system).map(|system| system.class);
+                if class == Some(Class::Log) {
+                    // Who writes to a system with a log follows the log: it tells the fate of writes.
+                    let _refusal = observe(&desk, &mut doors, &systems, binding, Mode::Poll).await;
+                }
                 let kinds = if chance.percent(70) { Kinds::Puts } else { Kinds::Deletes };
                 apply::apply(&desk, &mut doors, entity, system, kinds, &Everything).await?;
             }

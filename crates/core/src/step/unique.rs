@@ -63,9 +63,14 @@ impl Pass<'_> {
         }
     }
 
-    /// Whether this record's row is to lose the value of one of these columns.
+    /// Whether this record's row is to lose the value of one of these columns. A row that is kept
+    /// for another reason than a unique value (then the two may well wait for each other) is not.
     fn lets_go(&self, record: RecordId, binding: &Binding, columns: &[Text]) -> bool {
         let Some(Some(group)) = self.working.groups.get(&record) else { return false };
+        let parked = group.root.link(binding.system).and_then(|link| link.parked.as_ref());
+        if parked.is_some_and(|parked| parked.code != "write.unique_conflict") {
+            return false;
+        }
         let rows = Rows { working: Some(self.working) };
         needs(self.plan, group, binding.system, rows).into_iter().any(|part| match part.need {
             Need::Delete => true,
