@@ -29,6 +29,8 @@ pub struct Wants {
     pub row_keys: BTreeSet<(RecordId, SystemIndex)>,
     /// The records that refer to these, as the index says; [`REFERRING_MAX`] of each at most.
     pub referring: BTreeSet<RecordId>,
+    /// The records of these intents in flight or in doubt: whose row carries their mark.
+    pub intents: BTreeSet<IntentId>,
 }
 
 /// So many records that refer to one are looked at in one step; who has more waits for the next.
@@ -42,6 +44,7 @@ impl Wants {
             && self.matches.is_empty()
             && self.row_keys.is_empty()
             && self.referring.is_empty()
+            && self.intents.is_empty()
     }
 }
 
@@ -58,6 +61,8 @@ pub struct Working {
     pub row_keys: BTreeMap<(RecordId, SystemIndex), Option<RowKey>>,
     /// The records that refer to a record, in the order of their ids.
     pub referring: BTreeMap<RecordId, Vec<RecordId>>,
+    /// Records by intent; `None`: settled, or never heard of.
+    pub intents: BTreeMap<IntentId, Option<RecordId>>,
     /// The hub's operation counter; a step takes numbers from it, the commit stores it.
     pub operation: OperationId,
     /// The hub's identity, mixed into the ids it mints.
@@ -83,6 +88,9 @@ impl Working {
         }
         for (record, referring) in later.referring {
             self.referring.entry(record).or_insert(referring);
+        }
+        for (intent, record) in later.intents {
+            self.intents.entry(intent).or_insert(record);
         }
     }
 }

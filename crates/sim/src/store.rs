@@ -234,6 +234,11 @@ impl Store for MemoryStore {
             let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
             working.row_keys.insert((*record, *system), key);
         }
+        for intent in &wants.intents {
+            let has = |index: &GroupIndex| index.intents.iter().any(|(_, id)| id == intent);
+            let found = memory.indices.iter().find(|(_, index)| has(index));
+            working.intents.insert(*intent, found.map(|(record, _)| *record));
+        }
         for target in &wants.referring {
             let refers = |index: &GroupIndex| index.references.contains(target);
             let found = memory.indices.iter().filter(|(_, index)| refers(index));

@@ -250,10 +250,27 @@ impl<'a> Gather<'a> {
             (None, Some(row)) => {
                 self.parent(sight, binding, entity);
                 self.references(binding, entity, Some(row));
+                if let Some(mark) = sight.mark {
+                    self.intent(mark);
+                }
                 if entity.parent.is_some() {
                     return Route::Unlinked(Vec::new());
                 }
                 self.unlinked(binding, entity, row)
+            }
+        }
+    }
+
+    /// The record of an intent, asking for it if it was not looked up.
+    fn intent(&mut self, intent: IntentId) {
+        match self.working.intents.get(&intent) {
+            Some(record) => {
+                if let Some(record) = record {
+                    self.record(*record);
+                }
+            }
+            None => {
+                self.wants.intents.insert(intent);
             }
         }
     }

@@ -89,6 +89,10 @@ impl Pass<'_> {
     pub(super) fn unlinked(&mut self, sight: &Sight<'_>, keys: &[(u16, MatchKey)]) {
         let Some(binding) = self.plan.binding(sight.binding) else { return };
         let Some(entity) = self.plan.entity(binding.entity) else { return };
+        if let Some((group, at)) = self.inserted(sight) {
+            self.link(sight, group, at, None);
+            return;
+        }
         if entity.parent.is_some() {
             self.unlinked_child(sight);
             return;
@@ -115,6 +119,28 @@ impl Pass<'_> {
                 if let Some(group) = self.take(record) {
                     self.link_or_move(sight, group, PartAt::Root, Some(rule));
                 }
+            }
+        }
+    }
+
+    /// The part whose insert left its mark on this row: its values may have moved on since.
+    fn inserted(&mut self, sight: &Sight<'_>) -> Option<(Group, PartAt)> {
+        let mark = sight.mark?;
+        let system = self.plan.binding(sight.binding)?.system;
+        let record = self.working.intents.get(&mark).copied().flatten()?;
+        let group = self.take(record)?;
+        let has = |at: &PartAt| {
+            let link = at.part(&group).and_then(|part| part.link(system));
+            link.is_some_and(|link| {
+                link.shadow.is_none() && link.unresolved.iter().any(|intent| intent.id == mark)
+            })
+        };
+        let children = (0..group.children.len()).map(PartAt::Child);
+        match std::iter::once(PartAt::Root).chain(children).find(has) {
+            Some(at) => Some((group, at)),
+            None => {
+                self.put_back(group);
+                None
             }
         }
     }

@@ -146,6 +146,7 @@ pub async fn an_empty_store_answers_every_want(store: &dyn Store) {
         matches: [(CONTACTS, 0, digest("a"))].into(),
         row_keys: [(record(1), ERP)].into(),
         referring: [record(1)].into(),
+        ..Wants::default()
     };
     let working = must(store.load(&wants).await);
     assert_eq!(working.groups, BTreeMap::from([(record(1), None), (record(2), None)]));
@@ -385,6 +386,9 @@ pub async fn unanswered_writes_are_listed_until_answered(store: &dyn Store) {
     must(store.commit(groups([ada.clone()])).await);
     let listed = must(store.unanswered(None, 10).await);
     assert_eq!(listed, [(IntentId(9), ERP, record(1))]);
+    let wants = Wants { intents: [IntentId(8), IntentId(9)].into(), ..Wants::default() };
+    let known = must(store.load(&wants).await).intents;
+    assert_eq!(known, BTreeMap::from([(IntentId(8), None), (IntentId(9), Some(record(1)))]));
     assert!(must(store.unanswered(Some(IntentId(9)), 10).await).is_empty());
 
     let mut doubtful = next(&ada);

@@ -11,7 +11,7 @@ use syncline_core::{
     change::RowKey,
     commit::{KnownRow, MatchKey, REFERRING_MAX, Wants, Working},
     group::Group,
-    name::{BindingIndex, EntityIndex, OperationId, RecordId, SystemIndex},
+    name::{BindingIndex, EntityIndex, IntentId, OperationId, RecordId, SystemIndex},
     value::Digest,
 };
 
@@ -41,6 +41,7 @@ pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> 
     };
     let row_keys = row_keys(&snapshot, &wants.row_keys, &groups)?;
     let referring = referring(&snapshot, &wants.referring)?;
+    let intents = intents(&snapshot, &wants.intents)?;
     let (hub, operation, minted) = snapshot
         .prepare_cached("select hub, operation, minted from state")?
         .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
@@ -49,7 +50,7 @@ pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> 
         })?;
     snapshot.finish()?;
     let operation = OperationId(operation);
-    Ok(Working { groups, keys, matches, row_keys, referring, operation, hub, minted })
+    Ok(Working { groups, keys, matches, row_keys, referring, intents, operation, hub, minted })
 }
 
 /// Reads one group.
@@ -176,6 +177,24 @@ fn referring(
             found.push(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
         }
         all.insert(*target, found);
+    }
+    Ok(all)
+}
+
+/// The record of each of these intents.
+fn intents(
+    connection: &Connection,
+    wanted: &BTreeSet<IntentId>,
+) -> Outcome<BTreeMap<IntentId, Option<RecordId>>> {
+    let mut select = connection.prepare_cached("select record from intent where id = ?")?;
+    let mut all = BTreeMap::new();
+    for intent in wanted {
+        let mut rows = select.query(params![&intent.0.to_be_bytes()[..]])?;
+        let found = match rows.next()? {
+            Some(row) => Some(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?),
+            None => None,
+        };
+        all.insert(*intent, found);
     }
     Ok(all)
 }

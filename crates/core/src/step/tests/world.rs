@@ -405,6 +405,13 @@ impl World {
             let row = link.filter(|link| link.shadow.is_some()).and_then(|link| link.key.clone());
             working.row_keys.insert((*record, *system), row);
         }
+        for intent in &wants.intents {
+            let mut found = self
+                .indices
+                .iter()
+                .filter(|(_, index)| index.intents.iter().any(|(_, id)| id == intent));
+            working.intents.insert(*intent, found.next().map(|(record, _)| *record));
+        }
         for target in &wants.referring {
             let found = self.indices.iter().filter(|(_, index)| index.references.contains(target));
             working.referring.insert(*target, found.map(|(record, _)| *record).collect());

@@ -94,6 +94,20 @@ fn a_write_whose_answer_was_lost_is_not_made_twice() {
 }
 
 #[test]
+fn a_row_with_our_mark_is_ours_although_its_record_moved_on() {
+    let mut world = World::new(2).class(Class::Log);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    world.weather.insert(B, Weather::AnswerLost);
+    world.apply("B");
+    world.set("A", "a1", "email=E9");
+    world.scan("A");
+    world.run();
+    assert!(world.show("B").ends_with("N0 E9 P0 S0"), "{}", world.show("B"));
+    assert_eq!((world.keys("B").len(), world.groups().count()), (1, 1));
+}
+
+#[test]
 fn a_write_that_was_lost_is_made_again() {
     for class in [Class::Plain, Class::Marked] {
         for values in ["phone=P1", "delete"] {
