@@ -132,6 +132,8 @@ pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waitin
         if link.must_read {
             match keyless_doubt(link) {
                 Some(until) => waiting.not_before = waiting.not_before.max(Some(until)),
+                // Its last write was answered after all: there is nothing to be read.
+                None if link.key.is_none() => {}
                 None => waiting.parked = true,
             }
         }

@@ -202,7 +202,9 @@ impl Pass<'_> {
         let parts = std::iter::once(&mut group.root)
             .chain(group.children.iter_mut().map(|child| &mut child.part));
         for link in parts.filter_map(|part| part.link_mut(system)) {
-            if link.must_read && keyless_doubt(link).is_some_and(|until| now >= until) {
+            let is_keyless = link.key.is_none() && link.shadow.is_none();
+            let is_over = keyless_doubt(link).is_none_or(|until| now >= until);
+            if link.must_read && is_keyless && is_over {
                 link.unresolved.clear();
                 link.must_read = false;
                 changed = true;

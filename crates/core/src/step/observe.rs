@@ -100,6 +100,11 @@ impl Pass<'_> {
             let Some(Item::Sight(sight)) = items.get(at) else { continue };
             let known = self.working.keys.get(&(binding, key.clone()));
             let Some(Some(known)) = known.filter(|_| sight.row.is_none()) else { continue };
+            // The row of a deleted record goes with it, and moves nowhere.
+            let group = self.working.groups.get(&known.record).and_then(Option::as_ref);
+            if group.is_some_and(|group| !group.root.exists.alive) {
+                continue;
+            }
             if wanted.contains(&(binding, known.record)) {
                 self.gone.insert((binding, key.clone()));
                 absences.push(at);

@@ -5,7 +5,7 @@ use super::{
     world::{Weather, World, entity},
 };
 use crate::{
-    change::{Command, Cycles},
+    change::{Command, Cycles, Input, Outcome},
     commit::{AuditKind, Disposition},
     name::{EntityIndex, FieldIndex},
     plan::Class,
@@ -105,6 +105,41 @@ fn a_row_with_our_mark_is_ours_although_its_record_moved_on() {
     world.run();
     assert!(world.show("B").ends_with("N0 E9 P0 S0"), "{}", world.show("B"));
     assert_eq!((world.keys("B").len(), world.groups().count()), (1, 1));
+}
+
+#[test]
+fn who_comes_while_our_delete_comes_back_is_somebody_new() {
+    let mut world = contact_in(World::new(2).class(Class::Log));
+    world.delete("A", "a1");
+    world.scan("A");
+    world.apply("B");
+    world.insert("B", "b9", "name=N9 email=E0 phone=P9 status=S9");
+    world.run();
+    assert!(world.show("A").ends_with("N9 E0 P9 S9"), "{}", world.show("A"));
+    assert_eq!(world.show("B"), "b9: N9 E0 P9 S9");
+}
+
+#[test]
+fn an_insert_answered_after_it_was_given_up_is_made_again() {
+    let mut world = World::new(2).class(Class::Log);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    let groups = world.plan_writes("B", Cycles::Wait);
+    world.crash();
+    for write in groups.iter().flat_map(|(_, group)| &group.writes) {
+        let outcome = Outcome::Retry { reason: "deadlock".into() };
+        let (record, intent) = (write.record, write.intent);
+        world.decide(&[Input::WriteDone { record, intent, outcome }]);
+    }
+    check_two(&mut world, "N0 E0 P0 S0");
+}
+
+#[track_caller]
+fn check_two(world: &mut World, expected: &str) {
+    world.run();
+    for system in ["A", "B"] {
+        assert!(world.show(system).ends_with(expected), "in {system}: {}", world.show(system));
+    }
 }
 
 #[test]
