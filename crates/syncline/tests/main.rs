@@ -12,4 +12,5 @@ mod scenarios;
 mod servers;
 mod snippets;
 mod tidy;
+mod words;
 mod world;
