@@ -99,11 +99,19 @@ pub async fn apply(
 ) -> Result<(Written, Account), PortError> {
     let (mut total, mut account) = (Written::default(), Account::default());
     let mut cycles = Cycles::Wait;
+    // Whether the rows that hold what others want were taken into account since the last progress.
+    let mut knows_holders = false;
     loop {
         let sweep = sweep(desk, systems, entity, system, kinds, cycles, chooses).await?;
         total.absorb(sweep.written);
         account.absorb(&sweep.account);
         let progressed = sweep.written.total() > 0;
+        if sweep.met_holders && !progressed && !knows_holders && !desk.is_stopping() {
+            // Two rows that want each other's values: now that this is known, they go together.
+            knows_holders = true;
+            continue;
+        }
+        knows_holders = false;
         cycles = match (progressed, sweep.blocked, cycles) {
             // Whatever was written may have freed others.
             (true, _, _) => Cycles::Wait,
@@ -122,6 +130,8 @@ struct Sweep {
     written: Written,
     account: Account,
     blocked: bool,
+    /// Another row holds a unique value that a write wanted.
+    met_holders: bool,
 }
 
 async fn sweep(
@@ -134,8 +144,12 @@ async fn sweep(
     chooses: &dyn Chooses,
 ) -> Result<Sweep, PortError> {
     let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
-    let mut result =
-        Sweep { written: Written::default(), account: Account::default(), blocked: false };
+    let mut result = Sweep {
+        written: Written::default(),
+        account: Account::default(),
+        blocked: false,
+        met_holders: false,
+    };
     let mut after: Option<RecordId> = None;
     // Answers of the batch before: committed while the next batch is on its way.
     let mut answers: Vec<Input> = Vec::new();
@@ -180,6 +194,8 @@ async fn sweep(
         };
         let (outcomes, committed) = future::join(sending, committing).await;
         let settled = committed?;
+        result.met_holders |=
+            outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
         answers = conclude(desk, system, &groups, outcomes, &mut result.written);
         if let Some(decided) = settled {
             read::settle(desk, systems, decided.effects, &mut result.account).await?;
