@@ -1,0 +1,171 @@
+//! 1.4 and 1.7: loops, renderings, and what values mean in each system.
+
+use super::{
+    CONTACT, LINKED,
+    stage::{ALL, Given, Step::*, play, play_with},
+};
+
+#[test]
+fn l2_an_edit_seen_together_with_our_own_write_flows_alone() {
+    play(
+        &CONTACT,
+        &[
+            LINKED,
+            In("a", "update contact set phone = 'P1'"),
+            Run([0, 1, 1]),
+            In("b", "update contact set email = 'e9@x'"),
+            Run([1, 0, 1]),
+            Show(ALL, &["e9@x|N0|P1|S0"]),
+        ],
+    );
+}
+
+#[test]
+fn l4_a_system_that_writes_in_capitals_does_not_shout_at_the_others() {
+    play_with(
+        &CONTACT,
+        &[("name: {@name}", "name: {a: name, b: {column: name, case: upper}, c: name}")],
+        &[
+            LINKED,
+            In("a", "update contact set name = 'Ana'"),
+            Run([0, 1, 1]),
+            Show("ac", &["r@x|Ana|P0|S0"]),
+            Show("b", &["r@x|ANA|P0|S0"]),
+            In("b", "update contact set name = 'ANA MARIA'"),
+            Run([1, 0, 1]),
+            Query("a", "select upper(name) from contact", &["ANA MARIA"]),
+        ],
+    );
+}
+
+#[test]
+fn s1_dates_in_different_forms_are_the_same_day() {
+    play_with(
+        &CONTACT,
+        &[(
+            "status: {@status}",
+            "status: {type: date, a: {column: status, format: \"%Y-%m-%d\"}, b: {column: status, format: \"%d/%m/%Y\"}, c: {column: status, format: \"%Y%m%d\"}}",
+        )],
+        &[
+            In("a", "update contact set status = '2024-01-01'"),
+            In("b", "update contact set status = '01/01/2024'"),
+            In("c", "update contact set status = '20240101'"),
+            LINKED,
+            In("b", "update contact set status = '03/04/2024'"),
+            Run([1, 0, 1]),
+            Query("a", "select status from contact", &["2024-04-03"]),
+            Query("c", "select status from contact", &["20240403"]),
+            In("b", "update contact set status = '29/02/2023'"),
+            RunEnds(4, [0, 0, 0]),
+            Aside(&["map.invalid b:21"]),
+            Query("a", "select status from contact", &["2024-04-03"]),
+            In("b", "update contact set status = '29/02/2024'"),
+            Run([1, 0, 1]),
+            Aside(&[]),
+        ],
+    );
+}
+
+#[test]
+fn s4_amounts_in_different_forms_are_exact() {
+    play_with(
+        &CONTACT,
+        &[(
+            "status: {@status}",
+            "status: {type: money, currency: EUR, a: {column: status, decimal: \",\", group: \".\"}, b: status, c: {column: status, unit: minor}}",
+        )],
+        &[
+            In("a", "update contact set status = '1.234,56'"),
+            In("b", "update contact set status = '1234.56'"),
+            In("c", "update contact set status = '123456'"),
+            LINKED,
+            In("c", "update contact set status = '1234'"),
+            Run([1, 1, 0]),
+            Query("a", "select status from contact", &["12,34"]),
+            Query("b", "select status from contact", &["12.34"]),
+        ],
+    );
+}
+
+const STATES: [(&str, &str); 1] = [(
+    "status: {@status}",
+    "status: {type: enum, values: [active, gone], a: status, b: {column: status, values: {active: [active, vip], gone: gone}}, c: status}",
+)];
+
+#[test]
+fn s5_a_finer_word_survives_edits_of_other_fields() {
+    play_with(
+        &CONTACT,
+        &STATES,
+        &[
+            In("ac", "update contact set status = 'active'"),
+            In("b", "update contact set status = 'vip'"),
+            LINKED,
+            In("a", "update contact set name = 'N1'"),
+            Run([0, 1, 1]),
+            Show("b", &["r@x|N1|P0|vip"]),
+            In("a", "update contact set status = 'gone'"),
+            Run([0, 1, 1]),
+            In("a", "update contact set status = 'active'"),
+            Run([0, 1, 1]),
+            Show(ALL, &["r@x|N1|P0|active"]),
+        ],
+    );
+}
+
+#[test]
+fn s6_a_value_without_a_meaning_is_set_aside_and_nothing_is_guessed() {
+    play_with(
+        &CONTACT,
+        &STATES,
+        &[
+            In(ALL, "update contact set status = 'active'"),
+            LINKED,
+            In("b", "update contact set status = 'mystery'"),
+            RunEnds(4, [0, 0, 0]),
+            Aside(&["map.unknown_value b:21"]),
+            Show("ac", &["r@x|N0|P0|active"]),
+            In("b", "update contact set status = 'gone'"),
+            Run([1, 0, 1]),
+            Aside(&[]),
+        ],
+    );
+}
+
+#[test]
+fn s7_null_clears_and_blank_is_what_the_cell_says() {
+    play_with(
+        &CONTACT,
+        &[("phone: {@phone}", "phone: {a: phone, b: {column: phone, blank: null}, c: phone}")],
+        &[
+            LINKED,
+            In("b", "update contact set phone = ''"),
+            Run([1, 0, 1]),
+            Show("ac", &["r@x|N0|NULL|S0"]),
+            In("a", "update contact set name = ''"),
+            Run([0, 1, 1]),
+            Show("c", &["r@x||NULL|S0"]),
+        ],
+    );
+}
+
+#[test]
+fn s14_letters_that_look_alike_and_blanks_are_kept_as_they_are() {
+    const TEXTS: Given = CONTACT;
+    play(
+        &TEXTS,
+        &[
+            LINKED,
+            In(
+                "a",
+                "update contact set name = 'Zoe\u{308} ', phone = 'Zo\u{eb}', status = 'a\r\nb \u{1f980}'",
+            ),
+            Run([0, 1, 1]),
+            Query(ALL, "select name from contact", &["Zoe\u{308} "]),
+            Query(ALL, "select phone from contact", &["Zo\u{eb}"]),
+            In("b", "update contact set phone = 'ZO\u{cb}'"),
+            Run([1, 0, 1]),
+            Query(ALL, "select phone from contact", &["ZO\u{cb}"]),
+        ],
+    );
+}

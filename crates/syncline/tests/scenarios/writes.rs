@@ -1,0 +1,131 @@
+//! 1.6, 1.8 and 1.9: writes that meet resistance, who is who, and plans.
+
+use super::{
+    CONTACT, LINKED,
+    stage::{ALL, Given, Step::*, everywhere, play},
+};
+
+#[test]
+fn w4_one_refused_row_holds_back_nobody_else() {
+    const STRICT: &str = "drop table contact; create table contact (id {id}, email {text} not null unique, name {text} check (name <> 'much too long'), phone {text}, status {text})";
+    let given = Given { rows: ["", STRICT, ""], ..CONTACT };
+    everywhere(&given, &[], |stage| {
+        stage.take_steps(&[
+            In("a", "insert into contact (email, name) values ('1', 'short'), ('2', 'much too long'), ('3', 'brief')"),
+            RunEnds(4, [0, 2, 3]),
+            Aside(&["write.check -> b"]),
+            In("a", "update contact set phone = 'P9' where email = '2'"),
+            Cli(4, "run"),
+            Query("b", "select email from contact order by email", &["1", "3"]),
+            In("a", "update contact set name = 'fits' where email = '2'"),
+            Cli(0, "run"),
+            Show(ALL, &["1|short|NULL|NULL", "2|fits|P9|NULL", "3|brief|NULL|NULL"]),
+            Aside(&[]),
+        ]);
+    });
+}
+
+const STAFF: Given = Given {
+    tables: "create table staff (id {id}, number {text} not null unique, boss {big}, foreign key (boss) references staff (id))",
+    rows: ["", "", ""],
+    mapping: "
+entities:
+  staff:
+    in: {@staff}
+    match: number
+    fields:
+      number: {@number}
+      boss: {ref: staff, @boss}
+",
+    show: "select s.number, b.number from staff s left join staff b on b.id = s.boss order by s.number",
+};
+
+#[test]
+fn w6_a_circle_of_references_is_closed_in_two_steps() {
+    play(
+        &STAFF,
+        &[
+            In(
+                "a",
+                "insert into staff (id, number) values (11, 'x'), (12, 'y'), (13, 'z'); update staff set boss = 12 where id = 11; update staff set boss = 11 where id = 12; update staff set boss = 13 where id = 13",
+            ),
+            Cli(0, "run --yes"),
+            Show(ALL, &["x|y", "y|x", "z|z"]),
+        ],
+    );
+}
+
+#[test]
+fn w7_two_records_swap_a_unique_value() {
+    let two = "insert into contact (email, name) values ('1', 'N1'), ('2', 'N2')";
+    let given = Given {
+        rows: [two; 3],
+        mapping: "
+entities:
+  contact:
+    in: {@contact}
+    match: name
+    fields:
+      email: {@email}
+      name: {@name}
+",
+        ..CONTACT
+    };
+    play(
+        &given,
+        &[
+            LINKED,
+            In(
+                "a",
+                "update contact set email = '3' where name = 'N1'; update contact set email = '1' where name = 'N2'; update contact set email = '2' where name = 'N1'",
+            ),
+            Run([0, 2, 2]),
+            Query(ALL, "select email, name from contact order by email", &["1|N2", "2|N1"]),
+        ],
+    );
+}
+
+#[test]
+fn w8_the_same_person_entered_twice_is_one_record() {
+    play(
+        &CONTACT,
+        &[
+            LINKED,
+            In("a", "insert into contact (email, name) values ('s@x', 'Na')"),
+            In("b", "insert into contact (email, name, phone) values ('s@x', 'Nb', 'Pb')"),
+            Run([1, 1, 1]),
+            Show(ALL, &["r@x|N0|P0|S0", "s@x|Na|Pb|NULL"]),
+        ],
+    );
+}
+
+#[test]
+fn i1_a_first_link_joins_what_is_equal_and_creates_the_rest_once() {
+    let rows = |from: u32, to: u32| {
+        let rows: Vec<String> = (from..to).map(|at| format!("('{at:04}@x')")).collect();
+        format!("insert into contact (email) values {}", rows.join(", "))
+    };
+    everywhere(&Given { rows: [""; 3], ..CONTACT }, &[], |stage| {
+        stage.sql(0, &rows(0, 1000));
+        stage.sql(1, &rows(300, 1100));
+        stage.take_steps(&[
+            Run([100, 300, 1100]),
+            Query(ALL, "select count(*), count(distinct email) from contact", &["1100|1100"]),
+            Run([0, 0, 0]),
+        ]);
+    });
+}
+
+#[test]
+fn i6_a_match_key_that_changes_goes_through_the_link() {
+    play(
+        &CONTACT,
+        &[
+            LINKED,
+            In("a", "update contact set email = 'new@x'"),
+            Run([0, 1, 1]),
+            Show(ALL, &["new@x|N0|P0|S0"]),
+            Query("b", "select id from contact", &["21"]),
+        ],
+    );
+}
