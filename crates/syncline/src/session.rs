@@ -223,9 +223,18 @@ fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
 }
 
 /// The first signal asks to stop after what is in flight; the second stops at once.
+/// However many sessions a process opens, one listener hears the signals for all of them.
 pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
+    static STOP: std::sync::OnceLock<Arc<AtomicBool>> = std::sync::OnceLock::new();
+    let mut is_first = false;
+    let stop = STOP.get_or_init(|| {
+        is_first = true;
+        Arc::new(AtomicBool::new(false))
+    });
+    let (stop, seen) = (stop.clone(), stop.clone());
+    if !is_first {
+        return stop;
+    }
     tokio::spawn(async move {
         loop {
             let signal = next_signal().await;
