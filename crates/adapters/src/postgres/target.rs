@@ -10,6 +10,7 @@
 
 mod check;
 mod park;
+mod planned;
 mod set;
 mod statement;
 mod verdict;

@@ -1,5 +1,12 @@
-use syncline_core::change::Expected;
-use syncline_ports::suite::bench::{self, CONTACTS, LINES, ORDERS, Writer, text};
+use syncline_core::{
+    change::Expected,
+    error::ErrorKind,
+    plan::{Place, Plan},
+};
+use syncline_ports::{
+    catalog::Table,
+    suite::bench::{self, CONTACTS, LINES, ORDERS, Writer, text},
+};
 
 use super::*;
 
