@@ -387,7 +387,9 @@ impl SimState {
             let table = self.tables.get(&write.binding)?;
             table.rows.get(key).map(|row| row.values.clone())
         });
-        if self.class != Class::Blind && !self.holds(write, current.as_deref()) {
+        // Also who cannot be told what to find does not make a row of an update.
+        let is_gone = write.kind == WriteKind::Update && current.is_none();
+        if is_gone || (self.class != Class::Blind && !self.holds(write, current.as_deref())) {
             let observed = write.key.as_ref().map(|key| self.observe(write.binding, key));
             let (row, token) =
                 observed.map_or((None, None), |observed| (observed.row, observed.token));

@@ -505,3 +505,6 @@ pub fn through<T>(future: impl Future<Output = T>) -> T {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
