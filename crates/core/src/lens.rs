@@ -236,7 +236,7 @@ impl Compiled {
 }
 
 /// The value of this kind that a text means, in its plain form; `None` if it means none.
-pub(crate) fn parse_as(kind: NativeKind, text: &str) -> Option<Value> {
+pub fn parse_as(kind: NativeKind, text: &str) -> Option<Value> {
     scalar::parse(kind, text)
 }
 

@@ -6,9 +6,9 @@
 
 mod address;
 mod check;
-mod compile;
-mod complaint;
-mod draft;
+pub(crate) mod compile;
+pub(crate) mod complaint;
+pub(crate) mod draft;
 mod expression;
 mod keys;
 mod load;
@@ -22,8 +22,8 @@ mod schema;
 mod secrets;
 mod show;
 mod similar;
-mod source;
-mod tree;
+pub(crate) mod source;
+pub(crate) mod tree;
 
 pub(crate) use self::{
     compile::Live,

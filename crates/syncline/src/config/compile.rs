@@ -5,8 +5,8 @@
 //! What decides the meaning of stored state is hashed from the file alone, so that a column that
 //! was widened does not ask for a new plan.
 
-mod cell;
-mod kind;
+pub(crate) mod cell;
+pub(crate) mod kind;
 mod meaning;
 
 use std::collections::BTreeMap;

@@ -205,6 +205,15 @@ fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>) -> CellSpec
     }
 }
 
+/// A value as the column would hold it, whatever its kind.
+pub(crate) fn literal(atom: &Atom, native: Option<NativeKind>) -> Value {
+    let found = typed(atom, native);
+    match (&found, native) {
+        (Value::Text(text), Some(native)) => lens::parse_as(native, text).unwrap_or(found),
+        _ => found,
+    }
+}
+
 /// A native value of the file: what the column takes, where that is known; else a text if it
 /// stands in quotes, a number or word if it looks like one.
 pub(crate) fn typed(atom: &Atom, native: Option<NativeKind>) -> Value {

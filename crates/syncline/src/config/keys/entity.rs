@@ -55,7 +55,7 @@ pub(crate) static ENTITY: Section = Section {
         key(
             "on_parent_delete",
             ON_PARENT_DELETE,
-            "Children whose parent is deleted: its delete waits for them.",
+            "Records that refer to a deleted one; `wait` unless said: its delete waits for them.",
         ),
         later(
             "rekey_window",

@@ -30,7 +30,7 @@ pub(crate) static DEFAULTS: Section = Section {
         key(
             "on_parent_delete",
             ON_PARENT_DELETE,
-            "Children whose parent is deleted: its delete waits for them.",
+            "Records that refer to a deleted one; `wait` unless said: its delete waits for them.",
         ),
         key("on_leave", ON_LEAVE, "Records that leave `when:`; `freeze` unless said."),
         later(
@@ -162,7 +162,7 @@ pub(super) const ON_LEAVE: Shape = Shape::Word(&["freeze", "detach", "delete"]);
 pub(super) const DELETE_CONFLICT: Shape =
     Shape::Word(&["priority", "delete_wins", "update_wins", "manual"]);
 
-pub(super) const ON_PARENT_DELETE: Shape = Shape::Word(&["wait"]);
+pub(super) const ON_PARENT_DELETE: Shape = Shape::Word(&["wait", "cascade", "detach", "forbid"]);
 
 pub(super) const ON_TARGET_EDIT: Shape = Shape::Word(&["revert", "ignore"]);
 

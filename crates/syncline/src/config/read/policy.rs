@@ -56,10 +56,14 @@ impl Reader<'_> {
     }
 
     fn on_parent_delete(&mut self, entries: &Entries<'_>) -> Option<OnParentDelete> {
-        const WHY: &str = "in this version a parent's delete waits until its children are gone";
-        let node = entries.get("on_parent_delete")?;
-        let later = ["cascade", "detach", "forbid"].map(|word| (word, WHY));
-        self.word_now(node, "on_parent_delete", &["wait"], &later).map(|_| OnParentDelete::Wait)
+        let words = ["wait", "cascade", "detach", "forbid"];
+        let word = self.word_of(entries, "on_parent_delete", &words)?;
+        Some(match word {
+            "cascade" => OnParentDelete::Cascade,
+            "detach" => OnParentDelete::Detach,
+            "forbid" => OnParentDelete::Forbid,
+            _ => OnParentDelete::Wait,
+        })
     }
 
     /// `on_leave:`.
