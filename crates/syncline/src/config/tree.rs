@@ -73,6 +73,16 @@ impl Node {
         }
     }
 
+    /// The value of this key.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        match &self.kind {
+            Kind::Map(entries) => {
+                entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value)
+            }
+            Kind::Scalar { .. } | Kind::List(_) => None,
+        }
+    }
+
     /// What it is, as people call it.
     pub(crate) fn what(&self) -> &'static str {
         match &self.kind {
