@@ -4,7 +4,7 @@ use syncline_core::{
     change::{Cycles, Effect, Input, RowKey, WriteGroup, WriteKind},
     commit::{Behind, Wants},
     error::PortError,
-    group::Group,
+    group::{Author, Cell, Group, Part},
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
     plan::Plan,
     value::{Digest, Value},
@@ -90,46 +90,67 @@ pub async fn load(desk: &Desk<'_>, records: &[RecordId]) -> Result<Vec<Group>, P
 
 /// Describes what this record needs in this system.
 pub fn describe(plan: &Plan, group: &Group, system: SystemIndex, behind: &Behind) -> Operation {
-    let origin = origin(plan, group, system);
+    Operation {
+        record: group.id,
+        system,
+        kind: behind.kind,
+        origin: origin(plan, group, system),
+        writes: WriteGroup::default(),
+        waits: false,
+        digest: digest(group, system, behind.kind),
+    }
+}
+
+/// What the operation rests on: the golden values it brings and the row it finds, whole. Whoever
+/// changes either, in whatever field, makes it another operation. What only this hub knows (ids,
+/// versions, tokens) stays out, and so do the other systems' rows: they change while a plan is
+/// carried out.
+fn digest(group: &Group, system: SystemIndex, kind: WriteKind) -> Digest {
     let mut encoding = Vec::new();
-    encoding.push(match behind.kind {
+    encoding.push(match kind {
         WriteKind::Insert => 1,
         WriteKind::Update => 2,
         WriteKind::Delete => 3,
     });
     encoding.extend_from_slice(&group.entity.0.to_be_bytes());
     encoding.extend_from_slice(&system.0.to_be_bytes());
-    if let Some((binding, key)) = &origin {
-        encoding.extend_from_slice(&binding.0.to_be_bytes());
-        encoding.extend_from_slice(&key.0);
-    }
     for (key, part) in group.parts() {
         key.encode(&mut encoding);
         encoding.push(u8::from(part.exists.alive));
-        let link = part.link(system);
-        for (index, cell) in part.cells.iter().enumerate() {
+        // Of what is to go, the values are not written.
+        let cells = if part.exists.alive { &*part.cells } else { &[] };
+        for (index, cell) in cells.iter().enumerate() {
             let field = FieldIndex(u16::try_from(index).unwrap_or(u16::MAX));
-            let agreed = link.and_then(|link| link.agreed.get(index)).copied().unwrap_or(0);
-            if agreed != cell.version || behind.kind == WriteKind::Insert {
-                encoding.extend_from_slice(&field.0.to_be_bytes());
-                stable(&cell.value, &mut encoding);
-            }
+            stable(part, field, cell, &mut encoding);
+        }
+        let link = part.link(system);
+        match link.and_then(|link| link.key.as_ref()) {
+            Some(key) => Value::Bytes(key.0.clone()).encode(&mut encoding),
+            None => encoding.push(0xff),
+        }
+        match link.and_then(|link| link.shadow.as_ref()) {
+            Some(row) => row.encode(&mut encoding),
+            None => encoding.push(0xff),
         }
     }
-    Operation {
-        record: group.id,
-        system,
-        kind: behind.kind,
-        origin,
-        writes: WriteGroup::default(),
-        waits: false,
-        digest: Digest::of(&encoding),
-    }
+    Digest::of(&encoding)
 }
 
-/// Ids of records differ from hub to hub, so a reference only counts as one.
-fn stable(value: &Value, out: &mut Vec<u8>) {
-    if matches!(value, Value::Ref(_)) { out.push(0x60) } else { value.encode(out) }
+/// Ids of records differ from hub to hub, so a reference counts as what its author shows there.
+fn stable(part: &Part, field: FieldIndex, cell: &Cell, out: &mut Vec<u8>) {
+    if !matches!(cell.value, Value::Ref(_)) {
+        return cell.value.encode(out);
+    }
+    out.push(0x60);
+    let author = match cell.author {
+        Author::System(system) => part.link(system),
+        Author::Nobody | Author::Person | Author::Merged => None,
+    };
+    if let Some(value) =
+        author.and_then(|link| link.shadow.as_ref()).and_then(|row| row.value(field))
+    {
+        value.encode(out);
+    }
 }
 
 /// The row of this system if there is one, else the first system's that has one.

@@ -9,11 +9,13 @@
 //! | 1.2: M1 to M12, M14 to M16, M20 | `concurrent.rs` | `m1_…` to `m20_…` |
 //! | 1.3: D1 to D7, D11, D13, D14, D16 to D18; I8 | `deletes.rs` | `d1_…` to `d18_…`, `i8_…` |
 //! | 1.4 and 1.7: L2, L4; S1, S4 to S7, S14 | `mapping.rs` | `l2_…`, `l4_…`, `s1_…` to `s14_…` |
+//! | 1.9: O2, O3 | `plans.rs` | `o2_…`, `o3_…` |
 //! | 1.6 and 1.8: W4, W6 to W8; I1, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…`, `i6_…` |
 
 mod concurrent;
 mod deletes;
 mod mapping;
+mod plans;
 mod propagation;
 mod stage;
 mod writes;
