@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod hub;
 mod mysql;
+#[cfg(test)]
+mod pages;
 mod postgres;
 pub mod settings;
 pub mod sql;
