@@ -292,6 +292,19 @@ impl FieldSet {
 }
 
 impl Group {
+    /// Which part's list and which system an intent of this group writes.
+    pub fn place_of(&self, intent: IntentId) -> Option<(EntityIndex, SystemIndex)> {
+        let has = |part: &Part| {
+            let mut links = part.links.iter();
+            let link = links.find(|link| link.unresolved.iter().any(|known| known.id == intent))?;
+            Some(link.system)
+        };
+        if let Some(system) = has(&self.root) {
+            return Some((self.entity, system));
+        }
+        self.children.iter().find_map(|child| Some((child.list, has(&child.part)?)))
+    }
+
     /// The part with this key.
     pub fn part(&self, key: &PartKey) -> Option<&Part> {
         match key {

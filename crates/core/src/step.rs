@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+mod aside;
+mod child;
 pub(crate) mod due;
 mod fence;
 mod gather;

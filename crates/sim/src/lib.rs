@@ -11,6 +11,7 @@ pub mod draft;
 pub mod moment;
 pub mod people;
 pub mod prng;
+pub mod script;
 pub mod shrink;
 pub mod store;
 pub mod system;

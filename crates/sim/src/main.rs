@@ -4,8 +4,9 @@ use std::{process::ExitCode, time::Instant};
 
 use syncline_sim::{
     checks::say,
+    script::Script,
     shrink::shrink,
-    world::{Breach, Script, run},
+    world::{Breach, run},
 };
 
 fn main() -> ExitCode {

@@ -1,6 +1,9 @@
 //! Makes a failing history small enough to be read.
 
-use crate::world::{Breach, Fault, Script, run};
+use crate::{
+    script::{Fault, Script},
+    world::{Breach, run},
+};
 
 /// Removes deeds, faults, systems and moves for as long as the same guarantee breaks.
 pub fn shrink(script: &Script, breach: &Breach) -> Script {

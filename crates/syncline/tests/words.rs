@@ -127,7 +127,7 @@ fn walk(folder: &Path, areas: &BTreeSet<String>, found: &mut BTreeSet<String>) {
             if !name.contains("tests") {
                 walk(&path, areas, found);
             }
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
             codes_of(&fs::read_to_string(&path).unwrap(), areas, found);
         }
     }

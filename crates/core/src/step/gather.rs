@@ -391,7 +391,7 @@ impl<'a> Gather<'a> {
 
     fn outcome(&mut self, group: Option<&Group>, intent: IntentId, outcome: &Outcome) {
         let Some(group) = group else { return };
-        let Some((entity, system)) = intent_place(group, intent) else { return };
+        let Some((entity, system)) = group.place_of(intent) else { return };
         let Some(index) = self.plan.binding_of(entity, system) else { return };
         let (Some(binding), Some(entity)) = (self.plan.binding(index), self.plan.entity(entity))
         else {
@@ -480,22 +480,6 @@ impl<'a> Gather<'a> {
             }
         }
     }
-}
-
-/// Which part's list and which system an intent of this group writes.
-pub(crate) fn intent_place(
-    group: &Group,
-    intent: IntentId,
-) -> Option<(crate::name::EntityIndex, SystemIndex)> {
-    let has = |part: &crate::group::Part| {
-        let mut links = part.links.iter();
-        let link = links.find(|link| link.unresolved.iter().any(|known| known.id == intent))?;
-        Some(link.system)
-    };
-    if let Some(system) = has(&group.root) {
-        return Some((group.entity, system));
-    }
-    group.children.iter().find_map(|child| Some((child.list, has(&child.part)?)))
 }
 
 fn is_same(known: &KnownRow, row: Option<&Row>) -> bool {

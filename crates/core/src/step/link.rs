@@ -4,16 +4,15 @@ use crate::{
     Text,
     audit::event,
     change::{PartKey, RowKey},
-    commit::{AuditEvent, AuditKind, Disposition, MatchKey, QuarantineChange, Subject},
-    group::{Child, Group, Link, Part, Scope},
+    commit::{AuditEvent, AuditKind, Disposition, MatchKey, QuarantineChange},
+    group::{Group, Link, Part, Scope},
     matching,
-    merge::{Awaits, Taken, Trouble, take},
+    merge::{Taken, take},
     name::{BindingIndex, EntityIndex, RecordId},
     step::{
         fence::{Fence, fence, in_doubt},
         gather::{How, Sight},
-        observe::Waiting,
-        pass::{Pass, new_part},
+        pass::Pass,
     },
     value::Value,
 };
@@ -178,7 +177,13 @@ impl Pass<'_> {
     }
 
     /// Links the row, unless its record already has another row there: that one must be gone first.
-    fn link_or_move(&mut self, sight: &Sight<'_>, group: Group, at: PartAt, rule: Option<u16>) {
+    pub(super) fn link_or_move(
+        &mut self,
+        sight: &Sight<'_>,
+        group: Group,
+        at: PartAt,
+        rule: Option<u16>,
+    ) {
         let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
             return;
         };
@@ -281,7 +286,13 @@ impl Pass<'_> {
     }
 
     /// Links the row to the part and merges it.
-    fn link(&mut self, sight: &Sight<'_>, mut group: Group, at: PartAt, rule: Option<u16>) {
+    pub(super) fn link(
+        &mut self,
+        sight: &Sight<'_>,
+        mut group: Group,
+        at: PartAt,
+        rule: Option<u16>,
+    ) {
         let Some(binding) = self.plan.binding(sight.binding) else { return };
         let system = binding.system;
         let before = self.before(&group);
@@ -372,105 +383,6 @@ impl Pass<'_> {
         format!("by {}", names.join(", ")).into()
     }
 
-    /// A row of a child list: its parent's group has, or gets, a part for it.
-    fn unlinked_child(&mut self, sight: &Sight<'_>) {
-        let Some(binding) = self.plan.binding(sight.binding) else { return };
-        let Some(list) = self.plan.entity(binding.entity) else { return };
-        let parent_index =
-            list.parent.and_then(|parent| self.plan.binding_of(parent, binding.system));
-        let (Some(parent_index), Some(parent)) = (parent_index, sight.parent) else {
-            let message = "the row names no parent".into();
-            self.park_row(sight, None, "match.parent_missing", message, None);
-            self.journal.count(sight.binding, Disposition::Quarantined);
-            return;
-        };
-        let known = self.working.keys.get(&(parent_index, parent.clone()));
-        let record = known.and_then(Option::as_ref).map(|known| known.record);
-        let awaits = Awaits {
-            field: crate::name::FieldIndex(0),
-            binding: parent_index,
-            key: parent.clone(),
-        };
-        let Some(mut group) = record.and_then(|record| self.take(record)) else {
-            self.wait_for_parent(sight, None, awaits, "match.parent_missing");
-            return;
-        };
-        let golden = match self.child_key(sight) {
-            Ok(golden) => golden,
-            Err(trouble) => {
-                self.put_back(group);
-                self.unreadable(sight, record, trouble);
-                return;
-            }
-        };
-        let Some(golden) = golden else {
-            self.put_back(group);
-            let message = "the fields that tell the rows of the list apart are empty".into();
-            self.park_row(sight, record, "match.no_key", message, None);
-            self.journal.count(sight.binding, Disposition::Quarantined);
-            return;
-        };
-        let fields = list.matching.first().map(|rule| rule.fields.clone()).unwrap_or_default();
-        let has = |part: &Part| {
-            let values = fields.iter().map(|field| part.cell(*field).map(|cell| &cell.value));
-            values.zip(&golden).all(|(known, golden)| known == Some(golden))
-        };
-        let entity = binding.entity;
-        let known =
-            group.children.iter().position(|child| child.list == entity && has(&child.part));
-        if let Some(at) = known {
-            self.link_or_move(sight, group, PartAt::Child(at), Some(0));
-            return;
-        }
-        if !binding.reads {
-            self.put_back(group);
-            self.journal.count(sight.binding, Disposition::Filtered);
-            return;
-        }
-        let before = self.before(&group);
-        let key = free_key(&group, entity, &golden);
-        let child = Child { list: entity, key, part: new_part(list.fields.len()) };
-        let at = group
-            .children
-            .partition_point(|other| (other.list, &other.key) < (child.list, &child.key));
-        group.children.insert(at, child);
-        let record = group.id;
-        self.put_changed(group, before);
-        if let Some(group) = self.take(record) {
-            self.link(sight, group, PartAt::Child(at), None);
-            self.drop_unborn(record, entity);
-        }
-    }
-
-    /// A part made for a row that was then set aside is nobody's.
-    fn drop_unborn(&mut self, record: RecordId, list: EntityIndex) {
-        if let Some(Some(group)) = self.working.groups.get_mut(&record) {
-            group.children.retain(|child| child.list != list || child.part.exists.version > 0);
-        }
-    }
-
-    /// The golden values that tell this row apart within its list; `None` if one is null.
-    fn child_key(&self, sight: &Sight<'_>) -> Result<Option<Vec<Value>>, Trouble> {
-        let (Some(binding), Some(row)) = (self.plan.binding(sight.binding), sight.row) else {
-            return Ok(None);
-        };
-        let Some(list) = self.plan.entity(binding.entity) else { return Ok(None) };
-        let Some(rule) = list.matching.first() else { return Ok(None) };
-        let mut values = Vec::with_capacity(rule.fields.len());
-        for field in &rule.fields {
-            let (Some(cell), Some(native)) = (binding.cell(*field), row.value(*field)) else {
-                return Ok(None);
-            };
-            let (plan, working) = (self.plan, &*self.working);
-            let value = take(plan, working, list, binding.system, *field, cell, native, None)?;
-            if value.is_null() {
-                return Ok(None);
-            }
-            values.push(value);
-        }
-        Ok(Some(values))
-    }
-
     /// Id reuse (I8): a key that belonged to a deleted row and now shows somebody else is a new
     /// record's. Returns the group where the row is still its own.
     pub(super) fn reused(
@@ -523,88 +435,6 @@ impl Pass<'_> {
         }
         None
     }
-
-    /// A row whose values mean nothing yet, or at all.
-    pub(super) fn unreadable(
-        &mut self,
-        sight: &Sight<'_>,
-        record: Option<RecordId>,
-        trouble: Trouble,
-    ) {
-        match trouble {
-            Trouble::Problem(problem) => {
-                self.park_row(sight, record, problem.code, problem.message.into(), None);
-                self.journal.count(sight.binding, Disposition::Quarantined);
-            }
-            Trouble::Parent(binding, key) => {
-                let field = crate::name::FieldIndex(0);
-                let awaits = Awaits { field, binding, key };
-                self.wait_for_parent(sight, record, awaits, "write.parent_missing");
-            }
-        }
-    }
-
-    /// Sets a row aside.
-    pub(super) fn park_row(
-        &mut self,
-        sight: &Sight<'_>,
-        record: Option<RecordId>,
-        code: &'static str,
-        message: Text,
-        awaits: Option<(BindingIndex, RowKey)>,
-    ) {
-        let entity = self.plan.binding(sight.binding).map(|found| found.entity);
-        let entity = entity.unwrap_or(EntityIndex(0));
-        self.journal.quarantine.push(QuarantineChange::Park {
-            subject: Subject::Row { binding: sight.binding, key: sight.key.clone() },
-            entity,
-            record,
-            code: code.into(),
-            message,
-            row: sight.row.cloned(),
-            related: Vec::new(),
-            awaits,
-        });
-    }
-
-    /// A row was taken after all.
-    pub(super) fn release(&mut self, sight: &Sight<'_>) {
-        let subject = Subject::Row { binding: sight.binding, key: sight.key.clone() };
-        self.journal.quarantine.push(QuarantineChange::Release { subject });
-    }
-
-    /// Remembers a row whose parent is not linked yet; the end of the step looks again.
-    pub(super) fn wait_for_parent(
-        &mut self,
-        sight: &Sight<'_>,
-        record: Option<RecordId>,
-        awaits: Awaits,
-        code: &'static str,
-    ) {
-        self.waiting.push(Waiting::new(sight, record, awaits, code));
-    }
-
-    /// Rows whose parents came later in the same batch are looked at again; the rest is set aside
-    /// until the store lists it, once its parent is linked.
-    pub(super) fn await_parents(&mut self) {
-        loop {
-            let (ready, waiting): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut self.waiting).into_iter().partition(|waiting| {
-                    let place = (waiting.awaits.binding, waiting.awaits.key.clone());
-                    matches!(self.working.keys.get(&place), Some(Some(_)))
-                });
-            self.waiting = waiting;
-            if ready.is_empty() {
-                break;
-            }
-            for waiting in ready {
-                waiting.feed(self);
-            }
-        }
-        for waiting in std::mem::take(&mut self.waiting) {
-            waiting.park(self);
-        }
-    }
 }
 
 /// Whether the link waits for the echo of an insert of ours that was given another key.
@@ -612,20 +442,4 @@ fn is_claimed(link: &Link, sight: &Sight<'_>) -> bool {
     link.shadow.is_none()
         && matches!(link.lane, crate::group::Lane::Echo(_))
         && link.key.as_ref().is_some_and(|key| key != sight.key)
-}
-
-/// A key for a new part that no other part of the list has: an old part keeps its key when its
-/// fields change.
-fn free_key(group: &Group, list: EntityIndex, golden: &[Value]) -> RowKey {
-    let plain = RowKey::new(golden);
-    let taken =
-        |key: &RowKey| group.children.iter().any(|child| child.list == list && child.key == *key);
-    let mut key = plain;
-    let mut number = 2;
-    while taken(&key) {
-        let suffix = Value::int(number);
-        key = RowKey::new(golden.iter().chain([&suffix]));
-        number += 1;
-    }
-    key
 }

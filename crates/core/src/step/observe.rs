@@ -14,56 +14,11 @@ use crate::{
     plan::Class,
     step::{
         fence::{Fence, fence, in_doubt},
-        gather::{How, Item, Route, Sight, gather, items},
+        gather::{How, Item, Route, Sight},
         link::PartAt,
         pass::Pass,
     },
 };
-
-/// A row that waits for its parent, to be looked at again at the end of the step.
-pub(crate) struct Waiting {
-    /// The row, as an input of its own.
-    input: Input,
-    record: Option<RecordId>,
-    pub(crate) awaits: Awaits,
-    code: &'static str,
-}
-
-impl Waiting {
-    /// Keeps what is needed to look at the row again.
-    pub(crate) fn new(
-        sight: &Sight<'_>,
-        record: Option<RecordId>,
-        awaits: Awaits,
-        code: &'static str,
-    ) -> Self {
-        Self { input: sight.as_input(), record, awaits, code }
-    }
-
-    /// Looks at the row again.
-    pub(crate) fn feed(self, pass: &mut Pass<'_>) {
-        let inputs = [self.input];
-        let items = items(&inputs);
-        let (routes, _) = gather(pass.plan, pass.working, &items);
-        for (item, route) in items.iter().zip(routes) {
-            if let Item::Sight(sight) = item {
-                pass.observe(sight, route);
-            }
-        }
-    }
-
-    /// Sets the row aside.
-    pub(crate) fn park(self, pass: &mut Pass<'_>) {
-        let inputs = [self.input];
-        for item in items(&inputs) {
-            let Item::Sight(sight) = item else { continue };
-            let message = format!("it refers to row {}, which is not linked yet", self.awaits.key);
-            let awaits = Some((self.awaits.binding, self.awaits.key.clone()));
-            pass.park_row(&sight, self.record, self.code, message.into(), awaits);
-            pass.journal.count(sight.binding, Disposition::Quarantined);
-        }
-    }
-}
 
 impl Pass<'_> {
     /// Finds absences that may only be a move: an unlinked row of the same batch matches the record

@@ -33,7 +33,7 @@ pub(crate) struct Pass<'a> {
     /// Keys of rows that this batch has failed to read.
     pub(crate) unread: BTreeSet<(BindingIndex, RowKey)>,
     /// Rows whose parents are not linked yet.
-    pub(crate) waiting: Vec<crate::step::observe::Waiting>,
+    pub(crate) waiting: Vec<crate::step::aside::Waiting>,
 }
 
 impl<'a> Pass<'a> {

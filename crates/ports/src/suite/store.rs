@@ -2,6 +2,8 @@
 //!
 //! The worlds here are small and made by hand: one entity with two fields, bindings 0 and 1 in the
 //! systems 0 and 1. Records get low numbers as ids, which no store may mind.
+//!
+//! Long because it is one list of promises, each a few lines.
 
 use std::{collections::BTreeMap, fmt::Debug};
 

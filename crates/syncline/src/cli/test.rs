@@ -50,7 +50,9 @@ impl Test {
         let mut updated = 0;
         if self.update {
             updated = cases.update(&played)?;
-            played.iter_mut().for_each(|case| case.wrong.clear());
+            for case in &mut played {
+                case.wrong.clear();
+            }
         }
         let unreached: Vec<&str> = loaded
             .systems()

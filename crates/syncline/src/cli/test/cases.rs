@@ -348,9 +348,9 @@ impl Stage<'_> {
             match &cell.place {
                 CellPlace::Column(_) => self.compare(node, Some(&atom), wrong),
                 CellPlace::Columns(_) => {
-                    let part = atom.map(|atom| match atom {
-                        Value::List(parts) => parts.into_iter().nth(part).unwrap_or_default(),
-                        other => other,
+                    let part = atom.map(|atom| {
+                        let Value::List(parts) = atom else { return atom };
+                        parts.into_iter().nth(part).unwrap_or_default()
                     });
                     self.compare(node, Some(&part), wrong);
                 }
@@ -375,7 +375,7 @@ impl Stage<'_> {
             Some(Ok(value)) => (value.to_string(), json!(value.to_string()).to_string()),
         };
         let text = expected.text().unwrap_or_default();
-        let same_text = !expected.is_null() && json!(text).to_string() == got;
+        let same_text = !expected.is_null() && got == json!(text).to_string().as_str();
         let same_number = Decimal::parse(text).is_some_and(|number| shown == number.to_string());
         let is_met = match got.as_str() {
             "null" => expected.is_null(),

@@ -185,7 +185,7 @@ fn carried(side: &Side<'_>, other: &Side<'_>, read: &[Value], tested: &mut Teste
     let Some(first) = lost.first() else { return };
     let values = crate::words::counted(lost.len() as u64, "value");
     let why = match other.lens.put0(first) {
-        Err(problem) => (problem.code, problem.message.to_string()),
+        Err(problem) => (problem.code, problem.message.clone()),
         Ok(native) => ("map.lossy", format!("\"{first}\" would be written as \"{native}\"")),
     };
     tested.fail(

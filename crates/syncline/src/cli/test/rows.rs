@@ -97,9 +97,8 @@ fn atom(place: &Place, columns: &[Text], row: &[Value]) -> Option<Value> {
             names.iter().map(|name| value(name).cloned()).collect::<Option<_>>().map(Value::List)
         }
         Place::Path { column, path } => {
-            path.iter().try_fold(value(column)?, |found, key| match found {
-                Value::Map(entries) => entries.get(key),
-                _ => None,
+            path.iter().try_fold(value(column)?, |found, key| {
+                if let Value::Map(entries) = found { entries.get(key) } else { None }
             })
         }
         .cloned(),

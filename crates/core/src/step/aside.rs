@@ -1,0 +1,142 @@
+//! Rows that are set aside: because they mean nothing, or because their parent is not there yet.
+
+use crate::{
+    Text,
+    change::{Input, RowKey},
+    commit::{Disposition, QuarantineChange, Subject},
+    merge::{Awaits, Trouble},
+    name::{BindingIndex, EntityIndex, RecordId},
+    step::{
+        gather::{Item, Sight, gather, items},
+        pass::Pass,
+    },
+};
+
+/// A row that waits for its parent, to be looked at again at the end of the step.
+pub(crate) struct Waiting {
+    /// The row, as an input of its own.
+    input: Input,
+    record: Option<RecordId>,
+    pub(crate) awaits: Awaits,
+    code: &'static str,
+}
+
+impl Waiting {
+    /// Keeps what is needed to look at the row again.
+    pub(crate) fn new(
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        awaits: Awaits,
+        code: &'static str,
+    ) -> Self {
+        Self { input: sight.as_input(), record, awaits, code }
+    }
+
+    /// Looks at the row again.
+    pub(crate) fn feed(self, pass: &mut Pass<'_>) {
+        let inputs = [self.input];
+        let items = items(&inputs);
+        let (routes, _) = gather(pass.plan, pass.working, &items);
+        for (item, route) in items.iter().zip(routes) {
+            if let Item::Sight(sight) = item {
+                pass.observe(sight, route);
+            }
+        }
+    }
+
+    /// Sets the row aside.
+    pub(crate) fn park(self, pass: &mut Pass<'_>) {
+        let inputs = [self.input];
+        for item in items(&inputs) {
+            let Item::Sight(sight) = item else { continue };
+            let message = format!("it refers to row {}, which is not linked yet", self.awaits.key);
+            let awaits = Some((self.awaits.binding, self.awaits.key.clone()));
+            pass.park_row(&sight, self.record, self.code, message.into(), awaits);
+            pass.journal.count(sight.binding, Disposition::Quarantined);
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// A row whose values mean nothing yet, or at all.
+    pub(super) fn unreadable(
+        &mut self,
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        trouble: Trouble,
+    ) {
+        match trouble {
+            Trouble::Problem(problem) => {
+                self.park_row(sight, record, problem.code, problem.message.into(), None);
+                self.journal.count(sight.binding, Disposition::Quarantined);
+            }
+            Trouble::Parent(binding, key) => {
+                let field = crate::name::FieldIndex(0);
+                let awaits = Awaits { field, binding, key };
+                self.wait_for_parent(sight, record, awaits, "write.parent_missing");
+            }
+        }
+    }
+
+    /// Sets a row aside.
+    pub(super) fn park_row(
+        &mut self,
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        code: &'static str,
+        message: Text,
+        awaits: Option<(BindingIndex, RowKey)>,
+    ) {
+        let entity = self.plan.binding(sight.binding).map(|found| found.entity);
+        let entity = entity.unwrap_or(EntityIndex(0));
+        self.journal.quarantine.push(QuarantineChange::Park {
+            subject: Subject::Row { binding: sight.binding, key: sight.key.clone() },
+            entity,
+            record,
+            code: code.into(),
+            message,
+            row: sight.row.cloned(),
+            related: Vec::new(),
+            awaits,
+        });
+    }
+
+    /// A row was taken after all.
+    pub(super) fn release(&mut self, sight: &Sight<'_>) {
+        let subject = Subject::Row { binding: sight.binding, key: sight.key.clone() };
+        self.journal.quarantine.push(QuarantineChange::Release { subject });
+    }
+
+    /// Remembers a row whose parent is not linked yet; the end of the step looks again.
+    pub(super) fn wait_for_parent(
+        &mut self,
+        sight: &Sight<'_>,
+        record: Option<RecordId>,
+        awaits: Awaits,
+        code: &'static str,
+    ) {
+        self.waiting.push(Waiting::new(sight, record, awaits, code));
+    }
+
+    /// Rows whose parents came later in the same batch are looked at again; the rest is set aside
+    /// until the store lists it, once its parent is linked.
+    pub(super) fn await_parents(&mut self) {
+        loop {
+            let (ready, waiting): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.waiting).into_iter().partition(|waiting| {
+                    let place = (waiting.awaits.binding, waiting.awaits.key.clone());
+                    matches!(self.working.keys.get(&place), Some(Some(_)))
+                });
+            self.waiting = waiting;
+            if ready.is_empty() {
+                break;
+            }
+            for waiting in ready {
+                waiting.feed(self);
+            }
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            waiting.park(self);
+        }
+    }
+}

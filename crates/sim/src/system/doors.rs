@@ -1,0 +1,181 @@
+//! The two doors of a simulated system: what it shows and how it answers, in any weather.
+
+use async_trait::async_trait;
+use syncline_core::{
+    change::{MarkFate, Observed, Outcome, Position, ReadResult, RowKey, RowWrite, WriteGroup},
+    error::{ErrorKind, PortError},
+    name::{BindingIndex, IntentId},
+    plan::Class,
+};
+use syncline_ports::{
+    source::{Batch, KeyAnswer, Limit, ReadRequest, Source, Then},
+    target::Target,
+};
+
+use crate::{
+    moment::moment,
+    system::{SimState, SimSystem},
+};
+
+/// The reading door of a simulated system.
+#[derive(Debug)]
+pub struct SimSource(pub SimSystem);
+
+/// The writing door of a simulated system.
+#[derive(Debug)]
+pub struct SimTarget(pub SimSystem);
+
+fn refused() -> PortError {
+    PortError::new(ErrorKind::Unreachable, "reach the simulated system", "bad weather")
+}
+
+#[async_trait]
+impl Source for SimSource {
+    async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError> {
+        moment().await;
+        let batch = {
+            let mut state = self.0.state();
+            let percent = state.weather.refused;
+            if state.chance.percent(percent) {
+                return Err(refused());
+            }
+            match request {
+                ReadRequest::Poll { binding, from } => state.poll(*binding, from.as_ref(), limit),
+                ReadRequest::Scan { binding, after } => state.scan(*binding, after.as_ref()),
+                ReadRequest::Keys { binding, keys } => state.answer(*binding, keys),
+                ReadRequest::Children { .. } => Batch { then: Then::Idle, ..Batch::default() },
+            }
+        };
+        moment().await;
+        Ok(batch)
+    }
+}
+
+fn at(position: Option<&Position>) -> u64 {
+    let bytes = position.and_then(|position| position.0.as_slice().try_into().ok());
+    bytes.map_or(0, u64::from_be_bytes)
+}
+
+impl SimState {
+    fn poll(&mut self, binding: BindingIndex, from: Option<&Position>, limit: Limit) -> Batch {
+        let from = at(from);
+        let rows = self.tables.get(&binding).map(|table| &table.rows);
+        let mut changed: Vec<(u64, RowKey)> = rows
+            .into_iter()
+            .flatten()
+            .filter(|(_, row)| row.version > from)
+            .map(|(key, row)| (row.version, key.clone()))
+            .collect();
+        changed.sort();
+        let more = changed.len() > limit.rows;
+        changed.truncate(limit.rows);
+        let upto = changed.last().map_or(from, |(version, _)| *version);
+        Batch {
+            rows: changed.iter().map(|(_, key)| self.observe(binding, key)).collect(),
+            upto: Some(Position(upto.to_be_bytes().to_vec())),
+            then: if more { Then::More } else { Then::Idle },
+            ..Batch::default()
+        }
+    }
+
+    fn scan(&mut self, binding: BindingIndex, after: Option<&Position>) -> Batch {
+        const PAGE: usize = 2;
+        if after.is_none() {
+            let keys = self.keys(binding);
+            let snapshot = keys.iter().map(|key| self.observe(binding, key)).collect();
+            self.snapshots.insert(binding, snapshot);
+        }
+        let percent = self.weather.cut;
+        if after.is_some() && self.chance.percent(percent) {
+            return Batch {
+                then: Then::ScanIncomplete { reason: "the connection was cut".into() },
+                ..Batch::default()
+            };
+        }
+        let snapshot = self.snapshots.get(&binding).cloned().unwrap_or_default();
+        let from = at(after) as usize;
+        let rows: Vec<Observed> = snapshot.iter().skip(from).take(PAGE).cloned().collect();
+        let upto = from + rows.len();
+        if upto >= snapshot.len() {
+            return Batch {
+                rows,
+                upto: None,
+                then: Then::ScanComplete { rows: snapshot.len() as u64 },
+                ..Batch::default()
+            };
+        }
+        Batch {
+            rows,
+            upto: Some(Position((upto as u64).to_be_bytes().to_vec())),
+            then: Then::More,
+            ..Batch::default()
+        }
+    }
+
+    fn answer(&mut self, binding: BindingIndex, keys: &[syncline_ports::source::KeyRead]) -> Batch {
+        let mut answers = Vec::new();
+        for read in keys {
+            let mut marks = Vec::new();
+            if matches!(self.class, Class::Marked | Class::Log) {
+                for intent in &read.in_doubt {
+                    marks.push((*intent, *self.marks.entry(*intent).or_insert(MarkFate::Void)));
+                }
+            }
+            let observed = self.observe(binding, &read.key);
+            let result = if observed.row.is_some() {
+                ReadResult::Found(Box::new(observed))
+            } else {
+                ReadResult::Absent
+            };
+            answers.push(KeyAnswer {
+                key: read.key.clone(),
+                operation: read.operation,
+                result,
+                marks,
+            });
+        }
+        Batch { answers, then: Then::Idle, ..Batch::default() }
+    }
+}
+
+#[async_trait]
+impl Target for SimTarget {
+    async fn apply(&mut self, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
+        moment().await;
+        let mut outcomes = Vec::new();
+        for group in groups {
+            let fate = {
+                let mut state = self.0.state();
+                let weather = state.weather;
+                let draw = state.chance.below(100) as u32;
+                if draw < weather.refused {
+                    let retry = |write: &RowWrite| {
+                        (write.intent, Outcome::Retry { reason: "refused".into() })
+                    };
+                    group.writes.iter().map(retry).collect()
+                } else if draw < weather.refused + weather.zombie {
+                    let sent = state.now;
+                    state.zombies.push((sent, group.clone()));
+                    unknown(group)
+                } else {
+                    let done = state.apply_group(group);
+                    if draw < weather.refused + weather.zombie + weather.lost {
+                        unknown(group)
+                    } else {
+                        done
+                    }
+                }
+            };
+            outcomes.extend(fate);
+            moment().await;
+        }
+        outcomes
+    }
+}
+
+fn unknown(group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
+    let lost = |write: &RowWrite| {
+        (write.intent, Outcome::Unknown { reason: "the answer was lost".into() })
+    };
+    group.writes.iter().map(lost).collect()
+}
