@@ -30,7 +30,12 @@ pub(crate) static SYSTEM: Section = Section {
             Shape::Word(&["verify-full", "require", "off"]),
             "Protection of the connection; `verify-full` unless said, on this machine `off`.",
         ),
-        key("tls_ca", Shape::Text, "A file of certificates to trust beside the system's own."),
+        key(
+            "tls_ca",
+            Shape::Text,
+            "A file of certificates to trust beside the system's own; in MariaDB and MySQL only with \
+             `verify-full`.",
+        ),
         key(
             "detect",
             Shape::Either(&[Shape::Word(&["auto"]), Shape::Keys(&DETECT)]),

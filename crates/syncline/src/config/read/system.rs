@@ -115,9 +115,23 @@ impl Reader<'_> {
         }
     }
 
-    /// What makes no sense for a file.
+    /// What makes no sense for a file, and what MariaDB's driver would ignore.
     fn fits(&mut self, system: &SystemDraft) {
         let Some(address) = &system.address else { return };
+        if let (Kind::Mysql, Some(authority), Some(tls)) =
+            (address.value.kind, &system.tls_ca, &system.tls)
+            && tls.value == Tls::Require
+        {
+            self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    authority.place,
+                    "`tls: require` does not ask whose certificate it is in MariaDB and MySQL: \
+                     `tls_ca` would be ignored",
+                )
+                .fix("say `tls: verify-full`, or leave `tls_ca` out"),
+            );
+        }
         if address.value.kind != Kind::Sqlite {
             return;
         }
