@@ -5,6 +5,7 @@
 mod bad_input;
 mod guards;
 mod home;
+mod hostile;
 mod mapping;
 mod northwind;
 mod polls;

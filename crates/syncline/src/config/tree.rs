@@ -164,7 +164,11 @@ pub(crate) fn parse(sources: &Sources, file: usize) -> (Option<Node>, Vec<Compla
 
 /// The parser's words, put as a sentence.
 fn syntax(info: &str) -> String {
-    let hint = if info.contains("tab") { "; indent with spaces" } else { "" };
+    let hint = if info.split(' ').any(|word| word.starts_with("tab")) {
+        "; indent with spaces"
+    } else {
+        ""
+    };
     format!("this is not YAML: {info}{hint}")
 }
 
