@@ -313,11 +313,6 @@ impl Stage {
         }
     }
 
-    /// The address of this system's database.
-    pub(crate) fn url(&self, at: usize) -> &str {
-        &self.urls[at]
-    }
-
     /// A connection to the SQLite system.
     pub(crate) fn connection(&self) -> Connection {
         let connection = Connection::open(self.path("scene.db")).unwrap();

@@ -1,0 +1,220 @@
+//! 1.2 and 1.6: what happens between our read and our write, and in the middle of a write.
+
+use super::{
+    CONTACT, LINKED,
+    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play},
+};
+
+/// Makes a trigger: `event` is like `after insert on bell`.
+fn trigger(stage: &Stage, at: usize, event: &str, body: &str) {
+    let sql = match stage.kinds[at] {
+        Kind::Postgres => format!(
+            "create function act() returns trigger language plpgsql as $$ begin {body}; return new; end $$; create trigger act {event} for each row execute function act()"
+        ),
+        Kind::MariaDb => format!("create trigger act {event} for each row {body}"),
+        Kind::Sqlite => format!("create trigger act {event} begin {body}; end"),
+    };
+    stage.sql(at, &sql);
+}
+
+/// Contacts, and a bell that is written before them.
+const BELL: Given = Given {
+    tables: "create table bell (id {id}, tone {text} not null unique);
+             create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text})",
+    mapping: "
+entities:
+  bell:
+    in: {@bell}
+    match: tone
+    fields:
+      tone: {@tone}
+  contact:
+    in: {@contact}
+    match: email
+    fields:
+      email: {@email}
+      name: {@name}
+      phone: {@phone}
+      status: {@status}
+",
+    ..CONTACT
+};
+
+#[test]
+fn m17_an_edit_between_our_read_and_our_write_is_decided_about() {
+    everywhere(&BELL, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        // Everything was read when the bell is written.
+        trigger(stage, 1, "after insert on bell", "update contact set phone = 'P5'");
+        stage.take_steps(&[
+            In("a", "insert into bell (tone) values ('do'); update contact set phone = 'P1'"),
+            Run([0, 2, 2]),
+            Show(ALL, &["r@x|N0|P1|S0"]),
+            Conflicts(&["phone P0: a=P1 b=P5, a by priority"]),
+        ]);
+    });
+}
+
+#[test]
+fn m17_an_edit_of_another_field_between_our_read_and_our_write_is_kept() {
+    everywhere(&BELL, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        trigger(stage, 1, "after insert on bell", "update contact set name = 'N5'");
+        stage.take_steps(&[
+            In("a", "insert into bell (tone) values ('do'); update contact set phone = 'P1'"),
+            Cli(0, "run"),
+            Cli(0, "run"),
+            Show(ALL, &["r@x|N5|P1|S0"]),
+            Conflicts(&[]),
+        ]);
+    });
+}
+
+#[test]
+fn w2_a_program_killed_between_two_targets_writes_the_second_only() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        if stage.kinds[2] != Kind::Sqlite {
+            return;
+        }
+        stage.sql(0, "update contact set phone = 'P1'");
+        // The file can be read, and not written.
+        let held = stage.connection();
+        held.execute_batch("begin immediate").unwrap();
+        let mut run = stage.start(&["run"]);
+        let is_there = || stage.sql(1, "select phone from contact") == ["P1"];
+        while !is_there() {
+            assert!(run.try_wait().unwrap().is_none(), "it ended before it was killed");
+        }
+        run.kill().unwrap();
+        run.wait().unwrap();
+        held.execute_batch("rollback").unwrap();
+        stage.take_steps(&[Run([0, 0, 1]), Show(ALL, &["r@x|N0|P1|S0"])]);
+    });
+}
+
+const SALES: Given = Given {
+    tables: "create table customer (id {id}, code {text} not null unique, name {text} check (name <> 'bad'));
+             create table orders (id {id}, number {text} not null unique, customer {big} not null, foreign key (customer) references customer (id))",
+    rows: [
+        "drop table orders; drop table customer; create table customer (id {id}, code {text} not null unique, name {text}); create table orders (id {id}, number {text} not null unique, customer {big} not null)",
+        "",
+        "",
+    ],
+    mapping: "
+entities:
+  orders:
+    in: {@orders}
+    match: number
+    fields:
+      number: {@number}
+      customer: {ref: customer, @customer}
+  customer:
+    in: {@customer}
+    match: code
+    fields:
+      code: {@code}
+      name: {@name}
+",
+    show: "select o.number, k.code from orders o join customer k on k.id = o.customer order by o.number",
+};
+
+#[test]
+fn w5_an_order_waits_for_its_customer_and_goes_when_it_is_there() {
+    play(
+        &SALES,
+        &[
+            In(
+                "a",
+                "insert into customer (id, code, name) values (11, 'k', 'good'), (12, 'l', 'bad'); insert into orders (number, customer) values ('o', 11), ('p', 12)",
+            ),
+            RunEnds(4, [0, 2, 2]),
+            Show("bc", &["o|k"]),
+            Do(|stage| {
+                let aside = stage.aside();
+                let parents = aside.iter().filter(|line| line.starts_with("write.check"));
+                assert_eq!(parents.count(), 2, "{aside:?}");
+            }),
+            In("a", "update customer set name = 'better' where code = 'l'"),
+            Run([0, 2, 2]),
+            Show(ALL, &["o|k", "p|l"]),
+            Aside(&[]),
+        ],
+    );
+}
+
+#[test]
+fn w9_an_unrelated_row_that_holds_the_value_is_not_touched() {
+    everywhere(
+        &CONTACT,
+        &[("match: email", "match: email\n    when: status != 'internal'")],
+        |stage| {
+            stage.take_steps(&[
+                LINKED,
+                In("b", "insert into contact (id, email, name, status) values (29, 'e@x', 'N9', 'internal')"),
+                In("a", "update contact set email = 'e@x'"),
+                RunEnds(4, [0, 0, 1]),
+                Show("b", &["e@x|N9|NULL|internal", "r@x|N0|P0|S0"]),
+                Do(|stage| {
+                    let aside = stage.aside();
+                    assert!(aside.iter().any(|line| line == "write.unique_conflict -> b"), "{aside:?}");
+                }),
+                In("b", "delete from contact where id = 29"),
+                Cli(0, "retry --all"),
+                Cli(0, "run"),
+                Show(ALL, &["e@x|N0|P0|S0"]),
+            ]);
+        },
+    );
+}
+
+#[test]
+fn w12_what_a_target_cuts_off_is_not_cut_off_elsewhere() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        match stage.kinds[1] {
+            Kind::Postgres => {
+                trigger(stage, 1, "before update on contact", "new.name = left(new.name, 3)");
+            }
+            Kind::MariaDb => {
+                trigger(stage, 1, "before update on contact", "set new.name = left(new.name, 3)");
+            }
+            Kind::Sqlite => {
+                let body = "update contact set name = substr(name, 1, 3) where id = new.id";
+                trigger(stage, 1, "after update of name on contact", body);
+            }
+        }
+        stage.take_steps(&[
+            In("a", "update contact set name = 'Margaret'"),
+            Run([0, 1, 1]),
+            Show("b", &["r@x|Mar|P0|S0"]),
+            Show("ac", &["r@x|Margaret|P0|S0"]),
+            In("b", "update contact set phone = 'P1'"),
+            Run([1, 0, 1]),
+            Show("ac", &["r@x|Margaret|P1|S0"]),
+        ]);
+    });
+}
+
+#[test]
+fn w13_a_connection_that_breaks_in_a_batch_loses_and_doubles_nothing() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        for at in [1, 2] {
+            if stage.kinds[at] == Kind::Postgres {
+                stage.sql(at, "create sequence hit");
+                let body = "case nextval('hit') when 2 then perform pg_terminate_backend(pg_backend_pid()); when 5 then raise exception sqlstate '40P01'; else null; end case";
+                trigger(stage, at, "before insert on contact", body);
+            }
+        }
+        stage.take_steps(&[
+            In("a", "insert into contact (email) values ('1'), ('2'), ('3'), ('4')"),
+            Do(|stage| {
+                // It may say that something went wrong; the next run needs no help.
+                stage.syncline(&["run"]);
+            }),
+            Cli(0, "run"),
+            Query(ALL, "select email from contact order by email", &["1", "2", "3", "4", "r@x"]),
+        ]);
+    });
+}
