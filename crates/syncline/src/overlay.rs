@@ -4,6 +4,8 @@
 //! hub it was planned in; `apply` plans again and does exactly those operations that are still the
 //! same.
 
+mod queues;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader, BufWriter, Write as _},
@@ -15,10 +17,10 @@ use serde_json::{Value as Json, json};
 use syncline_adapters::hub::sqlite::{Open, SqliteHub};
 use syncline_core::{
     change::WriteKind,
-    commit::Behind,
+    commit::{Behind, Disposition},
     error::PortError,
     guard::{self, Verdict},
-    name::{EntityIndex, RecordId, RunId, SystemIndex, Timestamp},
+    name::{EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
     value::Digest,
 };
 use syncline_engine::{
@@ -39,6 +41,9 @@ use crate::{
     words,
 };
 
+pub(crate) use queues::Queues;
+use queues::{fills, wait};
+
 /// What would be done for one entity.
 pub(crate) struct EntityPlan {
     /// The entity.
@@ -57,6 +62,10 @@ pub(crate) struct EntityPlan {
     pub(crate) review: u64,
     /// Observations that scope or direction keep out.
     pub(crate) out_of_scope: u64,
+    /// The same four, where each concerns a system.
+    pub(crate) queues: BTreeMap<SystemIndex, Queues>,
+    /// Updates that only fill an empty cell, per system and field.
+    pub(crate) fills: BTreeMap<(SystemIndex, FieldIndex), u64>,
     /// Guards that would trip.
     pub(crate) tripped: Vec<(String, SystemIndex, u64, u64, u64)>,
     /// A sample of operations, or all of them.
@@ -151,7 +160,9 @@ async fn entity(
         conflicts: 0,
         invalid: 0,
         review: 0,
-        out_of_scope: report.count(syncline_core::commit::Disposition::Filtered),
+        out_of_scope: report.count(Disposition::Filtered),
+        queues: BTreeMap::new(),
+        fills: BTreeMap::new(),
         tripped: Vec::new(),
         samples: Vec::new(),
         meaning: entity.meaning,
@@ -162,12 +173,12 @@ async fn entity(
             *plan.read.entry(found.system).or_default() += rows;
         }
     }
-    plan.conflicts =
-        hub.conflicts(false, 1_000_000).await?.iter().filter(|it| it.entity == index).count()
-            as u64;
-    for entry in hub.quarantine(1_000_000).await? {
-        if entry.entity == index && entry.dropped.is_none() {
-            if entry.code == "match.ambiguous" { plan.review += 1 } else { plan.invalid += 1 }
+    wait(session, hub, index, &mut plan).await?;
+    for ((binding, fate), rows) in &report.account.ledger.0 {
+        if *fate == Disposition::Filtered
+            && let Some(found) = session.plan.binding(*binding)
+        {
+            plan.queues.entry(found.system).or_default().out_of_scope += rows;
         }
     }
     for binding in &entity.bindings {
@@ -205,6 +216,9 @@ async fn operations(
             };
             if let Some(count) = plan.counts.entry(system).or_default().get_mut(place) {
                 *count += 1;
+            }
+            if operation.kind == WriteKind::Update {
+                fills(&operation, plan);
             }
             planned.operations.push(operation.digest);
             if shown < wish.samples {

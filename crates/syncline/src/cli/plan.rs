@@ -155,7 +155,11 @@ pub(crate) fn show(session: &Session, planned: &Planned, took: &str) -> String {
         out.push_str(&format!("{name}: read {} rows in {took}.{never}\n", read.join(", ")));
         out.push_str(&indent(&counts(session, entity)));
         out.push('\n');
-        for line in first(session, entity) {
+        let lines = first(session, entity);
+        if !lines.is_empty() {
+            out.push_str("Read this first\n");
+        }
+        for line in lines {
             out.push_str(&format!("  {line}\n"));
         }
         if !entity.samples.is_empty() {
@@ -164,6 +168,7 @@ pub(crate) fn show(session: &Session, planned: &Planned, took: &str) -> String {
                 out.push_str(&format!("  {}\n", describe(session, operation)));
             }
         }
+        out.push_str(&guards(session, entity));
     }
     for reason in &planned.incomplete {
         out.push_str(&format!("  ! not complete: {reason}\n"));
@@ -177,7 +182,17 @@ fn indent(text: &str) -> String {
 }
 
 fn counts(session: &Session, entity: &EntityPlan) -> String {
-    let mut table = Table::new(&["", "create>", "update>", "delete>", "linked>", "parked>"]);
+    let mut table = Table::new(&[
+        "",
+        "create>",
+        "update>",
+        "delete>",
+        "linked>",
+        "conflict>",
+        "invalid>",
+        "review>",
+        "out of scope>",
+    ]);
     let bindings =
         session.plan.entity(entity.entity).map(|found| found.bindings.clone()).unwrap_or_default();
     for binding in bindings {
@@ -186,13 +201,17 @@ fn counts(session: &Session, entity: &EntityPlan) -> String {
         };
         let [creates, updates, deletes] = entity.counts.get(&system).copied().unwrap_or_default();
         let behind = entity.behind.get(&system).copied().unwrap_or_default();
+        let queues = entity.queues.get(&system).copied().unwrap_or_default();
         table.row([
             session.system_name(system).to_owned(),
             words::count(creates),
             words::count(updates),
             words::count(deletes),
             words::count(behind.linked),
-            words::count(behind.parked),
+            words::count(queues.conflicts),
+            words::count(queues.invalid),
+            words::count(queues.review),
+            words::count(queues.out_of_scope),
         ]);
     }
     table.text()
@@ -202,13 +221,8 @@ fn counts(session: &Session, entity: &EntityPlan) -> String {
 fn first(session: &Session, entity: &EntityPlan) -> Vec<String> {
     let mut lines = Vec::new();
     let name = session.entity_name(entity.entity);
-    for (code, system, count, linked, max) in &entity.tripped {
-        let (count, linked, max) =
-            (words::count(*count), words::count(*linked), words::count(*max));
-        let system = session.system_name(*system);
-        lines.push(format!(
-            "! {code}: {count} of {linked} rows of {system}, limit {max}: needs --allow"
-        ));
+    if let Some(line) = fill(session, entity) {
+        lines.push(line);
     }
     if entity.conflicts > 0 {
         lines.push(format!(
@@ -235,6 +249,64 @@ fn first(session: &Session, entity: &EntityPlan) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The field whose empty cells most updates fill: what surprises most at a first synchronisation.
+fn fill(session: &Session, entity: &EntityPlan) -> Option<String> {
+    let ((system, field), filled) = entity.fills.iter().max_by_key(|(_, filled)| **filled)?;
+    let [_, updates, _] = entity.counts.get(system).copied().unwrap_or_default();
+    let found = session.plan.entity(entity.entity)?;
+    let field_name = &found.field(*field)?.name;
+    let others: Vec<&str> = found
+        .bindings
+        .iter()
+        .filter_map(|binding| session.plan.binding(*binding))
+        .filter(|binding| binding.system != *system && binding.cell(*field).is_some())
+        .map(|binding| session.system_name(binding.system))
+        .collect();
+    let system = session.system_name(*system);
+    let (filled, updates) = (words::count(*filled), words::counted(updates, "update"));
+    Some(format!(
+        "! {system}.{field_name}: {filled} of the {updates} fill an empty cell. To leave {system} alone: fields.{field_name}.to: [{}]",
+        others.join(", ")
+    ))
+}
+
+/// How near the guards each system is, and what lets a plan through that is beyond them.
+fn guards(session: &Session, entity: &EntityPlan) -> String {
+    let Some(found) = session.plan.entity(entity.entity) else { return String::new() };
+    let mut parts = Vec::new();
+    let kinds = [("deletes", 2, found.guards.deletes), ("updates", 1, found.guards.updates)];
+    for (what, place, limit) in kinds {
+        let beyond: Vec<String> = entity
+            .tripped
+            .iter()
+            .filter(|(code, ..)| (code == "guard.mass_update") == (what == "updates"))
+            .map(|(_, system, count, linked, _)| {
+                let system = session.system_name(*system);
+                let percent = count.saturating_mul(100).checked_div(*linked).unwrap_or(100);
+                format!(
+                    "{what} {} ({percent} %) of {system}, limit {} and {} % \u{2717}  -> needs --allow {what}",
+                    words::count(*count),
+                    words::count(limit.max),
+                    limit.max_percent
+                )
+            })
+            .collect();
+        if beyond.is_empty() {
+            let most = entity.counts.values().filter_map(|counts| counts.get(place)).max();
+            let most = most.copied().unwrap_or_default();
+            // Both must be exceeded: beyond the number, the percentage is what still allows it.
+            let within = if most > limit.max {
+                format!("within {} %", limit.max_percent)
+            } else {
+                format!("of {}", words::count(limit.max))
+            };
+            parts.push(format!("{what} {} {within} \u{2713}", words::count(most)));
+        }
+        parts.extend(beyond);
+    }
+    format!("Guards   {}\n", parts.join("    "))
 }
 
 /// `contacts/crm:9120`.
@@ -299,11 +371,16 @@ fn result(session: &Session, planned: &Planned) -> serde_json::Value {
                     let [creates, updates, deletes] =
                         entity.counts.get(system).copied().unwrap_or_default();
                     let behind = entity.behind.get(system).copied().unwrap_or_default();
+                    let queues = entity.queues.get(system).copied().unwrap_or_default();
                     let row = json!({
                         "creates": creates,
                         "updates": updates,
                         "deletes": deletes,
                         "linked": behind.linked,
+                        "conflicts": queues.conflicts,
+                        "invalid": queues.invalid,
+                        "review": queues.review,
+                        "out_of_scope": queues.out_of_scope,
                         "read": entity.read.get(system),
                     });
                     (session.system_name(*system).to_owned(), row)

@@ -51,7 +51,12 @@ impl Status {
         };
         let began = Session::now();
         loop {
-            let session = Session::open(context, Use::Look, Reach::Hub).await?;
+            let session = match Session::open(context, Use::Look, Reach::Hub).await {
+                Err(failure) if failure.code == "hub.missing" && !self.watch && wait.is_none() => {
+                    return never(context, self.name.as_deref());
+                }
+                session => session?,
+            };
             let look = look(&session, self.name.as_deref()).await?;
             if self.watch && session.stopped().is_none() {
                 crate::report::say(&if context.json { look.result.to_string() } else { look.text });
@@ -81,6 +86,27 @@ impl Status {
             return Ok(if unhealthy { answer.with_exit(Exit::Failed) } else { answer });
         }
     }
+}
+
+/// Before the first run there is no hub, which is no failure: everything is still to be done.
+fn never(context: &Context, name: Option<&str>) -> Result<Answer, Failure> {
+    let plan = crate::config::load(context)?.compile(None).0;
+    let mut table = Table::new(&["ENTITY", "STATE", "LAST SUCCESS"]);
+    let mut rows = Vec::new();
+    let is_system = name.is_some_and(|name| plan.system_named(name).is_some());
+    for entity in plan.entities.iter().filter(|entity| entity.parent.is_none() && !is_system) {
+        if name.is_none_or(|name| name == entity.name.as_str()) {
+            table.row([entity.name.as_str(), "never run", "never"]);
+            rows.push(json!({ "entity": entity.name.as_str(), "state": "never run", "last_success": null }));
+        }
+    }
+    if let (Some(name), true, false) = (name, rows.is_empty(), is_system) {
+        return Err(Failure::new("usage.unknown_entity", format!("there is no entity `{name}`"))
+            .fix("syncline config show lists them"));
+    }
+    let text = format!("Never run. Next: syncline plan\n{}", table.text());
+    let result = json!({ "needs": 0, "healthy": false, "entities": rows, "systems": [] });
+    Ok(Answer::new("never run").with_text(text).with_plain(table.plain()).with_result(result))
 }
 
 async fn pause(span: Duration, session: &Session) {
