@@ -98,17 +98,31 @@ impl Money {
         }
         let number = self.in_unit(number, &currency).ok_or_else(|| out_of_range(golden))?;
         let number = self.number.fit(number, golden)?;
+        let form = self.form_of(&currency);
         if let Source::InText(layout) = &self.source {
-            let text = self.number.form.write(number).ok_or_else(|| out_of_range(golden))?;
+            let text = form.write(number).ok_or_else(|| out_of_range(golden))?;
             return Ok(Value::text(layout.write(&text, &currency)));
         }
-        let plain =
-            Number { unit: None, scale: None, digits: None, whole: false, ..self.number.clone() };
+        let plain = Number {
+            form,
+            unit: None,
+            scale: None,
+            digits: None,
+            whole: false,
+            ..self.number.clone()
+        };
         let amount = plain.put(&Value::Num(number))?;
         match &self.source {
             Source::Column => Ok(Value::List(vec![amount, Value::Text(currency)])),
             Source::Constant(_) | Source::Absent | Source::InText(_) => Ok(amount),
         }
+    }
+
+    /// As people write amounts: all digits of the minor unit, unless the cell says how many.
+    fn form_of(&self, currency: &str) -> Form {
+        let form = self.number.form;
+        let minor_digits = u32::try_from(exponent(currency)).unwrap_or(0);
+        Form { pad: self.number.scale.map_or(minor_digits, |_| form.pad), ..form }
     }
 
     fn of_unit(&self, number: Decimal, currency: &str) -> Option<Decimal> {

@@ -83,6 +83,10 @@ fn s4_amounts_in_different_forms_are_exact() {
             Run([1, 1, 0]),
             Query("a", "select status from contact", &["12,34"]),
             Query("b", "select status from contact", &["12.34"]),
+            In("c", "update contact set status = '10'"),
+            Run([1, 1, 0]),
+            Query("a", "select status from contact", &["0,10"]),
+            Query("b", "select status from contact", &["0.10"]),
         ],
     );
 }

@@ -27,6 +27,20 @@ fn amounts_in_three_notations_are_one_amount() {
 }
 
 #[test]
+fn amounts_in_texts_are_written_with_all_digits_of_their_minor_unit() {
+    let cell = |currency: &str, scale| {
+        let of = FieldType::Money { currency: Some(currency.into()) };
+        let decimal_separator = Some(',');
+        lens(&of, &CellSpec { decimal_separator, scale, native: Some(NativeKind::Text), ..spec() })
+    };
+    check_both(&cell("EUR", None), &[(num("0.1"), text("0,10")), (num("0.001"), text("0,001"))]);
+    check_both(&cell("JPY", None), &[(num("10"), text("10"))]);
+    check_both(&cell("BHD", None), &[(num("1.5"), text("1,500"))]);
+    check_both(&cell("EUR", Some(4)), &[(num("0.1"), text("0,1000"))]);
+    check_reads(&cell("EUR", None), text("0,1"), num("0.1"));
+}
+
+#[test]
 fn minor_units_follow_the_currency() {
     let any = FieldType::Money { currency: None };
     let cell = CellSpec { unit: Some(Unit::Minor), currency: Some(CellCurrency::Column), ..spec() };
