@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod decide;
 mod exit;
+mod fights;
 mod overlay;
 mod pages;
 mod pass;

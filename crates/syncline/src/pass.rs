@@ -20,6 +20,7 @@ use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
     exit::Exit,
+    fights,
     report::{Answer, Failure},
     session::{Session, of_system},
     words,
@@ -273,6 +274,10 @@ async fn judge(
     }
     for tripped in &report.tripped {
         let failure = tripped::record(session, report, tripped).await?;
+        exit = exit.and(Exit::Refused);
+        error.get_or_insert(failure);
+    }
+    if let Some(failure) = fights::suspected(session, report).await? {
         exit = exit.and(Exit::Refused);
         error.get_or_insert(failure);
     }

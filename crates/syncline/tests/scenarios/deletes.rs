@@ -175,6 +175,30 @@ fn d14_a_record_that_leaves_the_scope_stays_linked_or_goes() {
     );
 }
 
+#[test]
+fn d14_what_leaves_the_scope_is_let_go_or_taken_away_and_comes_back() {
+    for (on_leave, gone) in [("detach", false), ("delete", true)] {
+        let scoped =
+            format!("match: email\n    on_leave: {on_leave}\n    when: status != 'internal'");
+        let scoped = [("match: email", scoped.as_str())];
+        let left: &'static [&'static str] = if gone { &[] } else { &["r@x|N0|P0|S0"] };
+        everywhere(&CONTACT, &scoped, |stage| {
+            let writes = if gone { 1 } else { 0 };
+            stage.take_steps(&[
+                LINKED,
+                In("a", "update contact set status = 'internal', phone = 'P1'"),
+                Run([0, writes, writes]),
+                Show("bc", left),
+                Show("a", &["r@x|N0|P1|internal"]),
+                Run([0, 0, 0]),
+                In("a", "update contact set status = 'S0'"),
+                Run([0, 1, 1]),
+                Show(ALL, &["r@x|N0|P1|S0"]),
+            ]);
+        });
+    }
+}
+
 const ORDERS: Given = Given {
     tables: "create table orders (id {id}, number {text} not null unique, note {text});
              create table item (id {id}, order_id {big} not null, sku {text} not null, qty {big}, foreign key (order_id) references orders (id))",

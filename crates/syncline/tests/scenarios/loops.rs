@@ -1,0 +1,211 @@
+//! 1.4: our own writes coming back, systems that rewrite what they get, and others who also write.
+
+use super::{
+    CONTACT, LINKED, STAMPED,
+    stage::{ALL, Given, Stage, Step::*, everywhere, play, written},
+};
+
+#[test]
+fn l1_our_own_write_that_comes_back_in_a_poll_is_no_change() {
+    play(
+        &STAMPED,
+        &[
+            LINKED,
+            In("a", "update contact set phone = 'P1', changed = {now}"),
+            Run([0, 1, 1]),
+            // Their triggers stamp what we wrote, so the next poll sees it.
+            In("bc", "update contact set changed = {later}"),
+            Run([0, 0, 0]),
+            Show(ALL, &["r@x|N0|P1|S0"]),
+            Conflicts(&[]),
+        ],
+    );
+}
+
+/// The links of a ring, each a deployment with a hub of its own: b to c, and c to a.
+const REST: [[&str; 2]; 2] = [["b", "c"], ["c", "a"]];
+
+#[test]
+fn l3_an_edit_goes_around_a_ring_once() {
+    let first = [
+        ("in: {@contact}", "in: {a: contact, b: contact}"),
+        ("{@email}", "{a: email, b: email}"),
+        ("{@name}", "{a: name, b: name}"),
+        ("{@phone}", "{a: phone, b: phone}"),
+        ("{@status}", "{a: status, b: status}"),
+    ];
+    everywhere(&CONTACT, &first, |stage| {
+        let file = std::fs::read_to_string(stage.path("syncline.yaml")).unwrap();
+        for [from, to] in REST {
+            let hub = format!("version: 1\nhub: {{path: {from}{to}.hub.db}}");
+            let (head, entities) = file.split_once("entities:").unwrap();
+            let entities = entities.replace("{a: ", &format!("{{{from}: "));
+            let entities = entities.replace(", b: ", &format!(", {to}: "));
+            let file = format!("{}entities:{entities}", head.replacen("version: 1", &hub, 1));
+            std::fs::write(stage.path(&format!("{from}{to}.yaml")), file).unwrap();
+        }
+        let around = || {
+            let ring = ["syncline.yaml", "bc.yaml", "ca.yaml"];
+            let runs = ring.map(|file| written(&stage.expect(0, &["-c", file, "run", "--yes"])));
+            [0, 1, 2].map(|at| runs.iter().map(|writes| writes[at]).sum::<u64>())
+        };
+        assert_eq!(around(), [0, 0, 0], "{:?}", stage.kinds);
+        stage.take_steps(&[In("a", "update contact set phone = 'P1'")]);
+        assert_eq!(around(), [0, 1, 1], "{:?}", stage.kinds);
+        assert_eq!(around(), [0, 0, 0], "{:?}", stage.kinds);
+        stage.take_steps(&[Show(ALL, &["r@x|N0|P1|S0"])]);
+    });
+}
+
+const PRICE: Given = Given {
+    tables: "create table contact (id {id}, email {text} not null unique, name {text}, price {fine}, rough {rough})",
+    rows: ["insert into contact (id, email, name, price, rough) values (11, 'r@x', 'N0', 1, 1)"; 3],
+    mapping: "
+entities:
+  contact:
+    in: {@contact}
+    match: email
+    fields:
+      email: {@email}
+      name: {@name}
+      price: {type: decimal, a: price, b: {column: rough, scale: 2, rounding: half_even}, c: price}
+",
+    show: "select email, name, price from contact",
+};
+
+#[test]
+fn l5_a_system_that_keeps_fewer_digits_does_not_round_the_others() {
+    play(
+        &PRICE,
+        &[
+            LINKED,
+            In("a", "update contact set price = 10.1234"),
+            Run([0, 1, 1]),
+            Query("b", "select rough from contact", &["10.12"]),
+            In("b", "update contact set name = 'N1'"),
+            Run([1, 0, 1]),
+            Show("ac", &["r@x|N1|10.1234"]),
+        ],
+    );
+}
+
+#[test]
+fn l6_a_trigger_that_rewrites_what_it_gets_is_no_edit_and_no_loop() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[LINKED, In("b", "{reset}")]);
+        for status in ["S1", "S2", "S3", "S4"] {
+            stage.sql(0, &format!("update contact set status = '{status}'"));
+            stage.take_steps(&[
+                Run([0, 1, 1]),
+                Show("b", &["r@x|N0|P0|S0"]),
+                Run([0, 0, 0]),
+                Query("a", "select count(*) from contact where status = 'S0'", &["0"]),
+            ]);
+        }
+    });
+}
+
+const RESET: &str = "update contact set status = 'S0'";
+
+/// Somebody in `a` insists, and an automation of `b` resets the status after each of our writes.
+fn quarrel(stage: &Stage) {
+    for status in ["S1", "S2"] {
+        stage.sql(0, &format!("update contact set status = '{status}'"));
+        stage.take_steps(&[Run([0, 1, 1]), In("b", RESET), Run([1, 0, 1])]);
+    }
+    stage.take_steps(&[In("a", "update contact set status = 'S3'"), Run([0, 1, 1])]);
+}
+
+#[test]
+fn l6_an_automation_that_resets_a_field_again_and_again_has_it_held_and_nothing_else() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        quarrel(stage);
+        stage.take_steps(&[
+            In("b", RESET),
+            In("b", "update contact set phone = 'P1'"),
+            In("b", "insert into contact (email, name) values ('s@x', 'N1')"),
+        ]);
+
+        let done = stage.syncline(&["run"]);
+
+        assert_eq!(done.code, 5, "{}\n{}", done.stdout, done.stderr);
+        for word in ["guard.loop_suspected", "status", "syncline resume contact/b:21"] {
+            assert!(done.stderr.contains(word), "`{word}` is not in\n{}", done.stderr);
+        }
+        stage.take_steps(&[
+            Show("ac", &["r@x|N0|P1|S3", "s@x|N1|NULL|NULL"]),
+            Show("b", &["r@x|N0|P1|S0", "s@x|N1|NULL|NULL"]),
+            In("a", "update contact set status = 'S4', phone = 'P2' where email = 'r@x'"),
+            Run([0, 1, 1]),
+            Show("b", &["r@x|N0|P2|S0", "s@x|N1|NULL|NULL"]),
+            Cli(0, "resume contact/b:21"),
+            Run([0, 1, 0]),
+            Show(ALL, &["r@x|N0|P2|S4", "s@x|N1|NULL|NULL"]),
+        ]);
+    });
+}
+
+#[test]
+fn l7_what_a_system_computes_flows_out_of_it_and_never_back() {
+    let computed = Given {
+        tables: "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, label {text})",
+        mapping: "
+entities:
+  contact:
+    in: {@contact}
+    match: email
+    fields:
+      email: {@email}
+      name: {@name}
+      phone: {@phone}
+      label: {@label, from: b}
+",
+        rows: ["insert into contact (id, email, name, phone) values (11, 'r@x', 'N0', 'P0')"; 3],
+        show: "select email, name, phone, label from contact",
+    };
+    everywhere(&computed, &[], |stage| {
+        stage.sql(
+            1,
+            "drop table contact; create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, label {text} generated always as ({both}) stored);
+             insert into contact (id, email, name, phone) values (21, 'r@x', 'N0', 'P0')",
+        );
+        stage.take_steps(&[
+            Run([1, 0, 1]),
+            Show(ALL, &["r@x|N0|P0|N0P0"]),
+            In("a", "update contact set phone = 'P1'"),
+            Cli(0, "run"),
+            Cli(0, "run"),
+            Show(ALL, &["r@x|N0|P1|N0P1"]),
+            Conflicts(&[]),
+        ]);
+    });
+}
+
+/// A second deployment over the same systems, with a hub of its own.
+fn second_deployment(stage: &Stage) {
+    let file = std::fs::read_to_string(stage.path("syncline.yaml")).unwrap();
+    let file = file.replacen("version: 1", "version: 1\nhub: {path: other.hub.db}", 1);
+    std::fs::write(stage.path("other.yaml"), file).unwrap();
+}
+
+#[test]
+fn l8_two_deployments_over_the_same_systems_come_to_rest() {
+    everywhere(&CONTACT, &[], |stage| {
+        second_deployment(stage);
+        let other = ["-c", "other.yaml", "run", "--yes"];
+        stage.take_steps(&[LINKED]);
+        assert_eq!(written(&stage.expect(0, &other)), [0; 3]);
+        stage.take_steps(&[
+            In("a", "update contact set phone = 'P1'"),
+            In("b", "update contact set phone = 'P2', name = 'N2'"),
+            Run([1, 1, 1]),
+        ]);
+        assert_eq!(written(&stage.expect(0, &other)), [0; 3], "the others' writes are edits");
+        stage.take_steps(&[In("c", "insert into contact (email) values ('s@x')")]);
+        assert_eq!(written(&stage.expect(0, &other)), [1, 1, 0]);
+        stage.take_steps(&[Run([0; 3])]);
+        assert_eq!(written(&stage.expect(0, &other)), [0; 3]);
+        stage.take_steps(&[Show(ALL, &["r@x|N2|P1|S0", "s@x|NULL|NULL|NULL"])]);
+    });
+}
