@@ -459,8 +459,14 @@ pub async fn a_row_that_waits_for_its_parent_is_listed_once_the_parent_is_linked
     assert!(must(store.must_read(orders, None, 10).await).is_empty());
     let release =
         QuarantineChange::Release { subject: Subject::Row { binding: waiting.0, key: waiting.1 } };
-    let released = Commit { quarantine: vec![release], at: NOW, ..Commit::default() };
+    let released = Commit { quarantine: vec![release.clone()], at: NOW, ..Commit::default() };
     must(store.commit(released).await);
+    assert!(must(store.must_read(orders, None, 10).await).is_empty());
+
+    // Set aside and taken after all, within one commit: nothing waits, though the parent is there.
+    let both = Commit { quarantine: vec![park, release], at: NOW, ..Commit::default() };
+    must(store.commit(both).await);
+    assert!(must(store.must_read(orders, None, 10).await).is_empty());
 }
 
 /// Records that refer to one are found, in the order of their ids.
