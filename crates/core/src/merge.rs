@@ -182,7 +182,8 @@ impl Scene<'_> {
             (true, Some(row)) => self.changed(source, part, &mut link, row, own, reading),
             (false, Some(row)) => self.appear(source, part, &mut link, row, own, reading),
         };
-        let mut changed = before != (part.exists.version, versions(part), link.clone());
+        let (exists, cells, old) = before;
+        let mut changed = exists != part.exists.version || cells != versions(part) || old != link;
         part.put_link(link);
         if changed {
             changed |= self.compute(part);
