@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Text,
-    change::{Effect, Input, MarkFate, Order, Row, RowKey},
+    change::{Effect, Input, MarkFate, Order, Row, RowKey, WriteKind},
     commit::{Disposition, QuarantineChange, Subject},
     echo::{self, Traces},
     error::Problem,
@@ -60,12 +60,25 @@ impl Pass<'_> {
             if group.is_some_and(|group| !group.root.exists.alive) {
                 continue;
             }
-            if wanted.contains(&(binding, known.record)) {
+            let record = known.record;
+            if wanted.contains(&(binding, record)) && !self.is_our_delete(binding, key, record) {
                 self.gone.insert((binding, key.clone()));
                 absences.push(at);
             }
         }
         absences
+    }
+
+    /// Whether we are deleting this row: then it did not move, and its absence is decided before a
+    /// row that somebody created in its place.
+    fn is_our_delete(&self, binding: BindingIndex, key: &RowKey, record: RecordId) -> bool {
+        let Some(Some(group)) = self.working.groups.get(&record) else { return false };
+        let place = self.place(group, binding, key);
+        let system = self.plan.binding(binding).map(|found| found.system);
+        let part = place.and_then(|at| at.part(group));
+        part.zip(system).and_then(|(part, system)| part.link(system)).is_some_and(|link| {
+            link.unresolved.iter().any(|intent| intent.kind == WriteKind::Delete)
+        })
     }
 
     fn want(
