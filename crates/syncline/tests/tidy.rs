@@ -56,8 +56,7 @@ const CODE_AREAS: [&str; 19] = [
 ];
 
 /// Dotted words that look like codes and are names of keys or files.
-const NOT_CODES: [&str; 6] =
-    ["hub.db", "hub.path", "hub.url", "plan.db", "config.yaml", "write.batch"];
+const NOT_CODES: [&str; 5] = ["hub.db", "hub.url", "plan.db", "config.yaml", "write.batch"];
 
 const LONGEST_FILE_LINES: usize = 500;
 

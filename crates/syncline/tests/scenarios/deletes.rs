@@ -183,7 +183,7 @@ fn d14_what_leaves_the_scope_is_let_go_or_taken_away_and_comes_back() {
         let scoped = [("match: email", scoped.as_str())];
         let left: &'static [&'static str] = if gone { &[] } else { &["r@x|N0|P0|S0"] };
         everywhere(&CONTACT, &scoped, |stage| {
-            let writes = if gone { 1 } else { 0 };
+            let writes = u64::from(gone);
             stage.take_steps(&[
                 LINKED,
                 In("a", "update contact set status = 'internal', phone = 'P1'"),

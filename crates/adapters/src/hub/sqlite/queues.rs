@@ -246,7 +246,7 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
         .prepare_cached(
             "update quarantine set entity = ?2, record = ?3, code = ?4, message = ?5, row = ?6,
                 related = ?7, awaits_binding = ?8, awaits_key = ?9, tries = tries + 1,
-                run = case when row is ?6 and code = ?4 and retry = 0 then run else ?10 end,
+                run = case when row = ?6 and code = ?4 and retry = 0 then run else ?10 end,
                 retry = 0,
                 dropped = case when row is ?6 and code = ?4 then dropped end,
                 dropped_by = case when row is ?6 and code = ?4 then dropped_by end
