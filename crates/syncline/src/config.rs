@@ -1,7 +1,7 @@
 //! The configuration: the YAML file becomes a tree with places, a draft with types, and, together
 //! with what the systems' schemas know, the plan that everything else works with.
 //!
-//! [`load`] is the door: it reads, checks and complains. [`Loaded`] then answers what commands
+//! [`load()`] is the door: it reads, checks and complains. [`Loaded`] then answers what commands
 //! need: settings of a system, the tables to describe, the hub's path, the plan.
 
 mod address;

@@ -1,8 +1,8 @@
 //! Reads: polls by a cursor column, rows by key with the fates of intents, children of parents.
-//! Whole scans are in [`scan`].
+//! Whole scans are in `scan`.
 //!
 //! A poll reads what is committed, and what is committed late is met by the overlap of
-//! [`Poll`](crate::sql::poll::Poll). Where we may see it, the beginning of the oldest transaction
+//! [`Poll`]. Where we may see it, the beginning of the oldest transaction
 //! that still writes bounds the next pass, so that even one that takes an hour is not skipped.
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Plain data: the configuration reader fills it from the file, the plan compiler adds what the
 //! system's schema knows ([`CellSpec::native`], [`CellSpec::max`], [`CellSpec::scale`],
-//! [`CellSpec::fraction`]), and [`crate::lens::compile`] judges the whole.
+//! [`CellSpec::fraction`]), and [`crate::lens::compile()`] judges the whole.
 
 pub use crate::decimal::Rounding;
 use crate::{Text, decimal::Decimal, value::Value};
