@@ -43,7 +43,7 @@ struct Ground<'a> {
     view: View<'a>,
     binding: &'a Binding,
     part: &'a Part,
-    /// References that may be left empty for now: they would wait for each other in a circle.
+    /// References that may be left empty at first: they would wait for each other in a circle.
     circles: &'a [RecordId],
 }
 
