@@ -76,7 +76,8 @@ fn push(link: &Link, sight: &Sight<'_>) -> Fence {
     }
 }
 
-fn is_covered(order: Option<Order>, link: &Link) -> bool {
+/// Whether the link has seen something at least as new.
+pub(crate) fn is_covered(order: Option<Order>, link: &Link) -> bool {
     match (order, link.order) {
         // A second look within one operation may be the newer one.
         (Some(Order::Operation(this)), Some(Order::Operation(known))) => this < known,

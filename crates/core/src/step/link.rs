@@ -10,7 +10,7 @@ use crate::{
     merge::{Taken, take},
     name::{BindingIndex, EntityIndex, RecordId},
     step::{
-        fence::{Fence, fence, in_doubt},
+        fence::{Fence, fence, in_doubt, is_covered},
         gather::{How, Sight},
         pass::Pass,
     },
@@ -192,6 +192,12 @@ impl Pass<'_> {
             self.link(sight, group, at, rule);
             return;
         };
+        if matches!(sight.how, How::Log) && is_covered(sight.order, &link) {
+            // The log is heard again: this row was the record's before the one that is known.
+            self.put_back(group);
+            self.journal.count(sight.binding, Disposition::Superseded);
+            return;
+        }
         let old = link.key.clone().filter(|_| link.shadow.is_some());
         if is_claimed(&link, sight) {
             // Our own row is known by its key; this one is another, and perhaps gone already.

@@ -1,4 +1,4 @@
-//! Scenarios, as people would tell them. Names in brackets are those of the catalogue.
+//! Scenarios, as people would tell them. Letters with numbers are those of docs/scenarios.md.
 
 use crate::{
     change::{Command, Cycles, PartKey, Take},
@@ -9,6 +9,7 @@ use crate::{
 
 mod chance;
 mod references;
+mod scenarios;
 mod world;
 mod writes;
 
@@ -56,6 +57,7 @@ fn check(world: &mut World, expected: &str) {
 
 #[test]
 fn a_created_row_appears_once_everywhere() {
+    // P1
     let mut world = World::new(3);
     world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
     check(&mut world, "N0 E0 P0 S0");
@@ -65,6 +67,7 @@ fn a_created_row_appears_once_everywhere() {
 
 #[test]
 fn an_edit_is_relayed_across_the_hub() {
+    // P3
     let mut world = contact();
     edit(&mut world, "C", "phone=P1");
     check(&mut world, "N0 E0 P1 S0");

@@ -93,15 +93,19 @@ fn play(systems: usize, class: Class, moves: &[Move]) -> World {
     world
 }
 
+/// They converge, and hearing everything once more changes nothing.
 #[track_caller]
 fn converged(systems: usize, class: Class, moves: &[Move]) {
-    let world = play(systems, class, moves);
+    let mut world = play(systems, class, moves);
     let images = world.images("contact");
     if world.quarantine.is_empty() {
         for (image, name) in images.iter().zip(["A", "B", "C"]) {
             assert_eq!(image, &images[0], "{name} differs from A\n{}", world.show(name));
         }
     }
+    let before = world.hub();
+    world.replay();
+    assert_eq!(world.hub(), before, "after everything was heard twice");
 }
 
 proptest! {

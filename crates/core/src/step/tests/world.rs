@@ -12,7 +12,7 @@ use crate::{
         AuditEvent, AuditKind, Commit, ConflictChange, Disposition, GroupIndex, KnownRow, Ledger,
         QuarantineChange, Subject, Wants, Working,
     },
-    group::{Author, Candidate, Group},
+    group::{Author, Candidate, Group, Link},
     lens::{FieldType, Lens},
     name::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, Revision,
@@ -77,6 +77,8 @@ pub(super) struct World {
     awaits: BTreeMap<(BindingIndex, RowKey), (BindingIndex, RowKey)>,
     pub(super) ledger: Ledger,
     pub(super) observed: u64,
+    /// Everything that may be delivered twice.
+    history: Vec<Vec<Input>>,
     /// Inserts are answered by a key of the system; otherwise key fields make the key.
     log: Vec<Observed>,
     log_at: u128,
@@ -216,6 +218,7 @@ impl World {
             awaits: BTreeMap::new(),
             ledger: Ledger::default(),
             observed: 0,
+            history: Vec::new(),
             log: Vec::new(),
             log_at: 0,
         }
@@ -421,6 +424,7 @@ impl World {
 
     /// Decides and commits; returns the effects.
     pub(super) fn decide(&mut self, inputs: &[Input]) -> Vec<Effect> {
+        self.history.push(inputs.iter().filter(|input| is_told(input)).cloned().collect());
         let mut working = self.load(&wants(&self.plan, inputs));
         for _ in 0..20 {
             match step(&self.plan, &mut working, self.now, inputs) {
@@ -951,6 +955,65 @@ impl World {
         self.settle(effects);
     }
 
+    /// Shows a row of a system without this field.
+    pub(super) fn hide(&mut self, system: &str, name: FieldIndex, began: OperationId) {
+        let binding = self.binding_at(system);
+        let table = self.tables.get(&binding).cloned().unwrap_or_default();
+        let rows = table.iter().map(|(key, stored)| {
+            let mut row = shown(binding, key, stored);
+            row.row.as_mut().unwrap().0[name.at()] = Slot::Missing;
+            Input::Polled { row, began }
+        });
+        let effects = self.decide(&rows.collect::<Vec<_>>());
+        self.settle(effects);
+    }
+
+    /// Somebody edits one value, which may hold anything.
+    pub(super) fn set_value(&mut self, place: &str, name: &str, field: FieldIndex, value: Value) {
+        self.set(place, name, "");
+        let binding = self.binding_at(place);
+        let stored = self.tables.get_mut(&binding).unwrap().get_mut(&key(name)).unwrap();
+        stored.row.0[field.at()] = Slot::Present(value);
+    }
+
+    /// One value of a row.
+    pub(super) fn value(&self, place: &str, name: &str, field: FieldIndex) -> Value {
+        let stored = &self.tables[&self.binding_at(place)][&key(name)];
+        stored.row.value(field).unwrap().clone()
+    }
+
+    /// Everything that systems ever said is delivered again, in the same order, and all rows are
+    /// shown once more.
+    pub(super) fn replay(&mut self) {
+        for inputs in self.history.clone() {
+            let effects = self.decide(&inputs);
+            self.settle(effects);
+        }
+        for name in self.names() {
+            self.scan(&name);
+        }
+        self.must_read();
+    }
+
+    /// What the hub believes: golden values with their versions, and what each system shows. How
+    /// often it was told so stays out.
+    pub(super) fn hub(&self) -> String {
+        let mut lines = Vec::new();
+        for group in self.groups.values() {
+            for (key, part) in group.parts() {
+                lines.push(format!("{} {key:?} {:?} {:?}", group.id, part.exists, part.cells));
+                for link in &part.links {
+                    let Link { system, key, shadow, agreed, agreed_exists, held, lane, .. } = link;
+                    let open = (&link.unresolved, link.must_read);
+                    lines.push(format!(
+                        "  {system:?} {key:?} {shadow:?} {agreed:?} {agreed_exists} {held:?} {lane:?} {open:?}"
+                    ));
+                }
+            }
+        }
+        lines.join("\n")
+    }
+
     /// The tables are as in another world.
     pub(super) fn restore_tables(&mut self, other: &Self) {
         self.tables.clone_from(&other.tables);
@@ -974,6 +1037,11 @@ fn shown(binding: BindingIndex, key: &RowKey, stored: &Stored) -> Observed {
         mark: None,
         transaction: None,
     }
+}
+
+/// Whether this may be delivered twice. A read answers once, and shows a row as it is.
+fn is_told(input: &Input) -> bool {
+    matches!(input, Input::Change(_) | Input::Push(_) | Input::WriteDone { .. })
 }
 
 /// How many observations these inputs are; those that are fed again count when they are decided.

@@ -1,0 +1,235 @@
+//! More scenarios of docs/scenarios.md, told like their neighbours in `tests.rs`.
+
+use super::{
+    A, B, PHONE, check, contact, contact_in, edit, newest, only, orders,
+    world::{Weather, World, entity, text},
+};
+use crate::{
+    change::Command,
+    commit::AuditKind,
+    lens::{CellSpec, FieldType, compile},
+    name::{EntityIndex, FieldIndex, SystemIndex},
+    plan::{Class, DeletePolicy, SoftValue},
+    value::Value,
+};
+
+const C: SystemIndex = SystemIndex(2);
+const STATUS: FieldIndex = FieldIndex(3);
+
+#[test]
+fn a_row_created_in_a_system_that_stands_behind_appears_once_everywhere() {
+    // P2
+    let mut world = World::new(3);
+    world.insert("B", "b1", "name=N0 email=E0 phone=P0 status=S0");
+    check(&mut world, "N0 E0 P0 S0");
+    assert_eq!([world.written("A"), world.written("B"), world.written("C")], [1, 0, 1]);
+}
+
+#[test]
+fn a_system_that_was_away_catches_up_while_the_others_stay_current() {
+    // P12
+    let mut world = contact();
+    for phone in ["P1", "P2", "P3"] {
+        edit(&mut world, "A", &format!("phone={phone}"));
+        world.scan("A");
+        world.apply("B");
+        assert!(world.show("B").contains(phone));
+    }
+    assert!(world.show("C").contains("P0"));
+    check(&mut world, "N0 E0 P3 S0");
+    assert_eq!([world.written("A"), world.written("B"), world.written("C")], [0, 3, 1]);
+}
+
+#[test]
+fn a_telephone_number_in_two_forms_is_no_difference() {
+    // M14
+    let phone = FieldType::Phone { region: Some("ES".into()) };
+    let lens = |kind: &FieldType| compile(kind, &CellSpec::default(), None).unwrap();
+    let mut world = World::new(2).with(|plan| {
+        plan.entities[0].fields[PHONE.at()].kind = phone.clone();
+        for binding in &mut plan.bindings {
+            binding.cells[PHONE.at()].as_mut().unwrap().lens = lens(&phone);
+        }
+    });
+    world.insert("A", "a1", "name=N0 email=E0 phone=+34-600-111-222 status=S0");
+    world.insert("B", "b1", "name=N0 email=E0 phone=600111222 status=S0");
+    world.run();
+    assert_eq!([world.written("A"), world.written("B")], [0, 0]);
+    assert_eq!((world.living(), world.losers()), (1, Vec::<String>::new()));
+}
+
+#[test]
+fn a_row_deleted_softly_goes_elsewhere_and_comes_back_with_its_record() {
+    // D15
+    let mut world = World::new(2).with(|plan| {
+        plan.entities[0].deletes = DeletePolicy::Soft;
+        plan.bindings[0].soft_delete =
+            Some(vec![("gone".into(), SoftValue::Value(Value::Bool(true)))]);
+    });
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.run();
+    // The flag is set, then cleared: that is how its reader shows it.
+    world.delete("A", "a1");
+    world.run();
+    assert_eq!(world.show("B"), "");
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.run();
+    assert!(world.show("B").ends_with("N0 E0 P0 S0"));
+    assert_eq!((world.groups().count(), world.living()), (1, 1), "the same record");
+}
+
+#[test]
+fn what_a_system_computes_flows_out_of_it_and_never_back() {
+    // L7: the last field is computed in B
+    let mut world = World::new(3).with(|plan| {
+        plan.entities[0].fields[STATUS.at()].from = Some(vec![B]);
+        plan.entities[0].fields[STATUS.at()].to = Some(vec![A, C]);
+    });
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=-");
+    world.run();
+    edit(&mut world, "B", "status=computed");
+    world.run();
+    world.reset_counts();
+    edit(&mut world, "A", "status=mine");
+    world.run();
+    for system in ["A", "B", "C"] {
+        assert!(world.show(system).ends_with("N0 E0 P0 computed"), "{}", world.show(system));
+    }
+    assert_eq!([world.written("A"), world.written("B")], [1, 0]);
+    assert_eq!(world.losers(), [""; 0]);
+    assert!(world.kinds().contains(&AuditKind::Rejected));
+}
+
+fn short(value: &Value) -> Value {
+    if let Value::Text(text) = value {
+        Value::text(text.chars().take(4).collect::<String>())
+    } else {
+        value.clone()
+    }
+}
+
+#[test]
+fn what_a_system_cuts_off_is_cut_off_nowhere_else() {
+    // W12
+    for class in [Class::Plain, Class::Log, Class::Marked] {
+        let mut world = World::new(3).class(class);
+        world.rewrites.insert((B, PHONE), short);
+        let mut world = contact_in(world);
+        edit(&mut world, "A", "phone=P1-long");
+        world.run();
+        assert!(world.show("A").ends_with("N0 E0 P1-long S0"), "{class:?}");
+        assert!(world.show("B").ends_with("N0 E0 P1-l S0"), "{class:?}");
+        assert!(world.show("C").ends_with("N0 E0 P1-long S0"), "{class:?}");
+        assert_eq!([world.written("A"), world.written("B"), world.written("C")], [0, 1, 1]);
+    }
+}
+
+#[test]
+fn an_order_and_its_lines_are_written_together_or_not_at_all() {
+    // W13: one of them is refused, the answer of all is lost, or nothing arrives
+    let mut order = entity("order", &["number", "note"], 0);
+    order.lists = vec![EntityIndex(1)];
+    let mut line = entity("order.lines", &["sku", "qty"], 0);
+    line.parent = Some(EntityIndex(0));
+    let empty = World::of(2, vec![order, line]);
+    for weather in [Weather::Calm, Weather::AnswerLost, Weather::WriteLost] {
+        let mut world = empty.clone();
+        world.insert("A", "o1", "number=1 note=x");
+        world.insert("A.order.lines", "l1", "^=o1 sku=S1 qty=1");
+        world.insert("A.order.lines", "l2", "^=o1 sku=S2 qty=2");
+        world.scan("A");
+        if weather == Weather::Calm {
+            world.refuses.push((B, text("S2")));
+        }
+        world.weather.insert(B, weather);
+        world.apply("B");
+        let rows = (world.keys("B").len(), world.keys("B.order.lines").len());
+        assert!([(0, 0), (1, 2)].contains(&rows), "{weather:?}: {rows:?}");
+        world.refuses.clear();
+        let record = world.groups().next().unwrap().id;
+        world.command(Command::Retry { record, system: B });
+        for _ in 0..4 {
+            world.cycle();
+            world.later(10);
+        }
+        world.run();
+        let rows = (world.keys("B").len(), world.keys("B.order.lines").len());
+        assert_eq!(rows, (1, 2), "{weather:?}");
+    }
+}
+
+#[test]
+fn a_first_link_joins_what_is_equal_and_creates_the_rest_once() {
+    // I1
+    let mut world = World::new(2);
+    for number in 0..100 {
+        let row = format!("name=N email=E{number} phone=P status=S");
+        world.insert("A", &format!("a{number}"), &row);
+    }
+    for number in 30..110 {
+        let row = format!("name=N email=E{number} phone=P status=S");
+        world.insert("B", &format!("b{number}"), &row);
+    }
+    world.run();
+    assert_eq!([world.written("A"), world.written("B")], [10, 30]);
+    assert_eq!([world.keys("A").len(), world.keys("B").len(), world.living()], [110; 3]);
+}
+
+#[test]
+fn a_value_too_long_for_one_system_waits_and_the_others_go_on() {
+    // S10, S6
+    let mut world = contact();
+    world.refuses.push((C, text("P-long")));
+    edit(&mut world, "A", "phone=P-long");
+    world.run();
+    assert!(world.show("B").ends_with("N0 E0 P-long S0"));
+    assert!(world.show("C").ends_with("N0 E0 P0 S0"));
+    assert_eq!(world.codes(), ["write.value_too_long"]);
+}
+
+#[test]
+fn a_field_that_a_row_does_not_say_is_unchanged_and_null_clears_it() {
+    // S7
+    let mut world = contact();
+    let began = world.operation();
+    world.hide("B", PHONE, began);
+    check(&mut world, "N0 E0 P0 S0");
+    edit(&mut world, "B", "phone=-");
+    check(&mut world, "N0 E0 - S0");
+}
+
+#[test]
+fn texts_that_look_alike_are_kept_as_they_are_and_differ_for_ever_nowhere() {
+    // S14
+    for same in ["Mu\u{308}ller", "M\u{fc}ller", "\u{1f469}\u{200d}\u{1f469}", "N0\r"] {
+        let mut world = contact();
+        world.set_value("A", "a1", PHONE, Value::text(same));
+        world.set_value("A", "a1", STATUS, Value::text(format!(" {same} ")));
+        world.run();
+        for system in ["B", "C"] {
+            let key = only(&world, system);
+            assert_eq!(world.value(system, &key, PHONE), Value::text(same));
+            assert_eq!(world.value(system, &key, STATUS), Value::text(format!(" {same} ")));
+        }
+        assert_eq!([world.written("A"), world.written("B"), world.written("C")], [0, 1, 1]);
+    }
+}
+
+#[test]
+fn replaying_what_was_read_changes_nothing() {
+    // F1, F2, I7: an overlapping poll shows the same rows again
+    for class in [Class::Plain, Class::Log, Class::Marked] {
+        for policy in orders(2) {
+            let mut world =
+                if policy[0] == 0 { contact_in(World::new(3).class(class)) } else { newest() };
+            edit(&mut world, "B", "phone=P1");
+            edit(&mut world, "C", "status=S1");
+            world.run();
+            let before = world.hub();
+            world.replay();
+            assert_eq!(world.hub(), before, "{class:?}");
+            world.run();
+            assert_eq!(world.hub(), before, "{class:?}");
+        }
+    }
+}
