@@ -7,12 +7,14 @@
 //! |---|---|---|
 //! | 1.1: P1 to P7, P9, P10, P12 | `propagation.rs` | `p1_…` to `p12_…` |
 //! | 1.2: M1 to M12, M14 to M16, M20 | `concurrent.rs` | `m1_…` to `m20_…` |
-//! | 1.3: D1 to D7, D11, D13, D14, D16 to D18; I8 | `deletes.rs` | `d1_…` to `d18_…`, `i8_…` |
+//! | 1.3: D1 to D7, D11, D13 to D18; I8 | `deletes.rs` | `d1_…` to `d18_…`, `i8_…` |
 //! | 1.4 and 1.7: L2, L4; S1, S4 to S7, S14 | `mapping.rs` | `l2_…`, `l4_…`, `s1_…` to `s14_…` |
+//! | 1.3: D12 | `reads.rs` | `d12_…` |
+//! | 1.7: S3 | `times.rs` | `s3_…` |
 //! | 1.9: O2, O3 | `plans.rs` | `o2_…`, `o3_…` |
 //! | 1.2 and 1.6: M17, W2, W5, W9, W12, W13 | `faults.rs` | `m17_…`, `w2_…` to `w13_…` |
 //! | 1.4: L1, L3, L5 to L8 | `loops.rs` | `l1_…` to `l8_…` |
-//! | 1.6 and 1.8: W4, W6 to W8; I1, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…`, `i6_…` |
+//! | 1.6 and 1.8: W4, W6 to W8; I1, I2, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…` to `i6_…` |
 //!
 //! F1, F2 and F3 are `poll_meets_…` and `poll_shows_…` of `ports::suite::source`, on every kind; W15 is
 //! in `bad_input.rs`; O6 is the simulator's whole subject, and M20 here.
@@ -24,7 +26,10 @@ mod loops;
 mod mapping;
 mod plans;
 mod propagation;
+mod reads;
 mod stage;
+mod times;
+mod wire;
 mod writes;
 
 use stage::{Given, Step};

@@ -279,3 +279,39 @@ fn i8_a_key_used_again_for_somebody_else_is_somebody_else() {
         ]);
     });
 }
+
+/// Contacts of whom `a` only says that they are gone.
+const FLAGGED: Given = Given {
+    tables: "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text}, gone {text})",
+    ..CONTACT
+};
+
+#[test]
+fn d15_a_flag_in_one_system_is_a_delete_in_another_and_back() {
+    play_with(
+        &FLAGGED,
+        &[("match: email", "match: email\n    deletes: {policy: soft, a: {set: {gone: \"yes\"}}}")],
+        &[
+            LINKED,
+            In("a", "update contact set gone = 'yes'"),
+            Run([0, 1, 1]),
+            Show("bc", &[]),
+            Query("a", "select id, name, gone from contact", &["11|N0|yes"]),
+            In("a", "update contact set gone = null, phone = 'P1'"),
+            Run([0, 1, 1]),
+            Show(ALL, &["r@x|N0|P1|S0"]),
+            // The link is the same: an edit over there finds the row that was flagged.
+            In("b", "update contact set phone = 'P2'"),
+            Run([1, 0, 1]),
+            Query("a", "select id, phone, gone from contact", &["11|P2|NULL"]),
+            In("b", "delete from contact"),
+            Run([1, 0, 1]),
+            Query("a", "select id, phone, gone from contact", &["11|P2|yes"]),
+            Show("bc", &[]),
+            Run([0, 0, 0]),
+            In("a", "update contact set gone = null"),
+            Run([0, 1, 1]),
+            Show(ALL, &["r@x|N0|P2|S0"]),
+        ],
+    );
+}
