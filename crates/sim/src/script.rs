@@ -95,6 +95,7 @@ impl Script {
             zombie: dice(10),
             cut: dice(30),
             crash: dice(4),
+            late: 0,
         };
         let orders = chance.percent(40);
         let moves = 40 + chance.below(400);

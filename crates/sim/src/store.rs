@@ -12,7 +12,7 @@ use syncline_core::{
         AuditEvent, Behind, Commit, GroupChange, GroupIndex, KnownRow, Ledger, MatchKey,
         QuarantineChange, REFERRING_MAX, RowEntry, Subject, Wants, Working,
     },
-    error::PortError,
+    error::{ErrorKind, PortError},
     group::Group,
     name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
     value::Value,
@@ -24,6 +24,10 @@ use crate::moment::moment;
 /// Everything the hub remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
+    /// The hub's identity: two hubs mint different ids.
+    pub hub: u64,
+    /// The disk is full: nothing can be committed.
+    pub is_full: bool,
     /// Groups by record.
     pub groups: BTreeMap<RecordId, Group>,
     /// Their index entries.
@@ -68,6 +72,11 @@ pub struct Waiting {
 pub struct MemoryStore(Arc<Mutex<Memory>>);
 
 impl MemoryStore {
+    /// A hub of its own that remembers the same.
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.memory().clone())))
+    }
+
     /// Looks into the hub.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -214,7 +223,7 @@ impl Store for MemoryStore {
         let memory = self.memory();
         let mut working = Working {
             operation: syncline_core::name::OperationId(memory.operation),
-            hub: 7,
+            hub: memory.hub,
             minted: memory.minted,
             ..Working::default()
         };
@@ -399,6 +408,11 @@ impl Store for MemoryStore {
 impl MemoryStore {
     fn commit_now(&self, commit: Commit) -> Result<(), CommitError> {
         let mut memory = self.memory();
+        if memory.is_full {
+            let error =
+                PortError::new(ErrorKind::DiskFull, "commit to the hub", "the disk is full");
+            return Err(CommitError::Store(error));
+        }
         let stale: Vec<RecordId> = commit
             .groups
             .iter()

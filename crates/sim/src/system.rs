@@ -29,8 +29,11 @@ const REQUEST_LIFE_MS: i64 = 240_000;
 pub struct SimRow {
     /// Native atoms, by field.
     pub values: Vec<Value>,
-    /// The system's change counter when the row last changed: its version, and its poll cursor.
+    /// The system's change counter when the row last changed: its version.
     pub version: u64,
+    /// The poll cursor: the counter when the transaction began that changed the row. Several rows
+    /// may have the same, and a row that is committed late shows one that polls have passed.
+    pub stamp: u64,
     /// When it last changed, by the system's clock.
     pub changed_at: Timestamp,
 }
@@ -69,7 +72,12 @@ pub struct Weather {
     pub cut: u32,
     /// A process dies at an await.
     pub crash: u32,
+    /// A user's transaction is committed long after it began.
+    pub late: u32,
 }
+
+/// How far a late commit's stamp may lie behind: what polls read again.
+pub const OVERLAP: u64 = 8;
 
 /// The state of a system.
 #[derive(Debug)]
@@ -145,7 +153,8 @@ impl SimState {
             return None;
         }
         self.next_key += 1;
-        self.put(binding, &key, values, None);
+        let back = self.draw_lateness();
+        self.put(binding, &key, values, None, back);
         Some(key)
     }
 
@@ -165,8 +174,35 @@ impl SimState {
         if self.clash(binding, &values, Some(key)).is_some() {
             return false;
         }
-        self.put(binding, key, values, None);
+        let back = self.draw_lateness();
+        self.put(binding, key, values, None, back);
         true
+    }
+
+    /// A user changes one field in a transaction that began so many changes ago.
+    pub fn edit_late(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+        field: FieldIndex,
+        value: Value,
+        back: u64,
+    ) {
+        let row = self.tables.get(&binding).and_then(|table| table.rows.get(key));
+        let Some(mut values) = row.map(|row| row.values.clone()) else { return };
+        if let Some(place) = values.get_mut(field.at()) {
+            *place = value;
+        }
+        self.put(binding, key, values, None, back);
+    }
+
+    fn draw_lateness(&mut self) -> u64 {
+        let percent = self.weather.late;
+        if percent > 0 && self.chance.percent(percent) {
+            self.chance.below(OVERLAP as usize) as u64
+        } else {
+            0
+        }
     }
 
     /// A user deletes a row. Whether it could be done.
@@ -211,6 +247,7 @@ impl SimState {
         key: &RowKey,
         mut values: Vec<Value>,
         mark: Option<IntentId>,
+        back: u64,
     ) {
         self.changes += 1;
         let (version, changed_at) = (self.changes, self.now.plus_ms(self.ahead_ms));
@@ -220,7 +257,8 @@ impl SimState {
             {
                 *text = Text::new(text.to_uppercase());
             }
-            table.rows.insert(key.clone(), SimRow { values, version, changed_at });
+            let stamp = version.saturating_sub(back);
+            table.rows.insert(key.clone(), SimRow { values, version, stamp, changed_at });
         }
         let row = self.observe(binding, key);
         self.record(binding, key, row.row, mark);

@@ -75,7 +75,11 @@ pub struct World {
 
 impl World {
     fn new(script: &Script, trace: bool) -> Self {
-        let plan = Arc::new(draft::plan(&script.draft));
+        Self::of(draft::plan(&script.draft), script, trace)
+    }
+
+    fn of(plan: Plan, script: &Script, trace: bool) -> Self {
+        let plan = Arc::new(plan);
         let mut systems = Vec::new();
         for (index, class) in script.draft.classes.iter().enumerate() {
             let first_key = (index as i64 + 1) * 1_000;

@@ -14,7 +14,7 @@ use syncline_ports::{
 
 use crate::{
     moment::moment,
-    system::{SimState, SimSystem},
+    system::{OVERLAP, SimState, SimSystem},
 };
 
 /// The reading door of a simulated system.
@@ -51,31 +51,58 @@ impl Source for SimSource {
     }
 }
 
+/// Where a poll goes on: the lowest stamp of this pass, and the last row that it showed.
+fn place(low: u64, last: Option<&(u64, RowKey)>) -> Position {
+    let mut bytes = low.to_be_bytes().to_vec();
+    if let Some((stamp, key)) = last {
+        bytes.extend_from_slice(&stamp.to_be_bytes());
+        bytes.extend_from_slice(&key.0);
+    }
+    Position(bytes)
+}
+
+fn resume(position: Option<&Position>) -> (u64, Option<(u64, RowKey)>) {
+    let mut rest = position.map_or(&[][..], |position| &position.0);
+    let mut number = || {
+        let (bytes, others) = rest.split_first_chunk::<8>()?;
+        rest = others;
+        Some(u64::from_be_bytes(*bytes))
+    };
+    let (low, stamp) = (number().unwrap_or(0), number());
+    (low, stamp.map(|stamp| (stamp, RowKey(rest.into()))))
+}
+
 fn at(position: Option<&Position>) -> u64 {
     let bytes = position.and_then(|position| position.0.as_slice().try_into().ok());
     bytes.map_or(0, u64::from_be_bytes)
 }
 
 impl SimState {
+    /// Rows in the order of their stamps, page by page. The next pass begins an overlap before the
+    /// highest stamp of this one.
     fn poll(&mut self, binding: BindingIndex, from: Option<&Position>, limit: Limit) -> Batch {
-        let from = at(from);
+        const PAGE: usize = 3;
+        let (low, page) = resume(from);
         let rows = self.tables.get(&binding).map(|table| &table.rows);
         let mut changed: Vec<(u64, RowKey)> = rows
             .into_iter()
             .flatten()
-            .filter(|(_, row)| row.version > from)
-            .map(|(key, row)| (row.version, key.clone()))
+            .map(|(key, row)| (row.stamp, key.clone()))
+            .filter(|place| place.0 >= low && page.as_ref().is_none_or(|page| place > page))
             .collect();
         changed.sort();
-        let more = changed.len() > limit.rows;
-        changed.truncate(limit.rows);
-        let upto = changed.last().map_or(from, |(version, _)| *version);
-        Batch {
-            rows: changed.iter().map(|(_, key)| self.observe(binding, key)).collect(),
-            upto: Some(Position(upto.to_be_bytes().to_vec())),
-            then: if more { Then::More } else { Then::Idle },
-            ..Batch::default()
-        }
+        let more = changed.len() > PAGE.min(limit.rows);
+        changed.truncate(PAGE.min(limit.rows));
+        let last = changed.last().cloned().or(page);
+        let rows = changed.iter().map(|(_, key)| self.observe(binding, key)).collect();
+        let highest = last.as_ref().map_or(low, |(stamp, _)| *stamp);
+        let upto = if more {
+            place(low, last.as_ref())
+        } else {
+            place(low.max(highest.saturating_sub(OVERLAP)), None)
+        };
+        let then = if more { Then::More } else { Then::Idle };
+        Batch { rows, upto: Some(upto), then, ..Batch::default() }
     }
 
     fn scan(&mut self, binding: BindingIndex, after: Option<&Position>) -> Batch {

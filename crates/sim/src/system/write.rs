@@ -122,7 +122,7 @@ impl SimState {
         if marked {
             self.marks.insert(write.intent, MarkFate::Applied);
         }
-        self.put(write.binding, &key, values, marked.then_some(write.intent));
+        self.put(write.binding, &key, values, marked.then_some(write.intent), 0);
         self.written += 1;
         let post = self.observe(write.binding, &key);
         let order = match self.class {

@@ -2,6 +2,9 @@
 
 use super::{Script, run};
 
+mod scenarios;
+mod stage;
+
 /// Each found a defect, of the core or of the simulated world. What is drawn from a seed is part of
 /// the find: a change of [`Script::draw`] goes with scripts in their place.
 const FOUND: [u64; 12] =
