@@ -11,6 +11,7 @@
 //! | 1.4 and 1.7: L2, L4; S1, S4 to S7, S14 | `mapping.rs` | `l2_…`, `l4_…`, `s1_…` to `s14_…` |
 //! | 1.3: D12 | `reads.rs` | `d12_…` |
 //! | 1.7: S3 | `times.rs` | `s3_…` |
+//! | 1.7: S8 | `schema.rs` | `s8_…` |
 //! | 1.9: O2, O3 | `plans.rs` | `o2_…`, `o3_…` |
 //! | 1.2 and 1.6: M17, W2, W5, W9, W12, W13 | `faults.rs` | `m17_…`, `w2_…` to `w13_…` |
 //! | 1.4: L1, L3, L5 to L8 | `loops.rs` | `l1_…` to `l8_…` |
@@ -27,6 +28,7 @@ mod mapping;
 mod plans;
 mod propagation;
 mod reads;
+mod schema;
 mod stage;
 mod times;
 mod wire;

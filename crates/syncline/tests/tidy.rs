@@ -261,6 +261,68 @@ fn every_guarantee_names_checks_that_exist() {
     none(&findings);
 }
 
+/// Scenarios that must hold, with numbers from and to.
+const SCENARIOS: [(&str, &[(u32, u32)]); 9] = [
+    ("P", &[(1, 7), (9, 10), (12, 12)]),
+    ("M", &[(1, 12), (14, 17), (20, 20)]),
+    ("D", &[(1, 7), (11, 18)]),
+    ("L", &[(1, 9)]),
+    ("F", &[(1, 3)]),
+    ("W", &[(2, 2), (4, 9), (12, 13), (15, 15)]),
+    ("S", &[(1, 8), (10, 10), (14, 14)]),
+    ("I", &[(1, 2), (6, 6), (8, 8)]),
+    ("O", &[(1, 3), (6, 6)]),
+];
+
+#[test]
+fn every_scenario_has_its_tests() {
+    let document = read(&root().join("docs/scenarios.md"));
+    let sources = sources();
+    let functions = |is_there: &dyn Fn(&str) -> bool| {
+        let files = sources.iter().filter(|(path, _)| is_there(path));
+        files
+            .flat_map(|(_, text)| text.split("fn ").skip(1))
+            .filter_map(|rest| Some(rest[..rest.find(['(', '<'])?].to_owned()))
+            .collect::<BTreeSet<String>>()
+    };
+    let simulated =
+        functions(&|path| path.starts_with("crates/core/") || path.starts_with("crates/sim/"));
+    let real = functions(&|path| {
+        path.starts_with("crates/syncline/tests/") || path.starts_with("crates/ports/src/suite/")
+    });
+    let mut findings = Vec::new();
+    for (letter, spans) in SCENARIOS {
+        for number in spans.iter().flat_map(|(from, to)| *from..=*to) {
+            let scenario = format!("{letter}{number}");
+            let row = document.lines().find(|line| line.starts_with(&format!("| {scenario} |")));
+            let cells: Vec<&str> = row.unwrap_or_default().split(" | ").collect();
+            let tests = |at: usize| -> Vec<String> {
+                let cell = cells.get(at).copied().unwrap_or_default();
+                cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+            };
+            let named = [(2, &simulated), (3, &real)];
+            for (test, known) in named
+                .iter()
+                .flat_map(|(at, known)| tests(*at).into_iter().map(move |test| (test, *known)))
+            {
+                let is_known = match test.strip_suffix('…') {
+                    Some(start) => known.iter().any(|name| name.starts_with(start)),
+                    None => known.contains(&test),
+                };
+                if !is_known {
+                    findings.push(format!(
+                        "docs/scenarios.md, {scenario}: there is no test `{test}`: name one"
+                    ));
+                }
+            }
+            if tests(2).is_empty() && tests(3).is_empty() {
+                findings.push(format!("docs/scenarios.md: {scenario} has no test: write one"));
+            }
+        }
+    }
+    none(&findings);
+}
+
 #[track_caller]
 fn none(findings: &[String]) {
     let mut list = String::new();
