@@ -197,7 +197,7 @@ impl ErrorKind {
                 Halt,
                 "hub.damaged",
                 "the hub's file is damaged",
-                "Put back a copy of the hub; then `syncline refresh --full`.",
+                "Put back a copy of the hub; then `syncline refresh ENTITY --full` of each entity.",
             ),
             Self::HubReadOnly => (
                 Halt,

@@ -404,6 +404,11 @@ impl Plan {
             .find(|index| self.binding(*index).is_some_and(|found| found.system == system))
     }
 
+    /// The entity that a child list belongs to; every other entity is its own.
+    pub fn root_of(&self, entity: EntityIndex) -> EntityIndex {
+        self.entity(entity).and_then(|found| found.parent).unwrap_or(entity)
+    }
+
     /// The system of this name.
     pub fn system_named(&self, name: &str) -> Option<SystemIndex> {
         let at = self.systems.iter().position(|system| system.name == name)?;

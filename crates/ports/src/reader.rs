@@ -95,7 +95,7 @@ pub struct Run {
     pub started: Timestamp,
     /// When it ended; `None`: under way, or cut off.
     pub ended: Option<Timestamp>,
-    /// How it ended: `ok`, `partial`, `failed`, `refused`.
+    /// How it ended: `ok`, `partial`, `failed`, `refused`, `stopped`.
     pub outcome: Text,
     /// Counts of observations, per binding, by what became of them.
     pub ledger: Vec<(BindingIndex, Disposition, u64)>,
@@ -126,7 +126,7 @@ pub struct Guard {
     pub digest: Digest,
     /// When.
     pub at: Timestamp,
-    /// `open`, `applied`, `dismissed`.
+    /// `open`, `applied`, `dismissed`, or `over`: a later pass did not trip it any more.
     pub state: Text,
     /// A few of the rows, for people.
     pub samples: Vec<RowKey>,
@@ -237,7 +237,7 @@ pub trait Reader: Send + Sync {
     async fn trip_guard(&self, guard: &Guard) -> Result<Number, PortError>;
     /// Guards: the open ones, or all, newest first.
     async fn guards(&self, settled_too: bool) -> Result<Vec<Guard>, PortError>;
-    /// Settles a guard: `applied` or `dismissed`.
+    /// Settles a guard: `applied`, `dismissed` or `over`.
     async fn settle_guard(&self, number: Number, state: &str, who: &str) -> Result<(), PortError>;
 
     /// Pauses an entity or a system.

@@ -42,7 +42,7 @@ fn misread(address: &str) -> Failure {
 fn unknown(address: &str) -> Failure {
     Failure::new("address.unknown", format!("no record is known as {address}"))
         .cause("it does not exist, was never read, or is out of scope")
-        .fix("syncline refresh ENTITY reads again now")
+        .fix(format!("syncline refresh {}", address.split('/').next().unwrap_or(address)))
 }
 
 async fn by_prefix(session: &Session, prefix: &str, address: &str) -> Result<RecordId, Failure> {

@@ -22,7 +22,7 @@ mod quarantine;
 mod refresh;
 mod resume;
 mod retry;
-mod run;
+pub(crate) mod run;
 mod status;
 mod test;
 mod verify;

@@ -43,10 +43,8 @@ pub(crate) async fn carry_out(
     kind: &str,
     entities: Vec<EntityIndex>,
 ) -> Result<Outcome, Failure> {
-    let mut roots: Vec<EntityIndex> = entities
-        .into_iter()
-        .map(|entity| session.plan.entity(entity).and_then(|found| found.parent).unwrap_or(entity))
-        .collect();
+    let mut roots: Vec<EntityIndex> =
+        entities.into_iter().map(|entity| session.plan.root_of(entity)).collect();
     roots.sort_unstable();
     roots.dedup();
     let progress = Progress::new(kind, context.progress);

@@ -11,6 +11,7 @@ mod pages;
 mod pass;
 mod progress;
 mod report;
+mod scratch;
 mod session;
 mod words;
 

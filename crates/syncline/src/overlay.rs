@@ -4,12 +4,13 @@
 //! hub it was planned in; `apply` plans again and does exactly those operations that are still the
 //! same.
 
+mod otherwise;
 mod queues;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader, BufWriter, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use futures_util::future::BoxFuture;
@@ -30,17 +31,19 @@ use syncline_engine::{
     preview::{self, Operation},
 };
 use syncline_ports::{
-    reader::Reader as _,
+    reader::{Conflict, Reader as _},
     store::{BehindCount, Store as _},
 };
 
 use crate::{
     pass::{Depth, modes},
     report::Failure,
+    scratch::Scratch,
     session::Session,
     words,
 };
 
+pub(crate) use otherwise::Otherwise;
 pub(crate) use queues::Queues;
 use queues::{fills, wait};
 
@@ -66,6 +69,11 @@ pub(crate) struct EntityPlan {
     pub(crate) queues: BTreeMap<SystemIndex, Queues>,
     /// Updates that only fill an empty cell, per system and field.
     pub(crate) fills: BTreeMap<(SystemIndex, FieldIndex), u64>,
+    /// Values that mean the same although they are written otherwise, per system and field;
+    /// counted before a first synchronisation, and whenever the meaning changed.
+    pub(crate) otherwise: BTreeMap<(SystemIndex, FieldIndex), Otherwise>,
+    /// A sample of the conflicts, each with the address of its record.
+    pub(crate) disputes: Vec<(String, Conflict)>,
     /// Guards that would trip.
     pub(crate) tripped: Vec<(String, SystemIndex, u64, u64, u64)>,
     /// A sample of operations, or all of them.
@@ -106,8 +114,8 @@ pub(crate) async fn plan(
     wish: &Wish,
     watch: &dyn Watch,
 ) -> Result<Planned, Failure> {
-    let folder = Scratch::new(session.hub.path())?;
-    let copy = folder.path.join("overlay.db");
+    let folder = scratch(session.hub.path())?;
+    let copy = folder.path().join("overlay.db");
     session.hub.copy_to(&copy)?;
     let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
     let compiled = session.plan.clone();
@@ -152,6 +160,7 @@ async fn entity(
     let Some(report) = passed.entities.iter().find(|report| report.entity == index) else {
         return Ok(());
     };
+    let approved = session.hub.approval(&entity.name).await?;
     let mut plan = EntityPlan {
         entity: index,
         counts: BTreeMap::new(),
@@ -163,17 +172,22 @@ async fn entity(
         out_of_scope: report.count(Disposition::Filtered),
         queues: BTreeMap::new(),
         fills: BTreeMap::new(),
+        otherwise: BTreeMap::new(),
+        disputes: Vec::new(),
         tripped: Vec::new(),
         samples: Vec::new(),
         meaning: entity.meaning,
-        is_first: session.hub.approval(&entity.name).await?.is_none(),
+        is_first: approved.is_none(),
     };
     for (binding, rows) in &report.rows {
         if let Some(found) = session.plan.binding(*binding) {
             *plan.read.entry(found.system).or_default() += rows;
         }
     }
-    wait(session, hub, index, &mut plan).await?;
+    wait(session, hub, index, wish, &mut plan).await?;
+    if approved != Some(entity.meaning) {
+        plan.otherwise = otherwise::count(hub, &session.plan, index).await?;
+    }
     for ((binding, fate), rows) in &report.account.ledger.0 {
         if *fate == Disposition::Filtered
             && let Some(found) = session.plan.binding(*binding)
@@ -421,26 +435,14 @@ impl Chooses for Named<'_> {
     }
 }
 
-/// A folder beside the hub that goes away again.
-struct Scratch {
-    path: PathBuf,
-}
-
-impl Scratch {
-    fn new(hub: &Path) -> Result<Self, Failure> {
-        let name = format!(".plan-{}", std::process::id());
-        let path = hub.parent().unwrap_or(Path::new(".")).join(name);
-        std::fs::create_dir_all(&path).map_err(|error| {
-            Failure::new("hub.path", format!("could not make {}", path.display()))
-                .cause(error.to_string())
-        })?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed now is only a copy.
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
+/// A folder beside the hub. The hub is ours alone, so whatever is there was left by a process that
+/// was killed.
+fn scratch(hub: &Path) -> Result<Scratch, Failure> {
+    let own = hub.file_name().unwrap_or_default().to_string_lossy();
+    let path = hub.parent().unwrap_or(Path::new(".")).join(format!(".plan-{own}"));
+    Scratch::new(path.clone()).map_err(|error| {
+        Failure::new("hub.path", format!("could not make {}", path.display()))
+            .cause(error.to_string())
+            .fix("make the folder of the hub writable")
+    })
 }

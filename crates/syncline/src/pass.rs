@@ -26,6 +26,7 @@ use crate::{
     words,
 };
 
+pub(crate) mod contact;
 mod tripped;
 
 /// How much is read.
@@ -190,7 +191,7 @@ pub(crate) async fn run(
     for report in &passed.entities {
         remember_scans(session, report, &modes, began).await?;
     }
-    conclude(session, passed, &order, began).await
+    conclude(session, passed, &order, &modes, began).await
 }
 
 async fn remember_scans(
@@ -213,17 +214,21 @@ async fn conclude(
     session: &Session,
     passed: Passed,
     order: &Order<'_>,
+    modes: &BTreeMap<BindingIndex, Mode>,
     began: Timestamp,
 ) -> Result<Outcome, Failure> {
+    contact::remember(session, &passed).await?;
     let mut outcome =
         Outcome { passed, exit: Exit::Done, lines: Vec::new(), result: json!([]), error: None };
     let mut rows = Vec::new();
     for report in &outcome.passed.entities {
+        tripped::settle(session, report, order, modes).await?;
         let (exit, error) = judge(session, report, order.allow_partial).await?;
         let aside = set_aside(session, report.run).await?;
         let line = line(session, report, aside, began);
         let name = session.entity_name(report.entity).to_owned();
         let word = match exit {
+            _ if session.stopped().is_some() => "stopped",
             Exit::Done => "ok",
             Exit::SetAside => "partial",
             Exit::Refused => "refused",
@@ -241,7 +246,7 @@ async fn conclude(
             .collect();
         let ended = Session::now();
         session.hub.end_run(report.run, ended, word, &line, &writes).await?;
-        if matches!(exit, Exit::Done | Exit::SetAside) {
+        if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
         }
         rows.push(row(session, report, word));
@@ -343,8 +348,15 @@ fn line(session: &Session, report: &EntityPassed, aside: u64, began: Timestamp) 
             report.run
         );
     }
+    if report.account.observed.is_empty() {
+        return format!("{}  {name:<10}  written: {}  {took}", report.run, written.join(", "));
+    }
     let arrow =
         if written.is_empty() { String::new() } else { format!(" -> {}", written.join(", ")) };
+    // What a person decided, or let through, is written without a change of this run.
+    if changed == 0 {
+        return format!("{}  {name:<10}  {checked} checked{aside}{arrow}  {took}", report.run);
+    }
     format!(
         "{}  {name:<10}  {} changed of {checked} checked{aside}{arrow}  {took}",
         report.run,

@@ -47,6 +47,8 @@ pub(crate) enum Reach {
 
 /// What a command has at hand.
 pub(crate) struct Session {
+    /// The configuration as it is written, for places to point at.
+    pub(crate) loaded: Loaded,
     /// The configuration, compiled against the live schemas where they were reached.
     pub(crate) plan: Arc<Plan>,
     /// The hub.
@@ -95,7 +97,7 @@ impl Session {
                 }
             }
         }
-        Ok(Self { plan: Arc::new(plan), hub, systems, failures, stop })
+        Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop })
     }
 
     /// The time.
@@ -157,11 +159,7 @@ impl Session {
 
     /// How a stopped command ends.
     pub(crate) fn stopped(&self) -> Option<Exit> {
-        match (self.stop.load(Ordering::Relaxed), SIGNAL.load(Ordering::Relaxed)) {
-            (false, _) => None,
-            (true, 15) => Some(Exit::Terminated),
-            (true, _) => Some(Exit::Interrupted),
-        }
+        stopped(&self.stop)
     }
 
     /// Pauses in force now.
@@ -205,7 +203,13 @@ async fn look(loaded: &Loaded) -> (Option<Live>, Vec<(String, Failure)>) {
 pub(crate) fn of_system(name: &str, failure: &Failure) -> Failure {
     let mut failure = failure.clone().with_exit(Exit::Environment);
     failure.message = format!("{name}: {}", failure.message);
-    failure
+    let fix = failure.parts.iter().find(|(label, _)| *label == "fix").map(|(_, fix)| fix.clone());
+    match fix {
+        Some(fix) if failure.code.starts_with("connect.") && !fix.contains("syncline doctor") => {
+            failure.fix(format!("{fix} syncline doctor {name} says more"))
+        }
+        Some(_) | None => failure,
+    }
 }
 
 fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
@@ -241,6 +245,7 @@ pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
             SIGNAL.store(signal, Ordering::Relaxed);
             if seen.swap(true, Ordering::Relaxed) {
                 let exit = if signal == 15 { Exit::Terminated } else { Exit::Interrupted };
+                crate::scratch::remove_all();
                 // The hub holds every intent that was sent: the next run asks what became of them.
                 std::process::exit(i32::from(exit.code()));
             }
@@ -248,6 +253,15 @@ pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
         }
     });
     stop
+}
+
+/// How a command ends that was asked to stop.
+pub(crate) fn stopped(stop: &AtomicBool) -> Option<Exit> {
+    match (stop.load(Ordering::Relaxed), SIGNAL.load(Ordering::Relaxed)) {
+        (false, _) => None,
+        (true, 15) => Some(Exit::Terminated),
+        (true, _) => Some(Exit::Interrupted),
+    }
 }
 
 #[cfg(unix)]

@@ -1,10 +1,63 @@
 //! Numbers, times and tables as people read them.
 
-use syncline_core::{name::Timestamp, value::Digest};
+use syncline_core::{
+    name::Timestamp,
+    plan::Place,
+    value::{Digest, Value},
+};
 
 /// A digest as people and files write it: 32 hexadecimal digits.
 pub(crate) fn hex(digest: &Digest) -> String {
     digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A value of a system, as it would be typed: texts in quotes.
+pub(crate) fn quoted(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Num(_)
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Uuid(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::LocalDateTime(..)
+        | Value::Instant(..)
+        | Value::OffsetDateTime(..)
+        | Value::Interval(..)
+        | Value::List(_)
+        | Value::Set(_)
+        | Value::Map(_)
+        | Value::Ref(_) => value.to_string(),
+    }
+}
+
+/// A value for programs: its text, or null. Numbers too are text, so that none is rounded.
+pub(crate) fn json(value: &Value) -> serde_json::Value {
+    if value.is_null() { serde_json::Value::Null } else { value.to_string().into() }
+}
+
+/// `ConflictSettled` as programs read it: `conflict_settled`.
+pub(crate) fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(letter.to_lowercase());
+    }
+    out
+}
+
+/// Where a system holds a field: `TEL`, `FNAME + LNAME`, `data.address.zip`.
+pub(crate) fn place(place: &Place) -> String {
+    match place {
+        Place::Column(name) => name.to_string(),
+        Place::Columns(names) => names.join(" + "),
+        Place::Path { column, path } => format!("{column}.{}", path.join(".")),
+    }
 }
 
 /// `1234567` as `1,234,567`.
@@ -22,7 +75,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// `1 conflict`, `2 conflicts`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    several(number, noun, &format!("{noun}s"))
+}
+
+/// `1 entry waits`, `2 entries wait`: one of two forms.
+pub(crate) fn several(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// A span since `then`, in its largest unit: `4 s`, `12 min`, `9 h`, `3 d`.
@@ -45,6 +103,17 @@ pub(crate) fn span(milliseconds: i64) -> String {
 pub(crate) fn time(at: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0)
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// A point in time as one reads it beside others, in UTC: `10:26` if it was on this day, else
+/// `2026-03-02`.
+pub(crate) fn moment(now: Timestamp, at: Timestamp) -> String {
+    let (today, then) = (time(now), time(at));
+    match (then.get(..10), then.get(11..16)) {
+        (Some(day), Some(clock)) if today.starts_with(day) => clock.to_owned(),
+        (Some(day), _) => day.to_owned(),
+        (None, _) => then,
+    }
 }
 
 /// Reads `7d`, `2h`, `30s`, `10m` as so long ago, or a point in time: `2026-03-01`,
@@ -89,16 +158,16 @@ pub(crate) enum Lean {
 /// Rows under a header, aligned for people.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    header: Vec<(&'static str, Lean)>,
+    header: Vec<(String, Lean)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// An empty table; a header that ends in `>` leans to the right.
-    pub(crate) fn new(header: &[&'static str]) -> Self {
-        let lean = |name: &&'static str| match name.strip_suffix('>') {
-            Some(name) => (name, Lean::Right),
-            None => (*name, Lean::Left),
+    pub(crate) fn new(header: &[&str]) -> Self {
+        let lean = |name: &&str| match name.strip_suffix('>') {
+            Some(name) => (name.to_owned(), Lean::Right),
+            None => ((*name).to_owned(), Lean::Left),
         };
         Self { header: header.iter().map(lean).collect(), rows: Vec::new() }
     }
@@ -140,7 +209,7 @@ impl Table {
             out.truncate(out.trim_end().len());
             out
         };
-        let mut out = line(self.header.iter().map(|(name, _)| *name).collect());
+        let mut out = line(self.header.iter().map(|(name, _)| name.as_str()).collect());
         for row in &self.rows {
             out.push('\n');
             out.push_str(&line(row.iter().map(String::as_str).collect()));

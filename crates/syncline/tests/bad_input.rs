@@ -302,7 +302,7 @@ fn a_plan_says_what_would_surprise_and_what_lets_it_through() {
         &[
             "conflict  invalid  review  out of scope",
             "Read this first",
-            "! erp.name: 59 of the 59 updates fill an empty cell. To leave erp alone: fields.name.to: [crm]",
+            "! erp.CNAME: 59 of the 59 updates fill an empty cell. To leave erp alone: fields.name.to: [crm]",
             "deletes 0 of 50 ✓    updates 59 (98 %) of erp, limit 50 and 20 % ✗  -> needs --allow updates",
             "Next: syncline apply first.plan --allow updates",
         ],

@@ -6,6 +6,7 @@ mod bad_input;
 mod guards;
 mod home;
 mod hostile;
+mod looks;
 mod mapping;
 mod northwind;
 mod polls;
@@ -13,6 +14,7 @@ mod scenarios;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
 mod snippets;
+mod story;
 mod tidy;
 mod words;
 mod world;

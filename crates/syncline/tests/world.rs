@@ -130,14 +130,15 @@ impl World {
         }
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
-        command.args(arguments).current_dir(self.home.path()).env("NO_COLOR", "1");
+        command.args(arguments).current_dir(self.home.path());
+        command.env("NO_COLOR", "1").env("USER", "steward1");
         command
     }
 
     /// Runs a command to its end.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+    pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(&self, arguments: &[A]) -> Done {
         finished(&mut self.command(arguments))
     }
 

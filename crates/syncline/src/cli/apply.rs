@@ -58,13 +58,16 @@ impl Apply {
             entities: entities.clone(),
             depth: Depth::Full,
             allow: allow.clone(),
-            allow_partial: true,
+            allow_partial: self.allow_partial,
             chooses: None,
             halves: Halves::Reads,
         };
         let looked = crate::pass::run(&mut session, look, &progress).await?;
         if let Some(error) = looked.error {
             return Err(error);
+        }
+        if let Some(exit) = session.stopped() {
+            return Ok(Answer::new("stopped before anything was written").with_exit(exit));
         }
         let stale = stale(&session, &entities, &saved).await?;
         let total = saved.operations.len() as u64;
@@ -90,7 +93,7 @@ impl Apply {
         let named = Named(&saved.operations);
         let order = Order {
             kind: "apply",
-            entities,
+            entities: entities.clone(),
             depth: Depth::Full,
             allow,
             allow_partial: self.allow_partial,
@@ -99,18 +102,41 @@ impl Apply {
         };
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);
-        let skipped = if stale > 0 {
-            format!(
-                "\nSkipped {} that changed since the plan (the next run takes them).",
+        let written = outcome.passed.entities.iter().flat_map(|report| &report.written);
+        let mut summary =
+            format!("Applied {}.", words::count(written.map(|(_, written)| written.total()).sum()));
+        if stale > 0 {
+            summary.push_str(&format!(
+                " Skipped {} that changed since the plan (the next run takes them).",
                 words::count(stale)
-            )
-        } else {
-            String::new()
-        };
-        let mut answer = outcome.answer();
-        answer.text.push_str(&skipped);
+            ));
+        }
+        let waiting = waiting(&session, &entities).await?;
+        let mut answer = outcome.answer().with_exit(looked.exit);
+        answer.text.push_str(&format!("\n{summary}{waiting}"));
+        answer.summary = summary;
         Ok(answer)
     }
+}
+
+/// What of these entities waits for a person, as a line.
+async fn waiting(session: &Session, entities: &[EntityIndex]) -> Result<String, Failure> {
+    let is_of = |found: EntityIndex| entities.contains(&session.plan.root_of(found));
+    let conflicts = session.hub.conflicts(false, 1_000_000).await?;
+    let conflicts = conflicts.iter().filter(|it| is_of(it.entity)).count() as u64;
+    let aside = session.hub.quarantine(1_000_000).await?;
+    let aside = aside.iter().filter(|it| is_of(it.entity) && it.dropped.is_none()).count() as u64;
+    let parts: Vec<String> = [
+        (conflicts, words::counted(conflicts, "conflict")),
+        (aside, format!("{} quarantined", words::count(aside))),
+    ]
+    .into_iter()
+    .filter_map(|(count, text)| (count > 0).then_some(text))
+    .collect();
+    if parts.is_empty() {
+        return Ok(String::new());
+    }
+    Ok(format!("\nWaiting for you: {}. Next: syncline status", parts.join(", ")))
 }
 
 /// Types the plan's name on a terminal; `--yes` says it was read elsewhere.

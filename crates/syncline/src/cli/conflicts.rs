@@ -17,6 +17,8 @@ use crate::{
     words::{self, Table},
 };
 
+mod show;
+
 /// Flags of `conflicts`.
 #[derive(Debug, Args)]
 pub(crate) struct Conflicts {
@@ -75,7 +77,7 @@ impl Conflicts {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         match self.command.unwrap_or(Action::List { filter: None }) {
             Action::List { filter } => list(context, filter.as_deref()).await,
-            Action::Show { id } => show(context, id).await,
+            Action::Show { id } => show::show(context, id).await,
             Action::Resolve(resolve) => resolve.run(context).await,
         }
     }
@@ -83,12 +85,12 @@ impl Conflicts {
 
 const ALL: usize = 1_000_000;
 
-fn field_name(session: &Session, conflict: &Conflict) -> String {
+pub(crate) fn field_name(session: &Session, conflict: &Conflict) -> String {
     let found = conflict.field.and_then(|field| session.plan.entity(conflict.entity)?.field(field));
     found.map_or_else(|| "(existence)".to_owned(), |field| field.name.to_string())
 }
 
-fn author(session: &Session, author: Author) -> String {
+pub(crate) fn author(session: &Session, author: Author) -> String {
     match author {
         Author::System(system) => session.system_name(system).to_owned(),
         Author::Person => "a person".into(),
@@ -136,7 +138,7 @@ fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
         .map(|candidate| {
             json!({
                 "author": author(session, candidate.author),
-                "value": candidate.value.to_string(),
+                "value": words::json(&candidate.value),
                 "at": words::time(candidate.at),
                 "actor": candidate.actor.as_ref().map(ToString::to_string),
             })
@@ -148,7 +150,7 @@ fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
         "record_id": conflict.record.to_string(),
         "entity": session.entity_name(conflict.entity),
         "field": field_name(session, conflict),
-        "base": conflict.base.to_string(),
+        "base": words::json(&conflict.base),
         "candidates": candidates,
         "ambiguous": conflict.ambiguous,
         "opened": words::time(conflict.opened.1),
@@ -190,7 +192,7 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure
     } else {
         format!(
             "{} for a decision",
-            words::counted(found.len() as u64, "conflict waiting").replace("waitings", "waiting")
+            words::several(found.len() as u64, "conflict waits", "conflicts wait")
         )
     };
     let text = if table.is_empty() { summary.clone() } else { table.text() };
@@ -202,65 +204,6 @@ async fn find(session: &Session, id: u64) -> Result<Conflict, Failure> {
         Failure::new("usage.unknown_number", format!("there is no conflict {id}"))
             .fix("syncline conflicts list")
     })
-}
-
-async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
-    let session = Session::open(context, Use::Look, Reach::Hub).await?;
-    let conflict = find(&session, id).await?;
-    let record = record_name(&session, &conflict).await?;
-    let field = field_name(&session, &conflict);
-    let mut text = format!(
-        "{record}  {}  opened {} ago in {}\n",
-        address::short(conflict.record),
-        words::age(Session::now(), conflict.opened.1),
-        conflict.opened.0
-    );
-    let mut table = Table::new(&["FIELD", "FROM", "VALUE", "AT", "BY"]);
-    table.row([
-        field.clone(),
-        "agreed base".into(),
-        conflict.base.to_string(),
-        String::new(),
-        String::new(),
-    ]);
-    for candidate in &conflict.candidates {
-        table.row([
-            field.clone(),
-            author(&session, candidate.author),
-            candidate.value.to_string(),
-            words::time(candidate.at),
-            candidate.actor.as_ref().map(ToString::to_string).unwrap_or_default(),
-        ]);
-    }
-    text.push_str(&table.text());
-    match &conflict.settled {
-        Some((settled, at)) => text.push_str(&format!(
-            "\nsettled by {} at {}: {}",
-            settled.rule,
-            words::time(*at),
-            author(&session, settled.winner)
-        )),
-        None => {
-            text.push_str(&format!("\nUntil you decide, {field} stays as it is everywhere; every other field keeps flowing.\n"));
-            let takes: Vec<String> = conflict
-                .candidates
-                .iter()
-                .filter_map(|candidate| match candidate.author {
-                    Author::System(system) => {
-                        Some(format!("--take {}", session.system_name(system)))
-                    }
-                    Author::Person | Author::Merged | Author::Nobody => None,
-                })
-                .collect();
-            text.push_str(&format!(
-                "  syncline conflicts resolve {id} {} | --value V | --keep-base",
-                takes.join(" | ")
-            ));
-        }
-    }
-    Ok(Answer::new(format!("conflict {id}"))
-        .with_text(text)
-        .with_result(json_of(&session, &conflict, &record)))
 }
 
 impl Resolve {
@@ -301,10 +244,11 @@ impl Resolve {
         }
         let summary = words::counted(conflicts.len() as u64, "conflict");
         if self.dry_run {
+            let result = json!({ "would": lines });
             lines.push("Nothing was decided (--dry-run).".into());
-            return Ok(
-                Answer::new(format!("{summary} would be settled")).with_text(lines.join("\n"))
-            );
+            return Ok(Answer::new(format!("{summary} would be settled"))
+                .with_text(lines.join("\n"))
+                .with_result(result));
         }
         let mut entities = Vec::new();
         for (entity, command) in commands {

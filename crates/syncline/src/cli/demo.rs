@@ -21,7 +21,8 @@ use crate::{
     pass::{self, Depth, Halves, Order},
     progress::Progress,
     report::{self, Answer, Failure},
-    session::{Reach, Session, Use},
+    scratch::Scratch,
+    session::{self, Reach, Session, Use},
 };
 
 /// Flags of `demo`.
@@ -109,11 +110,15 @@ impl Demo {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let stage = Stage::build(self.keep.as_deref(), context)?;
         let outcome = self.play(&stage, context).await;
-        let kept = stage.keep;
-        let folder = stage.folder.clone();
-        drop(stage);
-        let answer = outcome?;
-        Ok(if kept { answer.with_text(format!("kept in {}", folder.display())) } else { answer })
+        // What a stopped scene could not do is no failure.
+        let answer = match session::stopped(&stage.stopped) {
+            Some(exit) => Answer::new("stopped").with_exit(exit),
+            None => outcome?,
+        };
+        Ok(match &stage.scratch {
+            Some(_) => answer,
+            None => answer.with_text(format!("kept in {}", stage.folder.display())),
+        })
     }
 
     async fn play(&self, stage: &Stage, context: &Context) -> Result<Answer, Failure> {
@@ -128,8 +133,8 @@ impl Demo {
         for scenes in STORY {
             stage.act(scenes).await?;
             self.breathe(context, 1_500).await;
-            if stage.is_stopped() {
-                return Ok(Answer::new("stopped").with_exit(Exit::Interrupted));
+            if session::stopped(&stage.stopped).is_some() {
+                return Ok(Answer::new("stopped"));
             }
         }
         stage.conflict(context.interactive).await?;
@@ -181,7 +186,7 @@ impl Demo {
         for one in TRAFFIC.iter().cycle() {
             stage.act(std::slice::from_ref(one)).await?;
             self.breathe(context, 3_000).await;
-            if stage.is_stopped() {
+            if session::stopped(&stage.stopped).is_some() {
                 return Ok(());
             }
         }
@@ -192,18 +197,10 @@ impl Demo {
 /// The folder with the three systems, and the configuration that keeps them in step.
 struct Stage {
     folder: PathBuf,
-    keep: bool,
+    /// Removes the folder, unless it is kept.
+    scratch: Option<Scratch>,
     context: Context,
     stopped: std::sync::Arc<std::sync::atomic::AtomicBool>,
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if !self.keep {
-            // A copy that cannot be removed is only a copy in the system's temporary folder.
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
 }
 
 fn failed(what: &str, cause: &dyn std::fmt::Display) -> Failure {
@@ -224,7 +221,11 @@ impl Stage {
             .done("nothing was changed")
             .fix("name a new folder"));
         }
-        std::fs::create_dir_all(&folder).map_err(|error| failed("make its folder", &error))?;
+        let scratch = match keep {
+            Some(folder) => std::fs::create_dir_all(folder).map(|()| None),
+            None => Scratch::new(folder.clone()).map(Some),
+        };
+        let scratch = scratch.map_err(|error| failed("make its folder", &error))?;
         let mut own = context.clone();
         own.config = folder.join("syncline.yaml");
         own.env = None;
@@ -232,8 +233,8 @@ impl Stage {
         own.quiet = true;
         own.json = false;
         own.yes = true;
-        let stopped = crate::session::stop_on_signals();
-        let stage = Self { folder, keep: keep.is_some(), context: own, stopped };
+        let stopped = session::stop_on_signals();
+        let stage = Self { folder, scratch, context: own, stopped };
         let yaml = include_str!("demo/syncline.yaml");
         std::fs::write(&stage.context.config, yaml)
             .map_err(|error| failed("write its configuration", &error))?;
@@ -241,10 +242,6 @@ impl Stage {
         stage.execute("erp", include_str!("demo/erp.sql"))?;
         stage.execute("desk", include_str!("demo/desk.sql"))?;
         Ok(stage)
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Somebody of this system does this.

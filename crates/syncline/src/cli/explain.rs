@@ -3,6 +3,8 @@
 use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_core::{
+    change::PartKey,
+    commit::AuditKind,
     group::{Author, Group},
     name::FieldIndex,
     value::Value,
@@ -11,7 +13,7 @@ use syncline_ports::reader::{Entry, HistoryFilter, Reader as _};
 
 use crate::{
     address,
-    cli::{Context, history},
+    cli::{Context, conflicts, history},
     report::{Answer, Failure},
     session::{Reach, Session, Use},
     words,
@@ -68,15 +70,21 @@ impl Explain {
         };
         let filter =
             HistoryFilter { record: Some(group.id), limit: CHAIN, ..HistoryFilter::default() };
-        let mut entries = session.hub.history(&filter).await?;
-        if let Some(at) = at {
-            entries.retain(|entry| entry.at <= at);
+        let entries = session.hub.history(&filter).await?;
+        // Newest first: those after the moment come before those up to it.
+        let later = at.map_or(0, |at| entries.partition_point(|entry| entry.at > at));
+        let (later, entries) = entries.split_at(later);
+        let is_known = |entry: &Entry| entry.event.kind == AuditKind::Created;
+        if later.iter().any(is_known) && !entries.iter().any(is_known) {
+            let unknown = format!("{} was not known then", self.address);
+            return Err(Failure::new("address.unknown", unknown)
+                .fix(format!("syncline history {}", self.address)));
         }
         let alive = if group.root.exists.alive { "" } else { "  (deleted; its last values)" };
         let mut text = format!("{}  {}{alive}", address::of(&session, &group), group.id);
         let mut rows = Vec::new();
         for field in fields {
-            let (lines, row) = explain(&session, &group, field, &entries, at.is_some());
+            let (lines, row) = explain(&session, &group, field, entries, at.map(|_| later)).await?;
             text.push_str(&lines);
             rows.push(row);
         }
@@ -101,28 +109,134 @@ fn links(session: &Session, group: &Group) -> Json {
     Json::Array(rows.collect())
 }
 
-fn explain(
+/// How the systems write the value: `erp.STAT "8", "9" -> blocked   desk.state "stopped" <- blocked`.
+/// The arrow points from where it came.
+fn map(session: &Session, group: &Group, field: FieldIndex) -> Option<String> {
+    let entity = session.plan.entity(group.entity)?;
+    let name = &entity.field(field)?.name;
+    let written = session.loaded.field(&entity.name, name)?;
+    let cell = group.root.cell(field)?;
+    let mut parts = Vec::new();
+    for binding in entity.bindings.iter().filter_map(|binding| session.plan.binding(*binding)) {
+        let Some(own) = binding.cell(field) else { continue };
+        let system = session.system_name(binding.system);
+        let column = format!("{system}.{}", words::place(&own.place));
+        if own.lens.is_identity() {
+            parts.push(format!("{column} as it is"));
+            continue;
+        }
+        // What the file lists for this value; else what the system shows.
+        let listed = written.cell(system).and_then(|cell| cell.values.as_ref()).and_then(|map| {
+            let value = cell.value.to_string();
+            map.value.iter().find(|(hub, _)| hub.value.as_str() == value)
+        });
+        let natives = match listed {
+            Some((_, natives)) => {
+                natives.iter().map(|native| format!("{:?}", native.text)).collect::<Vec<_>>()
+            }
+            None => {
+                let link = group.root.link(binding.system);
+                let native = link.and_then(|link| link.shadow.as_ref()?.value(field));
+                native.map(words::quoted).into_iter().collect()
+            }
+        };
+        let arrow = if cell.author == Author::System(binding.system) { "->" } else { "<-" };
+        parts.push(format!("{column} {} {arrow} {}", natives.join(", "), cell.value));
+    }
+    let place = session.loaded.line(written.name.place);
+    Some(format!("map     {place}   {}\n", parts.join("   ")))
+}
+
+/// What a person decided about a field, in words: `steward1 chose erp over crm in conflict 318,
+/// 10:26: credit hold confirmed`.
+async fn decision(
+    session: &Session,
+    group: &Group,
+    field: FieldIndex,
+) -> Result<Option<String>, Failure> {
+    let is_persons = group.root.cell(field).is_some_and(|cell| cell.author == Author::Person);
+    if !is_persons {
+        return Ok(None);
+    }
+    // Newest first.
+    let conflicts = session.hub.conflicts(true, usize::MAX / 2).await?;
+    let found = conflicts.iter().find_map(|conflict| {
+        let is_this = conflict.record == group.id
+            && conflict.part == PartKey::Root
+            && conflict.field == Some(field);
+        let (settled, at) = conflict.settled.as_ref().filter(|_| is_this)?;
+        Some((conflict, settled, *at, settled.who.as_ref()?))
+    });
+    let Some((conflict, settled, at, who)) = found else { return Ok(None) };
+    let (who, note) = match who.split_once(": ") {
+        Some((who, note)) => (who, format!(": \"{note}\"")),
+        None => (who.as_str(), String::new()),
+    };
+    let name = |author| conflicts::author(session, author);
+    let losers: Vec<String> = conflict
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.author != settled.winner)
+        .map(|candidate| name(candidate.author))
+        .collect();
+    let chose = match settled.winner {
+        Author::System(_) => format!("chose {} over {}", name(settled.winner), losers.join(", ")),
+        Author::Nobody | Author::Person | Author::Merged => "decided".to_owned(),
+    };
+    let at = words::moment(Session::now(), at);
+    Ok(Some(format!("{who} {chose} in conflict {}, {at}{note}", conflict.number)))
+}
+
+/// What the first of these changes of a field replaced.
+fn value_before(later: &[Entry], field: FieldIndex) -> Option<Value> {
+    let replaces = |kind: AuditKind| match kind {
+        AuditKind::Changed
+        | AuditKind::Overridden
+        | AuditKind::Merged
+        | AuditKind::Person
+        | AuditKind::ConflictSettled => true,
+        AuditKind::Created
+        | AuditKind::Linked
+        | AuditKind::Unlinked
+        | AuditKind::Rekeyed
+        | AuditKind::Agreed
+        | AuditKind::Lost
+        | AuditKind::Rejected
+        | AuditKind::Deleted
+        | AuditKind::DeleteOverridden
+        | AuditKind::Revived
+        | AuditKind::Rendered
+        | AuditKind::Written
+        | AuditKind::Refused
+        | AuditKind::Ambiguous
+        | AuditKind::ConflictOpened
+        | AuditKind::Scope
+        | AuditKind::LoopSuspected
+        | AuditKind::Covered => false,
+    };
+    let mut of_field = later.iter().rev().filter(|entry| {
+        entry.event.field == Some(field)
+            && entry.event.part == PartKey::Root
+            && replaces(entry.event.kind)
+    });
+    of_field.next()?.event.before.clone()
+}
+
+async fn explain(
     session: &Session,
     group: &Group,
     field: FieldIndex,
     entries: &[Entry],
-    past: bool,
-) -> (String, Json) {
+    later: Option<&[Entry]>,
+) -> Result<(String, Json), Failure> {
     let found = session.plan.entity(group.entity).and_then(|entity| entity.field(field));
     let name = found.map_or("?", |field| &field.name);
     let cell = group.root.cell(field).cloned().unwrap_or_default();
     let chain: Vec<&Entry> = entries
         .iter()
-        .filter(|entry| {
-            entry.event.field == Some(field)
-                && entry.event.part == syncline_core::change::PartKey::Root
-        })
+        .filter(|entry| entry.event.field == Some(field) && entry.event.part == PartKey::Root)
         .collect();
-    let value = if past {
-        chain.iter().find_map(|entry| entry.event.after.clone()).unwrap_or(Value::Null)
-    } else {
-        cell.value.clone()
-    };
+    let value = later.and_then(|later| value_before(later, field)).unwrap_or(cell.value.clone());
     let mut shown = Vec::new();
     let mut systems = Vec::new();
     for link in &group.root.links {
@@ -131,25 +245,33 @@ fn explain(
         let origin = if cell.author == Author::System(link.system) { " (origin)" } else { "" };
         let behind = if link.agreed(field) == cell.version { "" } else { " (behind)" };
         let system = session.system_name(link.system);
-        shown.push(format!("{system} {native:?}{origin}{behind}"));
-        systems.push(json!({ "system": system, "native": native.to_string(), "agreed": link.agreed(field) == cell.version }));
+        shown.push(format!("{system} {}{origin}{behind}", words::quoted(native)));
+        systems.push(json!({ "system": system, "native": words::json(native), "agreed": link.agreed(field) == cell.version }));
     }
     let author = match cell.author {
         Author::Nobody => "nobody ever said".to_owned(),
         Author::System(system) => format!("{} said so", session.system_name(system)),
-        Author::Person => "a person decided".to_owned(),
+        Author::Person => {
+            decision(session, group, field).await?.unwrap_or_else(|| "a person decided".to_owned())
+        }
         Author::Merged => "merged from several systems".to_owned(),
     };
     let policy = found.map(|field| policy(&field.policy)).unwrap_or_default();
-    let mut text = format!("\n{name} = {value}          {}\n", shown.join("   "));
-    text.push_str(&format!("why     {author}; conflicts on it are settled by {policy}\n"));
+    let said = session.plan.entity(group.entity).and_then(|entity| {
+        session.loaded.policy_place(&entity.name, name).map(|place| format!(" ({place})"))
+    });
+    let said = said.unwrap_or_default();
+    // Of a moment in the past, the hub knows the value and what happened; the rest is of now.
+    let mut text = match later {
+        Some(_) => format!("\n{name} = {value}\n"),
+        None => format!(
+            "\n{name} = {value}          {}\nwhy     {author}          policy: {policy}{said}\n",
+            shown.join("   ")
+        ),
+    };
     let created = entries.iter().filter(|entry| {
         entry.event.field.is_none()
-            && matches!(
-                entry.event.kind,
-                syncline_core::commit::AuditKind::Created
-                    | syncline_core::commit::AuditKind::Linked
-            )
+            && matches!(entry.event.kind, AuditKind::Created | AuditKind::Linked)
     });
     let lines = chain.iter().copied().chain(created).take(12);
     for (index, entry) in lines.enumerate() {
@@ -160,16 +282,22 @@ fn explain(
             history::what(session, entry)
         ));
     }
+    let map = match later {
+        Some(_) => String::new(),
+        None => map(session, group, field).unwrap_or_default(),
+    };
+    text.push_str(&map);
     text.truncate(text.trim_end().len());
     let row = json!({
         "field": name,
-        "value": value.to_string(),
+        "value": words::json(&value),
         "why": author,
         "policy": policy,
         "systems": systems,
+        "map": map.trim_start_matches("map").trim(),
         "chain": chain.iter().map(|entry| history::json_of(session, entry)).collect::<Vec<_>>(),
     });
-    (text, row)
+    Ok((text, row))
 }
 
 /// A policy by its name in the file.
@@ -179,7 +307,7 @@ pub(crate) fn policy(policy: &syncline_core::plan::Policy) -> String {
         Policy::Priority => "priority".into(),
         Policy::Newest => "newest".into(),
         Policy::Add { .. } => "add".into(),
-        Policy::Manual => "a person (manual)".into(),
+        Policy::Manual => "manual".into(),
         Policy::Expr(expr) => format!("expr {}", expr.text()),
         Policy::Merge => "merge".into(),
     }

@@ -90,7 +90,9 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     let rows: Vec<_> = guards.iter().map(|guard| json_of(&session, guard)).collect();
     let summary = match guards.len() {
         0 => "no guard waits for a decision".to_owned(),
-        many => format!("{} for a decision", words::counted(many as u64, "guard waiting")),
+        many => {
+            format!("{} for a decision", words::several(many as u64, "guard waits", "guards wait"))
+        }
     };
     let text = if table.is_empty() { summary.clone() } else { table.text() };
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
@@ -180,5 +182,6 @@ fn refuse_settled(guard: &Guard) -> Result<(), Failure> {
     if guard.state == "open" {
         return Ok(());
     }
-    Err(Failure::new("usage.settled", format!("guard {} is {} already", guard.number, guard.state)))
+    Err(Failure::new("usage.settled", format!("guard {} is {} already", guard.number, guard.state))
+        .fix("syncline guards list"))
 }

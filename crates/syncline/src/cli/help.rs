@@ -1,6 +1,7 @@
 //! `syncline help`: explains an error code or a command, without a connection or a file.
 
 use clap::Args;
+use serde_json::json;
 
 use crate::{
     cli::Context,
@@ -20,18 +21,21 @@ impl Help {
     pub(crate) fn run(self, _context: &Context) -> Result<Answer, Failure> {
         let mut definition = crate::cli::definition();
         let Some(topic) = self.topic else {
-            return Ok(Answer::new("help").with_text(definition.render_long_help().to_string()));
+            return Ok(answer("help", definition.render_long_help().to_string()));
         };
         if let Some(page) = pages::page(&topic) {
-            return Ok(Answer::new(topic).with_text(page));
+            return Ok(answer(&topic, page.to_string()));
         }
         match definition.find_subcommand_mut(&topic) {
-            Some(command) => {
-                Ok(Answer::new(topic).with_text(command.render_long_help().to_string()))
-            }
+            Some(command) => Ok(answer(&topic, command.render_long_help().to_string())),
             None => Err(unknown(&topic)),
         }
     }
+}
+
+fn answer(topic: &str, page: String) -> Answer {
+    let result = json!({ "topic": topic, "page": page });
+    Answer::new(topic).with_text(page).with_result(result)
 }
 
 /// For a code that does not exist, the codes of its area; else all of them.

@@ -164,10 +164,7 @@ async fn list(context: &Context, code: Option<&str>, run: Option<&str>) -> Resul
     let summary = if entries.is_empty() {
         "nothing is held back".to_owned()
     } else {
-        format!(
-            "{} set aside",
-            words::counted(entries.len() as u64, "entry").replace("entrys", "entries")
-        )
+        format!("{} set aside", words::several(entries.len() as u64, "entry", "entries"))
     };
     let text = if table.is_empty() { summary.clone() } else { table.text() };
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
@@ -195,11 +192,13 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         words::age(Session::now(), entry.since),
         entry.run
     );
+    let mut row = serde_json::Map::new();
     for (index, slot) in entry.row.iter().flat_map(|row| row.0.iter().enumerate()) {
         let field =
             entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
         if let Some(value) = slot.value() {
-            text.push_str(&format!("  {field} = {value:?}\n"));
+            text.push_str(&format!("  {field} = {}\n", words::quoted(value)));
+            row.insert(field.to_string(), words::json(value));
         }
     }
     for record in &entry.related {
@@ -220,9 +219,12 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         ),
     };
     text.push_str(&format!("  fix: {fix}\n  more: syncline help {}", entry.code));
-    Ok(Answer::new(format!("quarantine entry {id}"))
-        .with_text(text)
-        .with_result(json_of(&session, &entry, &record)))
+    let mut result = json_of(&session, &entry, &record);
+    if let Some(object) = result.as_object_mut() {
+        object.insert("row".to_owned(), Json::Object(row));
+        object.insert("fix".to_owned(), json!(fix));
+    }
+    Ok(Answer::new(format!("quarantine entry {id}")).with_text(text).with_result(result))
 }
 
 async fn edit(

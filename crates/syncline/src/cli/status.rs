@@ -1,6 +1,6 @@
 //! `syncline status`: one screen: state, last success, errors, what waits for a person.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -8,13 +8,17 @@ use syncline_core::{
     name::{EntityIndex, Timestamp},
     plan::Schedule,
 };
-use syncline_ports::{reader::Reader as _, store::Store as _};
+use syncline_ports::{
+    reader::{Conflict, Guard, Pause, Quarantined, Reader as _},
+    store::Store as _,
+};
 
 use crate::{
     cli::Context,
     exit::Exit,
-    report::{Answer, Failure},
-    session::{Reach, Session, Use},
+    pass::contact,
+    report::{self, Answer, Failure, Paint},
+    session::{self, Reach, Session, Use},
     words::{self, Table},
 };
 
@@ -36,7 +40,7 @@ struct Look {
     text: String,
     plain: String,
     result: Json,
-    needs: u64,
+    summary: String,
     healthy: bool,
 }
 
@@ -49,47 +53,59 @@ impl Status {
                 Some(words::parse_span(text).ok_or_else(|| crate::cli::run::bad_time(text))?)
             }
         };
+        let stop = session::stop_on_signals();
         let began = Session::now();
         loop {
-            let session = match Session::open(context, Use::Look, Reach::Hub).await {
-                Err(failure) if failure.code == "hub.missing" && !self.watch && wait.is_none() => {
-                    return never(context, self.name.as_deref());
-                }
-                session => session?,
-            };
-            let look = look(&session, self.name.as_deref()).await?;
-            if self.watch && session.stopped().is_none() {
-                crate::report::say(&if context.json { look.result.to_string() } else { look.text });
-                pause(Duration::from_secs(2), &session).await;
+            let look = self.look(context).await?;
+            let stopped = session::stopped(&stop);
+            if self.watch && stopped.is_none() {
+                show(context, &look);
+                pause(Duration::from_secs(2), &stop).await;
                 continue;
             }
-            if let (Some(wait), false, None) = (wait, look.healthy, session.stopped())
+            if let (Some(wait), false, None) = (wait, look.healthy, stopped)
                 && began.plus_ms(wait) > Session::now()
             {
-                pause(Duration::from_millis(500), &session).await;
+                pause(Duration::from_millis(500), &stop).await;
                 continue;
             }
-            let summary = match look.needs {
-                0 => "nothing waits for you".to_owned(),
-                needs => format!(
-                    "{} you",
-                    words::counted(needs, "thing")
-                        .replace("thing", "thing needs")
-                        .replace("needss", "need")
-                ),
-            };
-            let answer = Answer::new(summary)
-                .with_text(look.text)
-                .with_plain(look.plain)
-                .with_result(look.result);
-            let unhealthy = wait.is_some() && !look.healthy;
-            return Ok(if unhealthy { answer.with_exit(Exit::Failed) } else { answer });
+            let is_ill = wait.is_some() && !look.healthy;
+            let mut answer = Answer::new(look.summary).with_result(look.result);
+            // Whoever watched has seen it.
+            if !self.watch {
+                answer = answer.with_text(look.text).with_plain(look.plain);
+            }
+            return Ok(match (stopped, is_ill) {
+                (Some(exit), _) => answer.with_exit(exit),
+                (None, true) => answer.with_exit(Exit::Failed),
+                (None, false) => answer,
+            });
+        }
+    }
+
+    /// One look; a hub that is not there yet is one, too.
+    async fn look(&self, context: &Context) -> Result<Look, Failure> {
+        match Session::open(context, Use::Look, Reach::Hub).await {
+            Ok(session) => look(&session, self.name.as_deref()).await,
+            Err(failure) if failure.code == "hub.missing" => never(context, self.name.as_deref()),
+            Err(failure) => Err(failure),
         }
     }
 }
 
+/// One of the looks of `--watch`.
+fn show(context: &Context, look: &Look) {
+    // On a terminal, in the place of the one before.
+    let clear = if context.paint_out == Paint::Ansi { "\u{1b}[2J\u{1b}[H" } else { "" };
+    report::say(&match (context.json, context.plain) {
+        (true, _) => look.result.to_string(),
+        (false, true) => look.plain.clone(),
+        (false, false) => format!("{clear}{}", look.text.trim_end()),
+    });
+}
+
 /// Before the first run there is no hub, which is no failure: everything is still to be done.
-fn never(context: &Context, name: Option<&str>) -> Result<Answer, Failure> {
+fn never(context: &Context, name: Option<&str>) -> Result<Look, Failure> {
     let plan = crate::config::load(context)?.compile(None).0;
     let mut table = Table::new(&["ENTITY", "STATE", "LAST SUCCESS"]);
     let mut rows = Vec::new();
@@ -106,12 +122,12 @@ fn never(context: &Context, name: Option<&str>) -> Result<Answer, Failure> {
     }
     let text = format!("Never run. Next: syncline plan\n{}", table.text());
     let result = json!({ "needs": 0, "healthy": false, "entities": rows, "systems": [] });
-    Ok(Answer::new("never run").with_text(text).with_plain(table.plain()).with_result(result))
+    Ok(Look { text, plain: table.plain(), result, summary: "never run".into(), healthy: false })
 }
 
-async fn pause(span: Duration, session: &Session) {
+async fn pause(span: Duration, stop: &AtomicBool) {
     let until = tokio::time::Instant::now() + span;
-    while session.stopped().is_none() && tokio::time::Instant::now() < until {
+    while session::stopped(stop).is_none() && tokio::time::Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -130,9 +146,12 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         }
     }
     let now = Session::now();
-    let conflicts = session.hub.conflicts(false, 100_000).await?;
-    let quarantine = session.hub.quarantine(100_000).await?;
-    let guards = session.hub.guards(false).await?;
+    let mut open = Open {
+        conflicts: session.hub.conflicts(false, 100_000).await?,
+        quarantine: session.hub.quarantine(100_000).await?,
+        guards: session.hub.guards(false).await?,
+    };
+    open.quarantine.retain(|entry| entry.dropped.is_none());
     let pauses = session.pauses().await?;
     let mut table = Table::new(&[
         "ENTITY",
@@ -143,71 +162,80 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         "ERRORS>",
         "WAITING",
     ]);
-    let (mut rows, mut needs, mut healthy) = (Vec::new(), 0, true);
+    let (mut rows, mut needs, mut healthy, mut first) = (Vec::new(), 0, true, None);
     for entity in entities {
-        let waiting = [
-            (
-                conflicts.iter().filter(|it| is_of(session, it.entity, entity)).count() as u64,
-                "conflict",
-            ),
-            (
-                quarantine
-                    .iter()
-                    .filter(|it| is_of(session, it.entity, entity) && it.dropped.is_none())
-                    .count() as u64,
-                "quarantined",
-            ),
-            (guards.iter().filter(|it| it.entity == entity).count() as u64, "guard"),
-        ];
-        needs += waiting.iter().map(|(count, _)| count).sum::<u64>();
-        let row = row(session, entity, now, &waiting, &pauses).await?;
-        healthy &=
-            row.errors == 0 && row.last.is_some() && waiting.iter().all(|(count, _)| *count == 0);
+        let own = open.of(session, entity);
+        let row = row(session, entity, now, &own, &pauses).await?;
+        needs += own.count();
+        healthy &= row.is_well && own.count() == 0;
+        first = first.or_else(|| own.first_command());
         table.row(row.cells());
         rows.push(row.json());
     }
-    let mut out = match needs {
-        0 => String::new(),
-        1 => format!("1 thing needs you: {}\n", first_command(&conflicts, &quarantine, &guards)),
-        many => format!(
-            "{} things need you: {}\n",
-            words::count(many),
-            first_command(&conflicts, &quarantine, &guards)
-        ),
+    let summary = match needs {
+        0 => "nothing waits for you".to_owned(),
+        needs => format!("{} you", words::several(needs, "thing needs", "things need")),
     };
+    let mut out = first.map(|command| format!("{summary}: {command}\n")).unwrap_or_default();
     if !table.is_empty() {
         out.push_str(&table.text());
         out.push('\n');
     }
     let (system_table, system_rows) = systems_table(session, &systems, &pauses, now).await?;
+    healthy &= system_rows.iter().all(|row| row.get("up") != Some(&json!(false)));
     if !system_table.is_empty() {
         out.push_str(&system_table.text());
     }
     let plain = format!("{}\n{}", table.plain(), system_table.plain());
     let result =
         json!({ "needs": needs, "healthy": healthy, "entities": rows, "systems": system_rows });
-    Ok(Look { text: out, plain, result, needs, healthy })
+    Ok(Look { text: out, plain, result, summary, healthy })
 }
 
-/// Whether something of `found` (perhaps a child list) belongs to `entity`.
-fn is_of(session: &Session, found: EntityIndex, entity: EntityIndex) -> bool {
-    found == entity || session.plan.entity(found).and_then(|found| found.parent) == Some(entity)
+/// What waits for a person.
+#[derive(Default)]
+struct Open {
+    conflicts: Vec<Conflict>,
+    quarantine: Vec<Quarantined>,
+    guards: Vec<Guard>,
 }
 
-fn first_command(
-    conflicts: &[syncline_ports::reader::Conflict],
-    quarantine: &[syncline_ports::reader::Quarantined],
-    guards: &[syncline_ports::reader::Guard],
-) -> String {
-    if let Some(guard) = guards.first() {
-        return format!("syncline guards show {}", guard.number);
+impl Open {
+    /// What of it belongs to this entity or its child lists.
+    fn of(&self, session: &Session, entity: EntityIndex) -> Self {
+        let is_own = |found: EntityIndex| session.plan.root_of(found) == entity;
+        Self {
+            conflicts: self.conflicts.iter().filter(|it| is_own(it.entity)).cloned().collect(),
+            quarantine: self.quarantine.iter().filter(|it| is_own(it.entity)).cloned().collect(),
+            guards: self.guards.iter().filter(|it| is_own(it.entity)).cloned().collect(),
+        }
     }
-    if let Some(conflict) = conflicts.first() {
-        return format!("syncline conflicts show {}", conflict.number);
+
+    fn count(&self) -> u64 {
+        (self.conflicts.len() + self.quarantine.len() + self.guards.len()) as u64
     }
-    quarantine
-        .first()
-        .map_or_else(String::new, |entry| format!("syncline quarantine show {}", entry.number))
+
+    /// What to look at first: guards stop most, then conflicts, then single rows.
+    fn first_command(&self) -> Option<String> {
+        let guard = self.guards.first().map(|it| format!("syncline guards show {}", it.number));
+        let conflict =
+            self.conflicts.first().map(|it| format!("syncline conflicts show {}", it.number));
+        let entry =
+            self.quarantine.first().map(|it| format!("syncline quarantine show {}", it.number));
+        guard.or(conflict).or(entry)
+    }
+
+    /// `2 conflicts, 1 quarantined`.
+    fn words(&self) -> Vec<String> {
+        let (conflicts, guards) = (self.conflicts.len() as u64, self.guards.len() as u64);
+        let quarantined = self.quarantine.len() as u64;
+        let all = [
+            (conflicts, words::counted(conflicts, "conflict")),
+            (quarantined, format!("{} quarantined", words::count(quarantined))),
+            (guards, words::counted(guards, "guard")),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect()
+    }
 }
 
 struct EntityRow {
@@ -219,6 +247,10 @@ struct EntityRow {
     today: [u64; 3],
     errors: u64,
     waiting: String,
+    numbers: [usize; 3],
+    to_write: u64,
+    /// It ran, and the last run did not fail.
+    is_well: bool,
 }
 
 impl EntityRow {
@@ -245,6 +277,7 @@ impl EntityRow {
 
     fn json(&self) -> Json {
         let [creates, updates, deletes] = self.today;
+        let [conflicts, quarantined, guards] = self.numbers;
         json!({
             "entity": self.name,
             "state": self.state,
@@ -253,6 +286,10 @@ impl EntityRow {
             "today": { "creates": creates, "updates": updates, "deletes": deletes },
             "errors": self.errors,
             "waiting": self.waiting,
+            "conflicts": conflicts,
+            "quarantined": quarantined,
+            "guards": guards,
+            "to_write": self.to_write,
         })
     }
 }
@@ -261,14 +298,17 @@ async fn row(
     session: &Session,
     entity: EntityIndex,
     now: Timestamp,
-    waiting: &[(u64, &str)],
-    pauses: &[syncline_ports::reader::Pause],
+    open: &Open,
+    pauses: &[Pause],
 ) -> Result<EntityRow, Failure> {
     let name = session.entity_name(entity).to_owned();
     let last = session.hub.note(&format!("success:{name}")).await?;
     let approved = session.hub.approval(&name).await?;
     let (mut today, mut errors) = ([0; 3], 0);
-    for run in session.hub.runs(Some(entity), 1_000).await? {
+    let runs = session.hub.runs(Some(entity), 5_000).await?;
+    let ended = runs.iter().find(|run| run.ended.is_some());
+    let is_well = ended.is_some_and(|run| run.outcome == "ok" || run.outcome == "partial");
+    for run in runs {
         if run.started.plus_ms(86_400_000) < now {
             break;
         }
@@ -282,20 +322,17 @@ async fn row(
     let behind = session.hub.count_behind(entity, now).await?;
     let backlog: u64 =
         behind.iter().map(|(_, count)| count.inserts + count.updates + count.deletes).sum();
-    let mut words: Vec<String> = waiting
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, noun)| match *noun {
-            "quarantined" => format!("{count} quarantined"),
-            noun => words::counted(*count, noun),
-        })
-        .collect();
+    let mut words = open.words();
     if backlog > 0 {
         words.push(format!("{} to write", words::count(backlog)));
     }
+    let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
     Ok(EntityRow {
+        is_well: is_well && last.is_some(),
+        numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
+        to_write: backlog,
         state: state(session, entity, approved.is_some(), pauses),
-        last: last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp),
+        last,
         now,
         records: session.hub.count_records(entity).await?,
         today,
@@ -305,12 +342,7 @@ async fn row(
     })
 }
 
-fn state(
-    session: &Session,
-    entity: EntityIndex,
-    approved: bool,
-    pauses: &[syncline_ports::reader::Pause],
-) -> String {
+fn state(session: &Session, entity: EntityIndex, approved: bool, pauses: &[Pause]) -> String {
     let name = session.entity_name(entity);
     if pauses.iter().any(|pause| pause.name == name) {
         return "paused".into();
@@ -328,10 +360,10 @@ fn state(
 async fn systems_table(
     session: &Session,
     systems: &[syncline_core::Text],
-    pauses: &[syncline_ports::reader::Pause],
+    pauses: &[Pause],
     now: Timestamp,
 ) -> Result<(Table, Vec<Json>), Failure> {
-    let mut table = Table::new(&["SYSTEM", "DETECTION", "LAST READ", "NOTE"]);
+    let mut table = Table::new(&["SYSTEM", "UP", "DETECTION", "BEHIND", "NOTE"]);
     let mut rows = Vec::new();
     for name in systems {
         let Some(system) = session.plan.system_named(name) else { continue };
@@ -345,20 +377,34 @@ async fn systems_table(
             let index = syncline_core::name::BindingIndex(u16::try_from(index).unwrap_or(u16::MAX));
             last = last.max(crate::pass::last_scan(session, index).await?);
         }
-        let note = match pauses.iter().find(|pause| pause.name == *name) {
+        let contact = contact::of(session, name).await?;
+        let paused = match pauses.iter().find(|pause| pause.name == *name) {
             Some(pause) if pause.writes_only => "paused (writes only)",
             Some(_) => "paused",
             None => "",
         };
         let detection = if polls { "poll" } else { "full compare" };
-        let read =
-            last.map_or_else(|| "never".into(), |last| format!("{} ago", words::age(now, last)));
-        table.row([name.to_string(), detection.to_owned(), read, note.to_owned()]);
+        let up = match contact.is_up() {
+            Some(true) => "\u{2713}",
+            Some(false) => "\u{2717}",
+            None => "-",
+        };
+        let behind = contact.answered.map_or_else(|| "-".into(), |at| words::age(now, at));
+        let note = match &contact.failed {
+            Some((at, code)) => {
+                format!("{code} {} ago: syncline doctor {name}", words::age(now, *at))
+            }
+            None => paused.to_owned(),
+        };
+        table.row([name.to_string(), up.to_owned(), detection.to_owned(), behind, note]);
         rows.push(json!({
             "system": name.as_str(),
             "detection": detection,
             "last_full_compare": last.map(words::time),
-            "paused": !note.is_empty(),
+            "up": contact.is_up(),
+            "last_answer": contact.answered.map(words::time),
+            "failure": contact.failed.map(|(_, code)| code),
+            "paused": !paused.is_empty(),
         }));
     }
     Ok((table, rows))

@@ -11,11 +11,11 @@ use crate::{
         check,
         compile::{self, Live},
         complaint::{self, Complaint, Severity},
-        draft::{Draft, SystemDraft},
+        draft::{Draft, EntityDraft, FieldDraft, SystemDraft},
         lookup,
         read::Reader,
         secrets::{self, Reference},
-        source::Sources,
+        source::{Place, Sources},
         tree::{self, Node},
     },
     exit::Exit,
@@ -215,6 +215,30 @@ impl Loaded {
         tables
     }
 
+    /// A field of an entity or of a child list (`orders.lines`), as it is written.
+    pub(crate) fn field(&self, entity: &str, field: &str) -> Option<&FieldDraft> {
+        self.entity(entity)?.field(field)
+    }
+
+    fn entity(&self, name: &str) -> Option<&EntityDraft> {
+        let lists = self.draft.entities.iter().filter_map(|entity| entity.lines.as_deref());
+        self.draft.entities.iter().chain(lists).find(|entity| entity.name == name)
+    }
+
+    /// Where it is said who wins on this field; `None`: nowhere.
+    pub(crate) fn policy_place(&self, entity: &str, field: &str) -> Option<String> {
+        let found = self.entity(entity)?;
+        let own = found.field(field).and_then(|field| field.conflicts.as_ref());
+        let said =
+            own.or(found.common.conflicts.as_ref()).or(self.draft.defaults.conflicts.as_ref());
+        said.map(|said| self.line(said.place))
+    }
+
+    /// A place as people name it: `syncline.yaml:62`.
+    pub(crate) fn line(&self, place: Place) -> String {
+        format!("{}:{}", self.sources.name(place), self.sources.line_column(place).line)
+    }
+
     /// The hub's file.
     pub(crate) fn hub_path(&self) -> PathBuf {
         match &self.draft.hub_path {
@@ -236,8 +260,7 @@ impl Loaded {
         let mut settings = self.settings_without_secret(draft)?;
         if let Some(password) = &draft.password {
             let secret = password.value.resolve(&self.folder).await.map_err(|why| {
-                let at = self.sources.line_column(password.place);
-                let place = format!("{}:{}", self.sources.name(password.place), at.line);
+                let place = self.line(password.place);
                 Failure::new("secret.unresolved", format!("systems.{system}.password: {why}"))
                     .part("place", place)
                     .done(format!("{system} was not contacted"))

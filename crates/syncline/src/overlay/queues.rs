@@ -12,8 +12,8 @@ use syncline_core::{
 use syncline_engine::preview::Operation;
 use syncline_ports::reader::Reader as _;
 
-use super::EntityPlan;
-use crate::{report::Failure, session::Session};
+use super::{EntityPlan, Wish};
+use crate::{address, report::Failure, session::Session};
 
 /// What of one system waits for a person, or is left alone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +33,7 @@ pub(super) async fn wait(
     session: &Session,
     hub: &SqliteHub,
     index: EntityIndex,
+    wish: &Wish,
     plan: &mut EntityPlan,
 ) -> Result<(), Failure> {
     for conflict in hub.conflicts(false, 1_000_000).await? {
@@ -50,6 +51,12 @@ pub(super) async fn wait(
             .collect();
         for system in systems {
             plan.queues.entry(system).or_default().conflicts += 1;
+        }
+        if plan.disputes.len() < wish.samples {
+            let group = hub.group(conflict.record).await?;
+            let name = group.map(|group| address::of(session, &group));
+            let name = name.unwrap_or_else(|| address::short(conflict.record));
+            plan.disputes.push((name, conflict));
         }
     }
     for entry in hub.quarantine(1_000_000).await? {

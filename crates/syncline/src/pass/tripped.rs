@@ -1,9 +1,21 @@
 //! Guards that tripped in a pass: put on record, and into words.
 
-use syncline_engine::pass::{EntityPassed, Tripped};
+use std::collections::BTreeMap;
+
+use syncline_core::name::BindingIndex;
+use syncline_engine::{
+    capture::Mode,
+    pass::{EntityPassed, Tripped},
+};
 use syncline_ports::reader::{Guard, Reader as _};
 
-use crate::{report::Failure, session::Session, words};
+use crate::{
+    cli::run,
+    pass::{Halves, Order},
+    report::Failure,
+    session::Session,
+    words,
+};
 
 /// Puts a guard that tripped on record; the refusal to show.
 pub(super) async fn record(
@@ -83,9 +95,52 @@ pub(super) async fn record(
         ),
     };
     Ok(Failure::new(guard.code.as_str(), message)
-        .cause("see `syncline help CODE` for the usual ones")
+        .cause(cause(&guard.code))
         .done(done)
         .fix(format!(
-            "syncline guards show {number}; then guards apply {number} or guards dismiss {number}"
+            "syncline guards show {number}; then syncline guards apply {number} or syncline guards dismiss {number}"
         )))
+}
+
+/// The usual causes, in half a sentence; the page of the code has them at length.
+fn cause(code: &str) -> &'static str {
+    match code {
+        "guard.empty_source" => "an outage, an emptied table, another database or a filter",
+        "guard.mass_update" => {
+            "a bulk edit or an import, or a column that is now written otherwise"
+        }
+        _ => "a truncation, a wrong filter or database, a restore in progress, or a clean-up",
+    }
+}
+
+/// Settles guards whose reason is gone: the pass looked again, completely, and did not trip.
+pub(super) async fn settle(
+    session: &Session,
+    report: &EntityPassed,
+    order: &Order<'_>,
+    modes: &BTreeMap<BindingIndex, Mode>,
+) -> Result<(), Failure> {
+    let plan = &session.plan;
+    if order.halves != Halves::Both || !report.failures.is_empty() || !report.tripped.is_empty() {
+        return Ok(());
+    }
+    for guard in session.hub.guards(false).await? {
+        let mut seen = modes.iter().filter(|(binding, _)| {
+            plan.binding(**binding).is_some_and(|found| {
+                found.system == guard.system && plan.root_of(found.entity) == report.entity
+            })
+        });
+        let is_whole = |(binding, mode): (&BindingIndex, &Mode)| {
+            *mode == Mode::Scan && report.complete.contains(binding)
+        };
+        if guard.entity == report.entity && seen.all(is_whole) {
+            let was_let_through = match guard.code.as_str() {
+                "guard.mass_update" => order.allow.updates,
+                _ => order.allow.deletes,
+            };
+            let state = if was_let_through { "applied" } else { "over" };
+            session.hub.settle_guard(guard.number, state, &run::who()).await?;
+        }
+    }
+    Ok(())
 }

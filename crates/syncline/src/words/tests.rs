@@ -10,6 +10,8 @@ fn thousands_are_separated() {
     assert_eq!(count(12_345_678), "12,345,678");
     assert_eq!(counted(1, "conflict"), "1 conflict");
     assert_eq!(counted(2, "conflict"), "2 conflicts");
+    assert_eq!(several(1, "thing needs", "things need"), "1 thing needs");
+    assert_eq!(several(1_200, "thing needs", "things need"), "1,200 things need");
 }
 
 #[test]
@@ -40,4 +42,19 @@ fn tables_align_and_plain_rows_have_tabs() {
     table.row(["12", "B\tC", "3"]);
     assert_eq!(table.text(), "ID  NAME  COUNT\n 7  Ana   1,000\n12  B\tC       3");
     assert_eq!(table.plain(), "7\tAna\t1,000\n12\tB C\t3");
+}
+
+#[test]
+fn a_moment_of_today_is_a_time_and_another_a_day() {
+    let at = |text: &str| parse_time(text, Timestamp(0)).unwrap();
+    let now = at("2026-03-02T12:00:00Z");
+    assert_eq!(moment(now, at("2026-03-02T10:26:03Z")), "10:26");
+    assert_eq!(moment(now, at("2026-03-01T10:26:03Z")), "2026-03-01");
+}
+
+#[test]
+fn programs_tell_null_from_the_word() {
+    assert_eq!(json(&Value::Null), serde_json::Value::Null);
+    assert_eq!(json(&Value::text("null")), serde_json::json!("null"));
+    assert_eq!(snake("ConflictSettled"), "conflict_settled");
 }

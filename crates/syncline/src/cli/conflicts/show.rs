@@ -1,0 +1,150 @@
+//! One conflict, side by side: what was agreed, what each system says, and what is not disputed.
+
+use syncline_core::{
+    group::{Author, Link, Part},
+    name::{FieldIndex, SystemIndex, Timestamp},
+    value::Value,
+};
+use syncline_ports::reader::{Conflict, Reader as _};
+
+use super::{field_name, find, json_of};
+use crate::{
+    address,
+    cli::{Context, explain},
+    report::{Answer, Failure},
+    session::{Reach, Session, Use},
+    words::{self, Table},
+};
+
+pub(super) async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let conflict = find(&session, id).await?;
+    let group = session.hub.group(conflict.record).await?;
+    let record = group
+        .as_ref()
+        .map_or_else(|| address::short(conflict.record), |group| address::of(&session, group));
+    let now = Session::now();
+    let mut text = format!(
+        "{record}  {}  opened {} ago in {}  policy: {}\n",
+        address::short(conflict.record),
+        words::age(now, conflict.opened.1),
+        conflict.opened.0,
+        policy(&session, &conflict),
+    );
+    let part = group.as_ref().and_then(|group| group.part(&conflict.part));
+    text.push_str(&side_by_side(&session, &conflict, part, now));
+    text.push('\n');
+    match &conflict.settled {
+        Some((settled, at)) => {
+            let who = settled.who.as_ref().map(|who| format!(" ({who})")).unwrap_or_default();
+            text.push_str(&format!(
+                "settled by {}{who} at {}: {}",
+                settled.rule,
+                words::time(*at),
+                super::author(&session, settled.winner)
+            ));
+        }
+        None => text.push_str(&choices(&session, &conflict)),
+    }
+    Ok(Answer::new(format!("conflict {id}"))
+        .with_text(text)
+        .with_result(json_of(&session, &conflict, &record)))
+}
+
+/// The policy, and where it is said.
+fn policy(session: &Session, conflict: &Conflict) -> String {
+    let Some(entity) = session.plan.entity(conflict.entity) else { return "?".into() };
+    let Some(field) = conflict.field.and_then(|field| entity.field(field)) else {
+        return "delete_conflict".into();
+    };
+    let place = session.loaded.policy_place(&entity.name, &field.name);
+    let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+    format!("{}{place}", explain::policy(&field.policy))
+}
+
+/// The disputed field first, then the others of the record: `=` where a system agrees.
+fn side_by_side(
+    session: &Session,
+    conflict: &Conflict,
+    part: Option<&Part>,
+    now: Timestamp,
+) -> String {
+    let entity = session.plan.entity(conflict.entity);
+    let systems: Vec<SystemIndex> = entity
+        .map_or(&[][..], |entity| &entity.bindings)
+        .iter()
+        .filter_map(|binding| session.plan.binding(*binding).map(|found| found.system))
+        .collect();
+    let mut header = vec!["FIELD", "AGREED BASE"];
+    header.extend(systems.iter().map(|system| session.system_name(*system)));
+    let mut table = Table::new(&header);
+    let mut row = vec![field_name(session, conflict), conflict.base.to_string()];
+    row.extend(systems.iter().map(|system| disputed(conflict, part, *system, now)));
+    table.row(row);
+    let others = entity.map_or(0, |entity| entity.fields.len());
+    for index in 0..others {
+        let field = FieldIndex(u16::try_from(index).unwrap_or(u16::MAX));
+        let cell = part.and_then(|part| part.cell(field)).filter(|cell| cell.version > 0);
+        let (Some(cell), false) = (cell, conflict.field == Some(field)) else { continue };
+        let name = entity.and_then(|entity| entity.field(field)).map(|field| field.name.as_str());
+        let mut row = vec![name.unwrap_or("?").to_owned(), cell.value.to_string()];
+        row.extend(systems.iter().map(|system| {
+            let link = part.and_then(|part| part.link(*system));
+            match (link, link.and_then(|link| shown(link, field))) {
+                (Some(link), Some(_)) if link.agreed(field) == cell.version => "=".to_owned(),
+                (Some(_), Some(value)) => format!("({value})"),
+                (None | Some(_), None) | (None, Some(_)) => String::new(),
+            }
+        }));
+        table.row(row);
+    }
+    table.text()
+}
+
+/// What a system says of the disputed field: `customer * 10:12 agent12`, or in brackets what it
+/// shows without having changed it.
+fn disputed(
+    conflict: &Conflict,
+    part: Option<&Part>,
+    system: SystemIndex,
+    now: Timestamp,
+) -> String {
+    let own = conflict.candidates.iter().find(|it| it.author == Author::System(system));
+    if let Some(candidate) = own {
+        let at = words::moment(now, candidate.at);
+        let who = candidate.actor.as_ref().map(|who| format!(" {who}")).unwrap_or_default();
+        return format!("{} * {at}{who}", candidate.value);
+    }
+    let link = part.and_then(|part| part.link(system));
+    match (link, conflict.field) {
+        (Some(link), Some(field)) => {
+            shown(link, field).map(|value| format!("({value})")).unwrap_or_default()
+        }
+        (Some(link), None) if link.is_present() => "(there)".into(),
+        (Some(_), None) => "(gone)".into(),
+        (None, _) => String::new(),
+    }
+}
+
+fn shown(link: &Link, field: FieldIndex) -> Option<&Value> {
+    link.shadow.as_ref()?.value(field)
+}
+
+/// What can be decided, as commands.
+fn choices(session: &Session, conflict: &Conflict) -> String {
+    let takes: Vec<String> = conflict
+        .candidates
+        .iter()
+        .filter_map(|candidate| match candidate.author {
+            Author::System(system) => Some(format!("--take {}", session.system_name(system))),
+            Author::Person | Author::Merged | Author::Nobody => None,
+        })
+        .collect();
+    format!(
+        "Until you decide, {} stays as it is everywhere; every other field keeps flowing.\n  \
+         syncline conflicts resolve {} {} | --value V | --keep-base        --remember also proposes a rule",
+        field_name(session, conflict),
+        conflict.number,
+        takes.join(" | ")
+    )
+}

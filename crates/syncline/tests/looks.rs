@@ -1,0 +1,104 @@
+//! Commands that only look: what they say is so, and they say it before there is a hub, too.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use crate::world::{World, done};
+
+#[test]
+fn waiting_for_health_begins_before_there_is_a_hub() {
+    let world = World::contacts(1);
+    world.run(&["status", "--wait-healthy", "1ms"]).ends(1, &["Never run"]);
+    let waits = world
+        .command(&["status", "--wait-healthy", "10m"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    done(waits.wait_with_output().unwrap()).ends(0, &["contacts"]);
+}
+
+#[test]
+fn a_watcher_sees_the_first_run_and_ends_by_its_signal() {
+    let world = World::contacts(1);
+    let mut watcher =
+        world.command(&["--json", "status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut looks = BufReader::new(watcher.stdout.take().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    assert_eq!(looks.next().unwrap()["entities"][0]["state"], "never run");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let healthy = looks.find(|look| look["healthy"] == true).unwrap();
+    assert_eq!(healthy["systems"][0]["up"], true);
+    Command::new("kill").args(["-TERM", &watcher.id().to_string()]).status().unwrap();
+    assert_eq!(watcher.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_failure_that_is_over_does_not_keep_a_system_ill() {
+    let world = World::in_step(1);
+    std::fs::rename(world.path("erp.db"), world.path("away.db")).unwrap();
+    world.run(&["run"]).ends(3, &["syncline doctor erp"]);
+    world.run(&["status", "--wait-healthy", "1ms"]).ends(1, &["erp", "connect.unreachable"]);
+    std::fs::rename(world.path("away.db"), world.path("erp.db")).unwrap();
+    world.run(&["run"]).ends(0, &[]);
+    world.run(&["status", "--wait-healthy", "1ms"]).ends(0, &[]);
+}
+
+#[test]
+fn a_dropped_entry_is_not_what_needs_a_person() {
+    let world = World::in_step(2);
+    world.sql("crm", "update contacts set status = 'strange'");
+    world.run(&["run"]).ends(4, &["2 set aside"]);
+    world.run(&["quarantine", "drop", "1"]).ends(0, &[]);
+    world.run(&["status"]).ends(0, &["1 thing needs you: syncline quarantine show 2"]);
+}
+
+fn now() -> jiff::Timestamp {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    jiff::Timestamp::from_microsecond(since.as_micros() as i64).unwrap()
+}
+
+#[test]
+fn a_value_of_the_past_is_the_one_that_the_next_change_replaced() {
+    let world = World::in_step(1);
+    let created = now();
+    world.sql("crm", "update contacts set name = 'Second' where id = 1");
+    world.run(&["run"]).ends(0, &[]);
+    let name_at = |at: jiff::Timestamp| {
+        let at = at.to_string();
+        world.run(&["explain", "contacts/crm:1", "name", "--at", &at])
+    };
+    name_at(created).ends(0, &["name = Name 1"]);
+    name_at(now()).ends(0, &["name = Second"]);
+    name_at(jiff::Timestamp::UNIX_EPOCH).ends(2, &["address.unknown", "was not known then"]);
+}
+
+#[test]
+fn a_guard_whose_reason_is_gone_needs_nobody() {
+    let world = World::in_step(60);
+    world.sql("crm", "update contacts set name = upper(name)");
+    world.run(&["run"]).ends(5, &["guard.mass_update", "syncline guards apply 1"]);
+    world.run(&["status"]).ends(0, &["1 thing needs you: syncline guards show 1"]);
+    world.run(&["run", "--allow", "updates"]).ends(0, &["erp 60"]);
+    world.run(&["guards"]).ends(0, &["no guard waits"]);
+    world.run(&["guards", "show", "1"]).ends(0, &["applied"]);
+}
+
+#[test]
+fn a_plan_says_what_is_written_otherwise_and_means_the_same() {
+    let world = World::contacts(3);
+    world.edit(
+        "name: {crm: name, erp: CNAME}",
+        "name: {type: date, crm: name, erp: {column: CNAME, format: \"%d/%m/%Y\"}}",
+    );
+    world.edit("lead: \"0\"", "lead: [\"0\", \"7\"]");
+    world.sql("crm", "update contacts set name = '2024-01-0' || id");
+    world.sql("erp", "insert into CUSTOMER values (5, 'c1@example.com', '01/01/2024', '7'), (6, 'c2@example.com', '02/01/2024', '0')");
+    world.run(&["plan"]).ends(0, &[
+        "= erp.STAT: 1 value is written otherwise (\"7\" for lead) but read the same: left as they are",
+    ]);
+}
