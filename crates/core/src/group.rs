@@ -123,7 +123,7 @@ pub struct Link {
     pub held: Vec<(FieldIndex, Hold)>,
     /// Per field: the shadow's value was put there by us (for the loop guard).
     pub last_own: FieldSet,
-    /// Counts edits directly on top of our own writes, per field.
+    /// What the loop guard counts, per field.
     pub reflexes: Vec<Reflex>,
     /// Whether the record is in this system's scope.
     pub scope: Scope,
@@ -179,12 +179,15 @@ pub enum Hold {
     Parent,
 }
 
-/// Edits directly on top of our own writes, on one field.
+/// What the loop guard counts on one field: how often a system came to show one value, or put any
+/// in the place of one of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reflex {
     /// The field.
     pub field: FieldIndex,
-    /// How many within the window.
+    /// The beginning of the value's digest; `None`: any value on top of one of ours.
+    pub value: Option<u32>,
+    /// How many within the window. For a value, an edit on top of our own counts twice.
     pub count: u32,
     /// When the window began.
     pub since: Timestamp,

@@ -1,8 +1,15 @@
 //! What every loop needs at hand: the plan, the store, the clock, and somebody who watches.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use syncline_core::{
+    commit::AuditEvent,
     error::PortError,
     name::{BindingIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
@@ -53,6 +60,8 @@ pub struct Desk<'a> {
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
     operation: AtomicU64,
+    /// The first field that each run began to hold because it looked like a loop.
+    suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
 }
 
 impl<'a> Desk<'a> {
@@ -73,6 +82,7 @@ impl<'a> Desk<'a> {
             stop,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
+            suspected: Mutex::default(),
         }
     }
 
@@ -94,6 +104,19 @@ impl<'a> Desk<'a> {
     /// Whether somebody asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Remembers the first loop that was committed in the present run.
+    pub(crate) fn saw_loop(&self, event: Option<AuditEvent>) {
+        if let Some(event) = event {
+            let mut known = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(self.run()).or_insert(event);
+        }
+    }
+
+    /// The first field that this run began to hold because it looked like a loop.
+    pub(crate) fn suspected(&self, run: RunId) -> Option<AuditEvent> {
+        self.suspected.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
     }
 
     /// Remembers how far the hub's operations are.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     change::{Input, RowKey, WriteKind},
-    commit::Disposition,
+    commit::{AuditEvent, Disposition},
     error::{PortError, RemedyAction},
     guard::{self, Verdict},
     name::{BindingIndex, EntityIndex, RunId, SystemIndex},
@@ -78,6 +78,8 @@ pub struct EntityPassed {
     pub let_through: u64,
     /// What was written, per system.
     pub written: BTreeMap<SystemIndex, Written>,
+    /// The first field that is held because it looked like a loop.
+    pub suspected: Option<AuditEvent>,
 }
 
 /// A guard that tripped.
@@ -125,6 +127,7 @@ impl EntityPassed {
             tripped: Vec::new(),
             let_through: 0,
             written: BTreeMap::new(),
+            suspected: None,
         }
     }
 
@@ -178,6 +181,7 @@ pub async fn observe_all(
         let mut report = EntityPassed::new(entity, run.unwrap_or_default());
         desk.set_run(report.run);
         observe(desk, systems, errand, entity, &mut report).await?;
+        report.suspected = desk.suspected(report.run);
         passed.entities.push(report);
     }
     Ok(passed)
@@ -224,6 +228,9 @@ pub async fn write_all(
         if (total(passed) == before && !decided) || desk.is_stopping() {
             break;
         }
+    }
+    for report in &mut passed.entities {
+        report.suspected = desk.suspected(report.run);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use syncline_core::{
     change::{Effect, Input},
-    commit::{Checkpoint, Ledger},
+    commit::{AuditEvent, AuditKind, Checkpoint, Commit, Ledger},
     error::{ErrorKind, PortError},
     step::{self, Step},
 };
@@ -38,10 +38,12 @@ pub async fn reconcile(
         commit.run = desk.run();
         commit.checkpoints.clone_from(&checkpoints);
         let (ledger, operation) = (commit.ledger.clone(), commit.operation);
+        let suspected = first_loop(&commit);
         // One commit is the input's fate: state, audit, intents and checkpoint, or nothing.
         match desk.store.commit(commit).await {
             Ok(()) => {
                 desk.saw_operation(operation);
+                desk.saw_loop(suspected);
                 return Ok(Decided { effects, ledger });
             }
             // Somebody else changed these groups since we read them: look again, decide again.
@@ -60,10 +62,7 @@ pub async fn reconcile(
 ///
 /// # Errors
 /// The store's.
-pub async fn decide(
-    desk: &Desk<'_>,
-    inputs: &[Input],
-) -> Result<(syncline_core::commit::Commit, Vec<Effect>), PortError> {
+pub async fn decide(desk: &Desk<'_>, inputs: &[Input]) -> Result<(Commit, Vec<Effect>), PortError> {
     let mut working = desk.store.load(&step::wants(desk.plan, inputs)).await?;
     for _ in 0..ROUNDS_MAX {
         match step::step(desk.plan, &mut working, desk.now(), inputs) {
@@ -72,4 +71,8 @@ pub async fn decide(
         }
     }
     Err(PortError::new(ErrorKind::Unexpected, "decide", "the step keeps asking for more"))
+}
+
+fn first_loop(commit: &Commit) -> Option<AuditEvent> {
+    commit.audit.iter().find(|event| event.kind == AuditKind::LoopSuspected).cloned()
 }

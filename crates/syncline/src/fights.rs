@@ -1,9 +1,7 @@
-//! The loop guard in words: which fields a run holds because the same cycle wrote them again and
-//! again. It reads the history, and only of runs that took or held something.
+//! The loop guard in words: which field a run holds because the same cycle wrote it again and again.
 
-use syncline_core::commit::{AuditKind, Disposition};
 use syncline_engine::pass::EntityPassed;
-use syncline_ports::reader::{HistoryFilter, Reader as _};
+use syncline_ports::reader::Reader as _;
 
 use crate::{address, report::Failure, session::Session};
 
@@ -12,23 +10,7 @@ pub(crate) async fn suspected(
     session: &Session,
     report: &EntityPassed,
 ) -> Result<Option<Failure>, Failure> {
-    // A row of which one field is held and another flows counts as applied.
-    if report.count(Disposition::Held) + report.count(Disposition::Applied) == 0 {
-        return Ok(None);
-    }
-    let filter = HistoryFilter {
-        record: None,
-        run: Some(report.run),
-        since: None,
-        system: None,
-        actor: None,
-        limit: 100_000,
-    };
-    let entries = session.hub.history(&filter).await?;
-    let loops = entries.iter().rev().map(|entry| &entry.event);
-    let Some(event) = loops.into_iter().find(|event| event.kind == AuditKind::LoopSuspected) else {
-        return Ok(None);
-    };
+    let Some(event) = &report.suspected else { return Ok(None) };
     let system = event.system.map(|system| session.system_name(system)).unwrap_or_default();
     let entity = session.entity_name(event.entity);
     let address = match (&event.key, session.hub.group(event.record).await?) {

@@ -10,7 +10,7 @@
 //! | 1.3: D1 to D7, D11, D13 to D18; I8 | `deletes.rs` | `d1_…` to `d18_…`, `i8_…` |
 //! | 1.4 and 1.7: L2, L4; S1, S4 to S7, S14 | `mapping.rs` | `l2_…`, `l4_…`, `s1_…` to `s14_…` |
 //! | 1.3: D12 | `reads.rs` | `d12_…` |
-//! | 1.7: S3 | `times.rs` | `s3_…` |
+//! | 1.7: S2, S3 | `times.rs` | `s2_…`, `s3_…` |
 //! | 1.7: S8 | `schema.rs` | `s8_…` |
 //! | 1.9: O2, O3 | `plans.rs` | `o2_…`, `o3_…` |
 //! | 1.2 and 1.6: M17, W2, W5, W9, W12, W13 | `faults.rs` | `m17_…`, `w2_…` to `w13_…` |

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     commit::{AuditEvent, AuditKind},
-    group::{Author, Cell, Hold, IntentStatus, Link, Part, Reflex},
+    group::{Author, Cell, Hold, IntentStatus, Link, Part},
     merge::{Base, Edit, Scene, Source, Taken},
     name::FieldIndex,
     plan::Policy,
@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod conflict;
+mod loops;
 
 impl Scene<'_> {
     /// Takes edits of a living part, fields of a unit together.
@@ -116,9 +117,9 @@ impl Scene<'_> {
                 }
             };
             let taken = taken.or_else(|| {
-                let trips = base == Base::Shadow && !same && self.reflex(link, field);
+                let theirs = edit.theirs.clone();
+                let trips = base == Base::Shadow && !same && self.is_loop(link, field, &theirs);
                 trips.then(|| {
-                    let theirs = edit.theirs.clone();
                     self.trip(source, link, field, theirs);
                     Taken::Held
                 })
@@ -359,52 +360,6 @@ impl Scene<'_> {
                 Taken::Held
             }
         }
-    }
-
-    /// Counts an edit directly on top of our own write; whether it is one too many.
-    fn reflex(&mut self, link: &mut Link, field: FieldIndex) -> bool {
-        if !link.last_own.contains(field) {
-            return false;
-        }
-        link.last_own.set(field, false);
-        let guards = self.entity.guards;
-        let now = self.now;
-        let reflex = match link.reflexes.iter().position(|reflex| reflex.field == field) {
-            Some(at) => link.reflexes.get_mut(at),
-            None => {
-                link.reflexes.push(Reflex { field, count: 0, since: now });
-                link.reflexes.last_mut()
-            }
-        };
-        let Some(reflex) = reflex else { return false };
-        if now > reflex.since.plus_ms(guards.loop_within_ms) {
-            *reflex = Reflex { field, count: 0, since: now };
-        }
-        reflex.count += 1;
-        reflex.count >= guards.loop_reflexes.max(1)
-    }
-
-    /// The loop guard trips: what the system shows is its rendering of what it has agreed to. Its
-    /// agreed version stays as it is (F9).
-    fn trip(&mut self, source: &Source<'_>, link: &mut Link, field: FieldIndex, theirs: Value) {
-        link.hold(field, Hold::Loop);
-        link.reflexes.retain(|reflex| reflex.field != field);
-        self.journal.audit.push(AuditEvent {
-            field: Some(field),
-            after: Some(theirs),
-            note: "guard.loop_suspected".into(),
-            ..self.event_from(source, AuditKind::LoopSuspected)
-        });
-    }
-
-    fn rendered(&mut self, source: &Source<'_>, link: &Link, field: FieldIndex, theirs: Value) {
-        self.journal.audit.push(AuditEvent {
-            field: Some(field),
-            after: Some(theirs),
-            version: link.agreed(field),
-            note: "guard.loop_suspected".into(),
-            ..self.event_from(source, AuditKind::Rendered)
-        });
     }
 
     /// What the shadow showed, in the hub's terms: the value the editor departed from.

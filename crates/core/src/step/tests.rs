@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod chance;
+mod loops;
 mod references;
 mod scenarios;
 mod world;

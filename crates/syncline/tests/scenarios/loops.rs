@@ -2,7 +2,7 @@
 
 use super::{
     CONTACT, LINKED, STAMPED,
-    stage::{ALL, Given, Stage, Step::*, everywhere, play, written},
+    stage::{ALL, Given, Stage, Step::*, everywhere, play, text, written},
 };
 
 #[test]
@@ -182,17 +182,18 @@ entities:
     });
 }
 
-/// A second deployment over the same systems, with a hub of its own.
-fn second_deployment(stage: &Stage) {
+/// A second deployment over the same systems, with a hub of its own, that sees it another way.
+fn second_deployment(stage: &Stage, [from, to]: [&str; 2]) {
     let file = std::fs::read_to_string(stage.path("syncline.yaml")).unwrap();
+    assert!(file.contains(from), "no {from:?} in\n{file}");
     let file = file.replacen("version: 1", "version: 1\nhub: {path: other.hub.db}", 1);
-    std::fs::write(stage.path("other.yaml"), file).unwrap();
+    std::fs::write(stage.path("other.yaml"), file.replace(from, to)).unwrap();
 }
 
 #[test]
 fn l8_two_deployments_over_the_same_systems_come_to_rest() {
     everywhere(&CONTACT, &[], |stage| {
-        second_deployment(stage);
+        second_deployment(stage, [""; 2]);
         let other = ["-c", "other.yaml", "run", "--yes"];
         stage.take_steps(&[LINKED]);
         assert_eq!(written(&stage.expect(0, &other)), [0; 3]);
@@ -207,5 +208,53 @@ fn l8_two_deployments_over_the_same_systems_come_to_rest() {
         stage.take_steps(&[Run([0; 3])]);
         assert_eq!(written(&stage.expect(0, &other)), [0; 3]);
         stage.take_steps(&[Show(ALL, &["r@x|N2|P1|S0", "s@x|NULL|NULL|NULL"])]);
+    });
+}
+
+/// A switch; the second deployment takes on for off in `b`.
+const SWITCH: [(&str, &str); 2] = [
+    ("match: email", "match: email\n    guards: {loop: {reflexes: 2}}"),
+    (
+        "status: {@status}",
+        "status: {type: enum, values: [up, down], a: status, b: {column: status, values: {up: up, down: down}}, c: status}",
+    ),
+];
+
+#[test]
+fn l8_two_deployments_that_contradict_each_other_are_stopped() {
+    let given = Given {
+        rows: ["insert into contact (email, status) values ('r@x', 'up'), ('s@x', 'up')"; 3],
+        ..CONTACT
+    };
+    everywhere(&given, &SWITCH, |stage| {
+        second_deployment(stage, ["{up: up, down: down}", "{up: down, down: up}"]);
+        let runs = || {
+            let files = [["-c", "syncline.yaml"], ["-c", "other.yaml"]];
+            files.map(|file| {
+                let done = stage.syncline(&[&file[..], &["run", "--yes", "--json"]].concat());
+                let code = text(&done.json()["error"]["code"]);
+                (written(&done.json()).iter().sum::<u64>(), done.code, code)
+            })
+        };
+        // Each of their runs answers the other's, and nobody else does anything.
+        let mut said = Vec::new();
+        for _ in 0..20 {
+            let round = runs();
+            let rests = round.iter().all(|(writes, ..)| *writes == 0);
+            said.extend(round);
+            if rests {
+                break;
+            }
+        }
+        let writes: u64 = said.iter().map(|(writes, ..)| writes).sum();
+        assert!(said.contains(&(0, 5, "guard.loop_suspected".to_owned())), "{said:?}");
+        assert!(writes <= 100, "{writes} writes for two rows: {said:?}");
+        assert!(runs().iter().all(|run| *run == (0, 0, "null".to_owned())), "they rest");
+        // Only that field is held: the rest of the same record flows.
+        stage.take_steps(&[
+            In("b", "update contact set phone = 'P1'"),
+            Run([2, 0, 2]),
+            Query(ALL, "select phone from contact", &["P1", "P1"]),
+        ]);
     });
 }

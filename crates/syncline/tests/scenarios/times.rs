@@ -1,6 +1,61 @@
 //! 1.7: days and moments in systems that count them otherwise.
 
-use super::stage::{Given, Step::*, play};
+use super::stage::{ALL, Given, Kind, Step::*, everywhere, play, written};
+
+/// A day, in three forms, in systems that stand in three zones.
+const BORN: Given = Given {
+    tables: "create table person (id {id}, email {text} not null unique, name {text}, born {day})",
+    rows: ["insert into person (email, name, born) values ('r@x', 'N0', '2017-11-01'), ('s@x', 'N0', '2018-11-04'), ('t@x', 'N0', '2024-03-31')"; 3],
+    mapping: "
+timezone: Pacific/Apia
+entities:
+  person:
+    in: {@person}
+    match: email
+    fields:
+      email: {@email}
+      name: {@name}
+      born: {type: date, a: {column: born, tz: America/New_York}, b: {column: born, tz: Asia/Kolkata}, c: born}
+",
+    show: "select email, born from person order by email",
+};
+
+#[test]
+fn s2_a_day_stays_the_day_it_is_in_every_zone() {
+    everywhere(&BORN, &[], |stage| {
+        for (at, kind) in stage.kinds.into_iter().enumerate() {
+            if kind == Kind::Postgres {
+                let zones = ["America/New_York", "Asia/Kolkata", "Pacific/Apia"];
+                let zone = zones[at];
+                stage.sql(at, &format!("do $$ begin execute format('alter database %I set timezone to ''{zone}''', current_database()); end $$"));
+            }
+        }
+        stage.take_steps(&[Run([0, 0, 0])]);
+        // Ten times there and back: the day is written in one system and read in another.
+        for round in 0..5 {
+            for (at, month) in [(0, "03"), (1, "11")] {
+                let day = &format!("201{round}-{month}-01");
+                stage.sql(at, &format!("update person set born = '{day}' where email = 'r@x'"));
+                let done = stage.expect(0, &["run"]);
+                assert_eq!(written(&done).iter().sum::<u64>(), 2, "{done}");
+                for place in 0..3 {
+                    let shown = stage.sql(place, "select born from person where email = 'r@x'");
+                    assert_eq!(shown, [day.as_str()], "round {round} in {:?}", stage.kinds[place]);
+                }
+            }
+        }
+        stage.take_steps(&[
+            In("c", "insert into person (email, name, born) values ('u@x', 'N0', '1900-01-01')"),
+            Run([1, 1, 0]),
+            Query(ALL, "select born from person where email = 'u@x'", &["1900-01-01"]),
+        ]);
+        stage.take_steps(&[Query(
+            ALL,
+            "select born from person where email in ('s@x', 't@x') order by email",
+            &["2018-11-04", "2024-03-31"],
+        )]);
+    });
+}
 
 /// A moment: `a` keeps the instant, `b` the time of Paris, `c` the time of New York as text.
 const MEETING: Given = Given {

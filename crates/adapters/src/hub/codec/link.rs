@@ -78,6 +78,7 @@ pub(super) fn encode(link: &Link, cells: &[Cell], out: &mut Vec<u8>) {
     if flags & REFLEXES != 0 {
         list(&link.reflexes, out, |reflex, out| {
             varint(u64::from(reflex.field.0), out);
+            option(reflex.value, out, |value, out| varint(u64::from(value), out));
             varint(u64::from(reflex.count), out);
             delta(reflex.since.0, 0, out);
         });
@@ -179,6 +180,7 @@ pub(super) fn decode(input: &mut &[u8], cells: &[Cell]) -> Option<Link> {
         link.reflexes = read_list(input, |input| {
             Some(Reflex {
                 field: FieldIndex(number(input)?),
+                value: read_option(input, number)?,
                 count: number(input)?,
                 since: timestamp(read_delta(input, 0)?),
             })

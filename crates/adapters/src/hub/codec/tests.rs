@@ -142,11 +142,8 @@ fn links() -> impl Strategy<Value = (Link, Option<Vec<Option<Slot>>>, bool)> {
         Just(Hold::Rollback),
         Just(Hold::Parent),
     ];
-    let reflex = (fields(), any::<u32>(), times()).prop_map(|(field, count, since)| Reflex {
-        field,
-        count,
-        since,
-    });
+    let reflex = (fields(), option::of(any::<u32>()), any::<u32>(), times())
+        .prop_map(|(field, value, count, since)| Reflex { field, value, count, since });
     let parked = (texts(), vec(versions(), 0..4), any::<u32>(), option::of(times())).prop_map(
         |(code, versions, tries, not_before)| Parked { code, versions, tries, not_before },
     );
