@@ -189,6 +189,15 @@ pub trait Reader: Send + Sync {
     /// How many records of the entity live.
     async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError>;
 
+    /// Records that some system does not show yet, and that are not tried before a later time than
+    /// `now`; with that time.
+    async fn later(
+        &self,
+        entity: EntityIndex,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, SystemIndex, Timestamp)>, PortError>;
+
     /// Open conflicts (or all, newest first).
     async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError>;
     /// One conflict.

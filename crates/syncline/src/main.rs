@@ -4,6 +4,7 @@ mod address;
 mod cli;
 mod config;
 mod decide;
+mod doubts;
 mod exit;
 mod fights;
 mod overlay;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use syncline_core::{
     commit::Disposition,
-    name::{BindingIndex, EntityIndex, RunId, Timestamp},
+    name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
 use syncline_engine::{
@@ -19,6 +19,7 @@ use syncline_engine::{
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
+    doubts::{self, Doubts},
     exit::Exit,
     fights,
     report::{Answer, Failure},
@@ -223,9 +224,10 @@ async fn conclude(
     let mut rows = Vec::new();
     for report in &outcome.passed.entities {
         tripped::settle(session, report, order, modes).await?;
-        let (exit, error) = judge(session, report, order.allow_partial).await?;
+        let doubts = doubts::of(session, report.entity).await?;
+        let (exit, error) = judge(session, report, &doubts, order.allow_partial).await?;
         let aside = set_aside(session, report.run).await?;
-        let line = line(session, report, aside, began);
+        let line = line(session, report, aside, &doubts, began);
         let name = session.entity_name(report.entity).to_owned();
         let word = match exit {
             _ if session.stopped().is_some() => "stopped",
@@ -269,6 +271,7 @@ async fn conclude(
 async fn judge(
     session: &Session,
     report: &EntityPassed,
+    doubts: &BTreeMap<SystemIndex, Doubts>,
     allow_partial: bool,
 ) -> Result<(Exit, Option<Failure>), Failure> {
     let (mut exit, mut error) = (Exit::Done, None);
@@ -305,6 +308,10 @@ async fn judge(
             );
         }
     }
+    if let Some(failure) = doubts::failure(session, report.entity, doubts) {
+        exit = exit.and(Exit::Failed);
+        error.get_or_insert(failure);
+    }
     if !allow_partial && set_aside(session, report.run).await? > 0 {
         exit = exit.and(Exit::SetAside);
     }
@@ -321,7 +328,13 @@ async fn set_aside(session: &Session, run: RunId) -> Result<u64, Failure> {
 }
 
 /// `r-1042  contacts    14 changed of 5,197 checked -> crm 3, erp 9      0.8 s`
-fn line(session: &Session, report: &EntityPassed, aside: u64, began: Timestamp) -> String {
+fn line(
+    session: &Session,
+    report: &EntityPassed,
+    aside: u64,
+    doubts: &BTreeMap<SystemIndex, Doubts>,
+    began: Timestamp,
+) -> String {
     let name = session.entity_name(report.entity);
     let written: Vec<String> = report
         .written
@@ -334,8 +347,11 @@ fn line(session: &Session, report: &EntityPassed, aside: u64, began: Timestamp) 
     let changed = report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
     let checked = words::count(report.checked());
     let took = words::span((Session::now().0 - began.0) / 1_000);
-    let aside =
-        if aside > 0 { format!(", {} set aside", words::count(aside)) } else { String::new() };
+    let mut waiting = doubts::shown(session, doubts);
+    if aside > 0 {
+        waiting.push(format!("{} set aside", words::count(aside)));
+    }
+    let aside: String = waiting.iter().map(|what| format!(", {what}")).collect();
     if !report.tripped.is_empty() {
         return format!(
             "{}  {name:<10}  refused by a guard, nothing written ({checked} checked)  {took}",

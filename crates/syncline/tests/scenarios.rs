@@ -15,11 +15,13 @@
 //! | 1.9: O2, O3 | `plans.rs` | `o2_…`, `o3_…` |
 //! | 1.2 and 1.6: M17, W2, W5, W9, W12, W13 | `faults.rs` | `m17_…`, `w2_…` to `w13_…` |
 //! | 1.4: L1, L3, L5 to L8 | `loops.rs` | `l1_…` to `l8_…` |
+//! | 1.6: W1 | `answers.rs` | `w1_…` |
 //! | 1.6 and 1.8: W4, W6 to W8; I1, I2, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…` to `i6_…` |
 //!
 //! F1, F2 and F3 are `poll_meets_…` and `poll_shows_…` of `ports::suite::source`, on every kind; W15 is
 //! in `bad_input.rs`; O6 is the simulator's whole subject, and M20 here.
 
+mod answers;
 mod concurrent;
 mod deletes;
 mod faults;

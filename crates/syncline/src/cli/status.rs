@@ -15,6 +15,7 @@ use syncline_ports::{
 
 use crate::{
     cli::Context,
+    doubts,
     exit::Exit,
     pass::contact,
     report::{self, Answer, Failure, Paint},
@@ -249,6 +250,7 @@ struct EntityRow {
     waiting: String,
     numbers: [usize; 3],
     to_write: u64,
+    in_doubt: u64,
     /// It ran, and the last run did not fail.
     is_well: bool,
 }
@@ -290,6 +292,7 @@ impl EntityRow {
             "quarantined": quarantined,
             "guards": guards,
             "to_write": self.to_write,
+            "in_doubt": self.in_doubt,
         })
     }
 }
@@ -326,11 +329,14 @@ async fn row(
     if backlog > 0 {
         words.push(format!("{} to write", words::count(backlog)));
     }
+    let doubts = doubts::of(session, entity).await?;
+    words.extend(doubts::shown(session, &doubts));
     let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
     Ok(EntityRow {
         is_well: is_well && last.is_some(),
         numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
         to_write: backlog,
+        in_doubt: doubts.values().map(|doubts| doubts.count).sum(),
         state: state(session, entity, approved.is_some(), pauses),
         last,
         now,

@@ -106,6 +106,27 @@ impl Reader for SqliteHub {
         self.read("count records", |connection| count(connection, Counter::Alive, entity.0, 0))
     }
 
+    async fn later(
+        &self,
+        entity: EntityIndex,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, SystemIndex, Timestamp)>, PortError> {
+        self.read("list what is tried later", |connection| {
+            let mut select = connection.prepare_cached(
+                "select record, system, not_before from behind
+                 where entity = ? and not_before > ? and parked = 0 limit ?",
+            )?;
+            let mut rows = select.query(params![entity.0, now.0, limit as i64])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let until = Timestamp(row.get(2)?);
+                found.push((record_in(row, 0)?, SystemIndex(row.get(1)?), until));
+            }
+            Ok(found)
+        })
+    }
+
     async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError> {
         self.read("list conflicts", |connection| {
             let mut select = connection.prepare_cached(if settled_too {

@@ -1,0 +1,71 @@
+//! Writes of which nobody knows whether they were made: how many, and until when.
+//!
+//! Only an insert into a table that makes its own keys leaves such a doubt: its row has no name by
+//! which it could be asked for.
+
+use std::collections::BTreeMap;
+
+use syncline_core::{
+    index::keyless_doubt,
+    name::{EntityIndex, SystemIndex, Timestamp},
+};
+use syncline_ports::reader::Reader as _;
+
+use crate::{report::Failure, session::Session, words};
+
+/// More are not counted one by one.
+const COUNTED: usize = 1_000;
+
+/// The doubts of one system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubts {
+    /// How many writes.
+    pub(crate) count: u64,
+    /// When the last of them ends.
+    pub(crate) until: Timestamp,
+}
+
+/// The writes of an entity that are in doubt, per system.
+pub(crate) async fn of(
+    session: &Session,
+    entity: EntityIndex,
+) -> Result<BTreeMap<SystemIndex, Doubts>, Failure> {
+    let mut doubts = BTreeMap::<SystemIndex, Doubts>::new();
+    for (record, system, _) in session.hub.later(entity, Session::now(), COUNTED).await? {
+        let Some(group) = session.hub.group(record).await? else { continue };
+        let links = group.parts().filter_map(|(_, part)| part.link(system));
+        for until in links.filter(|link| link.must_read).filter_map(keyless_doubt) {
+            let known = doubts.entry(system).or_insert(Doubts { count: 0, until });
+            known.count += 1;
+            known.until = known.until.max(until);
+        }
+    }
+    Ok(doubts)
+}
+
+/// `2 writes to b in doubt until 10:26:03`.
+pub(crate) fn shown(session: &Session, doubts: &BTreeMap<SystemIndex, Doubts>) -> Vec<String> {
+    let shown = doubts.iter().map(|(system, doubts)| {
+        let (writes, name) = (words::counted(doubts.count, "write"), session.system_name(*system));
+        format!("{writes} to {name} in doubt until {}", words::time(doubts.until))
+    });
+    shown.collect()
+}
+
+/// What a run says that leaves writes in doubt. They are neither done nor set aside: it was not
+/// finished, and a rerun finishes it.
+pub(crate) fn failure(
+    session: &Session,
+    entity: EntityIndex,
+    doubts: &BTreeMap<SystemIndex, Doubts>,
+) -> Option<Failure> {
+    let last = doubts.values().max_by_key(|doubts| doubts.until)?;
+    let entity = session.entity_name(entity);
+    let message = format!("{entity}: {}", shown(session, doubts).join(", "));
+    Some(
+        Failure::new("write.in_doubt", message)
+            .cause("the connection broke between a write and its answer, and the rows have no key by which they could be asked for")
+            .done("they are not written a second time; a read that shows them settles it at once")
+            .fix(format!("nothing: the first run after {} writes what was not", words::time(last.until))),
+    )
+}
