@@ -55,11 +55,10 @@ pub(crate) fn attribute(
         return (unremembered(link, seen), None);
     }
     match class {
-        // The mark's table has said which writes happened; what remains is somebody else's.
-        Class::Marked => (Own::default(), None),
-        Class::Log | Class::Versioned | Class::Plain | Class::Blind => {
-            by_value(link, binding, seen)
-        }
+        // The mark's table, or the mark in the log, has said which writes happened; what remains is
+        // somebody else's, even if it is equal.
+        Class::Marked | Class::Log => (Own::default(), None),
+        Class::Versioned | Class::Plain | Class::Blind => by_value(link, binding, seen),
     }
 }
 

@@ -137,7 +137,9 @@ impl Scene<'_> {
         let agreed_before = link.agreed_exists;
         bury(link);
         if let Some(version) = own.exists {
-            link.agreed_exists = version;
+            // Taken away although the record lives: it had left the scope, and may be back in it.
+            let lives = part.exists.alive && part.exists.version == version;
+            link.agreed_exists = if lives { 0 } else { version };
             return Taken::Echo;
         }
         if !part.exists.alive {

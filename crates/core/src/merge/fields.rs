@@ -59,7 +59,9 @@ impl Scene<'_> {
         let mut taken = Taken::Nothing;
         for edit in edits {
             let Some(cell) = part.cell(edit.field) else { continue };
-            if cell.value == edit.theirs && cell.version > 0 {
+            // Two who counted the same counted twice.
+            let sums = concurrent && base != Base::None && self.is_counter(edit.field);
+            if cell.value == edit.theirs && cell.version > 0 && !sums {
                 // What both sides say is agreed, whoever said it first.
                 let version = cell.version;
                 link.agree(edit.field, version);
@@ -133,6 +135,10 @@ impl Scene<'_> {
             }
         }
         if edits.is_empty() { kept.or(Some(Taken::Nothing)) } else { None }
+    }
+
+    fn is_counter(&self, field: FieldIndex) -> bool {
+        self.entity.field(field).is_some_and(|field| matches!(field.policy, Policy::Add { .. }))
     }
 
     /// The fields that merge together with these.

@@ -320,15 +320,19 @@ fn counter(class: crate::plan::Class) -> World {
 fn two_deltas_sum_exactly() {
     // M10, I9
     use crate::plan::Class::{Log, Marked};
-    for class in [Log, Marked] {
+    // Also two equal ones: both sold the same number.
+    let counts = [("count=90", "count=130", "X 120"), ("count=90", "count=90", "X 80")];
+    for (class, (one, other, sum)) in
+        [Log, Marked].into_iter().flat_map(|class| counts.map(|count| (class, count)))
+    {
         for order in orders(2) {
             let mut world = counter(class);
-            edit(&mut world, "A", "count=90");
-            edit(&mut world, "B", "count=130");
+            edit(&mut world, "A", one);
+            edit(&mut world, "B", other);
             for at in order {
                 world.scan(["A", "B"][at]);
             }
-            check(&mut world, "X 120");
+            check(&mut world, sum);
             assert_eq!(world.losers(), [""; 0]);
         }
     }

@@ -5,7 +5,7 @@ use super::{
     world::{Weather, World, entity, text},
 };
 use crate::{
-    change::Command,
+    change::{Command, Cycles},
     commit::AuditKind,
     lens::{CellSpec, FieldType, compile},
     name::{EntityIndex, FieldIndex, SystemIndex},
@@ -231,5 +231,47 @@ fn replaying_what_was_read_changes_nothing() {
             world.run();
             assert_eq!(world.hub(), before, "{class:?}");
         }
+    }
+}
+
+#[test]
+fn a_record_that_comes_back_into_scope_while_its_row_goes_is_created_again() {
+    use crate::plan::OnLeave;
+    for class in [Class::Plain, Class::Log, Class::Marked] {
+        let world = super::active_only(World::new(3)).class(class);
+        let mut world = world.with(|plan| {
+            for binding in &mut plan.bindings {
+                binding.on_leave = OnLeave::Delete;
+            }
+        });
+        world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=active");
+        world.run();
+        edit(&mut world, "A", "status=internal");
+        world.scan("A");
+        world.apply("B");
+        // Its row in B is gone, which the log of B has not said yet.
+        edit(&mut world, "A", "status=active");
+        world.scan("A");
+        check(&mut world, "N0 E0 P0 active");
+        assert_eq!(world.living(), 1, "{class:?}");
+    }
+}
+
+#[test]
+fn a_count_equal_to_our_write_in_doubt_is_counted() {
+    // I9: where our writes carry marks, what has none is somebody else's
+    for class in [Class::Log, Class::Marked] {
+        let mut world = super::counter(class);
+        edit(&mut world, "A", "count=90");
+        world.scan("A");
+        world.weather.insert(B, Weather::WriteLost);
+        for (system, group) in world.plan_writes("B", Cycles::Wait) {
+            let answers = world.execute(system, &group);
+            world.decide(&answers);
+        }
+        edit(&mut world, "B", "count=90");
+        world.scan("B");
+        world.later(30);
+        check(&mut world, "X 80");
     }
 }
