@@ -1,21 +1,24 @@
 //! What must hold when everything has come to rest. Each check names the guarantee it guards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
-    change::RowKey,
+    change::{PartKey, RowKey},
     commit::Subject,
     error::{ErrorKind, PortError},
-    group::{Group, Scope},
-    name::{EntityIndex, FieldIndex, SystemIndex},
-    plan::Class,
+    group::{Group, Link, Part, Scope},
+    name::{EntityIndex, FieldIndex, RecordId, SystemIndex},
+    plan::{Class, OnLeave},
     value::Value,
 };
 use syncline_engine::capture::Captured;
 
 use crate::{
+    draft,
+    script::{Fault, Script},
     store::Memory,
-    world::{Breach, World},
+    system::{SimRow, SimState},
+    world::{Breach, Summary, World},
 };
 
 /// Prints a line of a trace.
@@ -74,9 +77,8 @@ fn nothing_lost(world: &World, memory: &Memory) -> Result<(), Breach> {
 
 fn is_set_aside(memory: &Memory, group: &Group) -> bool {
     let waits = |link: &syncline_core::group::Link| link.parked.is_some() || !link.held.is_empty();
-    group.root.links.iter().any(waits)
+    group.parts().any(|(_, part)| part.links.iter().any(waits) || !part.conflicts.is_empty())
         || waits_for_set_aside(memory, group)
-        || !group.root.conflicts.is_empty()
         || memory.quarantine.iter().any(|(subject, (_, related))| {
             related.contains(&group.id)
                 || matches!(subject, Subject::Write { record, .. } if *record == group.id)
@@ -99,45 +101,83 @@ fn waits_for_set_aside(memory: &Memory, group: &Group) -> bool {
     })
 }
 
-/// Convergence: every system shows what the hub holds.
+/// Convergence: every system shows what the hub holds, with its lists.
 fn shown(world: &World, memory: &Memory, group: &Group) -> Result<(), Breach> {
     if is_set_aside(memory, group) || group.merged_into.is_some() {
         return Ok(());
     }
-    let breach = |detail: String| Err(Breach { guarantee: "convergence", detail });
-    for (index, system) in world.systems.iter().enumerate() {
-        let own = SystemIndex(index as u16);
-        let Some(binding) = world.plan.binding_of(group.entity, own) else { continue };
-        let state = system.state();
-        let link = group.root.link(own);
-        let key = link.and_then(|link| link.key.clone());
-        let row = key.as_ref().and_then(|key| state.tables.get(&binding)?.rows.get(key));
-        let scope = link.map_or(Scope::In, |link| link.scope);
-        match (group.root.exists.alive, row) {
-            (true, Some(row)) => {
-                for (field, cell) in group.root.cells.iter().enumerate() {
-                    let shown = row.values.get(field).cloned().unwrap_or_default();
-                    if !same(memory, own, &cell.value, &shown) {
-                        return breach(format!(
-                            "{} field {field}: the hub holds {:?}, system {index} shows {shown:?}",
-                            group.id, cell.value
-                        ));
-                    }
+    for (key, part) in group.parts() {
+        for (index, system) in world.systems.iter().enumerate() {
+            let own = SystemIndex(index as u16);
+            let entity = match key {
+                PartKey::Root => group.entity,
+                PartKey::Child { list, .. } => list,
+            };
+            let Some(binding) = world.plan.binding_of(entity, own) else { continue };
+            // Outside the scope a row keeps what it has, or is nobody's.
+            let root = group.root.link(own);
+            if root.is_some_and(|link| link.scope != Scope::In) {
+                if is_in_scope(world, group) {
+                    let detail = format!("{} is in scope, and not in system {index}", group.id);
+                    return Err(Breach { guarantee: "convergence", detail });
                 }
+                continue;
             }
-            (true, None) if scope == Scope::In => {
-                return breach(format!("{} lives, and has no row in system {index}", group.id));
+            if !is_in_scope(world, group) {
+                continue;
             }
-            (false, Some(_)) if link.is_some_and(syncline_core::group::Link::is_present) => {
-                return breach(format!(
-                    "{} is deleted, and system {index} still shows it",
-                    group.id
-                ));
-            }
-            (true, None) | (false, _) => {}
+            let link = part.link(own);
+            let state = system.state();
+            let row_key = link.and_then(|link| link.key.clone());
+            let table = state.tables.get(&binding);
+            let row = row_key.as_ref().and_then(|key| table?.rows.get(key));
+            let parent = root.and_then(|link| link.key.as_ref());
+            is_shown(memory, group, part, own, row, parent)?;
         }
     }
     Ok(())
+}
+
+/// Whether the golden values say that the record flows.
+fn is_in_scope(world: &World, group: &Group) -> bool {
+    let has_scope = world.plan.entity(group.entity).is_some_and(|entity| entity.when.is_some());
+    let status = group.root.cell(draft::STATUS).map(|cell| &cell.value);
+    !has_scope || status == Some(&Value::text("active"))
+}
+
+fn is_shown(
+    memory: &Memory,
+    group: &Group,
+    part: &Part,
+    system: SystemIndex,
+    row: Option<&SimRow>,
+    parent: Option<&RowKey>,
+) -> Result<(), Breach> {
+    let breach = |detail: String| Err(Breach { guarantee: "convergence", detail });
+    let record = group.id;
+    let index = system.0;
+    match (part.exists.alive && group.root.exists.alive, row) {
+        (true, Some(row)) => {
+            for (field, cell) in part.cells.iter().enumerate() {
+                let shown = row.values.get(field).cloned().unwrap_or_default();
+                if !same(memory, system, &cell.value, &shown) {
+                    return breach(format!(
+                        "{record} field {field}: the hub holds {:?}, system {index} shows {shown:?}",
+                        cell.value
+                    ));
+                }
+            }
+            if row.parent.is_some() && row.parent.as_ref() != parent {
+                return breach(format!("a line of {record} hangs elsewhere in system {index}"));
+            }
+            Ok(())
+        }
+        (true, None) => breach(format!("{record} lives, and has no row in system {index}")),
+        (false, Some(_)) if part.link(system).is_some_and(Link::is_present) => {
+            breach(format!("{record} is deleted, and system {index} still shows it"))
+        }
+        (false, _) => Ok(()),
+    }
 }
 
 fn same(memory: &Memory, system: SystemIndex, golden: &Value, shown: &Value) -> bool {
@@ -152,6 +192,127 @@ fn same(memory: &Memory, system: SystemIndex, golden: &Value, shown: &Value) -> 
     }
 }
 
+/// What must hold of a whole life: bounded echo, causality, counters.
+///
+/// # Errors
+/// The first breach.
+pub fn whole_life(world: &World, script: &Script, summary: &Summary) -> Result<(), Breach> {
+    bounded(world, summary)?;
+    caused(world, script)?;
+    summed(world)
+}
+
+/// Rows in doubt when a process dies: no more than a batch and what is sent with it.
+const DOUBTS_PER_CRASH: u64 = 8;
+
+/// I5: `W <= N * (E + D)`.
+fn bounded(world: &World, summary: &Summary) -> Result<(), Breach> {
+    let count = |of: fn(&SimState) -> u64| -> u64 {
+        world.systems.iter().map(|system| of(&system.state())).sum()
+    };
+    let writes = count(|state| state.written);
+    let edits = count(|state| state.edits) + world.store.memory().answers;
+    let faults = count(|state| state.faults) + summary.crashes as u64 * DOUBTS_PER_CRASH;
+    let systems = world.systems.len() as u64;
+    if writes <= systems * (edits + faults) {
+        return Ok(());
+    }
+    let detail = format!("{writes} writes after {edits} edits and {faults} faults");
+    Err(Breach { guarantee: "bounded echo", detail })
+}
+
+/// I3: no value gave way to one that its author had seen. Exact where our own writes carry marks,
+/// and in fair weather.
+fn caused(world: &World, script: &Script) -> Result<(), Breach> {
+    let marked = |class: &Class| matches!(class, Class::Log | Class::Marked);
+    let is_fair = Fault::ALL.iter().all(|fault| fault.get(&script.weather) == 0);
+    let classes = &script.draft.classes;
+    let is_exact = classes.iter().all(marked)
+        || (is_fair && script.processes == 1 && !classes.contains(&Class::Blind));
+    if !is_exact {
+        return Ok(());
+    }
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for system in &world.systems {
+        seen.extend(system.state().seen.clone());
+    }
+    for (old, new) in &world.store.memory().replaced {
+        let mut known = BTreeSet::new();
+        let mut next = seen.get(old);
+        while let Some(value) = next.filter(|value| known.insert((*value).clone())) {
+            if value == new {
+                let detail = format!("{old:?} gave way to {new:?}, which its author had seen");
+                return Err(Breach { guarantee: "causality", detail });
+            }
+            next = seen.get(value);
+        }
+    }
+    Ok(())
+}
+
+/// I9: a counter is the sum of what everybody counted.
+fn summed(world: &World) -> Result<(), Breach> {
+    let Some(stock) = world.plan.entity_named(draft::names::STOCK) else { return Ok(()) };
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    for system in &world.systems {
+        for (name, sum) in &system.state().counted {
+            *sums.entry(name.clone()).or_default() += sum;
+        }
+    }
+    let memory = world.store.memory();
+    for group in memory.groups.values().filter(|group| group.entity == stock) {
+        let values: Vec<String> =
+            group.root.cells.iter().map(|cell| cell.value.to_string()).collect();
+        if let [name, count] = values.as_slice() {
+            let sum = sums.get(name).copied().unwrap_or_default();
+            if *count != sum.to_string() {
+                let detail = format!("{name}: people counted {sum}, the hub holds {count}");
+                return Err(Breach { guarantee: "counters", detail });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The contacts that this system shows, by their keys there, of which nothing waits for anybody.
+pub fn undisputed(world: &World, system: SystemIndex) -> Vec<(RowKey, RecordId)> {
+    let memory = world.store.memory();
+    let all_in = |group: &Group| group.root.links.iter().all(|link| link.scope == Scope::In);
+    let groups = memory.groups.values().filter(|group| {
+        group.entity == EntityIndex(0)
+            && group.root.exists.alive
+            && all_in(group)
+            && is_in_scope(world, group)
+            && !is_set_aside(&memory, group)
+    });
+    groups
+        .filter_map(|group| {
+            let link = group.root.link(system).filter(|link| link.is_present())?;
+            Some((link.key.clone()?, group.id))
+        })
+        .collect()
+}
+
+/// I4: whoever was deleted, and edited by nobody, stays deleted.
+///
+/// # Errors
+/// If one is back.
+pub fn stayed_dead(
+    world: &World,
+    system: SystemIndex,
+    gone: &[(RowKey, RecordId)],
+) -> Result<(), Breach> {
+    let memory = world.store.memory();
+    for (key, record) in gone {
+        let Some(group) = memory.groups.get(record) else { continue };
+        if group.root.exists.alive && !is_set_aside(&memory, group) {
+            let detail = format!("{record} was deleted as {key} in system {}, and lives", system.0);
+            return Err(Breach { guarantee: "no resurrection", detail });
+        }
+    }
+    Ok(())
+}
+
 /// No duplicate: every row is the only row of its record, and every row has one.
 fn nobody_twice(world: &World, memory: &Memory) -> Result<(), Breach> {
     for (index, system) in world.systems.iter().enumerate() {
@@ -161,7 +322,15 @@ fn nobody_twice(world: &World, memory: &Memory) -> Result<(), Breach> {
             let Some(binding) = world.plan.binding_of(EntityIndex(entity as u16), own) else {
                 continue;
             };
-            let mut seen: BTreeMap<Encoded, RowKey> = BTreeMap::new();
+            // Who is let go of is nobody's, and may come again.
+            let lets_go = world.plan.binding(binding).is_some_and(|found| {
+                let entity = world.plan.entity(found.entity);
+                found.on_leave == OnLeave::Detach && entity.is_some_and(|it| it.when.is_some())
+            });
+            if lets_go {
+                continue;
+            }
+            let mut seen: BTreeMap<(Option<RowKey>, Encoded), RowKey> = BTreeMap::new();
             for (key, row) in state.tables.get(&binding).into_iter().flat_map(|table| &table.rows) {
                 let aside =
                     memory.quarantine.contains_key(&Subject::Row { binding, key: key.clone() });
@@ -177,7 +346,7 @@ fn nobody_twice(world: &World, memory: &Memory) -> Result<(), Breach> {
                 let name = Encoded(
                     row.values.get(FieldIndex(0).at()).cloned().unwrap_or_default().encoded(),
                 );
-                if let Some(other) = seen.insert(name, key.clone()) {
+                if let Some(other) = seen.insert((row.parent.clone(), name), key.clone()) {
                     let detail = format!("rows {other} and {key} of system {index} are the same");
                     return Err(Breach { guarantee: "no duplicate", detail });
                 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     Text,
+    expr::Expr,
     lens::{FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
     plan::{
-        Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, Limit,
+        BelowMin, Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, Limit,
         MatchRule, OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System,
         TableSpec,
     },
@@ -25,12 +26,47 @@ pub struct Draft {
     pub delete_conflict: DeleteConflict,
     /// Orders that refer to contacts exist, too.
     pub orders: bool,
+    /// What else there is.
+    pub extras: Extras,
+}
+
+/// What only some worlds have; a world without any is the plain one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Orders have lines: a child list.
+    pub lines: bool,
+    /// Only active contacts flow; this becomes of those that no longer are.
+    pub scope: Option<OnLeave>,
+    /// A stock that is counted: changes on all sides are summed.
+    pub counters: bool,
+    /// Conflicts on telephone numbers wait for a person.
+    pub manual: bool,
+    /// Few deletes trip a guard, and a person lets them through.
+    pub guards: bool,
 }
 
 /// Fields of a contact: `email` is unique and the match key.
 pub const CONTACT_FIELDS: [&str; 3] = ["email", "name", "phone"];
+/// And in a world with a scope, whether it is active.
+pub const STATUS: FieldIndex = FieldIndex(3);
 /// Fields of an order: `number` is the match key, `customer` refers to a contact.
 pub const ORDER_FIELDS: [&str; 3] = ["number", "customer", "note"];
+/// Fields of a line of an order: `sku` tells the lines of an order apart.
+pub const LINE_FIELDS: [&str; 2] = ["sku", "text"];
+/// Fields of a stock: `count` is a counter.
+pub const STOCK_FIELDS: [&str; 2] = ["sku", "count"];
+
+/// The names of the entities.
+pub mod names {
+    /// Contacts.
+    pub const CONTACTS: &str = "contacts";
+    /// Orders of contacts.
+    pub const ORDERS: &str = "orders";
+    /// Lines of orders.
+    pub const LINES: &str = "orders.lines";
+    /// Stocks.
+    pub const STOCK: &str = "stock";
+}
 
 /// Builds the plan.
 pub fn plan(draft: &Draft) -> Plan {
@@ -43,11 +79,68 @@ pub fn plan(draft: &Draft) -> Plan {
             batch: 3,
         });
     }
-    entity(&mut plan, draft, "contacts", &CONTACT_FIELDS, None);
+    let mut contact = CONTACT_FIELDS.to_vec();
+    contact.extend(draft.extras.scope.map(|_| "status"));
+    entity(&mut plan, draft, names::CONTACTS, &contact, None);
     if draft.orders {
-        entity(&mut plan, draft, "orders", &ORDER_FIELDS, Some(EntityIndex(0)));
+        entity(&mut plan, draft, names::ORDERS, &ORDER_FIELDS, Some(EntityIndex(0)));
     }
+    if draft.orders && draft.extras.lines {
+        entity(&mut plan, draft, names::LINES, &LINE_FIELDS, None);
+        list(&mut plan);
+    }
+    if draft.extras.counters {
+        entity(&mut plan, draft, names::STOCK, &STOCK_FIELDS, None);
+        counter(&mut plan);
+    }
+    scope(&mut plan, draft);
     plan
+}
+
+/// The last entity is a list of the one before.
+fn list(plan: &mut Plan) {
+    let at = plan.entities.len() - 1;
+    let bindings = plan.entities.last().map(|list| list.bindings.clone()).unwrap_or_default();
+    for binding in bindings {
+        if let Some(found) = plan.bindings.get_mut(binding.at()) {
+            found.table.parent = vec!["order".into()];
+        }
+    }
+    if let Some([order, list]) = plan.entities.last_chunk_mut::<2>() {
+        order.lists = vec![EntityIndex(at as u16)];
+        list.parent = Some(EntityIndex(at as u16 - 1));
+    }
+}
+
+/// The second field of the last entity is a counter.
+fn counter(plan: &mut Plan) {
+    let Some(stock) = plan.entities.last_mut() else { return };
+    // People count faster than people do.
+    stock.guards.loop_reflexes = u32::MAX;
+    if let Some(count) = stock.fields.last_mut() {
+        count.policy = Policy::Add { min: None, below_min: BelowMin::Manual };
+    }
+}
+
+fn scope(plan: &mut Plan, draft: &Draft) {
+    let extras = draft.extras;
+    if let (Some(on_leave), Some(contact)) = (extras.scope, plan.entities.first_mut()) {
+        contact.when = Expr::parse("status == 'active'").ok();
+        contact.on_leave = on_leave;
+        for binding in plan.bindings.iter_mut().filter(|binding| binding.entity.0 == 0) {
+            binding.on_leave = on_leave;
+        }
+    }
+    if let (true, Some(contact)) = (extras.manual, plan.entities.first_mut())
+        && let Some(phone) = contact.fields.get_mut(2)
+    {
+        phone.policy = Policy::Manual;
+    }
+    if extras.guards {
+        for entity in &mut plan.entities {
+            entity.guards.deletes = Limit { max: 1, max_percent: 20 };
+        }
+    }
 }
 
 fn entity(

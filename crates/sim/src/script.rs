@@ -1,9 +1,9 @@
 //! What makes a history: drawn from a seed, and made smaller by shrinking.
 
-use syncline_core::plan::{Class, DeleteConflict, Policy};
+use syncline_core::plan::{Class, DeleteConflict, OnLeave, Policy};
 
 use crate::{
-    draft::Draft,
+    draft::{Draft, Extras},
     people::{self, Deed},
     prng::Chance,
     system::Weather,
@@ -26,6 +26,9 @@ pub struct Script {
     pub processes: usize,
     /// The system that writes names in capitals.
     pub capitals: Option<usize>,
+    /// Once everything has come to rest, all contacts are deleted in this system, in the same
+    /// weather: none of them may come back.
+    pub last_day: Option<usize>,
 }
 
 /// One kind of fault, to be switched off by itself.
@@ -41,11 +44,14 @@ pub enum Fault {
     Cut,
     /// See [`Weather::crash`].
     Crash,
+    /// See [`Weather::late`].
+    Late,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Refused, Self::Lost, Self::Zombie, Self::Cut, Self::Crash];
+    pub const ALL: [Self; 6] =
+        [Self::Refused, Self::Lost, Self::Zombie, Self::Cut, Self::Crash, Self::Late];
 
     fn place(self, weather: &mut Weather) -> &mut u32 {
         match self {
@@ -54,6 +60,7 @@ impl Fault {
             Self::Zombie => &mut weather.zombie,
             Self::Cut => &mut weather.cut,
             Self::Crash => &mut weather.crash,
+            Self::Late => &mut weather.late,
         }
     }
 
@@ -71,6 +78,35 @@ impl Fault {
 impl Script {
     /// Draws a history from a seed: which features and faults it has, and how strong (swarm testing).
     pub fn draw(seed: u64) -> Self {
+        let mut script = Self::plain(seed);
+        // Drawn apart, so that the plain world of a seed stays the one that it always was.
+        let mut chance = Chance::new(seed ^ 0x3c3c);
+        let exact = |class: &Class| matches!(class, Class::Log | Class::Marked);
+        let leaves =
+            [None, None, Some(OnLeave::Freeze), Some(OnLeave::Detach), Some(OnLeave::Delete)];
+        let extras = Extras {
+            lines: chance.percent(40) && script.draft.orders,
+            scope: chance.pick(&leaves).copied().flatten(),
+            counters: chance.percent(40) && script.draft.classes.iter().all(exact),
+            manual: chance.percent(25),
+            guards: chance.percent(25),
+        };
+        let count = script.draft.classes.len();
+        for _ in 0..chance.below(12) {
+            let (at, system) = (chance.below(script.moves), chance.below(count));
+            if let Some(deed) = people::draw_extra(&mut chance, extras) {
+                script.deeds.push((at, system, deed));
+            }
+        }
+        script.deeds.sort_by_key(|(at, _, _)| *at);
+        script.draft.extras = extras;
+        script.weather.late = if chance.percent(50) { chance.below(30) as u32 } else { 0 };
+        script.last_day = chance.percent(30).then(|| chance.below(count));
+        script
+    }
+
+    /// Draws a plain world.
+    pub fn plain(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let all = [Class::Marked, Class::Plain, Class::Versioned, Class::Log, Class::Blind];
         let count = 2 + chance.below(3);
@@ -108,12 +144,13 @@ impl Script {
         drawn.sort_by_key(|(at, _, _)| *at);
         Self {
             seed,
-            draft: Draft { classes, policy, delete_conflict, orders },
+            draft: Draft { classes, policy, delete_conflict, orders, extras: Extras::default() },
             deeds: drawn,
             moves,
             weather,
             processes: if chance.percent(20) { 2 } else { 1 },
             capitals: chance.percent(30).then(|| chance.below(count)),
+            last_day: None,
         }
     }
 }

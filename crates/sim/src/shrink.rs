@@ -1,6 +1,7 @@
 //! Makes a failing history small enough to be read.
 
 use crate::{
+    draft::Extras,
     script::{Fault, Script},
     world::{Breach, run},
 };
@@ -34,7 +35,25 @@ fn candidates(script: &Script) -> Vec<Script> {
             script.draft.classes.pop();
             let count = script.draft.classes.len();
             script.deeds.retain(|(_, at, _)| *at < count);
+            script.last_day = script.last_day.filter(|at| *at < count);
         });
+    }
+    let extras: [fn(&mut Extras); 5] = [
+        |extras| extras.lines = false,
+        |extras| extras.scope = None,
+        |extras| extras.counters = false,
+        |extras| extras.manual = false,
+        |extras| extras.guards = false,
+    ];
+    for without in extras {
+        let mut fewer = script.draft.extras;
+        without(&mut fewer);
+        if fewer != script.draft.extras {
+            with(&|script| script.draft.extras = fewer);
+        }
+    }
+    if script.last_day.is_some() {
+        with(&|script| script.last_day = None);
     }
     if script.capitals.is_some() {
         with(&|script| script.capitals = None);

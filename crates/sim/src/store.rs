@@ -13,7 +13,7 @@ use syncline_core::{
         QuarantineChange, REFERRING_MAX, RowEntry, Subject, Wants, Working,
     },
     error::{ErrorKind, PortError},
-    group::Group,
+    group::{Author, Group},
     name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
     value::Value,
 };
@@ -54,6 +54,10 @@ pub struct Memory {
     pub minted: u64,
     /// Every text that was ever golden or audited: what is accounted for.
     pub accounted: BTreeSet<String>,
+    /// Golden texts that gave way to others that systems brought: the old one, and the new.
+    pub replaced: Vec<(String, String)>,
+    /// Answers of people.
+    pub answers: u64,
 }
 
 /// What something set aside waits for.
@@ -107,6 +111,22 @@ fn texts(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 impl Memory {
+    /// Remembers which golden texts gave way to which.
+    fn compare(&mut self, changes: &[GroupChange]) {
+        for change in changes {
+            let Some(known) = self.groups.get(&change.group.id) else { continue };
+            for (old, new) in known.root.cells.iter().zip(&change.group.root.cells) {
+                let by_system = matches!(new.author, Author::System(_));
+                if let (true, true, Value::Text(old), Value::Text(new)) =
+                    (by_system, old.version != new.version, &old.value, &new.value)
+                    && old != new
+                {
+                    self.replaced.push((old.to_lowercase(), new.to_lowercase()));
+                }
+            }
+        }
+    }
+
     fn account(&mut self, commit: &Commit) {
         for change in &commit.groups {
             for (_, part) in change.group.parts() {
@@ -429,6 +449,7 @@ impl MemoryStore {
         if !taken.is_empty() {
             return Err(CommitError::Stale(taken));
         }
+        memory.compare(&commit.groups);
         memory.account(&commit);
         memory.index(&commit.groups);
         for change in commit.groups {

@@ -36,6 +36,8 @@ pub struct SimRow {
     pub stamp: u64,
     /// When it last changed, by the system's clock.
     pub changed_at: Timestamp,
+    /// For a row of a list: the row that it belongs to.
+    pub parent: Option<RowKey>,
 }
 
 /// A table.
@@ -51,6 +53,8 @@ pub struct Table {
     pub capitals: Option<FieldIndex>,
     /// A reference: this column holds keys of that table.
     pub foreign: Option<(FieldIndex, BindingIndex)>,
+    /// Its rows belong to rows of that table.
+    pub list_of: Option<BindingIndex>,
 }
 
 /// A change in the log.
@@ -106,6 +110,14 @@ pub struct SimState {
     pub written: u64,
     /// Values that a hub write replaced: what the checks look up.
     pub replaced: Vec<String>,
+    /// Rows that its own users created, changed and deleted.
+    pub edits: u64,
+    /// What its users counted, by the name of the stock.
+    pub counted: BTreeMap<String, i64>,
+    /// Calls that the weather disturbed.
+    pub faults: u64,
+    /// What a user saw when he wrote a value: by the value, in small letters.
+    pub seen: BTreeMap<String, String>,
     /// Snapshots of scans under way, by position.
     snapshots: BTreeMap<BindingIndex, Vec<Observed>>,
 }
@@ -131,6 +143,10 @@ impl SimSystem {
             now: Timestamp(0),
             written: 0,
             replaced: Vec::new(),
+            edits: 0,
+            counted: BTreeMap::new(),
+            faults: 0,
+            seen: BTreeMap::new(),
             snapshots: BTreeMap::new(),
         })))
     }
@@ -141,6 +157,20 @@ impl SimSystem {
     }
 }
 
+/// What becomes of a row.
+struct Put {
+    values: Vec<Value>,
+    parent: Option<RowKey>,
+    mark: Option<IntentId>,
+    /// How many changes ago its transaction began.
+    back: u64,
+}
+
+/// A whole number, if it is one.
+pub fn whole(value: &Value) -> Option<i64> {
+    value.to_string().parse().ok()
+}
+
 fn number(key: i64) -> RowKey {
     RowKey::new([&Value::int(key)])
 }
@@ -148,13 +178,24 @@ fn number(key: i64) -> RowKey {
 impl SimState {
     /// A user creates a row. `None` if a unique value is taken.
     pub fn create(&mut self, binding: BindingIndex, values: Vec<Value>) -> Option<RowKey> {
+        self.create_under(binding, values, None)
+    }
+
+    /// A user creates a row of a list. `None` if a unique value is taken.
+    pub fn create_under(
+        &mut self,
+        binding: BindingIndex,
+        values: Vec<Value>,
+        parent: Option<RowKey>,
+    ) -> Option<RowKey> {
         let key = number(self.next_key);
-        if self.clash(binding, &values, None).is_some() {
+        if self.clash(binding, &values, parent.as_ref(), None).is_some() {
             return None;
         }
         self.next_key += 1;
+        self.edits += 1;
         let back = self.draw_lateness();
-        self.put(binding, &key, values, None, back);
+        self.put(binding, &key, Put { values, parent, mark: None, back });
         Some(key)
     }
 
@@ -166,17 +207,46 @@ impl SimState {
         field: FieldIndex,
         value: Value,
     ) -> bool {
-        let row = self.tables.get(&binding).and_then(|table| table.rows.get(key));
-        let Some(mut values) = row.map(|row| row.values.clone()) else { return false };
+        let Some((mut values, parent)) = self.row(binding, key) else { return false };
+        let mut before = value.clone();
         if let Some(place) = values.get_mut(field.at()) {
-            *place = value;
+            before = std::mem::replace(place, value.clone());
         }
-        if self.clash(binding, &values, Some(key)).is_some() {
+        if self.clash(binding, &values, parent.as_ref(), Some(key)).is_some() {
             return false;
         }
+        // Addresses and states go to and fro; everything else is written once.
+        if let (Value::Text(value), Value::Text(before)) = (&value, &before)
+            && value.starts_with("edit ")
+        {
+            self.seen.insert(value.to_lowercase(), before.to_lowercase());
+        }
+        self.edits += 1;
         let back = self.draw_lateness();
-        self.put(binding, key, values, None, back);
+        self.put(binding, key, Put { values, parent, mark: None, back });
         true
+    }
+
+    /// One value of a row.
+    pub fn value(&self, binding: BindingIndex, key: &RowKey, field: FieldIndex) -> Option<Value> {
+        self.tables.get(&binding)?.rows.get(key)?.values.get(field.at()).cloned()
+    }
+
+    /// A user counts up or down what the second field of a row counts.
+    pub fn count(&mut self, binding: BindingIndex, key: &RowKey, change: i64) {
+        let field = FieldIndex(1);
+        let name = self.value(binding, key, FieldIndex(0));
+        let known = self.value(binding, key, field).and_then(|value| whole(&value));
+        if let (Some(Value::Text(name)), Some(known)) = (name, known)
+            && self.edit(binding, key, field, Value::int(known + change))
+        {
+            *self.counted.entry(name.to_string()).or_default() += change;
+        }
+    }
+
+    fn row(&self, binding: BindingIndex, key: &RowKey) -> Option<(Vec<Value>, Option<RowKey>)> {
+        let row = self.tables.get(&binding)?.rows.get(key)?;
+        Some((row.values.clone(), row.parent.clone()))
     }
 
     /// A user changes one field in a transaction that began so many changes ago.
@@ -188,12 +258,12 @@ impl SimState {
         value: Value,
         back: u64,
     ) {
-        let row = self.tables.get(&binding).and_then(|table| table.rows.get(key));
-        let Some(mut values) = row.map(|row| row.values.clone()) else { return };
+        let Some((mut values, parent)) = self.row(binding, key) else { return };
         if let Some(place) = values.get_mut(field.at()) {
             *place = value;
         }
-        self.put(binding, key, values, None, back);
+        self.edits += 1;
+        self.put(binding, key, Put { values, parent, mark: None, back });
     }
 
     fn draw_lateness(&mut self) -> u64 {
@@ -212,6 +282,7 @@ impl SimState {
         }
         let gone = self.tables.get_mut(&binding).and_then(|table| table.rows.remove(key)).is_some();
         if gone {
+            self.edits += 1;
             self.changes += 1;
             self.record(binding, key, None, None);
         }
@@ -241,14 +312,8 @@ impl SimState {
         }
     }
 
-    fn put(
-        &mut self,
-        binding: BindingIndex,
-        key: &RowKey,
-        mut values: Vec<Value>,
-        mark: Option<IntentId>,
-        back: u64,
-    ) {
+    fn put(&mut self, binding: BindingIndex, key: &RowKey, put: Put) {
+        let Put { mut values, parent, mark, back } = put;
         self.changes += 1;
         let (version, changed_at) = (self.changes, self.now.plus_ms(self.ahead_ms));
         if let Some(table) = self.tables.get_mut(&binding) {
@@ -258,17 +323,17 @@ impl SimState {
                 *text = Text::new(text.to_uppercase());
             }
             let stamp = version.saturating_sub(back);
-            table.rows.insert(key.clone(), SimRow { values, version, stamp, changed_at });
+            table.rows.insert(key.clone(), SimRow { values, version, stamp, changed_at, parent });
         }
         let row = self.observe(binding, key);
-        self.record(binding, key, row.row, mark);
+        self.record(binding, key, Some(row), mark);
     }
 
     fn record(
         &mut self,
         binding: BindingIndex,
         key: &RowKey,
-        row: Option<Row>,
+        shown: Option<Observed>,
         mark: Option<IntentId>,
     ) {
         if self.class != Class::Log {
@@ -278,8 +343,8 @@ impl SimState {
         let observed = Observed {
             binding,
             key: key.clone(),
-            row,
-            parent: None,
+            parent: shown.as_ref().and_then(|shown| shown.parent.clone()),
+            row: shown.and_then(|shown| shown.row),
             order: Some(order),
             token: None,
             changed_at: Some(self.now.plus_ms(self.ahead_ms)),
@@ -294,6 +359,7 @@ impl SimState {
         &self,
         binding: BindingIndex,
         values: &[Value],
+        parent: Option<&RowKey>,
         own: Option<&RowKey>,
     ) -> Option<RowKey> {
         let table = self.tables.get(&binding)?;
@@ -302,7 +368,11 @@ impl SimState {
             table
                 .rows
                 .iter()
-                .find(|(key, row)| Some(*key) != own && row.values.get(field.at()) == Some(wanted))
+                .find(|(key, row)| {
+                    Some(*key) != own
+                        && row.parent.as_ref() == parent
+                        && row.values.get(field.at()) == Some(wanted)
+                })
                 .map(|(key, _)| key.clone())
         })
     }
@@ -311,7 +381,9 @@ impl SimState {
         let values = key.values();
         let Some(wanted) = values.first() else { return false };
         self.tables.values().any(|table| {
-            table.foreign.is_some_and(|(field, to)| {
+            let owns = table.list_of == Some(binding)
+                && table.rows.values().any(|row| row.parent.as_ref() == Some(key));
+            owns || table.foreign.is_some_and(|(field, to)| {
                 to == binding
                     && table.rows.values().any(|row| row.values.get(field.at()) == Some(wanted))
             })
@@ -337,7 +409,7 @@ impl SimState {
             binding,
             key: key.clone(),
             row: row.map(|row| Row(row.values.iter().cloned().map(Slot::Present).collect())),
-            parent: None,
+            parent: row.and_then(|row| row.parent.clone()),
             order: row.filter(|_| versioned).map(|row| Order::Version(u128::from(row.version))),
             token: row.filter(|_| versioned).map(|row| Token(row.version.to_be_bytes().to_vec())),
             changed_at: row.map(|row| row.changed_at),

@@ -2,25 +2,22 @@
 
 use std::{
     future::Future,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, atomic::AtomicBool},
     task::{Context, Poll, Waker},
 };
 
 use syncline_core::{
-    change::Input,
-    commit::Checkpoint,
     error::PortError,
     name::{BindingIndex, EntityIndex, FieldIndex, RunId, SystemIndex},
     plan::{Class, Plan},
+    value::Digest,
 };
 use syncline_engine::{
-    account::Account,
-    apply::{self, Everything, Kinds},
-    capture::{self, Absences, Mode},
+    apply::Everything,
+    capture::Mode,
     desk::{Desk, Ports, Systems, Unwatched},
-    pass::{self, Errand},
-    reconcile::reconcile,
+    pass::{self, Allow, Errand, Passed},
     recover,
 };
 use syncline_ports::clock::Clock;
@@ -29,8 +26,7 @@ use crate::{
     checks,
     clock::SimClock,
     draft::{self},
-    moment::moment,
-    people::{self, Deed},
+    people::{self, Deed, Tables},
     prng::Chance,
     script::Script,
     store::MemoryStore,
@@ -38,7 +34,11 @@ use crate::{
         SimSystem, Table, Weather,
         doors::{SimSource, SimTarget},
     },
+    world::process::{Process, observe, process},
 };
+
+mod person;
+mod process;
 
 /// A history that broke a promise.
 #[derive(Clone, Debug)]
@@ -88,15 +88,17 @@ impl World {
             for (entity, fields) in plan.entities.iter().enumerate() {
                 let entity = EntityIndex(entity as u16);
                 let Some(binding) = plan.binding_of(entity, own) else { continue };
-                let contacts = plan.binding_of(EntityIndex(0), own);
+                let refers = fields.fields.iter().zip(0u16..).find_map(|(field, at)| {
+                    let contacts = plan.binding_of(field.reference?, own)?;
+                    Some((FieldIndex(at), contacts))
+                });
                 let table = Table {
                     width: fields.fields.len(),
                     unique: vec![FieldIndex(0)],
                     capitals: (script.capitals == Some(index) && entity.0 == 0)
                         .then_some(FieldIndex(1)),
-                    foreign: contacts
-                        .filter(|_| entity.0 == 1)
-                        .map(|contacts| (FieldIndex(1), contacts)),
+                    foreign: refers,
+                    list_of: fields.parent.and_then(|parent| plan.binding_of(parent, own)),
                     ..Table::default()
                 };
                 system.state().tables.insert(binding, table);
@@ -141,11 +143,9 @@ impl World {
 
     fn do_deed(&self, at: usize, deed: &Deed, tag: u64) {
         let Some(system) = self.systems.get(at) else { return };
-        let own = SystemIndex(at as u16);
-        let Some(contacts) = self.plan.binding_of(EntityIndex(0), own) else { return };
-        let orders = self.plan.binding_of(EntityIndex(1), own);
+        let Some(tables) = Tables::of(&self.plan, SystemIndex(at as u16)) else { return };
         self.say(|| format!("  {tag}: a user of {} does {deed:?}", self.name(at)));
-        people::act(system, contacts, orders, deed, tag);
+        people::act(system, tables, deed, tag);
     }
 
     /// What the hub decided, as `history` would show it, and how it sees the rows now.
@@ -188,74 +188,19 @@ impl World {
         }
     }
 
+    /// A digest of the hub and of all systems.
+    fn digest(&self) -> Digest {
+        let memory = self.store.memory();
+        let mut all = format!("{:?} {:?} {:?}", memory.groups, memory.audit, memory.ledger);
+        for system in &self.systems {
+            let state = system.state();
+            all += &format!("{:?} {}", state.tables, state.written);
+        }
+        Digest::of(all.as_bytes())
+    }
+
     fn name(&self, at: usize) -> String {
         self.plan.systems.get(at).map(|system| system.name.to_string()).unwrap_or_default()
-    }
-}
-
-type Process = Pin<Box<dyn Future<Output = Result<(), PortError>>>>;
-
-/// Works on the hub for ever, in an order drawn from its own chance.
-fn process(world: &World, mut chance: Chance) -> Process {
-    let (plan, systems, store, clock) =
-        (world.plan.clone(), world.systems.clone(), world.store.clone(), world.clock.clone());
-    Box::pin(async move {
-        let stop = AtomicBool::new(false);
-        let desk = Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1));
-        let mut doors = World::doors(&systems);
-        recover::recover(&desk, &mut doors).await?;
-        loop {
-            // With nothing to do, it still gives way.
-            moment().await;
-            let entity = EntityIndex(chance.below(plan.entities.len()) as u16);
-            let system = SystemIndex(chance.below(plan.systems.len()) as u16);
-            let Some(binding) = plan.binding_of(entity, system) else { continue };
-            if chance.percent(50) {
-                let mode = if chance.percent(70) { Mode::Poll } else { Mode::Scan };
-                // A system that refuses is asked again later: nothing else to do about it.
-                let _refusal = observe(&desk, &mut doors, &systems, binding, mode).await;
-            } else {
-                let class = plan.system(system).map(|system| system.class);
-                if class == Some(Class::Log) {
-                    // Who writes to a system with a log follows the log: it tells the fate of writes.
-                    let _refusal = observe(&desk, &mut doors, &systems, binding, Mode::Poll).await;
-                }
-                let kinds = if chance.percent(70) { Kinds::Puts } else { Kinds::Deletes };
-                apply::apply(&desk, &mut doors, entity, system, kinds, &Everything).await?;
-            }
-        }
-    })
-}
-
-/// Reads a binding, or the log of its system.
-async fn observe(
-    desk: &Desk<'_>,
-    doors: &mut Systems,
-    systems: &[SimSystem],
-    binding: BindingIndex,
-    mode: Mode,
-) -> Result<(), PortError> {
-    let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { return Ok(()) };
-    let Some(sim) = systems.get(system.at()) else { return Ok(()) };
-    if sim.state().class != Class::Log {
-        let captured = capture::capture(desk, doors, binding, mode, Absences::Guarded).await?;
-        return checks::conserved(&captured);
-    }
-    let stream = format!("log:{}", system.0);
-    loop {
-        let from = desk.store.checkpoint(&stream).await?;
-        let at = from.and_then(|position| position.0.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let entries = sim.state().log_from(at as usize, 3);
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let upto = at + entries.len() as u64;
-        let inputs: Vec<Input> = entries.into_iter().map(Input::Change).collect();
-        let position = syncline_core::change::Position(upto.to_be_bytes().to_vec());
-        let checkpoint = Checkpoint { stream: stream.as_str().into(), position };
-        let decided = reconcile(desk, &inputs, vec![checkpoint]).await?;
-        let mut account = Account { ledger: decided.ledger, ..Account::default() };
-        syncline_engine::read::settle(desk, doors, decided.effects, &mut account).await?;
     }
 }
 
@@ -264,18 +209,46 @@ async fn observe(
 /// # Errors
 /// The first promise that was broken.
 pub fn run(script: &Script, trace: bool) -> Result<Summary, Breach> {
+    live(script, trace).0
+}
+
+/// Runs one history. Also returns a digest of everything that it led to: the same script, the same
+/// digest.
+pub fn live(script: &Script, trace: bool) -> (Result<Summary, Breach>, Digest) {
     let world = World::new(script, trace);
     let mut summary = Summary { deeds: script.deeds.len(), ..Summary::default() };
-    world.say(|| format!("systems {:?}, {:?}", script.draft.classes, script.weather));
+    world.say(|| {
+        let extras = script.draft.extras;
+        format!("systems {:?}, {extras:?}, {:?}", script.draft.classes, script.weather)
+    });
     let lived = storm(&world, script, &mut summary)
         .and_then(|()| calm(&world, script))
-        .and_then(|()| checks::at_rest(&world));
+        .and_then(|()| checks::at_rest(&world))
+        .and_then(|()| last_day(&world, script, &mut summary))
+        .and_then(|()| checks::whole_life(&world, script, &summary));
     if lived.is_err() {
         world.tell();
     }
-    lived?;
-    summary.writes = world.systems.iter().map(|system| system.state().written).sum();
-    Ok(summary)
+    summary.writes = written(&world);
+    (lived.map(|()| summary), world.digest())
+}
+
+/// Everything is deleted in one system, and may not come back from anywhere.
+fn last_day(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Breach> {
+    let Some(at) = script.last_day else { return Ok(()) };
+    let own = SystemIndex(at as u16);
+    let (Some(system), Some(tables)) = (world.systems.get(at), Tables::of(&world.plan, own)) else {
+        return Ok(());
+    };
+    world.say(|| format!("  the last day of {}", world.name(at)));
+    let known = checks::undisputed(world, own);
+    let deleted = people::delete_all(system, tables);
+    let gone: Vec<_> = known.into_iter().filter(|(key, _)| deleted.contains(key)).collect();
+    let quiet = Script { deeds: Vec::new(), moves: script.moves / 2, ..script.clone() };
+    storm(world, &quiet, summary)?;
+    calm(world, &quiet)?;
+    checks::at_rest(world)?;
+    checks::stayed_dead(world, own, &gone)
 }
 
 fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Breach> {
@@ -333,16 +306,20 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
     }
     let cycles_max = 30;
     let mut idle = 0;
+    let mut allow = Allow::default();
     for _ in 0..cycles_max {
         // Time heals: what waits for its next attempt gets it.
         world.clock.pass_ms(600_000);
         world.turn_clock();
         let before = written(world);
-        settle(world)?;
+        let passed = settle(world, &allow)?;
+        allow = person::approvals(&passed)?;
+        let answered = answer_all(world, &mut chance)?;
         for system in &world.systems {
             system.state().deliver_zombies();
         }
-        idle = if written(world) == before { idle + 1 } else { 0 };
+        let is_idle = written(world) == before && !answered && allow == Allow::default();
+        idle = if is_idle { idle + 1 } else { 0 };
         // Two cycles without a write, the second of them after a full comparison: at rest.
         if idle == 3 {
             return Ok(());
@@ -358,8 +335,26 @@ fn written(world: &World) -> u64 {
     world.systems.iter().map(|system| system.state().written).sum()
 }
 
+/// Everything that waits for an answer gets one. Whether anything did.
+fn answer_all(world: &World, chance: &mut Chance) -> Result<bool, Breach> {
+    if !person::is_asked(&world.plan) {
+        return Ok(false);
+    }
+    let stop = AtomicBool::new(false);
+    let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(3));
+    let mut doors = World::doors(&world.systems);
+    let result = through(async {
+        let mut answered = false;
+        while person::answer(&desk, &mut doors, &world.store, chance).await? {
+            answered = true;
+        }
+        Ok(answered)
+    });
+    result.map_err(|error: PortError| Breach { guarantee: "progress", detail: error.to_string() })
+}
+
 /// One full pass, with a process of its own.
-fn settle(world: &World) -> Result<(), Breach> {
+fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
     let stop = AtomicBool::new(false);
     let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(2));
     let mut doors = World::doors(&world.systems);
@@ -387,11 +382,11 @@ fn settle(world: &World) -> Result<(), Breach> {
         let errand = Errand {
             entities,
             modes,
-            allow: pass::Allow::default(),
+            allow: allow.clone(),
             chooses: &Everything,
             closed: Vec::new(),
         };
-        pass::run(&desk, &mut doors, &errand).await.map(drop)
+        pass::run(&desk, &mut doors, &errand).await
     });
     result.map_err(|error| Breach { guarantee: "progress", detail: error.to_string() })
 }

@@ -37,6 +37,7 @@ impl Source for SimSource {
             let mut state = self.0.state();
             let percent = state.weather.refused;
             if state.chance.percent(percent) {
+                state.faults += 1;
                 return Err(refused());
             }
             match request {
@@ -114,6 +115,7 @@ impl SimState {
         }
         let percent = self.weather.cut;
         if after.is_some() && self.chance.percent(percent) {
+            self.faults += 1;
             return Batch {
                 then: Then::ScanIncomplete { reason: "the connection was cut".into() },
                 ..Batch::default()
@@ -175,6 +177,9 @@ impl Target for SimTarget {
                 let mut state = self.0.state();
                 let weather = state.weather;
                 let draw = state.chance.below(100) as u32;
+                let disturbed = draw < weather.refused + weather.zombie + weather.lost;
+                // Every row of the group is in doubt then.
+                state.faults += if disturbed { group.writes.len() as u64 } else { 0 };
                 if draw < weather.refused {
                     let retry = |write: &RowWrite| {
                         (write.intent, Outcome::Retry { reason: "refused".into() })

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use syncline_core::{
     Text,
-    change::{Expected, MarkFate, Order, Outcome, RowWrite, WriteGroup, WriteKind},
+    change::{Expected, MarkFate, Order, Outcome, RowKey, RowWrite, WriteGroup, WriteKind},
     name::{FieldIndex, IntentId},
     plan::Class,
     value::Value,
 };
 
-use crate::system::{SimState, number};
+use crate::system::{Put, SimState, number};
 
 impl SimState {
     pub(super) fn apply_group(&mut self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
@@ -21,8 +21,15 @@ impl SimState {
             self.park(group);
         }
         let mut outcomes: Vec<(IntentId, Outcome)> = Vec::new();
+        // The key that the parent of later rows was given.
+        let mut given: Option<RowKey> = None;
         for write in &group.writes {
-            let outcome = self.apply_row(write);
+            let outcome = self.apply_row(write, given.as_ref());
+            if let (Outcome::Applied { key, .. }, WriteKind::Insert, None) =
+                (&outcome, write.kind, &given)
+            {
+                given = Some(key.clone());
+            }
             let refused = !matches!(outcome, Outcome::Applied { .. });
             outcomes.push((write.intent, outcome));
             if refused {
@@ -76,7 +83,7 @@ impl SimState {
         }
     }
 
-    fn apply_row(&mut self, write: &RowWrite) -> Outcome {
+    fn apply_row(&mut self, write: &RowWrite, given: Option<&RowKey>) -> Outcome {
         let marked = matches!(self.class, Class::Marked | Class::Log);
         if marked && self.marks.contains_key(&write.intent) {
             return Outcome::Retry { reason: "the mark is taken".into() };
@@ -96,19 +103,26 @@ impl SimState {
         if write.kind == WriteKind::Delete {
             return self.delete_row(write, current.as_deref(), marked);
         }
-        let width = self.tables.get(&write.binding).map_or(0, |table| table.width);
+        let (width, list_of) =
+            self.tables.get(&write.binding).map_or((0, None), |table| (table.width, table.list_of));
+        let parent = match write.key.as_ref().and_then(|key| self.row(write.binding, key)) {
+            Some((_, parent)) => parent,
+            None => write.parent.as_ref().or(given).filter(|_| list_of.is_some()).cloned(),
+        };
         let mut values = current.clone().unwrap_or_else(|| vec![Value::Null; width]);
         for (field, value) in &write.set {
             if let Some(place) = values.get_mut(field.at()) {
                 *place = value.clone();
             }
         }
-        if let Some(holder) =
-            self.clash(write.binding, &values, write.key.as_ref().filter(|_| current.is_some()))
-        {
+        let own = write.key.as_ref().filter(|_| current.is_some());
+        if let Some(holder) = self.clash(write.binding, &values, parent.as_ref(), own) {
             return Outcome::Unique { columns: vec!["email".into()], holder: Some(holder) };
         }
-        if !self.parent_is_there(write.binding, &values) {
+        let owner_is_there = list_of.is_none_or(|table| {
+            parent.as_ref().is_some_and(|parent| self.row(table, parent).is_some())
+        });
+        if !owner_is_there || !self.parent_is_there(write.binding, &values) {
             return Outcome::Foreign { constraint: "customer".into() };
         }
         let key = match (&write.key, write.kind) {
@@ -122,7 +136,8 @@ impl SimState {
         if marked {
             self.marks.insert(write.intent, MarkFate::Applied);
         }
-        self.put(write.binding, &key, values, marked.then_some(write.intent), 0);
+        let mark = marked.then_some(write.intent);
+        self.put(write.binding, &key, Put { values, parent, mark, back: 0 });
         self.written += 1;
         let post = self.observe(write.binding, &key);
         let order = match self.class {

@@ -19,7 +19,7 @@ use syncline_engine::{
 };
 
 use crate::{
-    draft::{self, Draft},
+    draft::{self, Draft, Extras},
     script::Script,
     store::MemoryStore,
     system::Weather,
@@ -65,10 +65,11 @@ impl Stage {
                 policy: Policy::Priority,
                 delete_conflict: DeleteConflict::Priority,
                 orders: false,
+                extras: Extras::default(),
             },
             weather: Weather::default(),
             capitals: None,
-            ..Script::draw(1)
+            ..Script::plain(1)
         };
         let mut plan = draft::plan(&script.draft);
         change(&mut plan);

@@ -1,0 +1,88 @@
+//! The person at the hub: answers what waits for an answer, and lets through what a guard stopped.
+
+use syncline_core::{
+    change::{Command, Input, PartKey, Take},
+    error::PortError,
+    group::{Author, OpenConflict},
+    name::RecordId,
+    plan::{Plan, Policy},
+    value::Value,
+};
+use syncline_engine::{
+    account::Account,
+    desk::{Desk, Systems},
+    pass::{Allow, Passed, Tripped},
+    read,
+    reconcile::reconcile,
+};
+
+use crate::{prng::Chance, store::MemoryStore, world::Breach};
+
+/// Whether some conflicts wait for a person.
+pub(super) fn is_asked(plan: &Plan) -> bool {
+    let mut fields = plan.entities.iter().flat_map(|entity| &entity.fields);
+    fields.any(|field| matches!(field.policy, Policy::Manual))
+}
+
+/// Answers one question, if there is any. Whether there was.
+pub(super) async fn answer(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    store: &MemoryStore,
+    chance: &mut Chance,
+) -> Result<bool, PortError> {
+    let Some((record, part, conflict)) = question(store, chance) else { return Ok(false) };
+    let take = match (chance.below(4), chance.pick(&conflict.candidates)) {
+        (0, _) => Take::Newest,
+        (1, _) => Take::Base,
+        (2, Some(candidate)) if matches!(candidate.author, Author::System(_)) => {
+            match candidate.author {
+                Author::System(system) => Take::System(system),
+                Author::Nobody | Author::Person | Author::Merged => Take::Newest,
+            }
+        }
+        (_, _) => Take::Value(Value::text(format!("answer {}", chance.bits()))),
+    };
+    let field = conflict.field;
+    let command = Command::Resolve { record, part, field, take, who: "a person".into() };
+    let decided = reconcile(desk, &[Input::Command(command)], Vec::new()).await?;
+    store.memory().answers += 1;
+    let mut account = Account::default();
+    read::settle(desk, doors, decided.effects, &mut account).await?;
+    Ok(true)
+}
+
+fn question(store: &MemoryStore, chance: &mut Chance) -> Option<(RecordId, PartKey, OpenConflict)> {
+    let memory = store.memory();
+    let open: Vec<(RecordId, PartKey, OpenConflict)> = memory
+        .groups
+        .values()
+        .flat_map(|group| group.parts().map(|(key, part)| (group.id, key, part)))
+        .flat_map(|(record, key, part)| {
+            part.conflicts.iter().map(move |conflict| (record, key.clone(), conflict.clone()))
+        })
+        .collect();
+    chance.pick(&open).cloned()
+}
+
+/// What the guards of a pass stopped, to be let through by the next one.
+///
+/// # Errors
+/// If a guard that tripped let something through.
+pub(super) fn approvals(passed: &Passed) -> Result<Allow, Breach> {
+    let mut allow = Allow::default();
+    for report in passed.entities.iter().filter(|report| !report.tripped.is_empty()) {
+        let written: u64 = report.written.values().map(|written| written.total()).sum();
+        if written > 0 {
+            let detail = format!("{written} rows were written although {:?}", report.tripped);
+            return Err(Breach { guarantee: "guards", detail });
+        }
+        for tripped in &report.tripped {
+            allow.approved.push(match tripped {
+                Tripped::Absences(held) => held.digest,
+                Tripped::Planned { digest, .. } => *digest,
+            });
+        }
+    }
+    Ok(allow)
+}

@@ -1,0 +1,98 @@
+//! A process that works on the hub: it reads, decides and writes in an order of its own.
+
+use std::{future::Future, pin::Pin, sync::atomic::AtomicBool};
+
+use syncline_core::{
+    change::Input,
+    commit::Checkpoint,
+    error::PortError,
+    name::{BindingIndex, EntityIndex, RunId, SystemIndex},
+    plan::Class,
+};
+use syncline_engine::{
+    account::Account,
+    apply::{self, Everything, Kinds},
+    capture::{self, Absences, Mode},
+    desk::{Desk, Systems, Unwatched},
+    reconcile::reconcile,
+    recover,
+};
+
+use crate::{
+    checks,
+    moment::moment,
+    prng::Chance,
+    system::SimSystem,
+    world::{World, person},
+};
+
+pub(super) type Process = Pin<Box<dyn Future<Output = Result<(), PortError>>>>;
+
+/// Works on the hub for ever, in an order drawn from its own chance.
+pub(super) fn process(world: &World, mut chance: Chance) -> Process {
+    let (plan, systems, store, clock) =
+        (world.plan.clone(), world.systems.clone(), world.store.clone(), world.clock.clone());
+    let has_questions = person::is_asked(&plan);
+    Box::pin(async move {
+        let stop = AtomicBool::new(false);
+        let desk = Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1));
+        let mut doors = World::doors(&systems);
+        recover::recover(&desk, &mut doors).await?;
+        loop {
+            // With nothing to do, it still gives way.
+            moment().await;
+            if has_questions && chance.percent(10) {
+                person::answer(&desk, &mut doors, &store, &mut chance).await?;
+                continue;
+            }
+            let entity = EntityIndex(chance.below(plan.entities.len()) as u16);
+            let system = SystemIndex(chance.below(plan.systems.len()) as u16);
+            let Some(binding) = plan.binding_of(entity, system) else { continue };
+            if chance.percent(50) {
+                let mode = if chance.percent(70) { Mode::Poll } else { Mode::Scan };
+                // A system that refuses is asked again later: nothing else to do about it.
+                let _refusal = observe(&desk, &mut doors, &systems, binding, mode).await;
+            } else {
+                let class = plan.system(system).map(|system| system.class);
+                if class == Some(Class::Log) {
+                    // Who writes to a system with a log follows the log: it tells the fate of writes.
+                    let _refusal = observe(&desk, &mut doors, &systems, binding, Mode::Poll).await;
+                }
+                let kinds = if chance.percent(70) { Kinds::Puts } else { Kinds::Deletes };
+                apply::apply(&desk, &mut doors, entity, system, kinds, &Everything).await?;
+            }
+        }
+    })
+}
+
+/// Reads a binding, or the log of its system.
+pub(super) async fn observe(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    systems: &[SimSystem],
+    binding: BindingIndex,
+    mode: Mode,
+) -> Result<(), PortError> {
+    let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { return Ok(()) };
+    let Some(sim) = systems.get(system.at()) else { return Ok(()) };
+    if sim.state().class != Class::Log {
+        let captured = capture::capture(desk, doors, binding, mode, Absences::Guarded).await?;
+        return checks::conserved(&captured);
+    }
+    let stream = format!("log:{}", system.0);
+    loop {
+        let from = desk.store.checkpoint(&stream).await?;
+        let at = from.and_then(|position| position.0.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let entries = sim.state().log_from(at as usize, 3);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let upto = at + entries.len() as u64;
+        let inputs: Vec<Input> = entries.into_iter().map(Input::Change).collect();
+        let position = syncline_core::change::Position(upto.to_be_bytes().to_vec());
+        let checkpoint = Checkpoint { stream: stream.as_str().into(), position };
+        let decided = reconcile(desk, &inputs, vec![checkpoint]).await?;
+        let mut account = Account { ledger: decided.ledger, ..Account::default() };
+        syncline_engine::read::settle(desk, doors, decided.effects, &mut account).await?;
+    }
+}
