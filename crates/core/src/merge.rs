@@ -205,7 +205,12 @@ impl Scene<'_> {
             let Slot::Present(native) = row.slot(field) else { continue };
             let shown = link.shadow.as_ref().map(|shadow| shadow.slot(field));
             let same = shown.and_then(Slot::value) == Some(native);
-            if same || own.version(field).is_some() {
+            // What nobody but the system itself says is no mere default of our insert.
+            let sources = self.entity.field(field).and_then(|field| field.from.as_deref());
+            let is_theirs = !own.fields.iter().any(|(known, _)| *known == field)
+                && sources == Some(&[source.system])
+                && !native.is_null();
+            if same || (own.version(field).is_some() && !is_theirs) {
                 continue;
             }
             if link.shadow.is_some() && link.agreed(field) == UNKNOWN {

@@ -8,6 +8,7 @@
 pub(crate) mod cell;
 pub(crate) mod kind;
 mod meaning;
+mod receivers;
 
 use std::collections::BTreeMap;
 
@@ -280,7 +281,7 @@ impl<'a> Compiler<'a> {
             kind: self.kind(kin, field),
             reference,
             from: self.system_indices(kin.sources(field)),
-            to: self.system_indices(field.to.as_deref().or(kin.root().to.as_deref())),
+            to: self.receivers(kin, field),
             policy,
             priority: has_order.then(|| self.order(field.conflicts.as_ref())),
             compute: self.expr(field.compute.as_ref(), &variables),

@@ -100,6 +100,25 @@ fn what_a_system_computes_flows_out_of_it_and_never_back() {
     assert!(world.kinds().contains(&AuditKind::Rejected));
 }
 
+#[test]
+fn what_a_system_computes_for_a_row_of_ours_flows_as_well() {
+    // L7
+    for class in [Class::Plain, Class::Marked, Class::Log] {
+        let mut world = World::new(3).class(class).with(|plan| {
+            plan.entities[0].fields[STATUS.at()].from = Some(vec![B]);
+            plan.entities[0].fields[STATUS.at()].to = Some(vec![A, C]);
+        });
+        world.computes.insert((B, STATUS), text("computed"));
+        world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=-");
+        world.run();
+        for system in ["A", "B", "C"] {
+            let shown = world.show(system);
+            assert!(shown.ends_with("N0 E0 P0 computed"), "{class:?} {system}: {shown}");
+        }
+        assert_eq!(world.written("B"), 1, "{class:?}");
+    }
+}
+
 fn short(value: &Value) -> Value {
     if let Value::Text(text) = value {
         Value::text(text.chars().take(4).collect::<String>())

@@ -64,6 +64,8 @@ pub(super) struct World {
     pub(super) unique: Vec<FieldIndex>,
     /// Fields that a system rewrites.
     pub(super) rewrites: BTreeMap<(SystemIndex, FieldIndex), Rewrite>,
+    /// Fields that a system computes itself.
+    pub(super) computes: BTreeMap<(SystemIndex, FieldIndex), Value>,
     /// Values that a system refuses.
     pub(super) refuses: Vec<(SystemIndex, Value)>,
     pub(super) weather: BTreeMap<SystemIndex, Weather>,
@@ -207,6 +209,7 @@ impl World {
             next_key: 100,
             unique: Vec::new(),
             rewrites: BTreeMap::new(),
+            computes: BTreeMap::new(),
             refuses: Vec::new(),
             weather: BTreeMap::new(),
             writes: BTreeMap::new(),
@@ -771,6 +774,11 @@ impl World {
             || vec![Slot::Present(Value::Null); fields],
             |stored| stored.row.0.to_vec(),
         );
+        for ((place, field), value) in &self.computes {
+            if *place == system {
+                slots[field.at()] = Slot::Present(value.clone());
+            }
+        }
         for (field, value) in &write.set {
             let rewrite = self.rewrites.get(&(system, *field));
             let value = rewrite.map_or_else(|| value.clone(), |rewrite| rewrite(value));
