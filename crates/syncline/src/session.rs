@@ -201,8 +201,7 @@ async fn look(loaded: &Loaded) -> (Option<Live>, Vec<(String, Failure)>) {
 
 /// The failure of one system, named, as a command ends with it.
 pub(crate) fn of_system(name: &str, failure: &Failure) -> Failure {
-    let mut failure = failure.clone().with_exit(Exit::Environment);
-    failure.message = format!("{name}: {}", failure.message);
+    let failure = named(name, failure);
     let fix = failure.parts.iter().find(|(label, _)| *label == "fix").map(|(_, fix)| fix.clone());
     match fix {
         Some(fix) if failure.code.starts_with("connect.") && !fix.contains("syncline doctor") => {
@@ -210,6 +209,13 @@ pub(crate) fn of_system(name: &str, failure: &Failure) -> Failure {
         }
         Some(_) | None => failure,
     }
+}
+
+/// The same, before there is a configuration that other commands could read.
+pub(crate) fn named(name: &str, failure: &Failure) -> Failure {
+    let mut failure = failure.clone().with_exit(Exit::Environment);
+    failure.message = format!("{name}: {}", failure.message);
+    failure
 }
 
 fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {

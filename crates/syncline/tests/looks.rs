@@ -99,6 +99,6 @@ fn a_plan_says_what_is_written_otherwise_and_means_the_same() {
     world.sql("crm", "update contacts set name = '2024-01-0' || id");
     world.sql("erp", "insert into CUSTOMER values (5, 'c1@example.com', '01/01/2024', '7'), (6, 'c2@example.com', '02/01/2024', '0')");
     world.run(&["plan"]).ends(0, &[
-        "= erp.STAT: 1 value is written otherwise (\"7\" for lead) but read the same: left as they are",
+        "= erp.STAT: 1 value is written otherwise (\"7\" for lead) but reads the same: left as it is",
     ]);
 }

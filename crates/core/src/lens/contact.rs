@@ -115,8 +115,19 @@ impl Phone {
         if !(3..=19).contains(&digits.len()) {
             return None;
         }
-        let parsed = phonenumber::parse(self.region, &digits).ok()?;
-        phonenumber::is_valid(&parsed).then_some((parsed, extension))
+        let valid = |region, digits: &str| {
+            phonenumber::parse(region, digits).ok().filter(phonenumber::is_valid)
+        };
+        // Of a number that names its country, the region says nothing, and the parser would take a
+        // zero in it for the region's own prefix.
+        let parsed = match digits.strip_prefix("00") {
+            _ if digits.starts_with('+') => valid(None, &digits),
+            Some(abroad) => {
+                valid(self.region, &digits).or_else(|| valid(None, &format!("+{abroad}")))
+            }
+            None => valid(self.region, &digits),
+        };
+        Some((parsed?, extension))
     }
 }
 

@@ -170,7 +170,7 @@ async fn examine(path: &Path, name: String, url: String) -> Result<Found, Failur
     }
     let settings = loaded.settings(&name).await?;
     let (product, tables) = look(&settings).await.map_err(|error| {
-        let failure = crate::session::of_system(&name, &Failure::from(error));
+        let failure = crate::session::named(&name, &Failure::from(error));
         match &password {
             None if failure.code == "connect.auth" => {
                 failure.fix(format!("set {}_PASSWORD, then again", name.to_uppercase()))

@@ -92,6 +92,27 @@ fn text_is_never_normalised_silently() {
     assert_ne!(lens.get0(&text("Müller")), lens.get0(&text("Mu\u{308}ller")));
 }
 
+/// An Italian number keeps its zero; elsewhere a zero before the area is only for calls at home.
+#[test]
+fn an_international_number_reads_alike_wherever_one_is_at_home() {
+    for home in ["FR", "DE", "ES", "GB", "US", "IT", "CH", "JP"] {
+        let kind = FieldType::Phone { region: Some(home.into()) };
+        for phone in [None, Some(PhoneFormat::National), Some(PhoneFormat::International)] {
+            let lens = lens(&kind, &CellSpec { phone, ..spec() });
+            for golden in ["+390612345678", "+33611223344", "+442079460018", "+12125550100"] {
+                let golden = Value::text(golden);
+                let written = lens.put0(&golden).unwrap();
+                assert_eq!(lens.get0(&written), Ok(golden), "at home in {home}: {written:?}");
+            }
+        }
+    }
+    let kind = FieldType::Phone { region: Some("FR".into()) };
+    assert_eq!(
+        lens(&kind, &spec()).get0(&Value::text("0039 06 1234 5678")),
+        Ok(Value::text("+390612345678"))
+    );
+}
+
 #[test]
 fn telephone_numbers_are_equal_however_they_are_written() {
     let spain = FieldType::Phone { region: Some("ES".into()) };

@@ -179,11 +179,13 @@ fn fill(session: &Session, entity: &EntityPlan) -> Option<String> {
 fn otherwise(session: &Session, entity: &EntityPlan) -> Vec<String> {
     let line = |((system, field), found): (&(SystemIndex, FieldIndex), &Otherwise)| {
         format!(
-            "= {}: {} written otherwise ({} for {}) but read the same: left as they are",
+            "= {}: {} written otherwise ({} for {}) but read{} the same: left as {}",
             cell(session, entity.entity, *system, *field),
             words::several(found.values, "value is", "values are"),
             words::quoted(&found.native),
             found.golden,
+            if found.values == 1 { "s" } else { "" },
+            if found.values == 1 { "it is" } else { "they are" },
         )
     };
     entity.otherwise.iter().map(line).collect()
