@@ -257,9 +257,10 @@ async fn conclude(
         outcome.error = outcome.error.or(error);
     }
     outcome.result = json!(rows);
-    for (system, failure) in &session.failures {
+    let failures = session.failures.iter().map(|(system, failure)| of_system(system, failure));
+    if let Some(failure) = failures.reduce(|first, other| first.also(&other)) {
         outcome.exit = outcome.exit.and(Exit::Environment);
-        outcome.error = Some(of_system(system, failure));
+        outcome.error = Some(failure);
     }
     if let Some(exit) = session.stopped() {
         outcome.exit = outcome.exit.and(exit);
@@ -275,10 +276,12 @@ async fn judge(
     allow_partial: bool,
 ) -> Result<(Exit, Option<Failure>), Failure> {
     let (mut exit, mut error) = (Exit::Done, None);
-    for (system, failure) in &report.failures {
+    let failures = report.failures.iter().map(|(system, failure)| {
+        of_system(session.system_name(*system), &Failure::from(failure.clone()))
+    });
+    if let Some(failure) = failures.reduce(|first, other| first.also(&other)) {
         exit = exit.and(Exit::Environment);
-        let failure = Failure::from(failure.clone());
-        error.get_or_insert(of_system(session.system_name(*system), &failure));
+        error.get_or_insert(failure);
     }
     for tripped in &report.tripped {
         let failure = tripped::record(session, report, tripped).await?;

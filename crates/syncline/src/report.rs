@@ -137,6 +137,14 @@ impl Failure {
         self
     }
 
+    /// The same, naming another failure beside it.
+    pub(crate) fn also(self, other: &Self) -> Self {
+        let cause = other.parts.iter().find(|(label, _)| *label == "cause");
+        let cause = cause.map_or_else(String::new, |(_, cause)| format!(": {cause}"));
+        let text = format!("[{}] {}{cause}", other.code, other.message);
+        self.part("also", text)
+    }
+
     /// The same, ending so.
     pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
@@ -148,6 +156,9 @@ impl Failure {
         let mut error = json!({ "code": self.code, "detail": self.message });
         if let Some(object) = error.as_object_mut() {
             for (label, text) in &self.parts {
+                // What is said twice under one label is one text of several lines.
+                let known = object.get(*label).and_then(Json::as_str);
+                let text = known.map_or_else(|| text.clone(), |known| format!("{known}\n{text}"));
                 object.insert((*label).to_owned(), json!(text));
             }
             if !self.more.is_null() {

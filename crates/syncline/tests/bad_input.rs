@@ -50,6 +50,33 @@ fn a_missing_table_and_a_missing_column_stand_in_one_complaint() {
 }
 
 #[test]
+fn a_run_names_every_system_that_is_not_as_the_file_says() {
+    let world = World::in_step(1);
+    world.sql("erp", "drop table CUSTOMER");
+    world.sql("crm", "alter table contacts rename column name to full_name");
+    let done =
+        world.run(&["run"]).ends(3, &["error[schema.drift]: crm:", "also:  [schema.drift] erp:"]);
+    assert!(done.stderr.contains("name") && done.stderr.contains("CUSTOMER"), "{}", done.stderr);
+}
+
+#[test]
+fn a_complaint_about_a_line_as_long_as_a_book_is_short() {
+    let world = World::contacts(1);
+    let book = "x".repeat(100_000);
+    for (from, to) in [
+        ("name: {crm: name,", format!("name: {{{book}: name,")),
+        ("match: email", format!("match: email\n    {book}: 1")),
+        ("crm: name, erp: CNAME", format!("crm: {{column: {book}, valeus: 1}}, erp: CNAME")),
+    ] {
+        world.file("syncline.yaml", &crate::world::CONTACTS.replacen(from, &to, 1));
+        for format in [&["check"][..], &["check", "--json"]] {
+            let done = world.run(format).ends(2, &["config."]);
+            assert!(done.said().len() < 4_000, "{} bytes", done.said().len());
+        }
+    }
+}
+
+#[test]
 fn a_value_outside_the_map_waits_and_its_neighbours_go_on() {
     let world = World::contacts(3);
     world.sql("erp", "insert into CUSTOMER values (7, 'c2@example.com', 'Name 2', '5')");

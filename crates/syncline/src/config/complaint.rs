@@ -1,6 +1,8 @@
 //! A complaint about the file: what is wrong, where, and what to do; shown with the line and an
 //! underline. All complaints of a file are shown at once.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -109,7 +111,7 @@ impl Complaint {
             Severity::Error => paint.error(&head),
             Severity::Warning => paint.warning(&head),
         };
-        let mut lines = vec![format!("{head}: {}", self.message)];
+        let mut lines = vec![format!("{head}: {}", short(&self.message))];
         let mut margin = 1;
         if let Some(place) = self.place {
             let at = sources.line_column(place);
@@ -148,7 +150,7 @@ impl Complaint {
         let mut object = json!({
             "severity": self.severity.name(),
             "code": self.code,
-            "detail": self.message,
+            "detail": short(&self.message),
         });
         let Some(map) = object.as_object_mut() else { return object };
         if let Some(place) = self.place {
@@ -164,6 +166,15 @@ impl Complaint {
             map.insert("fix".to_owned(), json!(self.fix));
         }
         object
+    }
+}
+
+/// A message may quote the file, and a word of the file may be as long as a book.
+fn short(message: &str) -> Cow<'_, str> {
+    const MOST: usize = 300;
+    match message.char_indices().nth(MOST) {
+        None => Cow::Borrowed(message),
+        Some((end, _)) => Cow::Owned(format!("{}…", message.get(..end).unwrap_or_default())),
     }
 }
 

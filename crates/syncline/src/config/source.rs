@@ -142,6 +142,30 @@ impl Sources {
         let from = source.text.get(line_start..start)?.chars().count();
         let end = place.end.clamp(start, line_end.max(start));
         let length = source.text.get(start..end).map_or(1, |text| text.trim_end().chars().count());
-        Some(Snippet { line: shown, from, length: length.max(1) })
+        Some(Snippet { line: shown, from, length: length.max(1) }.within(SHOWN_MAX))
+    }
+}
+
+/// More of a line is not shown: some lines are a whole file.
+const SHOWN_MAX: usize = 160;
+/// So much of what stands before the place.
+const BEFORE: usize = 40;
+
+impl Snippet {
+    /// The part around the place, with dots where something was left out.
+    fn within(self, most: usize) -> Self {
+        let count = self.line.chars().count();
+        if count <= most {
+            return self;
+        }
+        let first = if self.from > most / 2 { self.from.saturating_sub(BEFORE) } else { 0 };
+        let mut line: String = if first > 0 { "…".into() } else { String::new() };
+        line.extend(self.line.chars().skip(first).take(most));
+        if first + most < count {
+            line.push('…');
+        }
+        let from = self.from - first + usize::from(first > 0);
+        let length = self.length.min(most - (self.from - first).min(most - 1));
+        Self { line, from, length }
     }
 }
