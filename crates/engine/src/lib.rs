@@ -13,4 +13,5 @@ pub mod preview;
 pub mod read;
 pub mod reconcile;
 pub mod recover;
+mod scan;
 pub mod verify;

@@ -15,7 +15,7 @@ use syncline_core::{
 use crate::{
     account::Account,
     apply::{self, Chooses, Kinds, Written},
-    capture::{self, Absences, HeldAbsences, Mode},
+    capture::{self, Absences, HeldAbsences, Mode, Reading},
     desk::{Desk, Systems},
     preview, read,
     reconcile::reconcile,
@@ -247,77 +247,96 @@ pub async fn observe(
     entity: EntityIndex,
     report: &mut EntityPassed,
 ) -> Result<(), PortError> {
-    for binding in bindings(desk.plan, entity) {
-        if desk.is_stopping() {
-            report.incomplete.push((binding, "stopped".into()));
-            continue;
+    let entities = desk.plan.entity(entity).map(|found| found.lists.as_slice()).unwrap_or_default();
+    // The record's own rows before those of its lists, and each list by itself: a system shows one
+    // table at a time.
+    for entity in std::iter::once(&entity).chain(entities) {
+        let bindings = desk.plan.entity(*entity).map(|found| found.bindings.as_slice());
+        let mut scanned = Vec::new();
+        for binding in bindings.unwrap_or_default() {
+            if desk.is_stopping() {
+                report.incomplete.push((*binding, "stopped".into()));
+            } else if !is_open(desk.plan, systems, *binding) {
+                let reason = "the system is not reached in this pass";
+                report.incomplete.push((*binding, reason.into()));
+            } else if errand.modes.get(binding) == Some(&Mode::Poll) {
+                capture(desk, systems, errand, &[*binding], Mode::Poll, report).await?;
+            } else {
+                scanned.push(*binding);
+            }
         }
-        let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { continue };
-        if systems.get(system.at()).is_none_or(Option::is_none) {
-            report.incomplete.push((binding, "the system is not reached in this pass".into()));
-            continue;
-        }
-        let mode = errand.modes.get(&binding).copied().unwrap_or(Mode::Scan);
-        let absences = if errand.allow.deletes { Absences::Allowed } else { Absences::Guarded };
-        let result = match errand.allow.approved.first() {
-            // An approved set is only known by its digest: the scan that finds it again may pass it.
-            Some(_) if absences == Absences::Guarded => {
-                captured_with_approval(desk, systems, binding, mode, &errand.allow.approved).await
-            }
-            _ => capture::capture(desk, systems, binding, mode, absences).await,
-        };
-        let result = match result {
-            // Reading everything says all that the lost place would have said.
-            Err(error) if error.kind.remedy().action == RemedyAction::Resynchronise => {
-                tracing::warn!(error = %error, "everything is read instead");
-                capture::capture(desk, systems, binding, Mode::Scan, absences).await
-            }
-            other => other,
-        };
-        match result {
-            Ok(captured) => {
-                *report.rows.entry(binding).or_default() += captured.rows;
-                report.account.absorb(&captured.account);
-                if captured.complete {
-                    report.complete.push(binding);
-                }
-                report.incomplete.extend(captured.incomplete.map(|reason| (binding, reason)));
-                report.let_through += captured.let_through;
-                report.tripped.extend(captured.held.map(Tripped::Absences));
-            }
-            Err(error) if is_the_stores(&error) => return Err(error),
-            Err(error) => {
-                tracing::warn!(error = %error, "a system is left out for the rest of the pass");
-                if let Some(open) = systems.get_mut(system.at()) {
-                    *open = None;
-                }
-                report.failures.push((system, error));
-            }
+        if !scanned.is_empty() {
+            capture(desk, systems, errand, &scanned, Mode::Scan, report).await?;
         }
     }
     reread(desk, systems, report).await
 }
 
-async fn captured_with_approval(
+/// Reads these bindings and notes what came of it.
+async fn capture(
     desk: &Desk<'_>,
     systems: &mut Systems,
-    binding: BindingIndex,
+    errand: &Errand<'_>,
+    bindings: &[BindingIndex],
     mode: Mode,
-    approved: &[Digest],
-) -> Result<capture::Captured, PortError> {
-    let captured = capture::capture(desk, systems, binding, mode, Absences::Guarded).await?;
-    match &captured.held {
-        Some(held) if approved.contains(&held.digest) => {
-            capture::capture(desk, systems, binding, Mode::Scan, Absences::Approved(held.digest))
-                .await
+    report: &mut EntityPassed,
+) -> Result<(), PortError> {
+    let absences = if errand.allow.deletes { Absences::Allowed } else { Absences::Guarded };
+    let captured = capture::capture(desk, systems, bindings, mode, absences).await?;
+    report.account.absorb(&captured.account);
+    for reading in captured.readings {
+        let Some(absences) = once_more(&reading, absences, &errand.allow.approved) else {
+            note(desk, systems, reading, report);
+            continue;
+        };
+        let again =
+            capture::capture(desk, systems, &[reading.binding], Mode::Scan, absences).await?;
+        report.account.absorb(&again.account);
+        for reading in again.readings {
+            note(desk, systems, reading, report);
         }
-        _ => Ok(captured),
+    }
+    Ok(())
+}
+
+/// Whether a binding must be read whole after this, and what may then be believed.
+fn once_more(reading: &Reading, absences: Absences, approved: &[Digest]) -> Option<Absences> {
+    match (&reading.failure, &reading.held) {
+        // Reading everything says all that the lost place would have said.
+        (Some(error), _) if error.kind.remedy().action == RemedyAction::Resynchronise => {
+            tracing::warn!(error = %error, "everything is read instead");
+            Some(absences)
+        }
+        // An approved set is only known by its digest: the scan that finds it again may pass it.
+        (None, Some(held)) if approved.contains(&held.digest) => {
+            Some(Absences::Approved(held.digest))
+        }
+        (Some(_) | None, _) => None,
     }
 }
 
-/// Whether the hub itself failed: then nothing can go on.
-fn is_the_stores(error: &PortError) -> bool {
-    error.kind.remedy().code.starts_with("hub.") || error.action.contains("hub")
+/// What a reading came to. A system that failed is left out for the rest of the pass.
+fn note(desk: &Desk<'_>, systems: &mut Systems, reading: Reading, report: &mut EntityPassed) {
+    let binding = reading.binding;
+    *report.rows.entry(binding).or_default() += reading.rows;
+    report.let_through += reading.let_through;
+    report.tripped.extend(reading.held.map(Tripped::Absences));
+    let system = desk.plan.binding(binding).map(|found| found.system);
+    match (reading.failure, system) {
+        (Some(error), Some(system)) => {
+            tracing::warn!(error = %error, "a system is left out for the rest of the pass");
+            if let Some(open) = systems.get_mut(system.at()) {
+                *open = None;
+            }
+            report.failures.push((system, error));
+        }
+        (Some(_) | None, _) => {
+            if reading.complete {
+                report.complete.push(binding);
+            }
+            report.incomplete.extend(reading.incomplete.map(|reason| (binding, reason)));
+        }
+    }
 }
 
 /// Reads again what waits to be read by key: after a crash, a failed fence, a retry, or because the

@@ -49,9 +49,12 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             let system = SystemIndex(chance.below(plan.systems.len()) as u16);
             let Some(binding) = plan.binding_of(entity, system) else { continue };
             if chance.percent(50) {
-                let mode = if chance.percent(70) { Mode::Poll } else { Mode::Scan };
                 // A system that refuses is asked again later: nothing else to do about it.
-                let _refusal = observe(&desk, &mut doors, &systems, binding, mode).await;
+                let _refusal = match chance.below(100) {
+                    0..70 => observe(&desk, &mut doors, &systems, binding, Mode::Poll).await,
+                    70..85 => observe(&desk, &mut doors, &systems, binding, Mode::Scan).await,
+                    _ => scan_all(&desk, &mut doors, entity).await,
+                };
             } else {
                 let class = plan.system(system).map(|system| system.class);
                 if class == Some(Class::Log) {
@@ -65,6 +68,34 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
     })
 }
 
+/// Scans the systems of an entity side by side, those with a log excepted.
+async fn scan_all(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    entity: EntityIndex,
+) -> Result<(), PortError> {
+    let bindings = desk.plan.entity(entity).map(|found| found.bindings.as_slice());
+    let has_log = |binding: &BindingIndex| {
+        let system = desk.plan.binding(*binding).and_then(|found| desk.plan.system(found.system));
+        system.is_some_and(|system| system.class == Class::Log)
+    };
+    let mut bindings = bindings.unwrap_or_default().to_vec();
+    bindings.retain(|binding| !has_log(binding));
+    read(desk, doors, &bindings, Mode::Scan).await
+}
+
+async fn read(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    bindings: &[BindingIndex],
+    mode: Mode,
+) -> Result<(), PortError> {
+    let captured = capture::capture(desk, doors, bindings, mode, Absences::Guarded).await?;
+    checks::conserved(&captured)?;
+    let failure = captured.readings.into_iter().find_map(|reading| reading.failure);
+    failure.map_or(Ok(()), Err)
+}
+
 /// Reads a binding, or the log of its system.
 pub(super) async fn observe(
     desk: &Desk<'_>,
@@ -76,8 +107,7 @@ pub(super) async fn observe(
     let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { return Ok(()) };
     let Some(sim) = systems.get(system.at()) else { return Ok(()) };
     if sim.state().class != Class::Log {
-        let captured = capture::capture(desk, doors, binding, mode, Absences::Guarded).await?;
-        return checks::conserved(&captured);
+        return read(desk, doors, &[binding], mode).await;
     }
     let stream = format!("log:{}", system.0);
     loop {

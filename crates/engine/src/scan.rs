@@ -1,0 +1,263 @@
+//! Full scans, of one binding or of several side by side.
+//!
+//! A scan ends with a proof or it ends incomplete; only a proved scan says anything about rows that
+//! it did not show, and even then each of them is read again by its key before it counts as gone.
+//!
+//! Side by side, rows of one record that lie at the same place of their tables meet in one step:
+//! the record is then loaded, decided and committed once, not once per system.
+
+use syncline_core::{
+    change::{Input, Position, RowKey},
+    commit::Checkpoint,
+    error::PortError,
+    guard::{self, Verdict},
+    name::{BindingIndex, OperationId},
+    value::Digest,
+};
+use syncline_ports::source::{Limit, ReadRequest, Then};
+
+use crate::{
+    account::Account,
+    capture::{
+        Absences, BATCH, Captured, HeldAbsences, Mode, Reading, fetch, has_cursor, shown,
+        stream_name, take,
+    },
+    desk::{Desk, Systems},
+    reconcile::reconcile,
+};
+
+/// Absences per commit; each costs a read by key.
+const UNSEEN_CHUNK: usize = 500;
+
+/// One of the scans that go on side by side.
+struct Scanning {
+    reading: Reading,
+    /// The whole scan is one snapshot: it began, for every row of it, before its first batch.
+    began: OperationId,
+    after: Option<Position>,
+    seen: Seen,
+    is_over: bool,
+}
+
+/// Reads these bindings, each in another system, whole.
+///
+/// # Errors
+/// The store's only. A system that fails ends its own scan, and only that.
+pub(crate) async fn scan(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    bindings: &[BindingIndex],
+    absences: Absences,
+) -> Result<Captured, PortError> {
+    let mut account = Account::default();
+    let mut scans = Vec::with_capacity(bindings.len());
+    for binding in bindings {
+        scans.push(Scanning {
+            reading: Reading::new(*binding),
+            began: desk.operation().await?,
+            after: None,
+            seen: Seen::default(),
+            is_over: false,
+        });
+    }
+    loop {
+        let running = scans.iter().filter(|scanning| !scanning.is_over).count().max(1);
+        let limit = Limit { rows: BATCH.rows / running, bytes: BATCH.bytes / running };
+        let mut inputs = Vec::new();
+        let mut ended = Vec::new();
+        for (at, scanning) in scans.iter_mut().enumerate().filter(|(_, it)| !it.is_over) {
+            advance(desk, systems, limit, scanning, &mut account, &mut inputs).await;
+            if scanning.is_over {
+                ended.push(at);
+            }
+        }
+        if !inputs.is_empty() {
+            take(desk, systems, inputs, None, &mut account).await?;
+        }
+        for at in ended {
+            if let Some(scanning) = scans.get_mut(at) {
+                end(desk, systems, absences, scanning, &mut account).await?;
+            }
+        }
+        if scans.iter().all(|scanning| scanning.is_over) {
+            let readings = scans.into_iter().map(|scanning| scanning.reading).collect();
+            return Ok(Captured { account, readings });
+        }
+    }
+}
+
+/// Reads the next batch of one scan, and sees whether it was the last.
+async fn advance(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    limit: Limit,
+    scanning: &mut Scanning,
+    account: &mut Account,
+    inputs: &mut Vec<Input>,
+) {
+    let binding = scanning.reading.binding;
+    let request = ReadRequest::Scan { binding, after: scanning.after.clone() };
+    let batch = match fetch(desk, systems, binding, &request, limit).await {
+        Ok(batch) => batch,
+        Err(failure) => {
+            scanning.reading.failure = Some(failure);
+            scanning.is_over = true;
+            return;
+        }
+    };
+    for key in batch.rows.iter().map(|row| &row.key).chain(batch.refused.iter().map(|row| &row.key))
+    {
+        scanning.seen.add(key);
+    }
+    scanning.after.clone_from(&batch.upto);
+    let then = batch.then.clone();
+    let reading = &mut scanning.reading;
+    reading.rows += shown(desk, binding, batch, scanning.began, account, inputs);
+    reading.incomplete = match then {
+        Then::More | Then::Idle if desk.is_stopping() => Some("stopped".into()),
+        Then::More | Then::Idle => return,
+        Then::ScanComplete { rows } if rows == scanning.seen.count() => None,
+        Then::ScanComplete { rows } => {
+            Some(format!("{} of {rows} rows were shown", scanning.seen.count()))
+        }
+        Then::ScanIncomplete { reason } => Some(reason.to_string()),
+    };
+    reading.complete = reading.incomplete.is_none();
+    scanning.is_over = true;
+}
+
+/// Concludes from absences if the scan was complete, and says that it is over.
+async fn end(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    absences: Absences,
+    scanning: &mut Scanning,
+    account: &mut Account,
+) -> Result<(), PortError> {
+    let (binding, complete) = (scanning.reading.binding, scanning.reading.complete);
+    if scanning.reading.failure.is_some() {
+        return Ok(());
+    }
+    if complete {
+        conclude(desk, systems, absences, scanning, account).await?;
+    }
+    // A later poll goes on from this scan's snapshot; nothing between the two can be skipped.
+    let stream = stream_name(desk.plan, binding, Mode::Poll);
+    let resume = scanning.after.take().filter(|_| complete && has_cursor(desk.plan, binding));
+    let checkpoints = resume.map(|position| Checkpoint { stream: stream.into(), position });
+    let done = Input::ScanDone { binding, complete };
+    reconcile(desk, &[done], checkpoints.into_iter().collect()).await?;
+    Ok(())
+}
+
+/// Turns the linked rows that a proved scan did not show into questions, unless they are too many.
+async fn conclude(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    absences: Absences,
+    scanning: &mut Scanning,
+    account: &mut Account,
+) -> Result<(), PortError> {
+    let (binding, began) = (scanning.reading.binding, scanning.began);
+    let linked = desk.store.count_present(binding).await?;
+    if linked == 0 {
+        return Ok(());
+    }
+    let rows = scanning.seen.count();
+    let unseen = unseen(desk, binding, std::mem::take(&mut scanning.seen)).await?;
+    if unseen.is_empty() {
+        return Ok(());
+    }
+    let guards = desk
+        .plan
+        .binding(binding)
+        .and_then(|found| desk.plan.entity(found.entity))
+        .map(|entity| entity.guards)
+        .unwrap_or_default();
+    let digest = set_digest(&unseen);
+    let allowed = match absences {
+        Absences::Guarded => false,
+        Absences::Allowed => true,
+        Absences::Approved(approved) => approved == digest,
+    };
+    // The guard looks before the first question is asked: nothing of it reaches the hub.
+    let verdict = guard::absences(&guards, rows, unseen.len() as u64, linked);
+    if allowed && verdict != Verdict::Pass {
+        scanning.reading.let_through = unseen.len() as u64;
+    }
+    if let (false, Verdict::Trip { code, max }) = (allowed, verdict) {
+        scanning.reading.held = Some(HeldAbsences {
+            code,
+            binding,
+            count: unseen.len() as u64,
+            linked,
+            max,
+            digest,
+            samples: unseen.into_iter().take(5).collect(),
+        });
+        return Ok(());
+    }
+    for chunk in unseen.chunks(UNSEEN_CHUNK) {
+        let inputs: Vec<Input> =
+            chunk.iter().map(|key| Input::Unseen { binding, key: key.clone(), began }).collect();
+        take(desk, systems, inputs, None, account).await?;
+    }
+    Ok(())
+}
+
+/// The rows last seen present that this scan did not show.
+async fn unseen(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    mut seen: Seen,
+) -> Result<Vec<RowKey>, PortError> {
+    const PAGE: usize = 10_000;
+    seen.sort();
+    let mut missing = Vec::new();
+    let mut after: Option<RowKey> = None;
+    loop {
+        let page = desk.store.present(binding, after.as_ref(), PAGE).await?;
+        let full = page.len() == PAGE;
+        after = page.last().cloned().or(after);
+        missing.extend(page.into_iter().filter(|key| !seen.contains(key)));
+        if !full {
+            return Ok(missing);
+        }
+    }
+}
+
+fn set_digest(keys: &[RowKey]) -> Digest {
+    let mut all = Vec::new();
+    for key in keys {
+        syncline_core::value::bytes(&key.0, &mut all);
+    }
+    Digest::of(&all)
+}
+
+/// The keys that a scan showed: eight bytes each, however long the keys are. Two keys that share
+/// them only hide an absence until the next scan after either changes; nothing is lost.
+#[derive(Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
+    fn short(key: &RowKey) -> u64 {
+        let Digest(bytes) = Digest::of(&key.0);
+        bytes.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+    }
+
+    fn add(&mut self, key: &RowKey) {
+        self.0.push(Self::short(key));
+    }
+
+    fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn sort(&mut self) {
+        self.0.sort_unstable();
+    }
+
+    fn contains(&self, key: &RowKey) -> bool {
+        self.0.binary_search(&Self::short(key)).is_ok()
+    }
+}
