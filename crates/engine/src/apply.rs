@@ -143,38 +143,40 @@ async fn sweep(
     cycles: Cycles,
     chooses: &dyn Chooses,
 ) -> Result<Sweep, PortError> {
-    let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
     let mut result = Sweep {
         written: Written::default(),
         account: Account::default(),
         blocked: false,
         met_holders: false,
     };
-    let mut after: Option<RecordId> = None;
-    // Answers of the batch before: committed while the next batch is on its way.
+    let mut planning =
+        Planning { entity, system, kinds, cycles, chooses, after: None, ended: false };
+    // What is on record and about to be sent, and the answers to what was sent before it.
+    let mut groups: Vec<WriteGroup> = Vec::new();
     let mut answers: Vec<Input> = Vec::new();
-    while !desk.is_stopping() && ports(systems, system).is_some() {
-        let behind = desk.store.behind(entity, system, after, desk.now(), batch).await?;
-        let Some((last, _)) = behind.last() else { break };
-        after = Some(*last);
-        let wanted: Vec<(RecordId, Behind)> = behind
-            .into_iter()
-            .filter(|(_, behind)| match behind.kind {
-                WriteKind::Insert | WriteKind::Update => kinds == Kinds::Puts,
-                WriteKind::Delete => kinds == Kinds::Deletes,
-            })
-            .collect();
-        let records = chooses.choose(desk, system, wanted).await?;
-        if records.is_empty() {
-            continue;
-        }
-        let due: Vec<Input> =
-            records.into_iter().map(|record| Input::Due { record, system, cycles }).collect();
-        // Invariant 6: the intents are on record before anything is sent.
-        let decided = reconcile(desk, &due, Vec::new()).await?;
-        let effects = read::settle(desk, systems, decided.effects, &mut result.account).await?;
-        let mut groups = Vec::new();
-        for effect in effects {
+    loop {
+        // While the system writes one batch, the answers to the one before and the intents of the
+        // one after are put on record, in one commit.
+        let is_open = ports(systems, system).is_some();
+        let sending = send(systems, system, &groups);
+        let deciding = async {
+            let mut inputs = std::mem::take(&mut answers);
+            if is_open {
+                inputs.extend(planning.next(desk).await?);
+            }
+            if inputs.is_empty() {
+                return Ok(Vec::new());
+            }
+            // Invariant 6: the intents are on record before anything is sent.
+            reconcile(desk, &inputs, Vec::new()).await.map(|decided| decided.effects)
+        };
+        let (outcomes, effects) = future::join(sending, deciding).await;
+        let effects: Vec<Effect> = effects?;
+        result.met_holders |=
+            outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
+        answers = conclude(desk, system, &groups, outcomes, &mut result.written);
+        groups.clear();
+        for effect in read::settle(desk, systems, effects, &mut result.account).await? {
             match effect {
                 Effect::Write { group, .. } => groups.push(group),
                 Effect::BlockedOn { .. } => {
@@ -184,28 +186,51 @@ async fn sweep(
                 Effect::Read { .. } | Effect::Again(_) => {}
             }
         }
-        let sending = send(systems, system, &groups);
-        let committing = async {
-            if answers.is_empty() {
-                Ok(None)
-            } else {
-                reconcile(desk, &answers, Vec::new()).await.map(Some)
-            }
-        };
-        let (outcomes, committed) = future::join(sending, committing).await;
-        let settled = committed?;
-        result.met_holders |=
-            outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
-        answers = conclude(desk, system, &groups, outcomes, &mut result.written);
-        if let Some(decided) = settled {
-            read::settle(desk, systems, decided.effects, &mut result.account).await?;
+        if groups.is_empty() && answers.is_empty() && (planning.ended || !is_open) {
+            return Ok(result);
         }
     }
-    if !answers.is_empty() {
-        let decided = reconcile(desk, &answers, Vec::new()).await?;
-        read::settle(desk, systems, decided.effects, &mut result.account).await?;
+}
+
+/// Takes what is behind, batch by batch.
+struct Planning<'a> {
+    entity: EntityIndex,
+    system: SystemIndex,
+    kinds: Kinds,
+    cycles: Cycles,
+    chooses: &'a dyn Chooses,
+    /// The last record that was looked at.
+    after: Option<RecordId>,
+    /// Nothing comes after it.
+    ended: bool,
+}
+
+impl Planning<'_> {
+    /// The next batch that is not empty, to be decided.
+    async fn next(&mut self, desk: &Desk<'_>) -> Result<Vec<Input>, PortError> {
+        let (system, cycles) = (self.system, self.cycles);
+        let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
+        while !self.ended && !desk.is_stopping() {
+            let behind =
+                desk.store.behind(self.entity, system, self.after, desk.now(), batch).await?;
+            let Some((last, _)) = behind.last() else { break };
+            self.after = Some(*last);
+            let wanted: Vec<(RecordId, Behind)> = behind
+                .into_iter()
+                .filter(|(_, behind)| match behind.kind {
+                    WriteKind::Insert | WriteKind::Update => self.kinds == Kinds::Puts,
+                    WriteKind::Delete => self.kinds == Kinds::Deletes,
+                })
+                .collect();
+            let records = self.chooses.choose(desk, system, wanted).await?;
+            if !records.is_empty() {
+                let due = records.into_iter();
+                return Ok(due.map(|record| Input::Due { record, system, cycles }).collect());
+            }
+        }
+        self.ended = true;
+        Ok(Vec::new())
     }
-    Ok(result)
 }
 
 async fn send(
