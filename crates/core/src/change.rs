@@ -1,5 +1,7 @@
 //! What is read from systems, and what is written to them: the words between the core and the
-//! outside.
+//! outside. Keys and rows are shared, not copied: a row is its link's shadow too.
+
+use std::sync::Arc;
 
 use crate::{
     Text,
@@ -11,7 +13,7 @@ use crate::{
 ///
 /// Compared as bytes, which is exact and fast; the order is *not* the system's own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RowKey(pub Box<[u8]>);
+pub struct RowKey(pub Arc<[u8]>);
 
 impl RowKey {
     /// Encodes the key's native values, in the order of the key columns.
@@ -53,7 +55,7 @@ impl std::fmt::Display for RowKey {
 /// path in a JSON column; the key of the parent row (a list if composite) for a reference. Fields
 /// without a cell in this system are [`Slot::Missing`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Row(pub Box<[Slot]>);
+pub struct Row(pub Arc<[Slot]>);
 
 impl Row {
     /// The slot of this field; missing where the row has none.
@@ -76,7 +78,7 @@ impl Row {
     /// Appends the canonical encoding: the number of slots, then each slot.
     pub fn encode(&self, out: &mut Vec<u8>) {
         varint(self.0.len() as u64, out);
-        for slot in &self.0 {
+        for slot in self.0.iter() {
             match slot {
                 Slot::Missing => out.push(0xf0),
                 Slot::Unavailable => out.push(0xf1),

@@ -125,7 +125,7 @@ fn digest(group: &Group, system: SystemIndex, kind: WriteKind) -> Digest {
         }
         let link = part.link(system);
         match link.and_then(|link| link.key.as_ref()) {
-            Some(key) => Value::Bytes(key.0.clone()).encode(&mut encoding),
+            Some(key) => Value::Bytes((*key.0).into()).encode(&mut encoding),
             None => encoding.push(0xff),
         }
         match link.and_then(|link| link.shadow.as_ref()) {

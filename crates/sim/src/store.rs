@@ -145,7 +145,7 @@ impl Memory {
         }
         for change in &commit.quarantine {
             if let QuarantineChange::Park { row: Some(row), .. } = change {
-                for slot in &row.0 {
+                for slot in row.0.iter() {
                     if let Some(value) = slot.value() {
                         texts(value, &mut self.accounted);
                     }

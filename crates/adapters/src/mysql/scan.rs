@@ -122,7 +122,7 @@ impl Filling {
     }
 
     fn position(&self) -> Position {
-        Position(RowKey::new(&self.last).0.into())
+        Position(RowKey::new(&self.last).0.to_vec())
     }
 }
 

@@ -263,7 +263,7 @@ pub fn number_key(numbers: &[i64]) -> RowKey {
 pub fn shown(binding: BindingIndex, row: &Row) -> String {
     let fields = TABLES.get(binding.at()).map_or(&[][..], |(_, _, fields)| *fields);
     let mut text = String::new();
-    for (name, slot) in fields.iter().zip(&row.0) {
+    for (name, slot) in fields.iter().zip(row.0.iter()) {
         if let Slot::Present(value) = slot {
             let _never_fails =
                 write!(text, "{}{name}={value}", if text.is_empty() { "" } else { " " });
