@@ -394,6 +394,16 @@ pub(crate) fn take(
 /// The row as it will be remembered: what was not shown stays as it was, and what waits for its
 /// parent counts as not shown, so that it is looked at again.
 fn remember(row: &Row, shadow: Option<&Row>, awaits: &[Awaits]) -> Row {
+    let is_whole = |(index, slot): (u16, &Slot)| match slot {
+        Slot::Present(_) => true,
+        Slot::Missing => {
+            shadow.is_none_or(|shadow| matches!(shadow.slot(FieldIndex(index)), Slot::Missing))
+        }
+        Slot::Unavailable => false,
+    };
+    if awaits.is_empty() && (0u16..).zip(row.0.iter()).all(is_whole) {
+        return row.clone();
+    }
     let slots = row.0.iter().zip(0u16..).map(|(slot, index)| {
         let field = FieldIndex(index);
         let waits = awaits.iter().any(|waiting| waiting.field == field);

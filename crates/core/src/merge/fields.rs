@@ -28,7 +28,15 @@ impl Scene<'_> {
         let mut units: BTreeMap<usize, Vec<Edit>> = BTreeMap::new();
         let mut taken = Taken::Nothing;
         for edit in edits {
-            match self.entity.field(edit.field).and_then(|field| field.unit) {
+            let unit = self.entity.field(edit.field).and_then(|field| field.unit);
+            let said = part.cell(edit.field).filter(|cell| cell.version > 0);
+            let said = said.filter(|cell| cell.value == edit.theirs);
+            // Most rows that are seen for the first time say what is known already.
+            if let (None, Some(cell), None) = (unit, said, link.hold_of(edit.field)) {
+                link.agree(edit.field, cell.version);
+                continue;
+            }
+            match unit {
                 Some(unit) => units.entry(unit).or_default().push(edit),
                 None => taken = taken.max(self.edit(source, part, link, vec![edit], base)),
             }
