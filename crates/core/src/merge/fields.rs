@@ -30,8 +30,8 @@ impl Scene<'_> {
         for edit in edits {
             let unit = self.entity.field(edit.field).and_then(|field| field.unit);
             let said = part.cell(edit.field).filter(|cell| cell.version > 0);
-            let said = said.filter(|cell| cell.value == edit.theirs);
-            // Most rows that are seen for the first time say what is known already.
+            let said = said.filter(|cell| base == Base::None && cell.value == edit.theirs);
+            // Most rows that are compared for the first time say what is known already.
             if let (None, Some(cell), None) = (unit, said, link.hold_of(edit.field)) {
                 link.agree(edit.field, cell.version);
                 continue;

@@ -1,6 +1,9 @@
 //! A toy world around `step`: tables that people edit, a store, and an executor of effects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     Text,
@@ -969,7 +972,7 @@ impl World {
         let table = self.tables.get(&binding).cloned().unwrap_or_default();
         let rows = table.iter().map(|(key, stored)| {
             let mut row = shown(binding, key, stored);
-            row.row.as_mut().unwrap().0[name.at()] = Slot::Missing;
+            Arc::make_mut(&mut row.row.as_mut().unwrap().0)[name.at()] = Slot::Missing;
             Input::Polled { row, began }
         });
         let effects = self.decide(&rows.collect::<Vec<_>>());
@@ -981,7 +984,7 @@ impl World {
         self.set(place, name, "");
         let binding = self.binding_at(place);
         let stored = self.tables.get_mut(&binding).unwrap().get_mut(&key(name)).unwrap();
-        stored.row.0[field.at()] = Slot::Present(value);
+        Arc::make_mut(&mut stored.row.0)[field.at()] = Slot::Present(value);
     }
 
     /// One value of a row.
