@@ -129,12 +129,14 @@ pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waitin
         if link.lane != Lane::Free || link.wait {
             waiting.parked = true;
         }
-        if link.must_read {
-            match keyless_doubt(link) {
-                Some(until) => waiting.not_before = waiting.not_before.max(Some(until)),
+        let doubt = keyless_doubt(link);
+        if doubt.is_some() {
+            waiting.not_before = waiting.not_before.max(doubt);
+        } else if link.must_read {
+            match link.key {
                 // Its last write was answered after all: there is nothing to be read.
-                None if link.key.is_none() => {}
-                None => waiting.parked = true,
+                None => {}
+                Some(_) => waiting.parked = true,
             }
         }
         if let Some(parked) = &link.parked
@@ -150,12 +152,13 @@ pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waitin
 }
 
 /// An insert in doubt whose key the system makes cannot be read by key. If no read has shown its
-/// row until this time, it never happened.
+/// row until this time, it never happened. The key of a row that was there before is not its key.
 pub fn keyless_doubt(link: &Link) -> Option<Timestamp> {
-    if link.key.is_some() || link.shadow.is_some() {
+    if link.shadow.is_some() {
         return None;
     }
-    link.unresolved.iter().map(|intent| minted_at(intent.id.0).plus_ms(IN_DOUBT_MS)).max()
+    let inserts = link.unresolved.iter().filter(|intent| intent.kind == WriteKind::Insert);
+    inserts.map(|intent| minted_at(intent.id.0).plus_ms(IN_DOUBT_MS)).max()
 }
 
 /// The versions of existence and of all fields: what a refused write was made of.

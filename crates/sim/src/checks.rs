@@ -222,12 +222,13 @@ fn bounded(world: &World, summary: &Summary) -> Result<(), Breach> {
 }
 
 /// I3: no value gave way to one that its author had seen. Exact where our own writes carry marks,
-/// and in fair weather.
+/// and in fair weather. A system that rewrites what it is given, and says so nowhere, is only known
+/// by its answers: when one is lost, its form of a value counts as somebody's.
 fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let marked = |class: &Class| matches!(class, Class::Log | Class::Marked);
     let is_fair = Fault::ALL.iter().all(|fault| fault.get(&script.weather) == 0);
     let classes = &script.draft.classes;
-    let is_exact = classes.iter().all(marked)
+    let is_exact = (classes.iter().all(marked) && script.capitals.is_none())
         || (is_fair && script.processes == 1 && !classes.contains(&Class::Blind));
     if !is_exact {
         return Ok(());

@@ -208,10 +208,9 @@ impl SimState {
         value: Value,
     ) -> bool {
         let Some((mut values, parent)) = self.row(binding, key) else { return false };
-        let mut before = value.clone();
-        if let Some(place) = values.get_mut(field.at()) {
-            before = std::mem::replace(place, value.clone());
-        }
+        let Some(place) = values.get_mut(field.at()) else { return false };
+        let before = std::mem::replace(place, value);
+        let value = place.clone();
         if self.clash(binding, &values, parent.as_ref(), Some(key)).is_some() {
             return false;
         }

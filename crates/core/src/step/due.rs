@@ -202,9 +202,11 @@ impl Pass<'_> {
         let parts = std::iter::once(&mut group.root)
             .chain(group.children.iter_mut().map(|child| &mut child.part));
         for link in parts.filter_map(|part| part.link_mut(system)) {
-            let is_keyless = link.key.is_none() && link.shadow.is_none();
-            let is_over = keyless_doubt(link).is_none_or(|until| now >= until);
-            if link.must_read && is_keyless && is_over {
+            let doubt = keyless_doubt(link);
+            let is_keyless = link.shadow.is_none() && (link.key.is_none() || doubt.is_some());
+            let is_over = doubt.is_none_or(|until| now >= until);
+            let waits = link.lane == Lane::Free && (link.must_read || doubt.is_some());
+            if waits && is_keyless && is_over {
                 link.unresolved.clear();
                 link.must_read = false;
                 changed = true;

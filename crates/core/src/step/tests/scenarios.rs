@@ -294,3 +294,26 @@ fn a_count_equal_to_our_write_in_doubt_is_counted() {
         check(&mut world, "X 80");
     }
 }
+
+#[test]
+fn a_row_made_again_is_not_made_twice_when_its_answer_is_lost() {
+    // W1: the row that was there before has left its key behind
+    for class in [Class::Plain, Class::Marked, Class::Log] {
+        let mut world = contact_in(World::new(2).class(class));
+        let there = only(&world, "B");
+        world.delete("B", &there);
+        edit(&mut world, "A", "phone=P1");
+        world.scan("B");
+        world.scan("A");
+        world.weather.insert(B, Weather::AnswerLost);
+        world.apply("B");
+        for _ in 0..4 {
+            world.cycle();
+            world.later(10);
+        }
+        world.run();
+        assert_eq!(world.keys("B").len(), 1, "{class:?}");
+        assert!(world.show("B").ends_with("N0 E0 P1 S0"), "{class:?}");
+        assert_eq!(world.living(), 1, "{class:?}");
+    }
+}
