@@ -1,34 +1,43 @@
 //! Record addresses: `ENTITY/ID`, where ID is the hub's id (any unique prefix), `SYSTEM:KEY` or
 //! `FIELD=VALUE`.
 
+use syncline_adapters::hub::sqlite::SqliteHub;
 use syncline_core::{
     change::RowKey,
     commit::Wants,
     decimal::Decimal,
     group::Group,
-    lens::FieldType,
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
     plan::Plan,
     value::Value,
 };
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
-use crate::{report::Failure, session::Session};
+use crate::{report::Failure, session::Session, typed};
 
 /// Finds the group that an address names.
 pub(crate) async fn find(session: &Session, address: &str) -> Result<Group, Failure> {
+    find_in(session, &session.hub, address).await
+}
+
+/// The same in another hub, such as the copy that a plan works on.
+pub(crate) async fn find_in(
+    session: &Session,
+    hub: &SqliteHub,
+    address: &str,
+) -> Result<Group, Failure> {
     let Some((entity, rest)) = address.split_once('/') else {
         return Err(misread(address));
     };
     let entity = *session.entities(Some(entity))?.first().ok_or_else(|| misread(address))?;
     let record = if let Some((field, value)) = rest.split_once('=') {
-        by_field(session, entity, field, value, address).await?
+        by_field(session, hub, entity, field, value, address).await?
     } else if let Some((system, key)) = rest.split_once(':') {
-        by_row(session, entity, system, key, address).await?
+        by_row(session, hub, entity, system, key, address).await?
     } else {
-        by_prefix(session, rest, address).await?
+        by_prefix(hub, rest, address).await?
     };
-    match session.hub.group(record).await? {
+    match hub.group(record).await? {
         Some(group) if group.entity == entity => Ok(group),
         Some(_) | None => Err(unknown(address)),
     }
@@ -45,9 +54,9 @@ fn unknown(address: &str) -> Failure {
         .fix(format!("syncline refresh {}", address.split('/').next().unwrap_or(address)))
 }
 
-async fn by_prefix(session: &Session, prefix: &str, address: &str) -> Result<RecordId, Failure> {
+async fn by_prefix(hub: &SqliteHub, prefix: &str, address: &str) -> Result<RecordId, Failure> {
     let Some((first, last)) = RecordId::range(prefix) else { return Err(misread(address)) };
-    let found = session.hub.records_between(first, last).await?;
+    let found = hub.records_between(first, last).await?;
     match found.as_slice() {
         [record] => Ok(*record),
         [] => Err(unknown(address)),
@@ -61,6 +70,7 @@ async fn by_prefix(session: &Session, prefix: &str, address: &str) -> Result<Rec
 
 async fn by_row(
     session: &Session,
+    hub: &SqliteHub,
     entity: EntityIndex,
     system: &str,
     key: &str,
@@ -69,7 +79,7 @@ async fn by_row(
     let system = system_named(session, system)?;
     let binding = session.plan.binding_of(entity, system).ok_or_else(|| unknown(address))?;
     for key in row_keys(&session.plan, binding, key) {
-        if let Some(record) = session.hub.record_of(binding, &key).await? {
+        if let Some(record) = hub.record_of(binding, &key).await? {
             return Ok(record);
         }
     }
@@ -126,6 +136,7 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
 
 async fn by_field(
     session: &Session,
+    hub: &SqliteHub,
     entity: EntityIndex,
     field: &str,
     value: &str,
@@ -139,34 +150,37 @@ async fn by_field(
         ));
     };
     let kind = found.field(field).map(|field| field.kind.clone()).unwrap_or_default();
-    let wanted = golden(&kind, value);
-    if let Some(rule) = found.matching.iter().position(|rule| rule.fields == [field]) {
+    let typed = typed::golden(value, &kind, value).ok();
+    let rule = found.matching.iter().position(|rule| rule.fields == [field]);
+    if let (Some(rule), Some(wanted)) = (rule, &typed) {
         let key = syncline_core::value::Digest::of(&wanted.encoded());
         let rule = u16::try_from(rule).unwrap_or(u16::MAX);
         let wants = Wants { matches: [(entity, rule, key)].into(), ..Wants::default() };
-        let matches = session.hub.load(&wants).await?.matches;
+        let matches = hub.load(&wants).await?.matches;
         if let Some(record) = matches.into_values().flatten().next() {
             return Ok(record);
         }
     }
-    search(session, entity, field, &wanted, address).await
+    // Where the type is not known, people still see what they type.
+    let is_it = |found: &Value| Some(found) == typed.as_ref() || found.to_string() == value;
+    search(hub, entity, field, &is_it, address).await
 }
 
 /// Looks at every record: for fields that no match rule indexes.
 async fn search(
-    session: &Session,
+    hub: &SqliteHub,
     entity: EntityIndex,
     field: FieldIndex,
-    wanted: &Value,
+    is_it: &(dyn Fn(&Value) -> bool + Sync),
     address: &str,
 ) -> Result<RecordId, Failure> {
     let (mut after, mut found) = (None, None);
     loop {
-        let page = session.hub.records(entity, after, 2_000).await?;
+        let page = hub.records(entity, after, 2_000).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         for group in &page {
-            if group.root.cell(field).is_some_and(|cell| cell.value == *wanted)
+            if group.root.cell(field).is_some_and(|cell| is_it(&cell.value))
                 && found.replace(group.id).is_some()
             {
                 return Err(Failure::new(
@@ -180,51 +194,6 @@ async fn search(
     found.ok_or_else(|| unknown(address))
 }
 
-/// A golden value from what a person typed; `null` is null.
-pub(crate) fn golden(kind: &FieldType, text: &str) -> Value {
-    if text == "null" {
-        return Value::Null;
-    }
-    let parsed = match kind {
-        FieldType::Int | FieldType::Decimal | FieldType::Money { .. } => {
-            Decimal::parse(text).map(Value::Num)
-        }
-        FieldType::Float => {
-            text.parse().ok().map(|number| Value::Float(syncline_core::value::Float::new(number)))
-        }
-        FieldType::Bool => text.parse().ok().map(Value::Bool),
-        FieldType::Date => text.parse::<jiff::civil::Date>().ok().and_then(|date| {
-            syncline_core::value::day_number(
-                i64::from(date.year()),
-                u32::from(date.month().unsigned_abs()),
-                u32::from(date.day().unsigned_abs()),
-            )
-            .map(Value::Date)
-        }),
-        FieldType::Timestamp => text.parse::<jiff::Timestamp>().ok().map(|time| {
-            let nanos = time.as_nanosecond();
-            Value::Instant(
-                nanos.div_euclid(1_000_000_000) as i64,
-                nanos.rem_euclid(1_000_000_000) as u32,
-            )
-        }),
-        FieldType::Uuid => uuid(text).map(Value::Uuid),
-        FieldType::Ref => RecordId::parse(text).map(Value::Ref),
-        FieldType::Any
-        | FieldType::Text
-        | FieldType::Enum(_)
-        | FieldType::Email
-        | FieldType::Phone { .. }
-        | FieldType::Time
-        | FieldType::LocalTimestamp
-        | FieldType::Bytes
-        | FieldType::Json
-        | FieldType::Set
-        | FieldType::Interval => None,
-    };
-    parsed.unwrap_or_else(|| Value::text(text))
-}
-
 /// `contacts/crm:8812`, by the first row of the record that people know.
 pub(crate) fn of(session: &Session, group: &Group) -> String {
     let entity = session.entity_name(group.entity);
@@ -233,12 +202,6 @@ pub(crate) fn of(session: &Session, group: &Group) -> String {
     });
     match row {
         Some(row) => format!("{entity}/{row}"),
-        None => format!("{entity}/{}", short(group.id)),
+        None => format!("{entity}/{}", group.id),
     }
-}
-
-/// The first letters of an id.
-pub(crate) fn short(record: RecordId) -> String {
-    let text = record.to_string();
-    text.get(..12).unwrap_or(&text).to_owned()
 }

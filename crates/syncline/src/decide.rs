@@ -53,7 +53,7 @@ pub(crate) async fn carry_out(
         entities: roots,
         depth: Depth::Changes,
         allow: syncline_engine::pass::Allow::default(),
-        allow_partial: true,
+        allow_partial: false,
         chooses: None,
         halves: Halves::Both,
     };

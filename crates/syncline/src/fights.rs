@@ -16,7 +16,7 @@ pub(crate) async fn suspected(
     let address = match (&event.key, session.hub.group(event.record).await?) {
         (Some(key), _) => format!("{entity}/{system}:{key}"),
         (None, Some(group)) => address::of(session, &group),
-        (None, None) => format!("{entity}/{}", address::short(event.record)),
+        (None, None) => format!("{entity}/{}", event.record),
     };
     let field = event
         .field

@@ -14,6 +14,7 @@ mod progress;
 mod report;
 mod scratch;
 mod session;
+mod typed;
 mod words;
 
 use std::process::ExitCode;

@@ -36,6 +36,7 @@ use syncline_ports::{
 };
 
 use crate::{
+    address,
     pass::{Depth, modes},
     report::Failure,
     scratch::Scratch,
@@ -104,8 +105,10 @@ pub(crate) struct Wish {
     pub(crate) samples: usize,
     /// At most so many operations in all.
     pub(crate) limit: Option<u64>,
-    /// Only this record's row: origin system and key.
+    /// How much is read.
     pub(crate) depth: Depth,
+    /// Only this record is shown: an address.
+    pub(crate) record: Option<String>,
 }
 
 /// Works a plan out on a copy of the hub.
@@ -143,6 +146,13 @@ pub(crate) async fn plan(
     }
     for report in &passed.entities {
         entity(session, &desk, &hub, &passed, report.entity, wish, &mut planned).await?;
+    }
+    if let Some(address) = &wish.record {
+        let record = address::find_in(session, &hub, address).await?.id;
+        for entity in &mut planned.entities {
+            entity.samples.retain(|operation| operation.record == record);
+            entity.disputes.retain(|(_, conflict)| conflict.record == record);
+        }
     }
     Ok(planned)
 }

@@ -336,3 +336,13 @@ fn a_plan_says_what_would_surprise_and_what_lets_it_through() {
     );
     assert!(plan.stdout.contains("contacts: read crm 60, erp 60 rows"), "{}", plan.stdout);
 }
+
+#[test]
+fn a_decision_that_no_field_can_hold_is_refused() {
+    let world = World::in_step(1);
+    world.sql("crm", "update contacts set status = 'strange'");
+    world.run(&["run"]).ends(4, &["1 set aside"]);
+    let edit = |value: &str| world.run(&["quarantine", "edit", "1", "--set", value]);
+    edit("status=nonsense").ends(2, &["error[usage.value]", "one of lead, customer"]);
+    edit("stauts=lead").ends(2, &["error[usage.edit]", "email, name, status"]);
+}

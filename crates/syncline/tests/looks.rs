@@ -102,3 +102,24 @@ fn a_plan_says_what_is_written_otherwise_and_means_the_same() {
         "= erp.STAT: 1 value is written otherwise (\"7\" for lead) but reads the same: left as it is",
     ]);
 }
+
+#[test]
+fn a_plan_of_one_record_finds_it_by_any_of_its_rows() {
+    let world = World::in_step(3);
+    world.sql("crm", "update contacts set name = 'Other' where id = 2");
+    for address in ["contacts/crm:2", "contacts/erp:2", "contacts/email=c2@example.com"] {
+        let done = world.run(&["plan", "--record", address]).ends(0, &["\"Name 2\" -> \"Other\""]);
+        assert!(!done.stdout.contains("Name 1"), "{}", done.stdout);
+    }
+    world
+        .run(&["plan", "--record", "contacts/crm:1"])
+        .ends(0, &["Of contacts/crm:1 nothing would change"]);
+    world.run(&["plan", "--record", "contacts/crm:9"]).ends(2, &["address.unknown"]);
+}
+
+#[test]
+fn a_field_to_compare_may_be_of_one_entity_only() {
+    let world = World::in_step(1);
+    world.run(&["verify", "--columns", "name"]).ends(0, &[]);
+    world.run(&["verify", "--columns", "nome"]).ends(2, &["address.unknown", "`nome`"]);
+}

@@ -14,6 +14,7 @@ use crate::{
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
+    typed,
     words::{self, Table},
 };
 
@@ -128,7 +129,7 @@ async fn matching(session: &Session, filter: Option<&str>) -> Result<Vec<Conflic
 
 async fn record_name(session: &Session, conflict: &Conflict) -> Result<String, Failure> {
     let group = session.hub.group(conflict.record).await?;
-    Ok(group.map_or_else(|| address::short(conflict.record), |group| address::of(session, &group)))
+    Ok(group.map_or_else(|| conflict.record.to_string(), |group| address::of(session, &group)))
 }
 
 fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
@@ -283,7 +284,7 @@ impl Resolve {
                 .and_then(|field| session.plan.entity(conflict.entity)?.field(field))
                 .map(|field| field.kind.clone())
                 .unwrap_or_default();
-            return Ok(Take::Value(address::golden(&kind, text)));
+            return Ok(Take::Value(typed::golden(&field_name(session, conflict), &kind, text)?));
         }
         match self.take.as_deref() {
             Some("newest") => Ok(Take::Newest),

@@ -1,8 +1,13 @@
 //! `syncline history`: changes, in the order in which they happened.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::{Value as Json, json};
-use syncline_core::{commit::AuditKind, name::RunId};
+use syncline_core::{
+    commit::AuditKind,
+    name::{RecordId, RunId},
+};
 use syncline_ports::reader::{Entry, HistoryFilter, Reader as _};
 
 use crate::{
@@ -78,14 +83,11 @@ impl History {
         }
         let entries = session.hub.history(&filter).await?;
         let mut table = Table::new(&["TIME", "CHANGE", "RECORD", "WHAT", "BY"]);
+        let mut names = BTreeMap::new();
         for entry in &entries {
             let what = what(&session, entry);
             let by = entry.event.actor.as_ref().map(ToString::to_string).unwrap_or_default();
-            let record = format!(
-                "{}/{}",
-                session.entity_name(entry.event.entity),
-                address::short(entry.event.record)
-            );
+            let record = name(&session, entry, &mut names).await?;
             table.row([words::time(entry.at), format!("c-{}", entry.number), record, what, by]);
         }
         let rows: Vec<Json> = entries.iter().map(|entry| json_of(&session, entry)).collect();
@@ -97,6 +99,24 @@ impl History {
         };
         Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
     }
+}
+
+/// The record of an entry as people know it; each is looked up once.
+async fn name(
+    session: &Session,
+    entry: &Entry,
+    known: &mut BTreeMap<RecordId, String>,
+) -> Result<String, Failure> {
+    let record = entry.event.record;
+    if let Some(name) = known.get(&record) {
+        return Ok(name.clone());
+    }
+    let name = match session.hub.group(record).await? {
+        Some(group) => address::of(session, &group),
+        None => format!("{}/{record}", session.entity_name(entry.event.entity)),
+    };
+    known.insert(record, name.clone());
+    Ok(name)
 }
 
 /// `r-1042`, `1042` or `last`.

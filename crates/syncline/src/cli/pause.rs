@@ -66,8 +66,16 @@ pub(crate) fn names(session: &Session, name: Option<&str>) -> Result<Vec<String>
     match name {
         Some(name) if session.plan.system_named(name).is_some() => Ok(vec![name.to_owned()]),
         name => {
-            let entities = session.entities(name)?;
+            let entities = session.entities(name).map_err(|failure| or_system(session, failure))?;
             Ok(entities.into_iter().map(|entity| session.entity_name(entity).to_owned()).collect())
         }
     }
+}
+
+/// The refusal of a name that could have been a system's, too.
+pub(crate) fn or_system(session: &Session, failure: Failure) -> Failure {
+    let systems: Vec<&str> = session.plan.systems.iter().map(|it| it.name.as_str()).collect();
+    let cause = failure.parts.iter().find(|(label, _)| *label == "cause");
+    let cause = cause.map(|(_, cause)| cause.clone()).unwrap_or_default();
+    failure.cause(format!("{cause}, and the systems {}", systems.join(", ")))
 }

@@ -3,7 +3,7 @@
 use crate::{
     cli::Context,
     exit::Exit,
-    overlay::{self, Planned, Wish},
+    overlay::{self, EntityPlan, Planned, Wish},
     pass::Depth,
     progress::Progress,
     report::{Answer, Failure},
@@ -15,7 +15,7 @@ use serde_json::json;
 
 mod show;
 
-use show::{describe, name};
+use show::describe;
 pub(crate) use show::{show, summary};
 
 /// Flags of `plan`.
@@ -54,16 +54,21 @@ impl Plan {
             samples: if everything { usize::MAX } else { SAMPLES },
             limit: self.limit,
             depth: Depth::Full,
+            record: self.record.clone(),
         };
         let began = Session::now();
         let progress = Progress::new("planning", context.progress);
-        let mut planned = overlay::plan(&mut session, &wish, &progress).await?;
+        let planned = overlay::plan(&mut session, &wish, &progress).await?;
         drop(progress);
-        if let Some(record) = &self.record {
-            keep_only(&session, &mut planned, record)?;
-        }
         let took = words::span((Session::now().0 - began.0) / 1_000);
         let mut text = show(&session, &planned, &took);
+        let is_touched =
+            |entity: &EntityPlan| !entity.samples.is_empty() || !entity.disputes.is_empty();
+        if let Some(record) = &self.record
+            && !planned.entities.iter().any(is_touched)
+        {
+            text.push_str(&format!("\nOf {record} nothing would change."));
+        }
         if let Some(path) = &self.out {
             planned.save(&session, path, Session::now())?;
             let allow = allow_flags(&planned);
@@ -89,25 +94,6 @@ impl Plan {
             None => answer,
         })
     }
-}
-
-/// Keeps the operations of one row: `SYSTEM:KEY`, with or without the entity before it.
-fn keep_only(session: &Session, planned: &mut Planned, address: &str) -> Result<(), Failure> {
-    let wanted = address.split_once('/').map_or(address, |(_, row)| row);
-    let mut found = false;
-    for entity in &mut planned.entities {
-        entity.samples.retain(|operation| {
-            let keep = name(session, operation).ends_with(wanted)
-                || operation.record.to_string().starts_with(wanted);
-            found |= keep;
-            keep
-        });
-    }
-    if found {
-        return Ok(());
-    }
-    Err(Failure::new("address.unknown", format!("the plan changes nothing of {address}"))
-        .fix("syncline plan --full lists every change"))
 }
 
 fn allow_flags(planned: &Planned) -> String {

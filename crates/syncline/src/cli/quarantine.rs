@@ -15,6 +15,7 @@ use crate::{
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
+    typed,
     words::{self, Table},
 };
 
@@ -96,7 +97,7 @@ async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, F
     };
     let Some(record) = record else { return Ok("-".into()) };
     let group = session.hub.group(record).await?;
-    Ok(group.map_or_else(|| address::short(record), |group| address::of(session, &group)))
+    Ok(group.map_or_else(|| record.to_string(), |group| address::of(session, &group)))
 }
 
 fn json_of(session: &Session, entry: &Quarantined, record: &str) -> Json {
@@ -203,8 +204,7 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
     }
     for record in &entry.related {
         let group = session.hub.group(*record).await?;
-        let name =
-            group.map_or_else(|| address::short(*record), |group| address::of(&session, &group));
+        let name = group.map_or_else(|| record.to_string(), |group| address::of(&session, &group));
         text.push_str(&format!("  related: {name}\n"));
     }
     let fix = match &entry.subject {
@@ -293,16 +293,22 @@ fn edit_command(
             return Err(Failure::new(
                 "usage.edit",
                 format!("`{pair}` is not FIELD=VALUE of {}", entity.name),
-            ));
+            )
+            .fix(format!("its fields are {}", fields_of(entity))));
         };
         let kind = entity.field(field).map(|field| field.kind.clone()).unwrap_or_default();
-        values.push((field, address::golden(&kind, value)));
+        let name = pair.split('=').next().unwrap_or_default();
+        values.push((field, typed::golden(name, &kind, value)?));
     }
     if values.is_empty() {
         return Err(Failure::new("usage.arguments", "what should be changed?")
             .fix("say --set FIELD=VALUE or --link KEY"));
     }
     Ok(Command::Edit { record, part, values, who: run::who().into() })
+}
+
+fn fields_of(entity: &syncline_core::plan::Entity) -> String {
+    entity.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {

@@ -146,14 +146,28 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
         writes.push((system, total.inserts, total.updates, total.deletes));
     }
     session.hub.end_run(run, Session::now(), "ok", address, &writes).await?;
-    let result = if written.is_empty() {
-        "all agree".to_owned()
-    } else {
-        format!("{} updated", written.join(", "))
+    let refused = refused(session, group).await?;
+    let result = match (written.is_empty(), refused.is_empty()) {
+        (true, true) => "all agree".to_owned(),
+        (false, true) => format!("{} updated", written.join(", ")),
+        (_, false) => {
+            format!("{} refused it before: syncline quarantine list", refused.join(", "))
+        }
     };
     let summary = format!("read {}: {result} ({run})", read_from.join(", "));
     Ok(Answer::new(summary)
         .with_result(json!({ "run": run.to_string(), "read": read_from, "written": written, "checked": account.observed.values().sum::<u64>() })))
+}
+
+/// Systems that hold another value, and refused ours.
+async fn refused(session: &Session, group: &Group) -> Result<Vec<String>, Failure> {
+    let now = session.hub.group(group.id).await?;
+    let links = now.iter().flat_map(|group| group.parts().flat_map(|(_, part)| &part.links));
+    let refused = links.filter(|link| link.parked.is_some());
+    let mut names: Vec<String> =
+        refused.map(|link| session.system_name(link.system).to_owned()).collect();
+    names.dedup();
+    Ok(names)
 }
 
 /// Lets through one record.

@@ -93,8 +93,13 @@ async fn only(
     limit: u64,
     context: &Context,
 ) -> Result<std::collections::BTreeSet<syncline_core::value::Digest>, Failure> {
-    let wish =
-        Wish { entities: entities.to_vec(), samples: 0, limit: Some(limit), depth: Depth::Full };
+    let wish = Wish {
+        entities: entities.to_vec(),
+        samples: 0,
+        limit: Some(limit),
+        depth: Depth::Full,
+        record: None,
+    };
     let progress = Progress::new("planning", context.progress);
     Ok(overlay::plan(session, &wish, &progress).await?.operations.into_iter().collect())
 }
@@ -147,7 +152,13 @@ async fn approve(
         return Ok(());
     }
     if !context.yes {
-        let wish = Wish { entities: open.clone(), samples: 3, limit: None, depth: Depth::Full };
+        let wish = Wish {
+            entities: open.clone(),
+            samples: 3,
+            limit: None,
+            depth: Depth::Full,
+            record: None,
+        };
         let began = Session::now();
         let progress = Progress::new("planning", context.progress);
         let planned = overlay::plan(session, &wish, &progress).await?;

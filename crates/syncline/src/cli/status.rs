@@ -142,7 +142,8 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
             systems.retain(|system| system == name);
             entities.clear();
         } else {
-            entities = session.entities(Some(name))?;
+            let found = session.entities(Some(name));
+            entities = found.map_err(|failure| super::pause::or_system(session, failure))?;
             systems.clear();
         }
     }

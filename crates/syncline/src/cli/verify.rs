@@ -164,9 +164,18 @@ impl Verify {
         let Some(found) = session.plan.entity(entity) else { return Ok(None) };
         let mut fields = Vec::new();
         for name in &self.columns {
-            fields.push(found.field_named(name).ok_or_else(|| {
-                Failure::new("address.unknown", format!("{} has no field `{name}`", found.name))
-            })?);
+            let field = found.field_named(name);
+            // Of several entities, each is compared by those of the fields that it has.
+            let is_known = self.entity.is_none()
+                && session.plan.entities.iter().any(|entity| entity.field_named(name).is_some());
+            if field.is_none() && !is_known {
+                return Err(Failure::new(
+                    "address.unknown",
+                    format!("no field is called `{name}`"),
+                )
+                .fix("syncline config show lists the fields"));
+            }
+            fields.extend(field);
         }
         Ok(Some(fields))
     }
@@ -174,7 +183,13 @@ impl Verify {
     /// Shows what a full pass would do, asks, and does it.
     async fn mend(&self, session: &mut Session, context: &Context) -> Result<(), Failure> {
         let entities = session.entities(self.entity.as_deref())?;
-        let wish = Wish { entities: entities.clone(), samples: 3, limit: None, depth: Depth::Full };
+        let wish = Wish {
+            entities: entities.clone(),
+            samples: 3,
+            limit: None,
+            depth: Depth::Full,
+            record: None,
+        };
         let progress = Progress::new("planning", context.progress);
         let planned = overlay::plan(session, &wish, &progress).await?;
         drop(progress);

@@ -55,7 +55,7 @@ pub(super) async fn wait(
         if plan.disputes.len() < wish.samples {
             let group = hub.group(conflict.record).await?;
             let name = group.map(|group| address::of(session, &group));
-            let name = name.unwrap_or_else(|| address::short(conflict.record));
+            let name = name.unwrap_or_else(|| conflict.record.to_string());
             plan.disputes.push((name, conflict));
         }
     }

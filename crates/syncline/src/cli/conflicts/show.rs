@@ -22,11 +22,11 @@ pub(super) async fn show(context: &Context, id: u64) -> Result<Answer, Failure> 
     let group = session.hub.group(conflict.record).await?;
     let record = group
         .as_ref()
-        .map_or_else(|| address::short(conflict.record), |group| address::of(&session, group));
+        .map_or_else(|| conflict.record.to_string(), |group| address::of(&session, group));
     let now = Session::now();
     let mut text = format!(
         "{record}  {}  opened {} ago in {}  policy: {}\n",
-        address::short(conflict.record),
+        conflict.record.to_string(),
         words::age(now, conflict.opened.1),
         conflict.opened.0,
         policy(&session, &conflict),
