@@ -14,7 +14,6 @@ use crate::{
     need::{Need, PartNeed, Rows, needs},
     plan::Plan,
     step::due::{IN_DOUBT_MS, minted_at},
-    value::Value,
 };
 
 /// What the indices must say of this group.
@@ -66,25 +65,7 @@ fn add_part(
     if !part.exists.alive && !part.links.iter().any(Link::is_present) {
         return;
     }
-    references.extend(part.cells.iter().filter_map(|cell| match cell.value {
-        Value::Ref(record) => Some(record),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Num(_)
-        | Value::Float(_)
-        | Value::Text(_)
-        | Value::Bytes(_)
-        | Value::Uuid(_)
-        | Value::Date(_)
-        | Value::Time(_)
-        | Value::LocalDateTime(..)
-        | Value::Instant(..)
-        | Value::OffsetDateTime(..)
-        | Value::Interval(..)
-        | Value::List(_)
-        | Value::Set(_)
-        | Value::Map(_) => None,
-    }));
+    references.extend(part.cells.iter().filter_map(|cell| cell.value.reference()));
 }
 
 fn is_quiet(link: &Link) -> bool {

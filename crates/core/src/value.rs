@@ -114,6 +114,11 @@ impl Value {
         Self::Set(encoded.into_iter().map(|(_, value)| value).collect())
     }
 
+    /// The record that this refers to, if it is a reference.
+    pub fn reference(&self) -> Option<RecordId> {
+        if let Self::Ref(record) = self { Some(*record) } else { None }
+    }
+
     /// Whether this is NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)

@@ -276,29 +276,12 @@ fn differing(
             link.agreed.get(index) == Some(&golden.version)
                 && link.shadow.as_ref().and_then(|shadow| shadow.value(field)) == Some(shown)
         });
-        let is_same = match &golden.value {
-            Value::Ref(record) => match references.get(&(*record, found.system)) {
+        let is_same = match golden.value.reference() {
+            Some(record) => match references.get(&(record, found.system)) {
                 Some(Some(key)) => key_atom(key) == *shown,
                 Some(None) | None => shown.is_null(),
             },
-            value @ (Value::Null
-            | Value::Bool(_)
-            | Value::Num(_)
-            | Value::Float(_)
-            | Value::Text(_)
-            | Value::Bytes(_)
-            | Value::Uuid(_)
-            | Value::Date(_)
-            | Value::Time(_)
-            | Value::LocalDateTime(..)
-            | Value::Instant(..)
-            | Value::OffsetDateTime(..)
-            | Value::Interval(..)
-            | Value::List(_)
-            | Value::Set(_)
-            | Value::Map(_)) => {
-                cell.lens.put(value, Some(shown)).is_ok_and(|native| native == *shown)
-            }
+            None => cell.lens.put(&golden.value, Some(shown)).is_ok_and(|native| native == *shown),
         };
         if !is_same && !shows_agreed {
             fields.push(field);

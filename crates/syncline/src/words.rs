@@ -13,25 +13,7 @@ pub(crate) fn hex(digest: &Digest) -> String {
 
 /// A value of a system, as it would be typed: texts in quotes.
 pub(crate) fn quoted(value: &Value) -> String {
-    match value {
-        Value::Text(text) => format!("{text:?}"),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Num(_)
-        | Value::Float(_)
-        | Value::Bytes(_)
-        | Value::Uuid(_)
-        | Value::Date(_)
-        | Value::Time(_)
-        | Value::LocalDateTime(..)
-        | Value::Instant(..)
-        | Value::OffsetDateTime(..)
-        | Value::Interval(..)
-        | Value::List(_)
-        | Value::Set(_)
-        | Value::Map(_)
-        | Value::Ref(_) => value.to_string(),
-    }
+    if let Value::Text(text) = value { format!("{text:?}") } else { value.to_string() }
 }
 
 /// A value for programs: its text, or null. Numbers too are text, so that none is rounded.

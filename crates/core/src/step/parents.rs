@@ -238,25 +238,7 @@ pub(crate) fn is_to_come(group: &Group, system: SystemIndex) -> bool {
 /// The records that this one's living parts refer to.
 pub(crate) fn targets(group: &Group) -> impl Iterator<Item = RecordId> {
     let living = group.parts().map(|(_, part)| part).filter(|part| part.exists.alive);
-    living.flat_map(|part| &part.cells).filter_map(|cell| match cell.value {
-        Value::Ref(record) => Some(record),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Num(_)
-        | Value::Float(_)
-        | Value::Text(_)
-        | Value::Bytes(_)
-        | Value::Uuid(_)
-        | Value::Date(_)
-        | Value::Time(_)
-        | Value::LocalDateTime(..)
-        | Value::Instant(..)
-        | Value::OffsetDateTime(..)
-        | Value::Interval(..)
-        | Value::List(_)
-        | Value::Set(_)
-        | Value::Map(_) => None,
-    })
+    living.flat_map(|part| &part.cells).filter_map(|cell| cell.value.reference())
 }
 
 fn refers(part: &Part, parent: RecordId) -> bool {
