@@ -197,7 +197,7 @@ fn same(memory: &Memory, system: SystemIndex, golden: &Value, shown: &Value) -> 
 /// # Errors
 /// The first breach.
 pub fn whole_life(world: &World, script: &Script, summary: &Summary) -> Result<(), Breach> {
-    bounded(world, summary)?;
+    bounded(world, script, summary)?;
     caused(world, script)?;
     summed(world)
 }
@@ -206,13 +206,15 @@ pub fn whole_life(world: &World, script: &Script, summary: &Summary) -> Result<(
 const DOUBTS_PER_CRASH: u64 = 8;
 
 /// I5: `W <= N * (E + D)`.
-fn bounded(world: &World, summary: &Summary) -> Result<(), Breach> {
+fn bounded(world: &World, script: &Script, summary: &Summary) -> Result<(), Breach> {
     let count = |of: fn(&SimState) -> u64| -> u64 {
         world.systems.iter().map(|system| of(&system.state())).sum()
     };
     let writes = count(|state| state.written);
     let edits = count(|state| state.edits) + world.store.memory().answers;
-    let faults = count(|state| state.faults) + summary.crashes as u64 * DOUBTS_PER_CRASH;
+    // Whoever lives at the end of a storm is gone, too.
+    let ends = script.processes * (1 + usize::from(script.last_day.is_some()));
+    let faults = count(|state| state.faults) + (summary.crashes + ends) as u64 * DOUBTS_PER_CRASH;
     let systems = world.systems.len() as u64;
     if writes <= systems * (edits + faults) {
         return Ok(());

@@ -232,8 +232,9 @@ impl Pass<'_> {
             link.unresolved.retain(|intent| intent.id != answered.intent.id);
         }
         if answered.class == Class::Log {
-            // The image has no author and no place in the log (F2).
-            link.wait = true;
+            // The image has no author and no place in the log (F2): it only says whether the log has
+            // told of it already.
+            link.wait = current != link.shadow.as_ref();
             return;
         }
         let key = link.key.clone().or_else(|| self.key_written(answered));

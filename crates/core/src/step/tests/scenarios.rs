@@ -317,3 +317,21 @@ fn a_row_made_again_is_not_made_twice_when_its_answer_is_lost() {
         assert_eq!(world.living(), 1, "{class:?}");
     }
 }
+
+#[test]
+fn a_write_that_meets_a_change_which_the_log_has_told_waits_for_nothing() {
+    let mut world = contact_in(World::new(2).class(Class::Log).with(|plan| {
+        plan.entities[0].delete_conflict = crate::plan::DeleteConflict::UpdateWins;
+    }));
+    edit(&mut world, "A", "phone=P1");
+    world.scan("A");
+    let groups = world.plan_writes("B", Cycles::Wait);
+    let there = only(&world, "B");
+    world.delete("B", &there);
+    let answers: Vec<_> =
+        groups.iter().flat_map(|(system, group)| world.execute(*system, group)).collect();
+    world.scan("B");
+    world.decide(&answers);
+    world.run();
+    assert!(world.show("B").ends_with("N0 E0 P1 S0"), "{}", world.show("B"));
+}
