@@ -3,7 +3,7 @@
 use crate::{
     Text,
     audit::event,
-    change::{PartKey, RowKey},
+    change::{PartKey, RowKey, WriteKind},
     commit::{AuditEvent, AuditKind, Disposition, MatchKey, QuarantineChange},
     group::{Group, Link, Part, Scope},
     matching,
@@ -92,6 +92,16 @@ impl Pass<'_> {
             self.link(sight, group, at, None);
             return;
         }
+        if let Some(record) = self.came_late(sight) {
+            let message = "our own insert came late: the record has another row by now".into();
+            self.park_row(sight, None, "match.ambiguous", message, None);
+            if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut()
+            {
+                related.push(record);
+            }
+            self.journal.count(sight.binding, Disposition::Quarantined);
+            return;
+        }
         if entity.parent.is_some() {
             self.unlinked_child(sight);
             return;
@@ -142,6 +152,23 @@ impl Pass<'_> {
                 None
             }
         }
+    }
+
+    /// The record whose insert left its mark on this row, and which was given another row meanwhile.
+    fn came_late(&self, sight: &Sight<'_>) -> Option<RecordId> {
+        let mark = sight.mark?;
+        let system = self.plan.binding(sight.binding)?.system;
+        let record = self.working.intents.get(&mark).copied().flatten()?;
+        let group = self.working.groups.get(&record)?.as_ref()?;
+        let links = group.parts().filter_map(|(_, part)| part.link(system));
+        let is_late = |link: &Link| {
+            link.shadow.is_some()
+                && link
+                    .unresolved
+                    .iter()
+                    .any(|intent| intent.id == mark && intent.kind == WriteKind::Insert)
+        };
+        links.into_iter().any(is_late).then_some(record)
     }
 
     /// The record with these match keys: the living ones decide; a deleted one may live again.

@@ -408,10 +408,12 @@ fn drop_intent(group: &mut Group, answered: &Answered) {
 }
 
 fn put_in_doubt(link: &mut Link, answered: &Answered) {
-    for intent in &mut link.unresolved {
-        if intent.id == answered.intent.id {
-            intent.status = IntentStatus::InDoubt;
-        }
-    }
+    let mut sent = link
+        .unresolved
+        .iter_mut()
+        .filter(|intent| intent.id == answered.intent.id && intent.status == IntentStatus::Sent);
+    // The same answer twice says nothing new.
+    let Some(intent) = sent.next() else { return };
+    intent.status = IntentStatus::InDoubt;
     link.must_read |= answered.class != Class::Log || keyless_doubt(link).is_some();
 }

@@ -335,3 +335,23 @@ fn a_write_that_meets_a_change_which_the_log_has_told_waits_for_nothing() {
     world.run();
     assert!(world.show("B").ends_with("N0 E0 P1 S0"), "{}", world.show("B"));
 }
+
+#[test]
+fn our_own_row_that_comes_when_the_record_has_another_is_set_aside() {
+    let mut world = World::new(2).class(Class::Log);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    let groups = world.plan_writes("B", Cycles::Wait);
+    world.crash();
+    // Somebody enters the same person, who then gets another address; then our insert arrives.
+    world.insert("B", "b1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("B");
+    world.set("B", "b1", "email=E1");
+    world.scan("B");
+    for (system, group) in groups {
+        world.execute(system, &group);
+    }
+    world.run();
+    assert_eq!(world.codes(), ["match.ambiguous"]);
+    assert_eq!((world.keys("B").len(), world.groups().count()), (2, 1));
+}
