@@ -199,6 +199,7 @@ fn same(memory: &Memory, system: SystemIndex, golden: &Value, shown: &Value) -> 
 pub fn whole_life(world: &World, script: &Script, summary: &Summary) -> Result<(), Breach> {
     bounded(world, script, summary)?;
     caused(world, script)?;
+    unpolluted(world, script)?;
     summed(world)
 }
 
@@ -230,8 +231,10 @@ fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let marked = |class: &Class| matches!(class, Class::Log | Class::Marked);
     let is_fair = Fault::ALL.iter().all(|fault| fault.get(&script.weather) == 0);
     let classes = &script.draft.classes;
-    let is_exact = (classes.iter().all(marked) && script.capitals.is_none())
-        || (is_fair && script.processes == 1 && !classes.contains(&Class::Blind));
+    // Two processes on one hub, which its lock forbids, may commit what they read the other way round.
+    let is_exact = script.processes == 1
+        && ((classes.iter().all(marked) && script.capitals.is_none())
+            || (is_fair && !classes.contains(&Class::Blind)));
     if !is_exact {
         return Ok(());
     }
@@ -248,6 +251,29 @@ fn caused(world: &World, script: &Script) -> Result<(), Breach> {
                 return Err(Breach { guarantee: "causality", detail });
             }
             next = seen.get(value);
+        }
+    }
+    Ok(())
+}
+
+/// I6: the capitals that a system makes of what it is given are nobody's edit. Exact where a log
+/// tells what we wrote; elsewhere a lost answer leaves the system's form to be taken for an edit.
+fn unpolluted(world: &World, script: &Script) -> Result<(), Breach> {
+    let Some(at) = script.capitals else { return Ok(()) };
+    let Some(system) = world.systems.get(at).filter(|system| system.state().class == Class::Log)
+    else {
+        return Ok(());
+    };
+    let state = system.state();
+    let memory = world.store.memory();
+    for group in memory.groups.values() {
+        for cell in &group.root.cells {
+            let Value::Text(text) = &cell.value else { continue };
+            let small = text.to_lowercase();
+            if **text != *small && !state.typed.contains(&small) {
+                let detail = format!("the hub holds {text:?}, which nobody wrote");
+                return Err(Breach { guarantee: "no pollution", detail });
+            }
         }
     }
     Ok(())

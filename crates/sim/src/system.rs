@@ -4,7 +4,7 @@
 //! (a log, versions, nothing) and what it accepts as a precondition.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -112,6 +112,8 @@ pub struct SimState {
     pub replaced: Vec<String>,
     /// Rows that its own users created, changed and deleted.
     pub edits: u64,
+    /// Every text that its users wrote, in small letters.
+    pub typed: BTreeSet<String>,
     /// What its users counted, by the name of the stock.
     pub counted: BTreeMap<String, i64>,
     /// Calls that the weather disturbed.
@@ -144,6 +146,7 @@ impl SimSystem {
             written: 0,
             replaced: Vec::new(),
             edits: 0,
+            typed: BTreeSet::new(),
             counted: BTreeMap::new(),
             faults: 0,
             seen: BTreeMap::new(),
@@ -194,6 +197,9 @@ impl SimState {
         }
         self.next_key += 1;
         self.edits += 1;
+        for value in &values {
+            self.note(value);
+        }
         let back = self.draw_lateness();
         self.put(binding, &key, Put { values, parent, mark: None, back });
         Some(key)
@@ -221,9 +227,16 @@ impl SimState {
             self.seen.insert(value.to_lowercase(), before.to_lowercase());
         }
         self.edits += 1;
+        self.note(&value);
         let back = self.draw_lateness();
         self.put(binding, key, Put { values, parent, mark: None, back });
         true
+    }
+
+    fn note(&mut self, typed: &Value) {
+        if let Value::Text(text) = typed {
+            self.typed.insert(text.to_lowercase());
+        }
     }
 
     /// One value of a row.
