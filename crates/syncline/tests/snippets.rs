@@ -1,4 +1,5 @@
-//! What the README tells people to type works, in the order in which it stands there.
+//! What the documents tell people to type works: the README in the order in which it stands there,
+//! the examples of the reference one by one.
 //!
 //! Blocks in `sh` are executed in one directory, `yaml` blocks become its `syncline.yaml`. Of the
 //! commands, those that build or install are left out; `sqlite3` is played by the library, since
@@ -85,4 +86,106 @@ fn the_readme_works_as_it_stands() {
     };
     assert_eq!(phone("crm.db", "contacts", "phone"), "030 1234, 040 55");
     assert_eq!(phone("erp.db", "CUSTOMER", "TEL"), "030 1234, 040 55");
+}
+
+/// The text of a document.
+fn document(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
+}
+
+/// Runs the program, which must end with 0; what it said.
+fn said(home: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_syncline"))
+        .args(arguments)
+        .current_dir(home)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(output.status.success(), "{arguments:?}\n{said}");
+    said
+}
+
+#[test]
+fn the_yaml_of_the_reference_is_a_configuration() {
+    for path in ["docs/reference/lenses.md", "docs/reference/configuration.md"] {
+        for (language, text) in blocks(&document(path)) {
+            if language != "yaml" {
+                continue;
+            }
+            let home = tempfile::tempdir().unwrap();
+            let file = if text.starts_with("version:") {
+                text
+            } else {
+                // Fields of some entity.
+                let mut lines = text.lines();
+                assert_eq!(lines.next(), Some("fields:"), "{path}: say where this belongs");
+                let fields: String = lines.map(|line| format!("    {line}\n")).collect();
+                format!(
+                    "version: 1\nsystems:\n  crm: {{url: \"sqlite:crm.db\"}}\n  erp: {{url: \"sqlite:erp.db\"}}\n\
+                     entities:\n  customers:\n    in: {{crm: customers, erp: CUSTOMER}}\n    match: email\n    \
+                     fields:\n      email: {{crm: email, erp: EMAIL}}\n{fields}"
+                )
+            };
+            fs::write(home.path().join("syncline.yaml"), file).unwrap();
+            said(home.path(), &["check"]);
+        }
+    }
+}
+
+/// The texts between backquotes.
+fn spans(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+/// A YAML scalar, whatever it holds.
+fn quoted(text: &str) -> String {
+    if text.starts_with('[') { text.to_owned() } else { format!("\"{text}\"") }
+}
+
+#[test]
+fn the_examples_of_lenses_are_true() {
+    let reference = document("docs/reference/lenses.md");
+    let rows: Vec<Vec<Vec<&str>>> = reference
+        .lines()
+        .filter(|line| line.starts_with("| `type: "))
+        .map(|line| line.trim_matches('|').split(" | ").map(spans).collect())
+        .collect();
+    assert!(rows.len() > 20, "the table of examples is not found");
+    let home = tempfile::tempdir().unwrap();
+    let mut file = String::from(
+        "version: 1\nsystems:\n  a: {url: \"sqlite:a.db\"}\n  b: {url: \"sqlite:b.db\"}\nentities:\n",
+    );
+    let (mut cases, mut tables) = (String::new(), String::new());
+    for (at, row) in rows.iter().enumerate() {
+        let [field, cell, columns, hub] = row.as_slice() else { panic!("{row:?}") };
+        let (field, cell, hub) = (field[0], cell[0], hub[0]);
+        file += &format!(
+            "  e{at}:\n    in: {{a: e{at}, b: e{at}}}\n    match: code\n    fields:\n      \
+             code: {{a: code, b: code}}\n      \
+             value: {{{field}, a: v, b: {{column: v, {cell}}}}}\n"
+        );
+        tables += &format!("create table e{at} (id integer primary key, code text, v text);");
+        cases += &format!("e{at}:\n");
+        for (number, column) in columns.iter().enumerate() {
+            let (column, hub) = (quoted(column), quoted(hub));
+            cases += &format!(
+                "  read {number}:\n    row: {{b: {{v: {column}}}}}\n    record: {{value: {hub}}}\n"
+            );
+        }
+        if !hub.starts_with("map.") {
+            let (column, hub) = (quoted(columns[0]), quoted(hub));
+            cases += &format!(
+                "  write:\n    record: {{value: {hub}}}\n    writes: {{b: {{v: {column}}}}}\n"
+            );
+        }
+    }
+    for name in ["a.db", "b.db"] {
+        Connection::open(home.path().join(name)).unwrap().execute_batch(&tables).unwrap();
+    }
+    fs::create_dir(home.path().join("tests")).unwrap();
+    fs::write(home.path().join("tests/examples.yaml"), cases).unwrap();
+    fs::write(home.path().join("syncline.yaml"), file).unwrap();
+    said(home.path(), &["test"]);
 }
