@@ -1,8 +1,9 @@
 //! What a pass *would* write: planned by the same step, committed by nobody.
 
 use syncline_core::{
+    Text,
     change::{Cycles, Effect, Input, RowKey, WriteGroup, WriteKind},
-    commit::{Behind, Wants},
+    commit::{Behind, QuarantineChange, Subject, Wants},
     error::PortError,
     group::{Author, Cell, Group, Part},
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
@@ -27,6 +28,8 @@ pub struct Operation {
     pub writes: WriteGroup,
     /// It waits for another record's row.
     pub waits: bool,
+    /// It would be set aside, with this code, for this reason.
+    pub refused: Option<(Text, Text)>,
     /// What exactly would be done, independent of the hub it was planned in: equal digests, equal
     /// operations.
     pub digest: Digest,
@@ -52,7 +55,7 @@ pub async fn page(
         .iter()
         .map(|record| Input::Due { record: *record, system, cycles: Cycles::Wait })
         .collect();
-    let (_, effects) = decide(desk, &due).await?;
+    let (commit, effects) = decide(desk, &due).await?;
     let mut operations = Vec::new();
     for (record, behind) in behind {
         let Some(group) = groups.iter().find(|group| group.id == record) else { continue };
@@ -63,8 +66,23 @@ pub async fn page(
             attach(&mut operations, group);
         }
     }
+    for change in commit.quarantine {
+        let QuarantineChange::Park {
+            subject: Subject::Write { record, system: aside, .. },
+            code,
+            message,
+            ..
+        } = change
+        else {
+            continue;
+        };
+        let of_it = |operation: &&mut Operation| operation.record == record && aside == system;
+        if let Some(operation) = operations.iter_mut().find(of_it) {
+            operation.refused = Some((code, message));
+        }
+    }
     for operation in &mut operations {
-        operation.waits = operation.writes.writes.is_empty();
+        operation.waits = operation.writes.writes.is_empty() && operation.refused.is_none();
     }
     Ok((operations, last))
 }
@@ -97,6 +115,7 @@ pub fn describe(plan: &Plan, group: &Group, system: SystemIndex, behind: &Behind
         origin: origin(plan, group, system),
         writes: WriteGroup::default(),
         waits: false,
+        refused: None,
         digest: digest(group, system, behind.kind),
     }
 }

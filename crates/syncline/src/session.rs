@@ -22,7 +22,7 @@ use syncline_ports::{clock::Clock as _, reader::Reader as _};
 
 use crate::{
     cli::Context,
-    config::{self, Live, Loaded},
+    config::{self, Complaint, Live, Loaded},
     exit::Exit,
     report::Failure,
 };
@@ -59,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) failures: Vec<(String, Failure)>,
     /// Set by the first signal.
     pub(crate) stop: Arc<AtomicBool>,
+    /// The schemas of the systems that were reached.
+    live: Option<Live>,
 }
 
 /// Which signal asked to stop, if one did.
@@ -97,7 +99,12 @@ impl Session {
                 }
             }
         }
-        Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop })
+        Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop, live })
+    }
+
+    /// Columns that hold less than others of their field.
+    pub(crate) fn narrow(&self) -> Vec<Complaint> {
+        self.live.as_ref().map(|live| self.loaded.narrow(live)).unwrap_or_default()
     }
 
     /// The time.

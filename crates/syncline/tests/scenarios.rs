@@ -11,9 +11,10 @@
 //! | 1.4 and 1.7: L2, L4; S1, S4 to S7, S14 | `mapping.rs` | `l2_…`, `l4_…`, `s1_…` to `s14_…` |
 //! | 1.3: D12 | `reads.rs` | `d12_…` |
 //! | 1.7: S2, S3 | `times.rs` | `s2_…`, `s3_…` |
-//! | 1.7: S8 | `schema.rs` | `s8_…` |
+//! | 1.7: S8, S10 | `schema.rs` | `s8_…`, `s10_…` |
 //! | 1.9: O2, O3 | `plans.rs` | `o2_…`, `o3_…` |
-//! | 1.2 and 1.6: M17, W2, W5, W9, W12, W13 | `faults.rs` | `m17_…`, `w2_…` to `w13_…` |
+//! | 1.2 and 1.6: M17, W5, W9, W12, W13 | `faults.rs` | `m17_…`, `w5_…` to `w13_…` |
+//! | 1.4 and 1.6: L9, W2, W13 | `crashes.rs` | `l9_…`, `w2_…`, `w13_…` |
 //! | 1.4: L1, L3, L5 to L8 | `loops.rs` | `l1_…` to `l8_…` |
 //! | 1.6: W1 | `answers.rs` | `w1_…` |
 //! | 1.6 and 1.8: W4, W6 to W8; I1, I2, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…` to `i6_…` |
@@ -23,6 +24,7 @@
 
 mod answers;
 mod concurrent;
+mod crashes;
 mod deletes;
 mod faults;
 mod loops;

@@ -99,7 +99,7 @@ impl Clean {
             let count = self.normalise(&text, None).chars().count();
             if count > max {
                 return Err(Problem::new(
-                    "map.out_of_range",
+                    "write.value_too_long",
                     format!(
                         "{} has {count} characters, and the column holds {max}",
                         shown(&Value::Text(text))

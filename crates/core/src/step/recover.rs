@@ -1,12 +1,12 @@
 //! After a crash or a restore: what was in flight is in doubt, and what was known may be wrong.
 
 use crate::{
-    change::{RestoreChoice, Restored},
+    change::{RestoreChoice, Restored, RowKey, WriteKind},
     group::{IntentStatus, Lane, Link, UNKNOWN},
     index::keyless_doubt,
     name::{BindingIndex, RecordId},
-    plan::Class,
-    step::{fence::in_doubt, link::PartAt, pass::Pass},
+    plan::{Class, Plan},
+    step::{fence::in_doubt, link::PartAt, pass::Pass, written::key_of_set},
 };
 
 impl Pass<'_> {
@@ -16,8 +16,8 @@ impl Pass<'_> {
         let before = self.before(&group);
         let operation = self.next_operation();
         let mut changed = false;
-        let mut asks: Vec<(BindingIndex, crate::change::RowKey, Vec<crate::name::IntentId>)> =
-            Vec::new();
+        let mut asks: Vec<(BindingIndex, RowKey, Vec<crate::name::IntentId>)> = Vec::new();
+        let mut learnt = Vec::new();
         let parts = std::iter::once(PartAt::Root)
             .chain((0..group.children.len()).map(PartAt::Child))
             .collect::<Vec<_>>();
@@ -34,12 +34,22 @@ impl Pass<'_> {
                     changed = true;
                 }
                 let binding = entity.and_then(|entity| self.plan.binding_of(entity, link.system));
+                if let Some((key, place)) =
+                    binding.and_then(|place| Some((key_in_doubt(self.plan, place, link)?, place)))
+                {
+                    link.key = Some(key.clone());
+                    learnt.push((place, key, at != PartAt::Root));
+                    changed = true;
+                }
                 if let (true, Lane::Free, Some(binding), Some(key)) =
                     (link.must_read, link.lane, binding, link.key.clone())
                 {
                     asks.push((binding, key, in_doubt(link)));
                 }
             }
+        }
+        for (binding, key, is_child) in learnt {
+            self.learn(binding, key, record, is_child);
         }
         if changed {
             self.put_changed(group, before);
@@ -73,6 +83,14 @@ impl Pass<'_> {
         }
         self.put_changed(group, before);
     }
+}
+
+/// The key under which an insert in doubt would be, where its own fields make it: such a row can be
+/// asked for.
+pub(super) fn key_in_doubt(plan: &Plan, place: BindingIndex, link: &Link) -> Option<RowKey> {
+    keyless_doubt(link).filter(|_| link.must_read)?;
+    let intent = link.unresolved.iter().rev().find(|intent| intent.kind == WriteKind::Insert)?;
+    key_of_set(plan.binding(place)?, intent)
 }
 
 /// Puts what was sent in doubt; whether anything changed.

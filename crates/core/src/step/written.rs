@@ -16,6 +16,7 @@ use crate::{
         gather::{How, Sight},
         link::PartAt,
         pass::Pass,
+        recover::key_in_doubt,
     },
 };
 
@@ -83,8 +84,12 @@ impl Pass<'_> {
             }
             Outcome::Retry { .. } | Outcome::Sibling => drop_intent(&mut group, &answered),
             Outcome::Unknown { .. } => {
-                if let Some(link) = link_mut(&mut group, &answered) {
+                let key = link_mut(&mut group, &answered).and_then(|link| {
                     put_in_doubt(link, &answered);
+                    key_in_doubt(self.plan, answered.binding, link)
+                });
+                if let Some(key) = key {
+                    self.rename(&mut group, &answered, &key);
                 }
             }
         }

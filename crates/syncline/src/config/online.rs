@@ -56,6 +56,13 @@ pub(crate) async fn look_at(loaded: &Loaded, system: &str) -> Result<LiveSystem,
 }
 
 impl Loaded {
+    /// Columns that hold less than others of their field.
+    pub(crate) fn narrow(&self, live: &Live) -> Vec<Complaint> {
+        let (plan, _) = self.compile(Some(live));
+        let found = compare::compare(&self.draft, &plan, live);
+        found.into_iter().filter(|found| found.code == "schema.narrow").collect()
+    }
+
     /// Compares the file with what was seen.
     pub(crate) fn compare(&self, seen: &Seen) -> Vec<Complaint> {
         let (plan, mut complaints) = self.compile(Some(&seen.live));

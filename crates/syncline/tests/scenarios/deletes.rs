@@ -79,6 +79,27 @@ fn d4_update_wins_restores_and_delete_wins_deletes() {
 }
 
 #[test]
+fn d4_newest_is_refused_where_nobody_knows_when_a_row_was_deleted() {
+    play(
+        &CONTACT,
+        &[
+            LINKED,
+            Do(|stage| {
+                stage.map(
+                    &CONTACT
+                        .mapping
+                        .replace("match: email", "match: email\n    delete_conflict: newest"),
+                );
+                let done = stage.syncline(&["run"]);
+                assert_eq!(done.code, 2, "{}", done.stderr);
+                assert!(done.stderr.contains("config.unsupported"), "{}", done.stderr);
+                stage.map(CONTACT.mapping);
+            }),
+        ],
+    );
+}
+
+#[test]
 fn d5_two_deletes_are_one() {
     play(
         &CONTACT,

@@ -62,6 +62,17 @@ fn s1_dates_in_different_forms_are_the_same_day() {
             In("b", "update contact set status = '29/02/2024'"),
             Run([1, 0, 1]),
             Aside(&[]),
+            // The day that is not there, in the forms of the others.
+            In("a", "update contact set status = '2023-02-29'"),
+            In("c", "update contact set status = '20230229'"),
+            RunEnds(4, [0, 0, 0]),
+            Aside(&["map.invalid a:11", "map.invalid c:31"]),
+            Query("b", "select status from contact", &["29/02/2024"]),
+            In("a", "update contact set status = '2023-03-01'"),
+            In("c", "update contact set status = '20230301'"),
+            Run([0, 1, 0]),
+            Query("b", "select status from contact", &["01/03/2023"]),
+            Aside(&[]),
         ],
     );
 }

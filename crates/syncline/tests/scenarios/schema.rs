@@ -2,7 +2,7 @@
 
 use super::{
     CONTACT, LINKED,
-    stage::{ALL, Step::*, play},
+    stage::{ALL, Kind, Step::*, everywhere, play},
 };
 
 #[test]
@@ -23,4 +23,37 @@ fn s8_a_new_column_disturbs_nothing_and_is_carried_nowhere() {
             Query("a", "select extra, phone from contact", &["x|P2"]),
         ],
     );
+}
+
+#[test]
+fn s10_what_is_too_long_for_a_narrow_column_waits_and_the_plan_says_so_before() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.sql(1, match stage.kinds[1] {
+            Kind::Postgres => "alter table contact alter column name type varchar(20)",
+            Kind::MariaDb => "alter table contact modify name varchar(20)",
+            // Its types bound nothing; a check does.
+            Kind::Sqlite => "drop table contact; create table contact (id {id}, email {text} not null unique, name {text} check (length(name) <= 20), phone {text}, status {text}); insert into contact (id, email, name, phone, status) values (21, 'r@x', 'N0', 'P0', 'S0')",
+        });
+        stage.take_steps(&[
+            LINKED,
+            In("a", "update contact set name = 'twenty-one letters...', phone = 'P1'; insert into contact (email, name) values ('s@x', 'short')"),
+        ]);
+        // A check says its limit only when it refuses.
+        let foreseen = stage.kinds[1] != Kind::Sqlite;
+        for command in [&["plan"][..], &["check", "--online"]].into_iter().filter(|_| foreseen) {
+            let said = stage.syncline(command);
+            assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+            let said = said.stdout + &said.stderr;
+            assert!(said.contains("schema.narrow"), "{command:?}: {said}");
+        }
+        stage.take_steps(&[RunEnds(4, [0, 1, 2])]);
+        stage.take_steps(&[
+            Aside(&["write.value_too_long -> b"]),
+            Show("ac", &["r@x|twenty-one letters...|P1|S0", "s@x|short|NULL|NULL"]),
+            Show("b", &["r@x|N0|P0|S0", "s@x|short|NULL|NULL"]),
+            In("a", "update contact set name = 'twenty' where email = 'r@x'"),
+            Run([0, 1, 1]),
+            Aside(&[]),
+        ]);
+    });
 }

@@ -20,7 +20,7 @@ use rusqlite::{Connection, types::ValueRef};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::wire::{Cut, way};
+use super::wire::{Cut, Way, way};
 use crate::servers::{Server, mariadb, postgres};
 
 /// What a system runs on.
@@ -265,11 +265,13 @@ impl Stage {
         self.detour(at, url.to_owned());
     }
 
-    /// The way to this server is cut once.
-    pub(crate) fn cut(&self, at: usize, cut: Cut) {
+    /// The way to this server breaks once.
+    pub(crate) fn cut(&self, at: usize, cut: Cut) -> Way {
         let port = self.server(at).port;
-        let here = way(port, cut);
-        self.detour(at, self.urls[at].replacen(&format!(":{port}/"), &format!(":{here}/"), 1));
+        let way = way(port, cut);
+        let [from, to] = [port, way.port].map(|port| format!(":{port}/"));
+        self.detour(at, self.urls[at].replacen(&from, &to, 1));
+        way
     }
 
     fn detour(&self, at: usize, url: String) {

@@ -1,7 +1,7 @@
-//! A way to a server that is cut once, at a moment of the scenario's choice.
+//! A way to a server that breaks once, at a moment of the scenario's choice.
 //!
 //! It is no part of the program: it stands where a network would stand, carries bytes both ways,
-//! and hangs up on one connection. What comes later goes through.
+//! and hangs up on one connection, or keeps it waiting. What comes later goes through.
 
 use std::{
     io::{Read as _, Write as _},
@@ -22,13 +22,33 @@ pub(crate) enum Cut {
     BeforeCommit,
     /// Something was written and is committed: nobody hears the answer.
     AfterCommit,
+    /// The first write never arrives, and the connection stays open.
+    HoldWrite,
+    /// Something was written and is committed; the answer never arrives, the connection stays.
+    HoldAnswer,
 }
 
-/// Opens a way to the server on `port`, and gives the port where it begins.
-pub(crate) fn way(port: u16, cut: Cut) -> u16 {
+/// A way to a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// Where it begins.
+    pub(crate) port: u16,
+    armed: Arc<AtomicBool>,
+}
+
+impl Way {
+    /// Whether the moment has come.
+    pub(crate) fn is_broken(&self) -> bool {
+        !self.armed.load(Ordering::SeqCst)
+    }
+}
+
+/// Opens a way to the server on `port`.
+pub(crate) fn way(port: u16, cut: Cut) -> Way {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let here = listener.local_addr().unwrap().port();
     let armed = Arc::new(AtomicBool::new(true));
+    let way = Way { port: here, armed: armed.clone() };
     thread::spawn(move || {
         while let Ok((client, _)) = listener.accept() {
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
@@ -36,7 +56,7 @@ pub(crate) fn way(port: u16, cut: Cut) -> u16 {
             thread::spawn(move || carry(&client, &server, cut, &armed));
         }
     });
-    here
+    way
 }
 
 /// Carries one connection until it ends or is cut.
@@ -67,11 +87,19 @@ fn answers(
             let _ = server.shutdown(Shutdown::Both);
             break;
         }
-        if cut_off.load(Ordering::SeqCst) || client.write_all(&buffer[..count]).is_err() {
+        if cut_off.load(Ordering::SeqCst) {
+            if matches!(cut, Cut::HoldAnswer | Cut::HoldWrite) {
+                continue;
+            }
+            break;
+        }
+        if client.write_all(&buffer[..count]).is_err() {
             break;
         }
     }
-    let _ = client.shutdown(Shutdown::Both);
+    if !matches!(cut, Cut::HoldAnswer | Cut::HoldWrite) {
+        let _ = client.shutdown(Shutdown::Both);
+    }
 }
 
 fn questions(
@@ -86,19 +114,29 @@ fn questions(
     while let Ok(count @ 1..) = client.read(&mut buffer) {
         let said = &buffer[..count];
         let is_commit = said.ends_with(b"commit") || said.ends_with(b"commit\0");
-        let is_here = is_commit && has_written && !matches!(cut, Cut::Answers(_));
-        has_written |= ["insert into ", "update ", "delete from "]
-            .iter()
-            .any(|word| said.windows(word.len()).any(|part| part == word.as_bytes()));
-        if is_here && armed.swap(false, Ordering::SeqCst) {
+        let commits = is_commit && has_written;
+        has_written |= writes(said);
+        let is_here = match cut {
+            Cut::Answers(_) => false,
+            Cut::HoldWrite => has_written,
+            Cut::BeforeCommit | Cut::AfterCommit | Cut::HoldAnswer => commits,
+        };
+        if is_here && armed.load(Ordering::SeqCst) {
             cut_off.store(true, Ordering::SeqCst);
-            if matches!(cut, Cut::BeforeCommit) {
+            if matches!(cut, Cut::AfterCommit | Cut::HoldAnswer) {
+                // The server has done it when it has nothing more to say and hangs up.
+                let _ = server.write_all(said);
+                let _ = server.shutdown(Shutdown::Write);
+            } else {
                 let _ = server.shutdown(Shutdown::Both);
-                return;
             }
-            // The server has done it when it has nothing more to say and hangs up.
-            let _ = server.write_all(said);
-            let _ = server.shutdown(Shutdown::Write);
+            if matches!(cut, Cut::HoldAnswer) {
+                while let Ok(1..) = server.read(&mut buffer) {}
+            }
+            armed.store(false, Ordering::SeqCst);
+            if matches!(cut, Cut::HoldAnswer | Cut::HoldWrite) {
+                while let Ok(1..) = client.read(&mut buffer) {}
+            }
             return;
         }
         if server.write_all(said).is_err() {
@@ -106,4 +144,10 @@ fn questions(
         }
     }
     let _ = server.shutdown(Shutdown::Write);
+}
+
+/// Whether this is about writing, and does it.
+fn writes(said: &[u8]) -> bool {
+    let says = |word: &str| said.windows(word.len()).any(|part| part == word.as_bytes());
+    ["insert into ", "update ", "delete from "].into_iter().any(says) && !says("explain ")
 }

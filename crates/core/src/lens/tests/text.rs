@@ -65,7 +65,7 @@ fn a_long_text_is_refused_or_cut_where_people_see_a_seam() {
     let strict = lens(&FieldType::Text, &cell);
     check_both(&strict, &[(text("ééééé"), text("ééééé"))]);
     let refused = "\"ééé ééé\" has 7 characters, and the column holds 5";
-    check_refuses_to_write(&strict, text("ééé ééé"), "map.out_of_range", refused);
+    check_refuses_to_write(&strict, text("ééé ééé"), "write.value_too_long", refused);
     let lossy = lens(&FieldType::Text, &CellSpec { lossy: true, ..cell });
     let cut = |input: &str, expected: &str| {
         assert_eq!(lossy.put0(&text(input)), Ok(text(expected)), "{input}");

@@ -65,6 +65,9 @@ pub(crate) fn show(session: &Session, planned: &Planned, took: &str) -> String {
         }
         out.push_str(&guards(session, entity));
     }
+    for warning in session.narrow() {
+        out.push_str(&format!("  ! {} [{}]\n", warning.message, warning.code));
+    }
     for reason in &planned.incomplete {
         out.push_str(&format!("  ! not complete: {reason}\n"));
     }
@@ -257,6 +260,9 @@ pub(super) fn describe(session: &Session, operation: &Operation) -> String {
     };
     let system = session.system_name(operation.system);
     let name = name(session, operation);
+    if let Some((code, message)) = &operation.refused {
+        return format!("{sign} {system}  {name}  would be set aside: {message} [{code}]");
+    }
     if operation.waits {
         return format!("{sign} {system}  {name}  after the record it refers to");
     }
