@@ -11,6 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader, BufWriter, Write as _},
     path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use futures_util::future::BoxFuture;
@@ -20,8 +21,10 @@ use syncline_core::{
     change::WriteKind,
     commit::{Behind, Disposition},
     error::PortError,
+    group::Group,
     guard::{self, Verdict},
     name::{EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
+    plan::Plan,
     value::Digest,
 };
 use syncline_engine::{
@@ -260,7 +263,7 @@ async fn operations(
 fn trips(
     guards: &syncline_core::plan::Guards,
     tripped: &[Tripped],
-    compiled: &syncline_core::plan::Plan,
+    compiled: &Plan,
     plan: &mut EntityPlan,
 ) {
     for held in tripped {
@@ -423,7 +426,34 @@ impl Saved {
 }
 
 /// Lets through only what a saved plan names.
-pub(crate) struct Named<'a>(pub(crate) &'a BTreeSet<Digest>);
+pub(crate) struct Named<'a> {
+    operations: &'a BTreeSet<Digest>,
+    /// What was begun that may need a second step, because it refers to others, and the golden
+    /// values it brings.
+    begun: Mutex<BTreeMap<(RecordId, SystemIndex), Digest>>,
+}
+
+impl<'a> Named<'a> {
+    /// These operations.
+    pub(crate) fn new(operations: &'a BTreeSet<Digest>) -> Self {
+        Self { operations, begun: Mutex::default() }
+    }
+
+    /// Whether this is one of them, or the second step of one: the row is ours, and what it is to
+    /// hold has not changed since.
+    fn has(&self, plan: &Plan, group: &Group, system: SystemIndex, behind: &Behind) -> bool {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (group.id, system);
+        if self.operations.contains(&preview::describe(plan, group, system, behind).digest) {
+            let fields = plan.entity(group.entity).map(|entity| entity.fields.as_slice());
+            if fields.unwrap_or_default().iter().any(|field| field.reference.is_some()) {
+                begun.insert(place, preview::golden(group));
+            }
+            return true;
+        }
+        behind.kind == WriteKind::Update && begun.get(&place) == Some(&preview::golden(group))
+    }
+}
 
 impl Chooses for Named<'_> {
     fn choose<'b>(
@@ -437,8 +467,7 @@ impl Chooses for Named<'_> {
             let groups = preview::load(desk, &records).await?;
             let named = |(record, behind): (RecordId, Behind)| {
                 let group = groups.iter().find(|group| group.id == record)?;
-                let digest = preview::describe(desk.plan, group, system, &behind).digest;
-                self.0.contains(&digest).then_some(record)
+                self.has(desk.plan, group, system, &behind).then_some(record)
             };
             Ok(behind.into_iter().filter_map(named).collect())
         })

@@ -90,7 +90,7 @@ impl Apply {
                 session.hub.approve(&found.name, found.meaning, &run::who(), at).await?;
             }
         }
-        let named = Named(&saved.operations);
+        let named = Named::new(&saved.operations);
         let order = Order {
             kind: "apply",
             entities: entities.clone(),
@@ -190,7 +190,7 @@ async fn stale(session: &Session, entities: &[EntityIndex], saved: &Saved) -> Re
     let watch = syncline_engine::desk::Unwatched;
     let desk =
         Session::desk(&session.plan, &session.hub, &watch, &stop, syncline_core::name::RunId(0));
-    let named = Named(&saved.operations);
+    let named = Named::new(&saved.operations);
     let mut same = 0;
     for entity in entities {
         let bindings =

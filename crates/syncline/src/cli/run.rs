@@ -45,7 +45,7 @@ impl Run {
             Some(limit) => Some(only(&mut session, &entities, limit, context).await?),
             None => None,
         };
-        let named = limited.as_ref().map(Named);
+        let named = limited.as_ref().map(Named::new);
         let progress = Progress::new("run", context.progress);
         let order = Order {
             kind: "run",

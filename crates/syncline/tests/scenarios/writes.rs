@@ -56,6 +56,23 @@ fn w6_a_circle_of_references_is_closed_in_two_steps() {
 }
 
 #[test]
+fn w6_a_planned_circle_of_references_is_closed_by_one_apply() {
+    play(
+        &STAFF,
+        &[
+            In(
+                "a",
+                "insert into staff (id, number) values (11, 'x'), (12, 'y'), (13, 'z'); update staff set boss = 12 where id = 11; update staff set boss = 11 where id = 12; update staff set boss = 13 where id = 13",
+            ),
+            Cli(0, "plan --out first.plan"),
+            Cli(0, "apply first.plan --yes"),
+            Show(ALL, &["x|y", "y|x", "z|z"]),
+            Run([0, 0, 0]),
+        ],
+    );
+}
+
+#[test]
 fn w7_two_records_swap_a_unique_value() {
     let two = "insert into contact (email, name) values ('1', 'N1'), ('2', 'N2')";
     let given = Given {
