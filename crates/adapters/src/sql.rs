@@ -24,6 +24,7 @@ use jiff::tz::TimeZone;
 use syncline_core::{
     Text,
     change::{Expected, Observed, Outcome, Row, RowKey, RowWrite, WriteKind},
+    error::ErrorKind,
     name::{BindingIndex, FieldIndex, Timestamp},
     plan::SoftValue,
     value::{Slot, Value},
@@ -394,6 +395,32 @@ pub fn is_expected(expected: &Expected, current: Option<&Row>) -> bool {
         }
         (Expected::Absent, Some(_)) | (Expected::Fields(_), None) => false,
     }
+}
+
+/// A write that may be made another time, and what the system has against it now: the code comes
+/// first, unless it is only the moment (a lock, a deadlock).
+pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
+    let detail = detail.as_ref();
+    let reason = match kind {
+        ErrorKind::TimedOut | ErrorKind::Unexpected => Text::new(detail),
+        ErrorKind::Unreachable
+        | ErrorKind::Throttled
+        | ErrorKind::Unauthorized
+        | ErrorKind::Tls
+        | ErrorKind::Forbidden
+        | ErrorKind::ReadOnly
+        | ErrorKind::PositionLost
+        | ErrorKind::SchemaDrift
+        | ErrorKind::Unsupported
+        | ErrorKind::DiskFull
+        | ErrorKind::HubInUse
+        | ErrorKind::HubVersion
+        | ErrorKind::HubDamaged
+        | ErrorKind::HubReadOnly
+        | ErrorKind::HubMissing
+        | ErrorKind::Secret => Text::from(format!("{}: {detail}", kind.remedy().code)),
+    };
+    Outcome::Retry { reason }
 }
 
 /// A write that can never be made as it is.

@@ -372,6 +372,17 @@ pub enum Place {
     },
 }
 
+/// `TEL`, `FNAME + LNAME`, `data.address.zip`.
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Column(name) => f.write_str(name),
+            Self::Columns(names) => f.write_str(&names.join(" + ")),
+            Self::Path { column, path } => write!(f, "{column}.{}", path.join(".")),
+        }
+    }
+}
+
 impl Plan {
     /// Whether records of this entity can be referred to.
     pub fn is_referred_to(&self, entity: EntityIndex) -> bool {

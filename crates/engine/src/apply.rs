@@ -5,6 +5,7 @@
 
 use futures_util::future;
 use syncline_core::{
+    Text,
     change::{Cycles, Effect, Input, Outcome, WriteGroup, WriteKind},
     commit::Behind,
     error::PortError,
@@ -50,7 +51,7 @@ impl Written {
 }
 
 /// Which kinds of work a sweep takes: children are deleted before their parents, and created after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kinds {
     /// Inserts and updates, for entities in the order of their references.
     Puts,
@@ -105,6 +106,7 @@ pub async fn apply(
         let sweep = sweep(desk, systems, entity, system, kinds, cycles, chooses).await?;
         total.absorb(sweep.written);
         account.absorb(&sweep.account);
+        desk.saw_put_off(system, kinds, sweep.put_off);
         let progressed = sweep.written.total() > 0;
         if sweep.met_holders && !progressed && !knows_holders && !desk.is_stopping() {
             // Two rows that want each other's values: now that this is known, they go together.
@@ -132,6 +134,8 @@ struct Sweep {
     blocked: bool,
     /// Another row holds a unique value that a write wanted.
     met_holders: bool,
+    /// What the system has against writes that may be made another time.
+    put_off: Option<Text>,
 }
 
 async fn sweep(
@@ -148,6 +152,7 @@ async fn sweep(
         account: Account::default(),
         blocked: false,
         met_holders: false,
+        put_off: None,
     };
     let mut planning =
         Planning { entity, system, kinds, cycles, chooses, after: None, ended: false };
@@ -174,6 +179,8 @@ async fn sweep(
         let effects: Vec<Effect> = effects?;
         result.met_holders |=
             outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
+        let put_off = outcomes.iter().find_map(|(_, outcome)| reason_of(outcome));
+        result.put_off = result.put_off.or(put_off);
         answers = conclude(desk, system, &groups, outcomes, &mut result.written);
         groups.clear();
         for effect in read::settle(desk, systems, effects, &mut result.account).await? {
@@ -244,6 +251,19 @@ async fn send(
     match ports(systems, system) {
         Some(open) => open.target.apply(groups).await,
         None => Vec::new(),
+    }
+}
+
+fn reason_of(outcome: &Outcome) -> Option<Text> {
+    match outcome {
+        Outcome::Retry { reason } => Some(reason.clone()),
+        Outcome::Applied { .. }
+        | Outcome::Precondition { .. }
+        | Outcome::Unique { .. }
+        | Outcome::Foreign { .. }
+        | Outcome::Invalid { .. }
+        | Outcome::Unknown { .. }
+        | Outcome::Sibling => None,
     }
 }
 

@@ -9,12 +9,15 @@ use std::{
 };
 
 use syncline_core::{
+    Text,
     commit::AuditEvent,
     error::PortError,
     name::{BindingIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
 use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
+
+use crate::apply::Kinds;
 
 /// Shown to people while long work goes on.
 pub trait Watch: Send + Sync {
@@ -62,6 +65,8 @@ pub struct Desk<'a> {
     operation: AtomicU64,
     /// The first field that each run began to hold because it looked like a loop.
     suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
+    /// Why writes of each run were put off, until a later sweep makes them.
+    put_off: Mutex<BTreeMap<(RunId, SystemIndex, Kinds), Text>>,
 }
 
 impl<'a> Desk<'a> {
@@ -83,6 +88,7 @@ impl<'a> Desk<'a> {
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
             suspected: Mutex::default(),
+            put_off: Mutex::default(),
         }
     }
 
@@ -117,6 +123,23 @@ impl<'a> Desk<'a> {
     /// The first field that this run began to hold because it looked like a loop.
     pub(crate) fn suspected(&self, run: RunId) -> Option<AuditEvent> {
         self.suspected.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
+    }
+
+    /// Remembers why the last sweep of the present run could not write, or that it could.
+    pub(crate) fn saw_put_off(&self, system: SystemIndex, kinds: Kinds, reason: Option<Text>) {
+        let mut known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (self.run(), system, kinds);
+        match reason {
+            Some(reason) => known.insert(place, reason),
+            None => known.remove(&place),
+        };
+    }
+
+    /// Systems in which writes of this run are still put off, and why.
+    pub(crate) fn put_off(&self, run: RunId) -> BTreeMap<SystemIndex, Text> {
+        let known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = known.iter().filter(|((found, ..), _)| *found == run);
+        own.map(|((_, system, _), reason)| (*system, reason.clone())).collect()
     }
 
     /// Remembers how far the hub's operations are.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::{
+    Text,
     change::{Input, RowKey},
     commit::{AuditEvent, Disposition},
     error::{PortError, RemedyAction},
@@ -81,6 +82,8 @@ pub struct EntityPassed {
     pub written: BTreeMap<SystemIndex, Written>,
     /// The first field that is held because it looked like a loop.
     pub suspected: Option<AuditEvent>,
+    /// Systems that could not be written just then, and why: the code comes first, if it has one.
+    pub put_off: BTreeMap<SystemIndex, Text>,
 }
 
 /// A guard that tripped.
@@ -129,6 +132,7 @@ impl EntityPassed {
             let_through: 0,
             written: BTreeMap::new(),
             suspected: None,
+            put_off: BTreeMap::new(),
         }
     }
 
@@ -228,6 +232,7 @@ pub async fn write_all(
     }
     for report in &mut passed.entities {
         report.suspected = desk.suspected(report.run);
+        report.put_off = desk.put_off(report.run);
     }
     Ok(())
 }

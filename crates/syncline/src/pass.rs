@@ -283,6 +283,11 @@ async fn judge(
         exit = exit.and(Exit::Environment);
         error.get_or_insert(failure);
     }
+    for (system, reason) in &report.put_off {
+        let failure = put_off(session, report, *system, reason);
+        exit = exit.and(failure.exit);
+        error.get_or_insert(failure);
+    }
     for tripped in &report.tripped {
         let failure = tripped::record(session, report, tripped).await?;
         exit = exit.and(Exit::Refused);
@@ -319,6 +324,22 @@ async fn judge(
         exit = exit.and(Exit::SetAside);
     }
     Ok((exit, error))
+}
+
+/// Writes that a system would not take just now. They stay due.
+fn put_off(session: &Session, report: &EntityPassed, system: SystemIndex, reason: &str) -> Failure {
+    let (name, entity) = (session.system_name(system), session.entity_name(report.entity));
+    let known = reason.split_once(": ").filter(|(code, _)| crate::pages::page(code).is_some());
+    let (code, cause) = known.unwrap_or(("run.incomplete", reason));
+    let failure = Failure::new(code, format!("{name}: not everything of {entity} was written"))
+        .cause(cause)
+        .done("what could not be written stays due; the next run writes it")
+        .fix(format!("syncline doctor {name}; then syncline run {entity}"));
+    match code {
+        // That a table is not as described says nothing of whether the system can be reached.
+        "run.incomplete" => failure,
+        _ => failure.with_exit(Exit::Environment),
+    }
 }
 
 /// How many things this run set aside for a person that still wait.

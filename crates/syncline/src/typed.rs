@@ -68,8 +68,8 @@ mod tests {
 
     use super::*;
 
-    fn check(kind: &FieldType, text: &str, expected: Option<Value>) {
-        assert_eq!(golden("field", kind, text).ok(), expected, "{text} in {kind:?}");
+    fn check(kind: &FieldType, text: &str, expected: impl Into<Option<Value>>) {
+        assert_eq!(golden("field", kind, text).ok(), expected.into(), "{text} in {kind:?}");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use syncline_core::{
     name::Timestamp,
-    plan::Place,
     value::{Digest, Value},
 };
 
@@ -31,15 +30,6 @@ pub(crate) fn snake(name: &str) -> String {
         out.extend(letter.to_lowercase());
     }
     out
-}
-
-/// Where a system holds a field: `TEL`, `FNAME + LNAME`, `data.address.zip`.
-pub(crate) fn place(place: &Place) -> String {
-    match place {
-        Place::Column(name) => name.to_string(),
-        Place::Columns(names) => names.join(" + "),
-        Place::Path { column, path } => format!("{column}.{}", path.join(".")),
-    }
 }
 
 /// `1234567` as `1,234,567`.

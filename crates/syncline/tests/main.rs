@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod bad_servers;
 mod guards;
 mod home;
 mod hostile;

@@ -12,6 +12,8 @@ use syncline_core::{
     error::{ErrorKind, PortError},
 };
 
+use crate::sql::put_off;
+
 /// A statement that did not succeed.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
@@ -130,9 +132,7 @@ impl Failure {
     pub(super) fn outcome(&self) -> Outcome {
         let invalid = |code| Outcome::Invalid { code, reason: Text::new(self.detail()) };
         match self {
-            Self::Lost(_) | Self::Tls(_) | Self::Late(_) => {
-                Outcome::Retry { reason: Text::new(self.detail()) }
-            }
+            Self::Lost(_) | Self::Tls(_) | Self::Late(_) => self.put_off(),
             Self::Server { code, message } => match code {
                 1062 | 1169 | 1586 => Outcome::Unique { columns: Vec::new(), holder: None },
                 1216 | 1217 | 1451 | 1452 | 1834 => {
@@ -146,10 +146,15 @@ impl Failure {
                     invalid("write.type")
                 }
                 1644 | 1643 => invalid("write.refused_by_trigger"),
-                _ if self.ends_transaction() => Outcome::Retry { reason: Text::new(self.detail()) },
+                _ if self.ends_transaction() => self.put_off(),
                 _ => invalid("write.refused"),
             },
         }
+    }
+
+    /// Definitely not done; the same again may succeed.
+    pub(super) fn put_off(&self) -> Outcome {
+        put_off(self.kind(), self.detail())
     }
 
     /// The name of the index of a duplicate (`Duplicate entry '…' for key 'name'`).

@@ -202,7 +202,7 @@ impl Target for MysqlTarget {
 }
 
 fn retry(failure: &Failure) -> Outcome {
-    Outcome::Retry { reason: Text::new(failure.detail()) }
+    failure.put_off()
 }
 
 impl MysqlTarget {

@@ -14,7 +14,7 @@ use syncline_core::{
 };
 
 use crate::{
-    sql::{Assigned, Assignment, invalid},
+    sql::{Assigned, Assignment, invalid, put_off},
     sqlite::{
         bound::Bound,
         connection::{detail, port_error, quoted},
@@ -27,7 +27,7 @@ pub(crate) fn refusal(error: &Error) -> Outcome {
     let Error::SqliteFailure(failure, _) = error else {
         return match port_error("write", error).kind {
             ErrorKind::SchemaDrift => invalid(ErrorKind::SchemaDrift.remedy().code, detail(error)),
-            _ => Outcome::Retry { reason: detail(error) },
+            kind => put_off(kind, detail(error)),
         };
     };
     let message = detail(error);
@@ -51,7 +51,7 @@ pub(crate) fn refusal(error: &Error) -> Outcome {
         }
         _ => match port_error("write", error).kind {
             ErrorKind::SchemaDrift => invalid(ErrorKind::SchemaDrift.remedy().code, message),
-            _ => Outcome::Retry { reason: message },
+            kind => put_off(kind, message),
         },
     }
 }

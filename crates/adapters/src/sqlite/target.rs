@@ -20,7 +20,7 @@ use syncline_ports::{clock::Clock, target::Target};
 use crate::{
     clock::SystemClock,
     settings::Settings,
-    sql::marks,
+    sql::{marks, put_off},
     sqlite::{
         bound::Bindings,
         connection::{Worker, detail, port_error},
@@ -96,11 +96,10 @@ fn all(groups: &[WriteGroup], outcome: &Outcome) -> Answers {
 }
 
 fn outcome_of(error: &PortError) -> Outcome {
-    let reason = Text::new(error.to_string());
     if error.kind == ErrorKind::Unexpected {
-        Outcome::Unknown { reason }
+        Outcome::Unknown { reason: Text::new(error.to_string()) }
     } else {
-        Outcome::Retry { reason }
+        put_off(error.kind, error.to_string())
     }
 }
 
@@ -220,8 +219,8 @@ fn run(connection: &Connection, sql: &str) -> Result<(), Ended> {
 }
 
 fn retry(error: &rusqlite::Error) -> Ended {
-    let reason = Text::new(port_error("write", error).to_string());
-    Ended::Failed(Outcome::Retry { reason })
+    let error = port_error("write", error);
+    Ended::Failed(put_off(error.kind, error.to_string()))
 }
 
 /// Removes marks that nobody asks about any more.

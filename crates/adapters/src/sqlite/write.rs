@@ -16,7 +16,7 @@ use syncline_ports::clock::Clock;
 
 use crate::{
     clock::SystemClock,
-    sql::{Assigned, Assignment, invalid, is_expected, json, marks},
+    sql::{Assigned, Assignment, invalid, is_expected, json, marks, put_off},
     sqlite::{
         bound::{Bindings, Bound, Found},
         connection::quoted,
@@ -140,7 +140,7 @@ fn bound(
             bindings.forget();
             invalid(error.kind.remedy().code, error.to_string())
         } else {
-            Outcome::Retry { reason: Text::new(error.to_string()) }
+            put_off(error.kind, error.to_string())
         })
     })
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     Text,
-    lens::{Problem, problem::shown, spec::Case},
+    lens::{Problem, spec::Case},
     value::Value,
 };
 
@@ -100,10 +100,7 @@ impl Clean {
             if count > max {
                 return Err(Problem::new(
                     "write.value_too_long",
-                    format!(
-                        "{} has {count} characters, and the column holds {max}",
-                        shown(&Value::Text(text))
-                    ),
+                    format!("takes {max} characters, got {count}"),
                 ));
             }
         }

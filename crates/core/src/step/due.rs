@@ -320,7 +320,7 @@ impl Ground<'_> {
                 Ok(value) => natives.set.push((field, value, golden.version)),
                 Err(PutError::Problem(_)) if golden.version == 0 => {}
                 Err(PutError::Problem(problem)) => {
-                    return Err(named(self.view.entity, field, problem));
+                    return Err(self.named(field, problem));
                 }
                 // Written empty now, and again when the parent is there.
                 Err(PutError::Blocked(parent)) if self.circles.contains(&parent) => {
@@ -346,7 +346,7 @@ impl Ground<'_> {
             match self.view.put(self.binding.system, *field, cell, &golden.value, shown) {
                 Ok(value) => natives.set.push((*field, value, golden.version)),
                 Err(PutError::Problem(problem)) => {
-                    return Err(named(self.view.entity, *field, problem));
+                    return Err(self.named(*field, problem));
                 }
                 Err(PutError::Blocked(parent)) => natives.blocked.push(parent),
                 Err(PutError::Unknown) => {}
@@ -354,13 +354,23 @@ impl Ground<'_> {
         }
         Ok(natives)
     }
-}
 
-fn named(entity: &Entity, field: FieldIndex, mut problem: Problem) -> Problem {
-    if let Some(field) = entity.field(field) {
-        problem.message = format!("{}: {}", field.name, problem.message);
+    /// The problem with its place: the field that cannot be said there, or the column that cannot
+    /// take it.
+    fn named(&self, field: FieldIndex, mut problem: Problem) -> Problem {
+        let system = self.view.plan.system(self.binding.system).map(|system| &system.name);
+        let cell = self.binding.cell(field);
+        let name = self.view.entity.field(field).map(|field| &field.name);
+        problem.message = match (problem.code.starts_with("write."), system, cell, name) {
+            (true, Some(system), Some(cell), _) => {
+                let table = &self.binding.table.table;
+                format!("{system}.{table}.{} {}", cell.place, problem.message)
+            }
+            (_, _, _, Some(name)) => format!("{name}: {}", problem.message),
+            (_, _, _, None) => problem.message,
+        };
+        problem
     }
-    problem
 }
 
 /// What an update expects: the values it replaces, and those of their units.

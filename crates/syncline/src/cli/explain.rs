@@ -120,7 +120,7 @@ fn map(session: &Session, group: &Group, field: FieldIndex) -> Option<String> {
     for binding in entity.bindings.iter().filter_map(|binding| session.plan.binding(*binding)) {
         let Some(own) = binding.cell(field) else { continue };
         let system = session.system_name(binding.system);
-        let column = format!("{system}.{}", words::place(&own.place));
+        let column = format!("{system}.{}", own.place);
         if own.lens.is_identity() {
             parts.push(format!("{column} as it is"));
             continue;

@@ -56,9 +56,10 @@ impl Retry {
         }
         let outcome = decide::carry_out(&mut session, context, "retry", entities).await?;
         let left = quarantine::select(&session, None, None).await?;
+        // What is refused again is set aside anew, under another number.
         let still = entries
             .iter()
-            .filter(|entry| left.iter().any(|other| other.number == entry.number))
+            .filter(|entry| left.iter().any(|other| other.subject == entry.subject))
             .count();
         let retried = entries.len() as u64;
         let summary = format!(

@@ -63,7 +63,8 @@ pub(super) async fn remember(session: &Session, passed: &Passed) -> Result<(), F
         let broke = broke.filter(|(failed, _)| failed.at() == index).map(|(_, error)| error);
         let code = unreached
             .map(|(_, failure)| failure.code.clone())
-            .or_else(|| broke.map(|error| error.kind.remedy().code.to_owned()).next());
+            .or_else(|| broke.map(|error| error.kind.remedy().code.to_owned()).next())
+            .or_else(|| put_off(passed, index));
         let was_asked = session.systems.get(index).is_some_and(Option::is_some);
         let known = match (code, was_asked) {
             (Some(code), _) => Contact { failed: Some((now, code)), ..of(session, name).await? },
@@ -73,6 +74,16 @@ pub(super) async fn remember(session: &Session, passed: &Passed) -> Result<(), F
         session.hub.set_note(&note(name), &known.text()).await?;
     }
     Ok(())
+}
+
+/// The code with which this system would not be written.
+fn put_off(passed: &Passed, system: usize) -> Option<String> {
+    let reasons = passed.entities.iter().flat_map(|report| &report.put_off);
+    let mut own = reasons.filter(|(found, _)| found.at() == system).map(|(_, reason)| reason);
+    own.find_map(|reason| {
+        let (code, _) = reason.split_once(": ")?;
+        code.starts_with("connect.").then(|| code.to_owned())
+    })
 }
 
 #[cfg(test)]

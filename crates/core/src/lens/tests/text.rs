@@ -64,7 +64,7 @@ fn a_long_text_is_refused_or_cut_where_people_see_a_seam() {
     let cell = CellSpec { max: Some(5), ..spec() };
     let strict = lens(&FieldType::Text, &cell);
     check_both(&strict, &[(text("ééééé"), text("ééééé"))]);
-    let refused = "\"ééé ééé\" has 7 characters, and the column holds 5";
+    let refused = "takes 5 characters, got 7";
     check_refuses_to_write(&strict, text("ééé ééé"), "write.value_too_long", refused);
     let lossy = lens(&FieldType::Text, &CellSpec { lossy: true, ..cell });
     let cut = |input: &str, expected: &str| {

@@ -26,7 +26,7 @@ pub(super) async fn show(context: &Context, id: u64) -> Result<Answer, Failure> 
     let now = Session::now();
     let mut text = format!(
         "{record}  {}  opened {} ago in {}  policy: {}\n",
-        conflict.record.to_string(),
+        conflict.record,
         words::age(now, conflict.opened.1),
         conflict.opened.0,
         policy(&session, &conflict),

@@ -203,7 +203,7 @@ pub(super) fn cell(
 ) -> String {
     let binding = session.plan.binding_of(entity, system);
     let cell = binding.and_then(|binding| session.plan.binding(binding)?.cell(field));
-    let column = cell.map_or_else(|| "?".to_owned(), |cell| words::place(&cell.place));
+    let column = cell.map_or_else(|| "?".to_owned(), |cell| cell.place.to_string());
     format!("{}.{column}", session.system_name(system))
 }
 
@@ -286,7 +286,7 @@ fn columns(session: &Session, write: &RowWrite) -> String {
     };
     let one = |(field, after): &(FieldIndex, Value)| {
         let name =
-            binding.cell(*field).map_or_else(|| "?".to_owned(), |cell| words::place(&cell.place));
+            binding.cell(*field).map_or_else(|| "?".to_owned(), |cell| cell.place.to_string());
         let after = words::quoted(after);
         match before(*field) {
             Some(before) => format!("{name} {} -> {after}", words::quoted(before)),
