@@ -225,11 +225,17 @@ fn server(product: Product, port: u16, dir: PathBuf, private: bool, user: File) 
 }
 
 fn user_lock(dir: &Path) -> File {
-    let lock = File::create(dir.join("users.lock")).unwrap();
-    lock.lock_shared().unwrap();
-    // The watching shell may have removed the directory while we waited for the lock.
-    open_directory(dir);
-    lock
+    loop {
+        // Who clears up may have removed the directory before we had the lock: a lock on a file
+        // that is gone protects nothing.
+        open_directory(dir);
+        let Ok(lock) = File::create(dir.join("users.lock")) else { continue };
+        lock.lock_shared().unwrap();
+        let there = fs::metadata(dir.join("users.lock")).map(|found| found.ino());
+        if there.is_ok_and(|there| there == lock.metadata().unwrap().ino()) {
+            return lock;
+        }
+    }
 }
 
 fn running_port(dir: &Path) -> Option<u16> {
@@ -484,8 +490,9 @@ fn open_directory(path: &Path) {
 fn forget_private_leftovers() {
     for entry in fs::read_dir(home()).unwrap().flatten() {
         let is_private = entry.file_name().to_string_lossy().starts_with("private-");
-        let lock = File::open(entry.path().join("users.lock"));
-        if is_private && lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+        let Ok(lock) = File::open(entry.path().join("users.lock")) else { continue };
+        // Held until the directory is gone: whoever waits for it sees that, and makes a new one.
+        if is_private && lock.try_lock().is_ok() {
             run(Command::new("rm").arg("-rf").arg(entry.path()));
         }
     }

@@ -159,7 +159,7 @@ impl Reader {
         } else {
             match self.count(bound).await? {
                 count if count == self.rows => {
-                    let upto = Poll::after_scan(top.as_ref(), now.as_ref());
+                    let upto = Poll::after_scan(top.as_ref(), now.as_ref(), None);
                     (Then::ScanComplete { rows: count }, upto)
                 }
                 count => {

@@ -152,7 +152,7 @@ impl MysqlSource {
         if poll.is_between_passes() {
             let max = top(session, bound).await?;
             let now = now(session, bound).await?;
-            poll.begin(max.as_ref(), now.as_ref());
+            poll.begin(max.as_ref(), now.as_ref(), None);
         }
         let page = Page::read(session, bound, page_sql(bound, cursor, &poll, limit), limit).await?;
         let mut batch = Batch::default();

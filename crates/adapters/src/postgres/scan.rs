@@ -23,6 +23,7 @@ use crate::{
         connect::{Purpose, Session},
         failure::port_error,
         source::{oldest_writer, top},
+        sql,
         wire::CopyRows,
     },
     settings::Settings,
@@ -101,13 +102,15 @@ impl Reader {
             |error: tokio_postgres::Error| port_error(format!("scan table {table:?}"), &error);
         let session = Session::open(&self.settings, Purpose::Scan).await?;
         // Before the snapshot: what commits between the two is behind this time.
-        let now = oldest_writer(&session).await?;
+        let (now, _) = oldest_writer(&session).await?;
         let client = &session.client;
         client
             .batch_execute("begin isolation level repeatable read read only")
             .await
             .map_err(failed)?;
         let highest = top(&session, &self.bound).await?;
+        let horizon = client.query_typed(sql::HORIZON, &[]).await.map_err(failed)?;
+        let horizon = horizon.first().map(|row| row.get::<_, i64>(0).cast_unsigned());
         let statement = format!(
             "copy (select {} from {} t) to stdout (format binary)",
             self.bound.list, self.bound.known.qualified
@@ -143,7 +146,7 @@ impl Reader {
         let shown = filling.shown;
         let mut last = filling.next();
         last.then = if rows.is_ended() && shown == expected {
-            last.upto = self.resume(highest.as_ref(), now);
+            last.upto = self.resume(highest.as_ref(), now, horizon);
             Then::ScanComplete { rows: shown }
         } else {
             let reason = format!("{shown} of {expected} rows came");
@@ -159,9 +162,11 @@ impl Reader {
         &self,
         highest: Option<&Value>,
         now: syncline_core::name::Timestamp,
+        horizon: Option<u64>,
     ) -> Option<Position> {
         self.bound.shape.cursor?;
-        Poll::after_scan(highest, self.bound.shape.cursor_now(now).as_ref())
+        let horizon = horizon.filter(|_| self.bound.known.tells_when_written());
+        Poll::after_scan(highest, self.bound.shape.cursor_now(now).as_ref(), horizon)
     }
 }
 

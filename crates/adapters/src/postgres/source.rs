@@ -3,7 +3,9 @@
 //!
 //! A poll reads what is committed, and what is committed late is met by the overlap of
 //! [`Poll`]. Where we may see it, the beginning of the oldest transaction
-//! that still writes bounds the next pass, so that even one that takes an hour is not skipped.
+//! that still writes bounds the next pass, so that even one that takes an hour is not skipped. And
+//! a row tells by which transaction it was written: of the overlap only those rows are read that
+//! were written by one which was not over when the pass before began.
 
 use std::sync::Arc;
 
@@ -159,9 +161,10 @@ impl Reading<'_> {
         let mut poll = Poll::resume(from)?;
         if poll.is_between_passes() {
             // Before the first page: what is committed behind a page must not be overtaken.
-            let now = oldest_writer(self.session).await?;
+            let (now, horizon) = oldest_writer(self.session).await?;
             let max = top(self.session, self.bound).await?;
-            poll.begin(max.as_ref(), self.bound.shape.cursor_now(now).as_ref());
+            let horizon = horizon.filter(|_| self.bound.known.tells_when_written());
+            poll.begin(max.as_ref(), self.bound.shape.cursor_now(now).as_ref(), horizon);
         }
         let (statement, types, parameters) = self.page(cursor, &poll, limit.rows)?;
         let failed = self.failed();
@@ -252,8 +255,24 @@ impl Reading<'_> {
             Start::After(..) => format!("({}) > ({})", names.join(", "), marks.join(", ")),
         };
         let finite = finite(self.bound, cursor);
+        let mut fresh = String::new();
+        if let (Some(behind), Some(carrier)) = (poll.behind(), self.bound.carriers.get(cursor))
+            && let Ok(top) = Parameter::of(carrier, &behind.top)
+        {
+            let at = types.len() + 1;
+            types.extend([carrier.parameter.clone(), Type::TEXT]);
+            // Transactions are numbered in a circle of 32 bits; `age` knows where it stands now. A
+            // horizon to come is one of before a restore, and says nothing.
+            parameters.extend([top, Parameter::text(&(behind.horizon as u32).to_string())]);
+            fresh = format!(
+                " and ({} > ${at}{} or age(t.xmin) <= age(${next}::xid) or age(${next}::xid) < 0)",
+                self.bound.column(cursor),
+                carrier.write,
+                next = at + 1
+            );
+        }
         let statement = format!(
-            "select {} from {} t where {condition}{finite} order by {} limit {rows}",
+            "select {} from {} t where {condition}{finite}{fresh} order by {} limit {rows}",
             self.bound.list,
             self.bound.known.qualified,
             names.join(", "),
@@ -418,11 +437,15 @@ fn refuse(cursor: &Value, refused: RefusedRow, poll: &mut Poll, batch: &mut Batc
     }
 }
 
-/// When the oldest transaction that may still write began, as far as we may see it.
-pub(crate) async fn oldest_writer(session: &Session) -> Result<Timestamp, PortError> {
+/// When the oldest transaction that may still write began, as far as we may see it, and the oldest
+/// that is not over.
+pub(crate) async fn oldest_writer(
+    session: &Session,
+) -> Result<(Timestamp, Option<u64>), PortError> {
     let failed = |error: tokio_postgres::Error| port_error("ask for the time", &error);
     let rows = session.client.query_typed(sql::OLDEST_WRITER, &[]).await.map_err(failed)?;
-    Ok(Timestamp(rows.first().map_or(0, |row| row.get(0))))
+    let began = Timestamp(rows.first().map_or(0, |row| row.get(0)));
+    Ok((began, rows.first().map(|row| row.get::<_, i64>(1).cast_unsigned())))
 }
 
 /// Leaves infinite times out of a poll: they have no place in its order. Scans show them.

@@ -11,7 +11,9 @@ select c.oid, n.nspname::text, c.relname::text, c.relkind::text, pg_table_is_vis
                  and g.tgenabled in ('O', 'A'))
        or (c.relkind in ('r', 'p') and exists (select from pg_rewrite w where w.ev_class = c.oid)),
        c.relrowsecurity and not (select rolsuper or rolbypassrls from pg_roles
-                                  where rolname = current_user)
+                                  where rolname = current_user),
+       c.relkind = 'r' and not c.relhassubclass
+       and exists (select from pg_am a where a.oid = c.relam and a.amname = 'heap')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and ((c.relname = $1 and pg_table_is_visible(c.oid)) or n.nspname || '.' || c.relname = $1)
@@ -128,11 +130,16 @@ select m.oid is not null,
        coalesce(has_schema_privilege(current_schema(), 'create'), false)
 from (select to_regclass('syncline_applied') as oid) m";
 
-/// When the oldest transaction that may still write began, as far as we are allowed to see it.
+/// When the oldest transaction that may still write began, as far as we are allowed to see it, and
+/// the oldest that is not over.
 pub(crate) const OLDEST_WRITER: &str = "\
 select (extract(epoch from least(clock_timestamp(),
              (select min(xact_start) from pg_stat_activity
-               where backend_xid is not null and pid <> pg_backend_pid()))) * 1000000)::int8";
+               where backend_xid is not null and pid <> pg_backend_pid()))) * 1000000)::int8,
+       txid_snapshot_xmin(txid_current_snapshot())";
+
+/// The oldest transaction that is not over in the snapshot of a scan.
+pub(crate) const HORIZON: &str = "select txid_snapshot_xmin(txid_current_snapshot())";
 
 /// A name between quotes, whatever it holds.
 pub(crate) fn quoted(name: &str) -> String {

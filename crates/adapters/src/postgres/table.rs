@@ -36,6 +36,16 @@ pub(crate) struct Known {
     pub(crate) is_plain: bool,
     /// Policies may hide rows from us.
     pub(crate) hides_rows: bool,
+    /// Its rows tell by which transaction they were written.
+    pub(crate) tells_writers: bool,
+}
+
+impl Known {
+    /// Whether its rows tell what was committed since a moment: a row that a policy hid until now
+    /// would not.
+    pub(crate) fn tells_when_written(&self) -> bool {
+        self.tells_writers && !self.hides_rows
+    }
 }
 
 /// Looks up a table; `None` if we cannot see it.
@@ -112,6 +122,7 @@ fn heading(row: &Row, name: &str) -> Known {
         has_deferrable: false,
         is_plain: matches!(kind.as_str(), "r" | "p"),
         hides_rows: row.get::<_, Option<bool>>(12).unwrap_or(false),
+        tells_writers: row.get(13),
     }
 }
 

@@ -46,6 +46,11 @@ impl Parameter {
         carrier.codec.encode(value, &mut raw)?;
         Ok(Self(Some(raw)))
     }
+
+    /// A text of our own.
+    pub(crate) fn text(text: &str) -> Self {
+        Self(Some(text.as_bytes().to_vec()))
+    }
 }
 
 impl ToSql for Parameter {

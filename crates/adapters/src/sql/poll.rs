@@ -9,6 +9,8 @@
 //!
 //! Rows of the overlap come again with each pass. The digests of the last of them are remembered
 //! and not shown twice; beyond that number they are shown again, which says nothing new to the hub.
+//! Where the system can tell what was committed since a moment, it need not give the others out at
+//! all: such a moment, its *horizon*, is kept from the beginning of each pass for the next.
 //! A row that is committed later than the overlap allows is found by the next full scan.
 
 use std::{cmp::Ordering, collections::VecDeque};
@@ -27,7 +29,7 @@ pub const OVERLAP_SECONDS: i64 = 300;
 pub const OVERLAP_NUMBERS: i64 = 10_000;
 /// Rows of the overlap that are remembered: eight bytes each, in every stored position.
 const REMEMBERED_MAX: usize = 4_096;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where a poll stands.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -36,12 +38,25 @@ pub struct Poll {
     low: Option<Value>,
     /// What the highest value may count for: taken when the pass began.
     cap: Option<Value>,
+    /// When the pass under way began, in the system's own terms.
+    horizon: Option<u64>,
+    /// What the pass before has certainly shown.
+    behind: Option<Behind>,
     /// The last row of the last page of the pass under way.
     page: Option<(Value, RowKey)>,
     /// Digests of rows that the pass before showed, sorted.
     shown: Vec<u64>,
     /// Digests of rows of this pass, in order.
     passing: VecDeque<u64>,
+}
+
+/// What a pass has certainly shown: rows up to this cursor value that were committed by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// The highest cursor value that counted.
+    pub top: Value,
+    /// When the pass began, in the system's own terms.
+    pub horizon: u64,
 }
 
 /// Where the next page begins.
@@ -72,6 +87,13 @@ impl Poll {
         let mut out = vec![VERSION];
         self.low.as_ref().unwrap_or(&Value::Null).encode(&mut out);
         self.cap.as_ref().unwrap_or(&Value::Null).encode(&mut out);
+        varint(self.horizon.map_or(0, |horizon| horizon + 1), &mut out);
+        let (top, horizon) = match &self.behind {
+            Some(behind) => (&behind.top, behind.horizon),
+            None => (&Value::Null, 0),
+        };
+        top.encode(&mut out);
+        varint(horizon, &mut out);
         match &self.page {
             None => out.push(0),
             Some((cursor, key)) => {
@@ -91,11 +113,22 @@ impl Poll {
     }
 
     /// Where a poll goes on after a complete scan: `top` is the highest cursor value in the scan's
-    /// snapshot, `now` the system's time when the scan began, as the cursor column would hold it.
-    pub fn after_scan(top: Option<&Value>, now: Option<&Value>) -> Option<Position> {
-        let top = top.filter(|top| !top.is_null())?;
-        let low = Some(time::back(lower(top, now)));
-        Some(Self { low, ..Self::default() }.position())
+    /// snapshot, `now` the system's time when the scan began, as the cursor column would hold it,
+    /// and `horizon` the scan's snapshot, if the system can tell what was committed since.
+    pub fn after_scan(
+        top: Option<&Value>,
+        now: Option<&Value>,
+        horizon: Option<u64>,
+    ) -> Option<Position> {
+        let top = lower(top.filter(|top| !top.is_null())?, now).clone();
+        let low = Some(time::back(&top));
+        let behind = horizon.map(|horizon| Behind { top, horizon });
+        Some(Self { low, behind, ..Self::default() }.position())
+    }
+
+    /// What need not be read again.
+    pub fn behind(&self) -> Option<&Behind> {
+        self.behind.as_ref()
     }
 
     /// Whether a new pass begins with the next page: then [`Poll::begin`] comes first.
@@ -105,8 +138,10 @@ impl Poll {
 
     /// Begins a pass. Both values are read *before* its first page: `max`, the highest cursor value
     /// (NULL or `None`: no rows), and `now`, the system's time as the cursor column would hold it,
-    /// if it holds times.
-    pub fn begin(&mut self, max: Option<&Value>, now: Option<&Value>) {
+    /// if it holds times. So is `horizon`, if the system can tell what was committed since: later
+    /// passes then need not read what was committed before.
+    pub fn begin(&mut self, max: Option<&Value>, now: Option<&Value>, horizon: Option<u64>) {
+        self.horizon = horizon;
         self.cap = max.filter(|max| !max.is_null()).map(|max| lower(max, now).clone());
         self.passing.clear();
     }
@@ -139,17 +174,25 @@ impl Poll {
 
     /// The pass has shown all rows: the last page was not full.
     pub fn finish(&mut self) {
-        if let Some((top, _)) = self.page.take() {
-            // Without a cap (no rows when the pass began) only what was low before is safe.
-            if let Some(cap) = self.cap.take().filter(|_| !top.is_null()) {
-                let low = time::back(lower(&top, Some(&cap)));
-                let goes_back =
-                    self.low.as_ref().is_some_and(|old| compare(&low, old) == Some(Ordering::Less));
-                if !goes_back {
-                    self.low = Some(low);
-                }
+        // With a horizon, rows that are behind were not given out: the highest of all stands for the
+        // highest that was shown.
+        let top = match (self.page.take(), &self.behind) {
+            (Some((shown, _)), None) => Some(shown),
+            (_, Some(_)) => self.cap.clone(),
+            (None, None) => None,
+        };
+        // Without a cap (no rows when the pass began) only what was low before is safe.
+        if let (Some(top), Some(cap)) = (top.filter(|top| !top.is_null()), &self.cap) {
+            let top = lower(&top, Some(cap)).clone();
+            let low = time::back(&top);
+            let goes_back =
+                self.low.as_ref().is_some_and(|old| compare(&low, old) == Some(Ordering::Less));
+            if !goes_back {
+                self.low = Some(low);
+                self.behind = self.horizon.map(|horizon| Behind { top, horizon });
             }
         }
+        self.horizon = None;
         self.cap = None;
         self.shown = std::mem::take(&mut self.passing).into();
         self.shown.sort_unstable();
@@ -189,6 +232,9 @@ fn decode(bytes: &[u8]) -> Option<Poll> {
     let not_null = |value: Value| (!value.is_null()).then_some(value);
     let low = not_null(Value::decode(input)?);
     let cap = not_null(Value::decode(input)?);
+    let horizon = read_varint(input)?.checked_sub(1);
+    let (top, behind) = (not_null(Value::decode(input)?), read_varint(input)?);
+    let behind = top.map(|top| Behind { top, horizon: behind });
     let (has_page, after) = input.split_first()?;
     *input = after;
     let page = if *has_page == 0 {
@@ -199,7 +245,7 @@ fn decode(bytes: &[u8]) -> Option<Poll> {
     };
     let shown = digests(input)?;
     let passing = digests(input)?.into();
-    input.is_empty().then_some(Poll { low, cap, page, shown, passing })
+    input.is_empty().then_some(Poll { low, cap, horizon, behind, page, shown, passing })
 }
 
 fn digests(input: &mut &[u8]) -> Option<Vec<u64>> {

@@ -159,7 +159,7 @@ fn stream(
     }
     if shown == count {
         batch.then = Then::ScanComplete { rows: count };
-        batch.upto = Poll::after_scan(Some(top), now);
+        batch.upto = Poll::after_scan(Some(top), now, None);
     } else {
         let reason = format!("{shown} of {count} rows were shown").into();
         batch.then = Then::ScanIncomplete { reason };

@@ -158,7 +158,7 @@ fn poll_page(
     let name = quoted(bound.shape.column_name(cursor));
     if poll.is_between_passes() {
         let (max, now) = highest(connection, bound)?;
-        poll.begin(Some(&max), now.as_ref());
+        poll.begin(Some(&max), now.as_ref(), None);
     }
     let keys: Vec<String> = bound.shape.key.iter().map(|key| exact(bound, *key)).collect();
     let (condition, bind) = match poll.start() {

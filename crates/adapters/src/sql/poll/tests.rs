@@ -27,7 +27,7 @@ impl Rows {
             let mut poll = Poll::resume(position.as_ref()).unwrap();
             if poll.is_between_passes() {
                 let max = rows.iter().map(|(cursor, _)| *cursor).max().map(Value::int);
-                poll.begin(max.as_ref(), Some(&Value::int(NOW)));
+                poll.begin(max.as_ref(), Some(&Value::int(NOW)), None);
             }
             rows.sort_unstable();
             let found: Vec<(i64, i64)> = rows
@@ -137,8 +137,8 @@ fn what_another_version_wrote_is_a_lost_position() {
 
 #[test]
 fn a_poll_goes_on_after_a_scan_with_the_overlap() {
-    let position = Poll::after_scan(Some(&Value::int(100_000)), None).unwrap();
+    let position = Poll::after_scan(Some(&Value::int(100_000)), None, None).unwrap();
     let poll = Poll::resume(Some(&position)).unwrap();
     assert_eq!(poll.start(), Start::At(&Value::int(90_000)));
-    assert_eq!(Poll::after_scan(Some(&Value::Null), None), None);
+    assert_eq!(Poll::after_scan(Some(&Value::Null), None, None), None);
 }
