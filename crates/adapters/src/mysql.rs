@@ -11,6 +11,7 @@ mod describe;
 mod failure;
 mod literal;
 mod locked;
+mod overlap;
 mod park;
 mod scan;
 mod source;

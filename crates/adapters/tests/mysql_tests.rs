@@ -2,6 +2,7 @@
 
 mod bench;
 mod failures;
+mod polling;
 mod table;
 mod types;
 

@@ -20,7 +20,7 @@ use crate::{
         connect::{Purpose, Session},
         failure::Failure,
         literal::cell_text,
-        source,
+        overlap, source,
         sql::{Bindings, Bound, row_bytes},
     },
     settings::Settings,
@@ -140,6 +140,8 @@ impl Reader {
         self.session.run("start transaction with consistent snapshot, read only").await?;
         let now = source::now(&mut self.session, bound).await?;
         let top = source::top(&mut self.session, bound).await?;
+        let horizon = overlap::fingerprint(&mut self.session, bound, top.as_ref(), now.as_ref());
+        let horizon = horizon.await?;
         let resumed = from.is_some();
         let mut after = from;
         let mut filling = Filling::default();
@@ -159,7 +161,7 @@ impl Reader {
         } else {
             match self.count(bound).await? {
                 count if count == self.rows => {
-                    let upto = Poll::after_scan(top.as_ref(), now.as_ref(), None);
+                    let upto = Poll::after_scan(top.as_ref(), now.as_ref(), horizon);
                     (Then::ScanComplete { rows: count }, upto)
                 }
                 count => {

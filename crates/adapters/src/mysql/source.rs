@@ -25,6 +25,7 @@ use crate::{
         connect::{Purpose, Session},
         failure::Failure,
         literal::cell_text,
+        overlap,
         scan::Scan,
         sql::{Bindings, Bound, row_bytes},
         types::{self, Wire},
@@ -152,7 +153,9 @@ impl MysqlSource {
         if poll.is_between_passes() {
             let max = top(session, bound).await?;
             let now = now(session, bound).await?;
-            poll.begin(max.as_ref(), now.as_ref(), None);
+            let horizon = overlap::look(session, bound, &mut poll, max.as_ref(), now.as_ref());
+            let horizon = horizon.await?;
+            poll.begin(max.as_ref(), now.as_ref(), horizon);
         }
         let page = Page::read(session, bound, page_sql(bound, cursor, &poll, limit), limit).await?;
         let mut batch = Batch::default();
@@ -392,6 +395,11 @@ fn page_sql(bound: &Bound, cursor: usize, poll: &Poll, limit: Limit) -> Vec<u8> 
             bound.name(cursor, &mut sql);
             sql.extend_from_slice(b" >= ");
             bound.operand(cursor, low, &mut sql);
+        }
+        Start::Beyond(top) => {
+            bound.name(cursor, &mut sql);
+            sql.extend_from_slice(b" > ");
+            bound.operand(cursor, top, &mut sql);
         }
         Start::After(at, key) => {
             let mut values = vec![at.clone()];

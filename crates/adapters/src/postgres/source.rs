@@ -231,7 +231,7 @@ impl Reading<'_> {
         let names: Vec<String> = order.iter().map(|column| self.bound.column(*column)).collect();
         let values: Vec<Value> = match poll.start() {
             Start::Beginning => Vec::new(),
-            Start::At(low) => vec![low.clone()],
+            Start::At(low) | Start::Beyond(low) => vec![low.clone()],
             Start::After(value, key) => {
                 std::iter::once(value.clone()).chain(key.values()).collect()
             }
@@ -252,6 +252,7 @@ impl Reading<'_> {
         let condition = match poll.start() {
             Start::Beginning => format!("{} is not null", self.bound.column(cursor)),
             Start::At(_) => format!("{} >= {}", self.bound.column(cursor), marks.join(", ")),
+            Start::Beyond(_) => format!("{} > {}", self.bound.column(cursor), marks.join(", ")),
             Start::After(..) => format!("({}) > ({})", names.join(", "), marks.join(", ")),
         };
         let finite = finite(self.bound, cursor);

@@ -10,7 +10,8 @@
 //! Rows of the overlap come again with each pass. The digests of the last of them are remembered
 //! and not shown twice; beyond that number they are shown again, which says nothing new to the hub.
 //! Where the system can tell what was committed since a moment, it need not give the others out at
-//! all: such a moment, its *horizon*, is kept from the beginning of each pass for the next.
+//! all; where it can only tell whether the overlap is still what it was, that is asked first. Either
+//! is kept as the *horizon*, taken at the beginning of each pass for the next.
 //! A row that is committed later than the overlap allows is found by the next full scan.
 
 use std::{cmp::Ordering, collections::VecDeque};
@@ -38,10 +39,12 @@ pub struct Poll {
     low: Option<Value>,
     /// What the highest value may count for: taken when the pass began.
     cap: Option<Value>,
-    /// When the pass under way began, in the system's own terms.
+    /// The horizon of the pass under way.
     horizon: Option<u64>,
     /// What the pass before has certainly shown.
     behind: Option<Behind>,
+    /// In this pass, the overlap is what it was. Not stored.
+    skips: bool,
     /// The last row of the last page of the pass under way.
     page: Option<(Value, RowKey)>,
     /// Digests of rows that the pass before showed, sorted.
@@ -50,12 +53,12 @@ pub struct Poll {
     passing: VecDeque<u64>,
 }
 
-/// What a pass has certainly shown: rows up to this cursor value that were committed by then.
+/// What a pass has certainly shown: rows up to this cursor value that were there when it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
     /// The highest cursor value that counted.
     pub top: Value,
-    /// When the pass began, in the system's own terms.
+    /// In the system's own terms: when the pass began, or what the overlap up to `top` held then.
     pub horizon: u64,
 }
 
@@ -66,6 +69,8 @@ pub enum Start<'a> {
     Beginning,
     /// With rows of this cursor value.
     At(&'a Value),
+    /// With rows beyond this cursor value.
+    Beyond(&'a Value),
     /// After the row of this cursor value and this key, in the order of (cursor, key).
     After(&'a Value, &'a RowKey),
 }
@@ -131,6 +136,23 @@ impl Poll {
         self.behind.as_ref()
     }
 
+    /// Where the overlap begins, and what is known of it.
+    pub fn overlap(&self) -> Option<(&Value, &Behind)> {
+        self.low.as_ref().zip(self.behind.as_ref())
+    }
+
+    /// The overlap is what it was when the pass before began: this pass begins after it.
+    pub fn skip_overlap(&mut self) {
+        self.skips = true;
+    }
+
+    /// The highest cursor value that may count for a pass that begins now, and where the overlap of
+    /// the next then begins.
+    pub fn stretch(max: Option<&Value>, now: Option<&Value>) -> Option<(Value, Value)> {
+        let top = lower(max.filter(|max| !max.is_null())?, now);
+        Some((time::back(top), top.clone()))
+    }
+
     /// Whether a new pass begins with the next page: then [`Poll::begin`] comes first.
     pub fn is_between_passes(&self) -> bool {
         self.page.is_none()
@@ -148,10 +170,11 @@ impl Poll {
 
     /// Where the next page begins.
     pub fn start(&self) -> Start<'_> {
-        match (&self.page, &self.low) {
-            (Some((cursor, key)), _) => Start::After(cursor, key),
-            (None, Some(low)) => Start::At(low),
-            (None, None) => Start::Beginning,
+        match (&self.page, &self.behind, &self.low) {
+            (Some((cursor, key)), ..) => Start::After(cursor, key),
+            (None, Some(behind), _) if self.skips => Start::Beyond(&behind.top),
+            (None, _, Some(low)) => Start::At(low),
+            (None, _, None) => Start::Beginning,
         }
     }
 
@@ -174,13 +197,10 @@ impl Poll {
 
     /// The pass has shown all rows: the last page was not full.
     pub fn finish(&mut self) {
-        // With a horizon, rows that are behind were not given out: the highest of all stands for the
-        // highest that was shown.
-        let top = match (self.page.take(), &self.behind) {
-            (Some((shown, _)), None) => Some(shown),
-            (_, Some(_)) => self.cap.clone(),
-            (None, None) => None,
-        };
+        // With a horizon, what was there when the pass began is known, given out or not: the highest
+        // of it stands for the highest that was shown.
+        let shown = self.page.take().map(|(shown, _)| shown);
+        let top = if self.horizon.is_some() { self.cap.clone() } else { shown };
         // Without a cap (no rows when the pass began) only what was low before is safe.
         if let (Some(top), Some(cap)) = (top.filter(|top| !top.is_null()), &self.cap) {
             let top = lower(&top, Some(cap)).clone();
@@ -192,7 +212,7 @@ impl Poll {
                 self.behind = self.horizon.map(|horizon| Behind { top, horizon });
             }
         }
-        self.horizon = None;
+        (self.horizon, self.skips) = (None, false);
         self.cap = None;
         self.shown = std::mem::take(&mut self.passing).into();
         self.shown.sort_unstable();
@@ -245,7 +265,16 @@ fn decode(bytes: &[u8]) -> Option<Poll> {
     };
     let shown = digests(input)?;
     let passing = digests(input)?.into();
-    input.is_empty().then_some(Poll { low, cap, horizon, behind, page, shown, passing })
+    input.is_empty().then_some(Poll {
+        low,
+        cap,
+        horizon,
+        behind,
+        skips: false,
+        page,
+        shown,
+        passing,
+    })
 }
 
 fn digests(input: &mut &[u8]) -> Option<Vec<u64>> {

@@ -164,6 +164,7 @@ fn poll_page(
     let (condition, bind) = match poll.start() {
         Start::Beginning => (String::new(), Vec::new()),
         Start::At(low) => (format!(" where {name} >= ?1"), vec![unraw(low)]),
+        Start::Beyond(top) => (format!(" where {name} > ?1"), vec![unraw(top)]),
         Start::After(at, key) => {
             let mut bind = vec![unraw(at)];
             bind.extend(bound.key_values(key));

@@ -35,6 +35,7 @@ impl Rows {
                 .copied()
                 .filter(|(cursor, key)| match poll.start() {
                     Start::Beginning => true,
+                    Start::Beyond(top) => above(*cursor, top),
                     Start::At(low) => Value::int(*cursor) == *low || above(*cursor, low),
                     Start::After(at, after) => {
                         above(*cursor, at)
