@@ -355,3 +355,40 @@ fn our_own_row_that_comes_when_the_record_has_another_is_set_aside() {
     assert_eq!(world.codes(), ["match.ambiguous"]);
     assert_eq!((world.keys("B").len(), world.groups().count()), (2, 1));
 }
+
+#[test]
+fn a_row_read_before_our_write_and_heard_after_it_is_read_again() {
+    // I3: the poll began before the write, and nothing has been read since
+    let mut world = contact_in(World::new(2));
+    let began = world.operation();
+    edit(&mut world, "A", "phone=P1");
+    world.scan("A");
+    world.apply("B");
+    let there = only(&world, "B");
+    world.show_old("B", &there, "name=N0 email=E0 phone=P0 status=S0", began);
+    assert_eq!(world.group().root.cells[PHONE.at()].value, text("P1"));
+    world.run();
+    assert!(world.show("A").ends_with("N0 E0 P1 S0"), "{}", world.show("A"));
+    assert!(world.show("B").ends_with("N0 E0 P1 S0"), "{}", world.show("B"));
+}
+
+#[test]
+fn our_write_whose_answer_was_lost_is_no_edit_when_the_record_has_moved_on() {
+    // I3: the system that was written stands first, and would win
+    let mut world = contact_in(World::new(2));
+    edit(&mut world, "B", "phone=P1");
+    world.scan("B");
+    world.weather.insert(A, Weather::AnswerLost);
+    for (system, group) in world.plan_writes("A", Cycles::Wait) {
+        let answers = world.execute(system, &group);
+        world.decide(&answers);
+    }
+    edit(&mut world, "B", "phone=P2");
+    world.scan("B");
+    world.scan("A");
+    world.later(10);
+    world.run();
+    assert!(world.show("A").ends_with("N0 E0 P2 S0"), "{}", world.show("A"));
+    assert!(world.show("B").ends_with("N0 E0 P2 S0"), "{}", world.show("B"));
+    assert_eq!(world.losers(), [""; 0]);
+}
