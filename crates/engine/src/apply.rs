@@ -6,10 +6,12 @@
 use futures_util::future;
 use syncline_core::{
     Text,
-    change::{Cycles, Effect, Input, Outcome, WriteGroup, WriteKind},
+    change::{Cycles, Effect, Input, Outcome, Row, RowWrite, WriteGroup, WriteKind},
     commit::Behind,
     error::PortError,
-    name::{EntityIndex, IntentId, RecordId, SystemIndex},
+    name::{EntityIndex, FieldIndex, IntentId, RecordId, SystemIndex},
+    plan::Plan,
+    value::Value,
 };
 
 use crate::{
@@ -267,6 +269,19 @@ fn reason_of(outcome: &Outcome) -> Option<Text> {
     }
 }
 
+/// The fields that the system holds otherwise than it was given, beyond what its cells declare.
+fn altered(plan: &Plan, write: &RowWrite, post: Option<&Row>) -> Vec<FieldIndex> {
+    let Some((post, binding)) = post.zip(plan.binding(write.binding)) else { return Vec::new() };
+    let differs = |field: FieldIndex, given: &Value| {
+        let (Some(held), Some(cell)) = (post.value(field), binding.cell(field)) else {
+            return false;
+        };
+        held != given && cell.lens.normalise(held) != cell.lens.normalise(given)
+    };
+    let set = write.set.iter();
+    set.filter(|(field, given)| differs(*field, given)).map(|(field, _)| *field).collect()
+}
+
 /// Turns outcomes into inputs; a write without an answer is [`Outcome::Unknown`].
 fn conclude(
     desk: &Desk<'_>,
@@ -283,8 +298,9 @@ fn conclude(
         let outcome = outcomes
             .remove(&write.intent)
             .unwrap_or_else(|| Outcome::Unknown { reason: "not answered".into() });
-        if matches!(outcome, Outcome::Applied { .. }) {
+        if let Outcome::Applied { post, .. } = &outcome {
             count += 1;
+            desk.saw_altered(write.binding, &altered(desk.plan, write, post.as_ref()));
             match write.kind {
                 WriteKind::Insert => written.inserts += 1,
                 WriteKind::Update => written.updates += 1,

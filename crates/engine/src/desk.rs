@@ -12,7 +12,7 @@ use syncline_core::{
     Text,
     commit::AuditEvent,
     error::PortError,
-    name::{BindingIndex, OperationId, RunId, SystemIndex, Timestamp},
+    name::{BindingIndex, FieldIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
 use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
@@ -67,7 +67,12 @@ pub struct Desk<'a> {
     suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
     /// Why writes of each run were put off, until a later sweep makes them.
     put_off: Mutex<BTreeMap<(RunId, SystemIndex, Kinds), Text>>,
+    /// How many rows each run wrote of which a system holds something else in a field.
+    altered: Mutex<BTreeMap<RunId, Altered>>,
 }
+
+/// Rows in which a system holds something else than it was given, by cell.
+pub type Altered = BTreeMap<(BindingIndex, FieldIndex), u64>;
 
 impl<'a> Desk<'a> {
     /// A desk for one run.
@@ -89,6 +94,7 @@ impl<'a> Desk<'a> {
             operation: AtomicU64::new(0),
             suspected: Mutex::default(),
             put_off: Mutex::default(),
+            altered: Mutex::default(),
         }
     }
 
@@ -140,6 +146,24 @@ impl<'a> Desk<'a> {
         let known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
         let own = known.iter().filter(|((found, ..), _)| *found == run);
         own.map(|((_, system, _), reason)| (*system, reason.clone())).collect()
+    }
+
+    /// Counts cells that a system holds otherwise than it was given, in the present run.
+    pub(crate) fn saw_altered(&self, binding: BindingIndex, fields: &[FieldIndex]) {
+        if fields.is_empty() {
+            return;
+        }
+        let mut altered = self.altered.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_run = altered.entry(self.run()).or_default();
+        for field in fields {
+            *of_run.entry((binding, *field)).or_default() += 1;
+        }
+    }
+
+    /// Which cells a system holds otherwise than this run gave them.
+    pub(crate) fn altered(&self, run: RunId) -> Altered {
+        let altered = self.altered.lock().unwrap_or_else(PoisonError::into_inner);
+        altered.get(&run).cloned().unwrap_or_default()
     }
 
     /// Remembers how far the hub's operations are.

@@ -16,7 +16,7 @@ use crate::{
     account::Account,
     apply::{self, Chooses, Kinds, Written},
     capture::{self, Absences, HeldAbsences, Mode, Reading},
-    desk::{Desk, Systems},
+    desk::{Altered, Desk, Systems},
     read,
     reconcile::reconcile,
 };
@@ -84,6 +84,8 @@ pub struct EntityPassed {
     pub suspected: Option<AuditEvent>,
     /// Systems that could not be written just then, and why: the code comes first, if it has one.
     pub put_off: BTreeMap<SystemIndex, Text>,
+    /// Cells that a system holds otherwise than it was given.
+    pub altered: Altered,
 }
 
 /// A guard that tripped.
@@ -133,6 +135,7 @@ impl EntityPassed {
             written: BTreeMap::new(),
             suspected: None,
             put_off: BTreeMap::new(),
+            altered: Altered::default(),
         }
     }
 
@@ -233,6 +236,7 @@ pub async fn write_all(
     for report in &mut passed.entities {
         report.suspected = desk.suspected(report.run);
         report.put_off = desk.put_off(report.run);
+        report.altered = desk.altered(report.run);
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub(crate) mod contact;
+mod rewritten;
 mod tripped;
 
 /// How much is read.
@@ -253,6 +254,7 @@ async fn conclude(
         }
         rows.push(row(session, report, word));
         outcome.lines.push(line);
+        outcome.lines.extend(rewritten::lines(session, report));
         outcome.exit = outcome.exit.and(exit);
         outcome.error = outcome.error.or(error);
     }
@@ -434,6 +436,7 @@ fn row(session: &Session, report: &EntityPassed, word: &str) -> serde_json::Valu
         "held": report.count(Disposition::Held),
         "systems": books(session, &report.account),
         "written": written,
+        "rewritten": rewritten::json(session, report),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     CONTACT, LINKED,
-    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play},
+    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play, written},
 };
 
 /// Makes a trigger: `event` is like `after insert on bell`.
@@ -166,7 +166,13 @@ fn w12_what_a_target_cuts_off_is_not_cut_off_elsewhere() {
         }
         stage.take_steps(&[
             In("a", "update contact set name = 'Margaret'"),
-            Run([0, 1, 1]),
+            Do(|stage| {
+                let run = stage.expect(0, &["run"]);
+                assert_eq!(written(&run), [0, 1, 1], "{run}");
+                // The mapping of that field is flagged, and of no other.
+                let flagged = serde_json::json!([{ "system": "b", "field": "name", "rows": 1 }]);
+                assert_eq!(run["result"][0]["rewritten"], flagged, "{run}");
+            }),
             Show("b", &["r@x|Mar|P0|S0"]),
             Show("ac", &["r@x|Margaret|P0|S0"]),
             In("b", "update contact set phone = 'P1'"),
