@@ -7,7 +7,7 @@ use syncline_core::{
     commit::{KnownRow, Wants},
     error::PortError,
     group::{Group, Part, Scope},
-    name::{BindingIndex, EntityIndex, FieldIndex, RecordId},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, Timestamp},
     value::Value,
 };
 use syncline_ports::source::{Limit, ReadRequest, Then};
@@ -308,7 +308,9 @@ async fn missing(
         desk.plan.entity(found.entity).and_then(|entity| entity.parent).unwrap_or(found.entity);
     let mut after = None;
     loop {
-        let behind = desk.store.behind(entity, found.system, after, desk.now(), 1_000).await?;
+        // Also what is not tried yet: a row in doubt is missing, too.
+        let ever = Timestamp(i64::MAX);
+        let behind = desk.store.behind(entity, found.system, after, ever, 1_000).await?;
         let Some((last, _)) = behind.last() else { break };
         after = Some(*last);
         let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();

@@ -1,11 +1,12 @@
 //! Writes of which nobody knows whether they were made: how many, and until when.
 //!
-//! Only an insert into a table that makes its own keys leaves such a doubt: its row has no name by
-//! which it could be asked for.
+//! Only an insert leaves such a doubt. A row whose key the table makes has no name by which it could
+//! be asked for; and one that is asked for and is not there may still be on its way.
 
 use std::collections::BTreeMap;
 
 use syncline_core::{
+    group::Lane,
     index::keyless_doubt,
     name::{EntityIndex, SystemIndex, Timestamp},
 };
@@ -34,7 +35,7 @@ pub(crate) async fn of(
     for (record, system, _) in session.hub.later(entity, Session::now(), COUNTED).await? {
         let Some(group) = session.hub.group(record).await? else { continue };
         let links = group.parts().filter_map(|(_, part)| part.link(system));
-        for until in links.filter(|link| link.must_read).filter_map(keyless_doubt) {
+        for until in links.filter(|link| link.lane == Lane::Free).filter_map(keyless_doubt) {
             let known = doubts.entry(system).or_insert(Doubts { count: 0, until });
             known.count += 1;
             known.until = known.until.max(until);
@@ -64,7 +65,7 @@ pub(crate) fn failure(
     let message = format!("{entity}: {}", shown(session, doubts).join(", "));
     Some(
         Failure::new("write.in_doubt", message)
-            .cause("the connection broke between a write and its answer, and the rows have no key by which they could be asked for")
+            .cause("the connection or the program broke off between a write and its answer, and the rows may still appear")
             .done("they are not written a second time; a read that shows them settles it at once")
             .fix(format!("nothing: the first run after {} writes what was not", words::time(last.until))),
     )
