@@ -8,12 +8,15 @@ use std::collections::BTreeSet;
 use crate::{
     change::WriteKind,
     commit::{Behind, GroupIndex, RowEntry},
-    group::{Group, Lane, Link, Part, Scope},
+    group::{Group, Intent, Lane, Link, Part, Scope},
     matching,
     name::{EntityIndex, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, Rows, needs},
-    plan::Plan,
-    step::due::{IN_DOUBT_MS, minted_at},
+    plan::{Binding, Plan},
+    step::{
+        due::{IN_DOUBT_MS, minted_at},
+        written::key_of_set,
+    },
 };
 
 /// What the indices must say of this group.
@@ -83,7 +86,7 @@ fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
         Need::Nothing if needs.iter().any(|need| need.need != Need::Nothing) => WriteKind::Update,
         Need::Nothing => return None,
     };
-    let wait = waiting(group, system, &needs);
+    let wait = waiting(plan, group, system, &needs);
     Some(Behind { system, kind, not_before: wait.not_before, parked: wait.parked })
 }
 
@@ -97,7 +100,7 @@ pub struct Waiting {
 }
 
 /// Whether the group's rows in this system can be written now, as far as their links say.
-pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waiting {
+pub fn waiting(plan: &Plan, group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waiting {
     let mut waiting = Waiting::default();
     for need in needs {
         let part = match need.child {
@@ -110,7 +113,7 @@ pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waitin
         if link.lane != Lane::Free || link.wait {
             waiting.parked = true;
         }
-        let doubt = keyless_doubt(link);
+        let doubt = keyless_doubt(plan.binding(need.binding), link);
         if doubt.is_some() {
             waiting.not_before = waiting.not_before.max(doubt);
         } else if link.must_read {
@@ -134,11 +137,19 @@ pub fn waiting(group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waitin
 
 /// An insert in doubt whose key the system makes cannot be read by key. If no read has shown its
 /// row until this time, it never happened. The key of a row that was there before is not its key.
-pub fn keyless_doubt(link: &Link) -> Option<Timestamp> {
+///
+/// A row whose own fields make its key is no such case once the link knows that key: it was asked
+/// for, and a second insert under the same key cannot make a second row.
+pub fn keyless_doubt(binding: Option<&Binding>, link: &Link) -> Option<Timestamp> {
     if link.shadow.is_some() {
         return None;
     }
+    let has_its_key = |intent: &Intent| {
+        let own = binding.and_then(|binding| key_of_set(binding, intent));
+        own.is_some() && own == link.key
+    };
     let inserts = link.unresolved.iter().filter(|intent| intent.kind == WriteKind::Insert);
+    let inserts = inserts.filter(|intent| !has_its_key(intent));
     inserts.map(|intent| minted_at(intent.id.0).plus_ms(IN_DOUBT_MS)).max()
 }
 

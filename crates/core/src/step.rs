@@ -27,7 +27,7 @@ mod parents;
 pub(crate) mod pass;
 mod recover;
 mod unique;
-mod written;
+pub(crate) mod written;
 
 /// The answer of [`step`].
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use syncline_core::{
+    change::PartKey,
     group::Lane,
     index::keyless_doubt,
     name::{EntityIndex, SystemIndex, Timestamp},
@@ -34,8 +35,17 @@ pub(crate) async fn of(
     let mut doubts = BTreeMap::<SystemIndex, Doubts>::new();
     for (record, system, _) in session.hub.later(entity, Session::now(), COUNTED).await? {
         let Some(group) = session.hub.group(record).await? else { continue };
-        let links = group.parts().filter_map(|(_, part)| part.link(system));
-        for until in links.filter(|link| link.lane == Lane::Free).filter_map(keyless_doubt) {
+        let plan = &session.plan;
+        let links = group.parts().filter_map(|(key, part)| {
+            let entity = match key {
+                PartKey::Root => group.entity,
+                PartKey::Child { list, .. } => list,
+            };
+            let binding = plan.binding_of(entity, system).and_then(|place| plan.binding(place));
+            part.link(system).map(|link| (binding, link))
+        });
+        let links = links.filter(|(_, link)| link.lane == Lane::Free);
+        for until in links.filter_map(|(binding, link)| keyless_doubt(binding, link)) {
             let known = doubts.entry(system).or_insert(Doubts { count: 0, until });
             known.count += 1;
             known.until = known.until.max(until);

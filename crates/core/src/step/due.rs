@@ -112,7 +112,7 @@ impl Pass<'_> {
             self.put_changed(group, before);
             return Planned::Nothing;
         }
-        let waits = waiting(&group, system, &needs);
+        let waits = waiting(self.plan, &group, system, &needs);
         if waits.parked || waits.not_before.is_some_and(|until| until > self.now) {
             self.give_back(group, before, changed);
             return Planned::Nothing;
@@ -197,12 +197,14 @@ impl Pass<'_> {
 
     /// An insert in doubt that no read has shown for long enough never happened.
     fn expire(&mut self, group: &mut Group, system: SystemIndex) -> bool {
-        let now = self.now;
+        let (now, plan) = (self.now, self.plan);
         let mut changed = false;
-        let parts = std::iter::once(&mut group.root)
-            .chain(group.children.iter_mut().map(|child| &mut child.part));
-        for link in parts.filter_map(|part| part.link_mut(system)) {
-            let doubt = keyless_doubt(link);
+        let parts = std::iter::once((group.entity, &mut group.root))
+            .chain(group.children.iter_mut().map(|child| (child.list, &mut child.part)));
+        for (entity, part) in parts {
+            let binding = plan.binding_of(entity, system).and_then(|place| plan.binding(place));
+            let Some(link) = part.link_mut(system) else { continue };
+            let doubt = keyless_doubt(binding, link);
             let is_keyless = link.shadow.is_none() && (link.key.is_none() || doubt.is_some());
             let is_over = doubt.is_none_or(|until| now >= until);
             let waits = link.lane == Lane::Free && (link.must_read || doubt.is_some());

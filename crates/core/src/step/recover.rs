@@ -88,7 +88,7 @@ impl Pass<'_> {
 /// The key under which an insert in doubt would be, where its own fields make it: such a row can be
 /// asked for.
 pub(super) fn key_in_doubt(plan: &Plan, place: BindingIndex, link: &Link) -> Option<RowKey> {
-    keyless_doubt(link).filter(|_| link.must_read)?;
+    keyless_doubt(plan.binding(place), link).filter(|_| link.must_read)?;
     let intent = link.unresolved.iter().rev().find(|intent| intent.kind == WriteKind::Insert)?;
     key_of_set(plan.binding(place)?, intent)
 }
@@ -108,7 +108,7 @@ fn doubt(link: &mut Link, class: Class) -> bool {
     }
     if changed {
         // Class A: the log will tell. Others are read; a row without a key is found by its values.
-        link.must_read |= class != Class::Log || keyless_doubt(link).is_some();
+        link.must_read |= class != Class::Log || keyless_doubt(None, link).is_some();
     }
     changed
 }

@@ -420,5 +420,5 @@ fn put_in_doubt(link: &mut Link, answered: &Answered) {
     // The same answer twice says nothing new.
     let Some(intent) = sent.next() else { return };
     intent.status = IntentStatus::InDoubt;
-    link.must_read |= answered.class != Class::Log || keyless_doubt(link).is_some();
+    link.must_read |= answered.class != Class::Log || keyless_doubt(None, link).is_some();
 }
