@@ -260,9 +260,9 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
         (0..script.processes).map(|_| process(world, Chance::new(chance.bits()))).collect();
     let mut deeds = script.deeds.iter().peekable();
     let mut tag = 0;
-    for now in 0..script.moves {
+    for turn in 0..script.moves {
         world.turn_clock();
-        while let Some((_, at, deed)) = deeds.next_if(|(when, _, _)| *when <= now) {
+        while let Some((_, at, deed)) = deeds.next_if(|(when, _, _)| *when <= turn) {
             tag += 1;
             world.do_deed(*at, deed, tag);
         }
@@ -277,7 +277,7 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
         if chance.percent(script.weather.crash) {
             // Everything but the hub and the systems is gone.
             summary.crashes += 1;
-            world.say(|| format!("  process {which} dies at move {now}"));
+            world.say(|| format!("  process {which} dies at move {turn}"));
             *running = process(world, Chance::new(chance.bits()));
         }
         match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
