@@ -32,6 +32,10 @@ fn odd_files_get_a_coded_complaint() {
         (b"version: !!int 1\n".into(), ["config.syntax", "tags", "syncline.yaml:1:10"]),
         (more("<<: {a: 1}\n"), ["config.unknown_key", "`<<`", "syncline.yaml:18:1"]),
         (more("version: 1\n"), ["config.duplicate_key", "already in line 1", "syncline.yaml:18:1"]),
+        (
+            more("      credit: {type: money, crm: credit, erp: CREDIT}\n"),
+            ["map.not_invertible", "nothing says in which currency", "syncline.yaml:18:"],
+        ),
         (more("---\nversion: 1\n"), ["config.syntax", "one document", "syncline.yaml:18:1"]),
         (more(&"#".repeat(10_000_000)), ["config.syntax", "more than 4 MiB", "syncline.yaml:1:1"]),
         (

@@ -102,6 +102,14 @@ impl Compiler<'_> {
             (Some(_), None) => format!("{} cannot be written", shown(&found.golden)),
             _ => found.law.to_owned(),
         };
+        let is_money = field.kind.as_ref().is_some_and(|kind| kind.value == "money");
+        let fix = if is_money && field.currency.is_none() && cell.currency.is_none() {
+            "nothing says in which currency: `currency: EUR` beside `type: money`, or in the cell \
+             `currency: {column: …}`"
+                .to_owned()
+        } else {
+            format!("say how {system} writes it, or make the field one-way with `from: {system}`")
+        };
         self.complaints.push(
             Complaint::error(
                 found.code,
@@ -109,9 +117,7 @@ impl Compiler<'_> {
                 format!("`{}` cannot be written back to {system}", field.name.value),
             )
             .label(label)
-            .fix(format!(
-                "say how {system} writes it, or make the field one-way with `from: {system}`"
-            )),
+            .fix(fix),
         );
     }
 }
