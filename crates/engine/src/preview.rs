@@ -1,5 +1,7 @@
 //! What a pass *would* write: planned by the same step, committed by nobody.
 
+use std::collections::BTreeMap;
+
 use syncline_core::{
     Text,
     change::{Cycles, Effect, Input, RowKey, WriteGroup, WriteKind},
@@ -58,7 +60,7 @@ pub async fn page(
     let (commit, effects) = decide(desk, &due).await?;
     let mut operations = Vec::new();
     for (record, behind) in behind {
-        let Some(group) = groups.iter().find(|group| group.id == record) else { continue };
+        let Some(group) = groups.get(&record) else { continue };
         operations.push(describe(desk.plan, group, system, &behind));
     }
     for effect in effects {
@@ -76,8 +78,7 @@ pub async fn page(
         else {
             continue;
         };
-        let of_it = |operation: &&mut Operation| operation.record == record && aside == system;
-        if let Some(operation) = operations.iter_mut().find(of_it) {
+        if let Some(operation) = of(&mut operations, record).filter(|_| aside == system) {
             operation.refused = Some((code, message));
         }
     }
@@ -90,20 +91,28 @@ pub async fn page(
 fn attach(operations: &mut [Operation], group: WriteGroup) {
     // A group may concern several records (a swap): it is shown with the first.
     let record = group.writes.first().map(|write| write.record);
-    if let Some(operation) =
-        operations.iter_mut().find(|operation| Some(operation.record) == record)
-    {
+    if let Some(operation) = record.and_then(|record| of(operations, record)) {
         operation.writes = group;
     }
+}
+
+/// The operation on this record: they are in the order of their records.
+fn of(operations: &mut [Operation], record: RecordId) -> Option<&mut Operation> {
+    let at = operations.binary_search_by_key(&record, |operation| operation.record).ok()?;
+    operations.get_mut(at)
 }
 
 /// Loads these groups.
 ///
 /// # Errors
 /// The store's.
-pub async fn load(desk: &Desk<'_>, records: &[RecordId]) -> Result<Vec<Group>, PortError> {
+pub async fn load(
+    desk: &Desk<'_>,
+    records: &[RecordId],
+) -> Result<BTreeMap<RecordId, Group>, PortError> {
     let wants = Wants { records: records.iter().copied().collect(), ..Wants::default() };
-    Ok(desk.store.load(&wants).await?.groups.into_values().flatten().collect())
+    let groups = desk.store.load(&wants).await?.groups.into_iter();
+    Ok(groups.filter_map(|(record, group)| Some((record, group?))).collect())
 }
 
 /// Describes what this record needs in this system.

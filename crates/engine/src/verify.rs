@@ -314,7 +314,7 @@ async fn missing(
         let Some((last, _)) = behind.last() else { break };
         after = Some(*last);
         let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
-        for group in crate::preview::load(desk, &records).await? {
+        for group in crate::preview::load(desk, &records).await?.into_values() {
             for (key, part) in group.parts() {
                 let same_list = match &key {
                     PartKey::Root => found.entity == group.entity,

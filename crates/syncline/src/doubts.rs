@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     change::PartKey,
+    commit::Wants,
     group::Lane,
     index::keyless_doubt,
     name::{EntityIndex, SystemIndex, Timestamp},
 };
-use syncline_ports::reader::Reader as _;
+use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{report::Failure, session::Session, words};
 
@@ -33,8 +34,11 @@ pub(crate) async fn of(
     entity: EntityIndex,
 ) -> Result<BTreeMap<SystemIndex, Doubts>, Failure> {
     let mut doubts = BTreeMap::<SystemIndex, Doubts>::new();
-    for (record, system, _) in session.hub.later(entity, Session::now(), COUNTED).await? {
-        let Some(group) = session.hub.group(record).await? else { continue };
+    let later = session.hub.later(entity, Session::now(), COUNTED).await?;
+    let records = later.iter().map(|(record, ..)| *record).collect();
+    let groups = session.hub.load(&Wants { records, ..Wants::default() }).await?.groups;
+    for (record, system, _) in later {
+        let Some(Some(group)) = groups.get(&record) else { continue };
         let plan = &session.plan;
         let links = group.parts().filter_map(|(key, part)| {
             let entity = match key {

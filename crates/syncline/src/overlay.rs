@@ -466,7 +466,7 @@ impl Chooses for Named<'_> {
             let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
             let groups = preview::load(desk, &records).await?;
             let named = |(record, behind): (RecordId, Behind)| {
-                let group = groups.iter().find(|group| group.id == record)?;
+                let group = groups.get(&record)?;
                 self.has(desk.plan, group, system, &behind).then_some(record)
             };
             Ok(behind.into_iter().filter_map(named).collect())

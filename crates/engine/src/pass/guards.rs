@@ -73,7 +73,7 @@ async fn planned(
         let wanted: BTreeMap<_, _> =
             page.into_iter().filter(|(_, behind)| behind.kind == kind).collect();
         let records: Vec<_> = wanted.keys().copied().collect();
-        for group in preview::load(desk, &records).await? {
+        for group in preview::load(desk, &records).await?.into_values() {
             let Some(behind) = wanted.get(&group.id) else { continue };
             let operation = preview::describe(desk.plan, &group, system, behind);
             all.extend_from_slice(&operation.digest.0);

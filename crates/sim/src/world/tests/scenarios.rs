@@ -324,7 +324,7 @@ impl Chooses for Planned {
         let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
         let groups = through(preview::load(desk, &records)).unwrap();
         let is_planned = |(record, behind): &(RecordId, Behind)| {
-            let group = groups.iter().find(|group| group.id == *record)?;
+            let group = groups.get(record)?;
             let operation = preview::describe(desk.plan, group, system, behind);
             self.0.contains(&operation.digest).then_some(*record)
         };
