@@ -74,25 +74,23 @@ pub struct Working {
 impl Working {
     /// Adds what was loaded later. What is here already stays, for it may have been worked on.
     pub fn absorb(&mut self, later: Self) {
-        for (id, group) in later.groups {
-            self.groups.entry(id).or_insert(group);
-        }
-        for (key, known) in later.keys {
-            self.keys.entry(key).or_insert(known);
-        }
-        for (key, records) in later.matches {
-            self.matches.entry(key).or_insert(records);
-        }
-        for (key, row) in later.row_keys {
-            self.row_keys.entry(key).or_insert(row);
-        }
-        for (record, referring) in later.referring {
-            self.referring.entry(record).or_insert(referring);
-        }
-        for (intent, record) in later.intents {
-            self.intents.entry(intent).or_insert(record);
-        }
+        self.hub = later.hub;
+        self.operation = self.operation.max(later.operation);
+        self.minted = self.minted.max(later.minted);
+        absorb(&mut self.groups, later.groups);
+        absorb(&mut self.keys, later.keys);
+        absorb(&mut self.matches, later.matches);
+        absorb(&mut self.row_keys, later.row_keys);
+        absorb(&mut self.referring, later.referring);
+        absorb(&mut self.intents, later.intents);
     }
+}
+
+fn absorb<K: Ord, V>(known: &mut BTreeMap<K, V>, mut later: BTreeMap<K, V>) {
+    if !known.is_empty() {
+        later.append(known);
+    }
+    *known = later;
 }
 
 /// What the hub knows of a row without loading its group.

@@ -12,6 +12,7 @@ pub mod decimal;
 pub(crate) mod echo;
 pub mod error;
 pub mod expr;
+pub mod footprint;
 pub mod group;
 pub mod guard;
 pub mod index;

@@ -17,8 +17,9 @@ use syncline_core::{
 use crate::{
     account::Account,
     desk::{Desk, Systems, ports},
+    pipeline::Pipeline,
     read,
-    reconcile::reconcile,
+    reconcile::Decided,
 };
 
 /// What was written to one system.
@@ -161,9 +162,10 @@ async fn sweep(
     // What is on record and about to be sent, and the answers to what was sent before it.
     let mut groups: Vec<WriteGroup> = Vec::new();
     let mut answers: Vec<Input> = Vec::new();
+    let mut pipeline = Pipeline::new(desk);
     loop {
-        // While the system writes one batch, the answers to the one before and the intents of the
-        // one after are put on record, in one commit.
+        // While the system writes one batch, the intents of the next are put on record, and those
+        // of the one after it are decided together with the answers to the one before.
         let is_open = ports(systems, system).is_some();
         let sending = send(systems, system, &groups);
         let deciding = async {
@@ -171,14 +173,15 @@ async fn sweep(
             if is_open {
                 inputs.extend(planning.next(desk).await?);
             }
+            // Invariant 6: only what is on record is given back to be sent.
             if inputs.is_empty() {
-                return Ok(Vec::new());
+                pipeline.finish().await
+            } else {
+                pipeline.push(inputs, Vec::new()).await
             }
-            // Invariant 6: the intents are on record before anything is sent.
-            reconcile(desk, &inputs, Vec::new()).await.map(|decided| decided.effects)
         };
-        let (outcomes, effects) = future::join(sending, deciding).await;
-        let effects: Vec<Effect> = effects?;
+        let (outcomes, decided) = future::join(sending, deciding).await;
+        let Decided { effects, .. } = decided?;
         result.met_holders |=
             outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
         let put_off = outcomes.iter().find_map(|(_, outcome)| reason_of(outcome));
@@ -195,7 +198,8 @@ async fn sweep(
                 Effect::Read { .. } | Effect::Again(_) => {}
             }
         }
-        if groups.is_empty() && answers.is_empty() && (planning.ended || !is_open) {
+        let is_done = groups.is_empty() && answers.is_empty() && pipeline.is_empty();
+        if is_done && (planning.ended || !is_open) {
             return Ok(result);
         }
     }

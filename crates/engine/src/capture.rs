@@ -13,8 +13,9 @@ use syncline_ports::source::{Batch, Limit, ReadRequest, Then};
 use crate::{
     account::Account,
     desk::{Desk, Systems, ports},
+    pipeline::Pipeline,
     read,
-    reconcile::reconcile,
+    reconcile::Decided,
     scan::scan,
 };
 
@@ -157,6 +158,7 @@ async fn poll(
     let mut reading = Reading::new(binding);
     let stream = stream_name(desk.plan, binding, Mode::Poll);
     let mut from = desk.store.checkpoint(&stream).await?;
+    let mut pipeline = Pipeline::new(desk);
     loop {
         // Rows count as fenced reads only if nothing of ours was in flight since before the read.
         let began = desk.operation().await?;
@@ -165,7 +167,7 @@ async fn poll(
             Ok(batch) => batch,
             Err(failure) => {
                 reading.failure = Some(failure);
-                return Ok(reading);
+                break;
             }
         };
         let checkpoint = batch
@@ -179,24 +181,20 @@ async fn poll(
         let mut inputs = Vec::new();
         reading.rows += shown(desk, binding, batch, began, account, &mut inputs);
         if !inputs.is_empty() || checkpoint.is_some() {
-            take(desk, systems, inputs, checkpoint, account).await?;
+            let checkpoints = checkpoint.into_iter().collect();
+            let decided = pipeline.push(inputs, checkpoints).await?;
+            took(desk, systems, decided, account).await?;
         }
         match then {
-            Then::More if desk.is_stopping() => {
-                reading.incomplete = Some("stopped".into());
-                return Ok(reading);
-            }
-            Then::More => {}
-            Then::Idle | Then::ScanComplete { .. } => {
-                reading.complete = true;
-                return Ok(reading);
-            }
-            Then::ScanIncomplete { reason } => {
-                reading.incomplete = Some(reason.to_string());
-                return Ok(reading);
-            }
+            Then::More if desk.is_stopping() => reading.incomplete = Some("stopped".into()),
+            Then::More => continue,
+            Then::Idle | Then::ScanComplete { .. } => reading.complete = true,
+            Then::ScanIncomplete { reason } => reading.incomplete = Some(reason.to_string()),
         }
+        break;
     }
+    took(desk, systems, pipeline.finish().await?, account).await?;
+    Ok(reading)
 }
 
 /// Reads one batch of one binding.
@@ -239,16 +237,13 @@ pub(crate) fn shown(
     count
 }
 
-/// Decides and commits what was read, and does the reads that it asks for.
-pub(crate) async fn take(
+/// Enters into the books what was decided, and does the reads that it asks for.
+pub(crate) async fn took(
     desk: &Desk<'_>,
     systems: &mut Systems,
-    inputs: Vec<Input>,
-    checkpoint: Option<Checkpoint>,
+    decided: Decided,
     account: &mut Account,
 ) -> Result<(), PortError> {
-    let decided = reconcile(desk, &inputs, checkpoint.into_iter().collect()).await?;
-    drop(inputs);
     account.ledger.absorb(&decided.ledger);
     read::settle(desk, systems, decided.effects, account).await?;
     Ok(())

@@ -10,7 +10,7 @@ use std::{
 
 use syncline_core::{
     Text,
-    commit::AuditEvent,
+    commit::{AuditEvent, Commit, Working},
     error::PortError,
     name::{BindingIndex, FieldIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
@@ -63,6 +63,9 @@ pub struct Desk<'a> {
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
     operation: AtomicU64,
+    /// The last numbers that decisions made here have taken, committed or not.
+    taken: AtomicU64,
+    minted: AtomicU64,
     /// The first field that each run began to hold because it looked like a loop.
     suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
     /// Why writes of each run were put off, until a later sweep makes them.
@@ -92,6 +95,8 @@ impl<'a> Desk<'a> {
             stop,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            minted: AtomicU64::new(0),
             suspected: Mutex::default(),
             put_off: Mutex::default(),
             altered: Mutex::default(),
@@ -164,6 +169,19 @@ impl<'a> Desk<'a> {
     pub(crate) fn altered(&self, run: RunId) -> Altered {
         let altered = self.altered.lock().unwrap_or_else(PoisonError::into_inner);
         altered.get(&run).cloned().unwrap_or_default()
+    }
+
+    /// Lets a decision number what it makes after everything that was decided here before.
+    pub(crate) fn number(&self, working: &mut Working) {
+        let taken = OperationId(self.taken.load(Ordering::Relaxed));
+        working.operation = working.operation.max(taken);
+        working.minted = working.minted.max(self.minted.load(Ordering::Relaxed));
+    }
+
+    /// Remembers the numbers that a decision has taken.
+    pub(crate) fn numbered(&self, commit: &Commit) {
+        self.taken.fetch_max(commit.operation.0, Ordering::Relaxed);
+        self.minted.fetch_max(commit.minted, Ordering::Relaxed);
     }
 
     /// Remembers how far the hub's operations are.

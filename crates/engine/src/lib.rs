@@ -9,6 +9,7 @@ pub mod apply;
 pub mod capture;
 pub mod desk;
 pub mod pass;
+mod pipeline;
 pub mod preview;
 pub mod read;
 pub mod reconcile;

@@ -1,9 +1,11 @@
 //! Loop 2: inputs in, one commit out. The only caller of the core's `step`.
+//! (`pipeline.rs` does the same for many batches in a row.)
 
 use syncline_core::{
     change::{Effect, Input},
-    commit::{AuditEvent, AuditKind, Checkpoint, Commit, Ledger},
+    commit::{AuditEvent, AuditKind, Checkpoint, Commit, Ledger, Wants, Working},
     error::{ErrorKind, PortError},
+    footprint::Footprint,
     step::{self, Step},
 };
 use syncline_ports::store::CommitError;
@@ -17,6 +19,14 @@ pub struct Decided {
     pub effects: Vec<Effect>,
     /// What became of the observations.
     pub ledger: Ledger,
+}
+
+impl Decided {
+    /// Adds what the next batch came to.
+    pub(crate) fn absorb(&mut self, next: Self) {
+        self.effects.extend(next.effects);
+        self.ledger.absorb(&next.ledger);
+    }
 }
 
 /// How often a step may ask for more before this counts as a defect of the core.
@@ -63,16 +73,54 @@ pub async fn reconcile(
 /// # Errors
 /// The store's.
 pub async fn decide(desk: &Desk<'_>, inputs: &[Input]) -> Result<(Commit, Vec<Effect>), PortError> {
-    let mut working = desk.store.load(&step::wants(desk.plan, inputs)).await?;
+    let wants = step::wants(desk.plan, inputs);
+    match attempt(desk, inputs, Working::default(), wants, None).await? {
+        Attempt::Made(commit, effects) => Ok((*commit, effects)),
+        Attempt::Met(..) => Err(PortError::new(ErrorKind::Unexpected, "decide", NO_COMMIT)),
+    }
+}
+
+const NO_COMMIT: &str = "it met a commit although none is under way";
+
+/// What an attempt to decide came to.
+pub(crate) enum Attempt {
+    /// The decision.
+    Made(Box<Commit>, Vec<Effect>),
+    /// What it has loaded, and what it must load next, which the commit under way touches.
+    Met(Box<Working>, Wants),
+}
+
+/// Decides from what was loaded so far and these wants, as far as it asks for nothing that the
+/// commit under way touches.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn attempt(
+    desk: &Desk<'_>,
+    inputs: &[Input],
+    mut working: Working,
+    mut wants: Wants,
+    under_way: Option<&Footprint>,
+) -> Result<Attempt, PortError> {
     for _ in 0..ROUNDS_MAX {
+        if under_way.is_some_and(|footprint| footprint.meets(&wants)) {
+            return Ok(Attempt::Met(Box::new(working), wants));
+        }
+        working.absorb(desk.store.load(&wants).await?);
+        // The numbers that a commit under way has taken are not in the hub yet.
+        desk.number(&mut working);
         match step::step(desk.plan, &mut working, desk.now(), inputs) {
-            Step::Need(wants) => working.absorb(desk.store.load(&wants).await?),
-            Step::Done { commit, effects } => return Ok((*commit, effects)),
+            Step::Need(more) => wants = more,
+            Step::Done { commit, effects } => {
+                desk.numbered(&commit);
+                return Ok(Attempt::Made(commit, effects));
+            }
         }
     }
     Err(PortError::new(ErrorKind::Unexpected, "decide", "the step keeps asking for more"))
 }
 
-fn first_loop(commit: &Commit) -> Option<AuditEvent> {
+/// The first field that this commit begins to hold because it looks like a loop.
+pub(crate) fn first_loop(commit: &Commit) -> Option<AuditEvent> {
     commit.audit.iter().find(|event| event.kind == AuditKind::LoopSuspected).cloned()
 }

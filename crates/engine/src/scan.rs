@@ -20,9 +20,10 @@ use crate::{
     account::Account,
     capture::{
         Absences, BATCH, Captured, HeldAbsences, Mode, Reading, fetch, has_cursor, shown,
-        stream_name, take,
+        stream_name, took,
     },
     desk::{Desk, Systems},
+    pipeline::Pipeline,
     reconcile::reconcile,
 };
 
@@ -60,6 +61,7 @@ pub(crate) async fn scan(
             is_over: false,
         });
     }
+    let mut pipeline = Pipeline::new(desk);
     loop {
         let running = scans.iter().filter(|scanning| !scanning.is_over).count().max(1);
         let limit = Limit { rows: BATCH.rows / running, bytes: BATCH.bytes / running };
@@ -72,7 +74,12 @@ pub(crate) async fn scan(
             }
         }
         if !inputs.is_empty() {
-            take(desk, systems, inputs, None, &mut account).await?;
+            let decided = pipeline.push(inputs, Vec::new()).await?;
+            took(desk, systems, decided, &mut account).await?;
+        }
+        if !ended.is_empty() {
+            // The end of a scan looks at all that it has shown.
+            took(desk, systems, pipeline.finish().await?, &mut account).await?;
         }
         for at in ended {
             if let Some(scanning) = scans.get_mut(at) {
@@ -200,7 +207,8 @@ async fn conclude(
     for chunk in unseen.chunks(UNSEEN_CHUNK) {
         let inputs: Vec<Input> =
             chunk.iter().map(|key| Input::Unseen { binding, key: key.clone(), began }).collect();
-        take(desk, systems, inputs, None, account).await?;
+        let decided = reconcile(desk, &inputs, Vec::new()).await?;
+        took(desk, systems, decided, account).await?;
     }
     Ok(())
 }
