@@ -213,8 +213,8 @@ async fn conclude(
     Ok(())
 }
 
-/// The rows last seen present that this scan did not show.
-async fn unseen(
+/// The rows last seen present that a scan did not show, in the order of their keys.
+pub(crate) async fn unseen(
     desk: &Desk<'_>,
     binding: BindingIndex,
     mut seen: Seen,
@@ -245,7 +245,7 @@ fn set_digest(keys: &[RowKey]) -> Digest {
 /// The keys that a scan showed: eight bytes each, however long the keys are. Two keys that share
 /// them only hide an absence until the next scan after either changes; nothing is lost.
 #[derive(Default)]
-struct Seen(Vec<u64>);
+pub(crate) struct Seen(Vec<u64>);
 
 impl Seen {
     fn short(key: &RowKey) -> u64 {
@@ -253,11 +253,11 @@ impl Seen {
         bytes.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
     }
 
-    fn add(&mut self, key: &RowKey) {
+    pub(crate) fn add(&mut self, key: &RowKey) {
         self.0.push(Self::short(key));
     }
 
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.len() as u64
     }
 

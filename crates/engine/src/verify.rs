@@ -1,6 +1,6 @@
 //! Full comparison: every row of every system against the hub, through the lenses. Changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
     change::{Observed, PartKey, RowKey},
@@ -10,11 +10,12 @@ use syncline_core::{
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, Timestamp},
     value::Value,
 };
-use syncline_ports::source::{Limit, ReadRequest, Then};
+use syncline_ports::source::{Limit, ReadRequest, RefusedRow, Then};
 
 use crate::{
     desk::{Desk, Systems, ports},
     pass,
+    scan::{Seen, unseen},
 };
 
 /// What a comparison of one binding found.
@@ -24,13 +25,13 @@ pub struct Compared {
     pub in_scope: u64,
     /// Rows that show what the hub holds.
     pub matched: u64,
-    /// Rows that show something else, without a known reason.
+    /// Rows that show something else.
     pub differs: u64,
     /// Records without a row.
     pub missing: u64,
     /// Rows without a record.
     pub extra: u64,
-    /// Differences that wait for a person (a conflict, a hold, the quarantine).
+    /// How many of these differences wait for a person (a conflict, a hold, the quarantine).
     pub expected: u64,
     /// How many rows differ, per field, expected ones included.
     pub columns: BTreeMap<FieldIndex, u64>,
@@ -43,7 +44,12 @@ pub struct Compared {
 impl Compared {
     /// Differences that nobody knows a reason for.
     pub fn unexplained(&self) -> u64 {
-        self.differs + self.missing + self.extra
+        (self.differs + self.missing + self.extra).saturating_sub(self.expected)
+    }
+
+    /// Rows that were shown, and records that were not.
+    pub fn compared(&self) -> u64 {
+        self.matched + self.differs + self.missing + self.extra
     }
 }
 
@@ -91,6 +97,7 @@ async fn compare(
         return Ok(compared);
     };
     let mut after = None;
+    let mut seen = Seen::default();
     loop {
         let request = ReadRequest::Scan { binding, after: after.clone() };
         let Some(open) = ports(systems, system) else {
@@ -100,22 +107,21 @@ async fn compare(
         let batch = open.source.read(&request, BATCH).await?;
         after.clone_from(&batch.upto);
         desk.watch.read(binding, batch.rows.len() as u64);
-        for row in &batch.refused {
-            if (options.set_aside)(binding, &row.key) {
-                compared.expected += 1;
-            } else {
-                compared.extra += 1;
-            }
-        }
+        let refused = batch.refused.iter().map(|row| &row.key);
+        batch.rows.iter().map(|row| &row.key).chain(refused).for_each(|key| seen.add(key));
+        unreadable(desk, binding, &batch.refused, options, &mut compared).await?;
         rows(desk, binding, &batch.rows, options, &mut compared).await?;
-        let seen = compared.matched + compared.unexplained() + compared.expected;
-        if options.rows_max.is_some_and(|most| seen >= most) {
-            compared.in_scope = seen;
+        if options.rows_max.is_some_and(|most| compared.compared() >= most) {
+            compared.in_scope = compared.matched + compared.differs;
             return Ok(compared);
         }
         match batch.then {
             Then::More | Then::Idle => {}
-            Then::ScanComplete { .. } => break,
+            Then::ScanComplete { rows } if rows == seen.count() => break,
+            Then::ScanComplete { rows } => {
+                compared.incomplete = Some(format!("{} of {rows} rows were shown", seen.count()));
+                return Ok(compared);
+            }
             Then::ScanIncomplete { reason } => {
                 compared.incomplete = Some(reason.to_string());
                 return Ok(compared);
@@ -126,8 +132,31 @@ async fn compare(
             return Ok(compared);
         }
     }
+    vanished(desk, binding, options, seen, &mut compared).await?;
     missing(desk, binding, options, &mut compared).await?;
+    compared.in_scope = compared.matched + compared.differs + compared.missing;
     Ok(compared)
+}
+
+/// Rows that cannot be read: of a record, they differ; of none, they are extra.
+async fn unreadable(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    refused: &[RefusedRow],
+    options: &Options<'_>,
+    compared: &mut Compared,
+) -> Result<(), PortError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let keys = refused.iter().map(|row| (binding, row.key.clone())).collect();
+    let known = desk.store.load(&Wants { keys, ..Wants::default() }).await?;
+    for row in refused {
+        let is_linked = matches!(known.keys.get(&(binding, row.key.clone())), Some(Some(_)));
+        *(if is_linked { &mut compared.differs } else { &mut compared.extra }) += 1;
+        compared.expected += u64::from((options.set_aside)(binding, &row.key));
+    }
+    Ok(())
 }
 
 async fn rows(
@@ -152,11 +181,8 @@ async fn rows(
         let Some((group, part)) =
             group.and_then(|group| Some((group, part_of(desk, binding, group, row)?)))
         else {
-            if (options.set_aside)(binding, &row.key) {
-                compared.expected += 1;
-            } else {
-                compared.extra += 1;
-            }
+            compared.extra += 1;
+            compared.expected += u64::from((options.set_aside)(binding, &row.key));
             continue;
         };
         let mut differing = differing(desk, binding, part, row, &references);
@@ -178,15 +204,13 @@ async fn rows(
             Scope::Frozen | Scope::Detached | Scope::Out => {}
             Scope::In | Scope::Leaving => {
                 if !part.exists.alive || scope == Scope::Leaving {
-                    if is_expected { compared.expected += 1 } else { compared.extra += 1 }
+                    compared.extra += 1;
+                    compared.expected += u64::from(is_expected);
                 } else if differing.is_empty() {
                     compared.matched += 1;
                 } else {
-                    if is_expected {
-                        compared.expected += 1;
-                    } else {
-                        compared.differs += 1;
-                    }
+                    compared.differs += 1;
+                    compared.expected += u64::from(is_expected);
                     if compared.samples.len() < SAMPLES_MAX {
                         compared.samples.push(group.id);
                     }
@@ -207,11 +231,7 @@ fn part_of<'a>(
     group
         .parts()
         .find(|(key, part)| {
-            let same_list = match key {
-                PartKey::Root => found.entity == group.entity,
-                PartKey::Child { list, .. } => *list == found.entity,
-            };
-            same_list
+            belongs(found.entity, group, key)
                 && part.link(found.system).is_some_and(|link| link.key.as_ref() == Some(&row.key))
         })
         .map(|(_, part)| part)
@@ -296,7 +316,45 @@ fn key_atom(key: &RowKey) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::List(values) }
 }
 
-/// Live records that should have a row here, and do not.
+/// Rows that the hub believes to be there, and that a complete reading did not show.
+async fn vanished(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    options: &Options<'_>,
+    seen: Seen,
+    compared: &mut Compared,
+) -> Result<(), PortError> {
+    let Some(found) = desk.plan.binding(binding) else { return Ok(()) };
+    for keys in unseen(desk, binding, seen).await?.chunks(BATCH.rows) {
+        let wants = keys.iter().map(|key| (binding, key.clone())).collect();
+        let known = desk.store.load(&Wants { keys: wants, ..Wants::default() }).await?.keys;
+        let records: BTreeSet<RecordId> =
+            known.values().flatten().map(|known| known.record).collect();
+        let records: Vec<RecordId> = records.into_iter().collect();
+        for group in crate::preview::load(desk, &records).await?.into_values() {
+            for (key, part) in group.parts() {
+                let Some(link) = part.link(found.system) else { continue };
+                let is_unseen = belongs(found.entity, &group, &key)
+                    && link.key.as_ref().is_some_and(|key| keys.binary_search(key).is_ok());
+                if is_unseen && part.exists.alive && link.scope == Scope::In {
+                    compared.missing += 1;
+                    compared.expected += u64::from((options.waiting)(group.id));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a part is a record of this entity, or an entry of this child list.
+fn belongs(entity: EntityIndex, group: &Group, key: &PartKey) -> bool {
+    match key {
+        PartKey::Root => entity == group.entity,
+        PartKey::Child { list, .. } => *list == entity,
+    }
+}
+
+/// Live records that have had no row here yet, and should.
 async fn missing(
     desk: &Desk<'_>,
     binding: BindingIndex,
@@ -316,22 +374,14 @@ async fn missing(
         let records: Vec<RecordId> = behind.iter().map(|(record, _)| *record).collect();
         for group in crate::preview::load(desk, &records).await?.into_values() {
             for (key, part) in group.parts() {
-                let same_list = match &key {
-                    PartKey::Root => found.entity == group.entity,
-                    PartKey::Child { list, .. } => *list == found.entity,
-                };
                 let link = part.link(found.system);
                 let absent = link.is_none_or(|link| !link.is_present() && link.scope == Scope::In);
-                if same_list && part.exists.alive && absent {
-                    if (options.waiting)(group.id) {
-                        compared.expected += 1;
-                    } else {
-                        compared.missing += 1;
-                    }
+                if belongs(found.entity, &group, &key) && part.exists.alive && absent {
+                    compared.missing += 1;
+                    compared.expected += u64::from((options.waiting)(group.id));
                 }
             }
         }
     }
-    compared.in_scope = compared.matched + compared.differs + compared.missing + compared.expected;
     Ok(())
 }

@@ -123,3 +123,33 @@ fn a_field_to_compare_may_be_of_one_entity_only() {
     world.run(&["verify", "--columns", "name"]).ends(0, &[]);
     world.run(&["verify", "--columns", "nome"]).ends(2, &["address.unknown", "`nome`"]);
 }
+
+#[test]
+fn verify_counts_rows_that_went_away_unseen() {
+    let world = World::in_step(3);
+    world.sql("erp", "delete from CUSTOMER where NO = 2");
+    let verified = world.run(&["verify", "--json"]).ends(10, &[]);
+    let envelope: serde_json::Value = serde_json::from_str(&verified.stdout).unwrap();
+    let erp = &envelope["result"]["bindings"][1];
+    assert_eq!(
+        (&erp["in_scope"], &erp["matched"], &erp["missing"]),
+        (&3.into(), &2.into(), &1.into())
+    );
+    world.run(&["verify", "--repair", "--yes"]).ends(0, &["after the repair", "no difference"]);
+    assert_eq!(world.value("crm", "select count(*) from contacts"), "2");
+}
+
+#[test]
+fn verify_counts_what_waits_for_a_person_as_differing_and_expected() {
+    let world = World::in_step(3);
+    world.sql("erp", "update CUSTOMER set STAT = '7' where NO = 2");
+    world.run(&["run"]).ends(4, &[]);
+    let verified = world.run(&["verify", "--json"]).ends(0, &["1 expected, 0 unexplained"]);
+    let envelope: serde_json::Value = serde_json::from_str(&verified.stdout).unwrap();
+    let erp = &envelope["result"]["bindings"][1];
+    assert_eq!(
+        (&erp["in_scope"], &erp["differs"], &erp["expected"]),
+        (&3.into(), &1.into(), &1.into())
+    );
+    assert_eq!(erp["columns"], serde_json::json!({ "status": 1 }));
+}

@@ -1,6 +1,6 @@
 //! `syncline verify`: compares all systems completely; `--repair` mends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use serde_json::json;
@@ -238,19 +238,17 @@ fn add(
         Some(_) => format!("{system} {}", entity.name),
         None => system.to_owned(),
     };
-    let mut columns: Vec<String> = compared
+    let named: Vec<(&str, u64)> = compared
         .columns
         .iter()
-        .map(|(field, count)| {
-            format!(
-                "{} {}",
-                entity.field(*field).map_or("?", |field| &field.name),
-                words::count(*count)
-            )
-        })
+        .filter_map(|(field, count)| Some((entity.field(*field)?.name.as_ref(), *count)))
         .collect();
+    let columns: Vec<String> =
+        named.iter().map(|(name, count)| format!("{name} {}", words::count(*count))).collect();
+    let mut columns = columns.join(", ");
     if compared.expected > 0 {
-        columns.push(format!("({} expected)", words::count(compared.expected)));
+        let gap = if columns.is_empty() { "" } else { " " };
+        columns.push_str(&format!("{gap}({} expected)", words::count(compared.expected)));
     }
     table.row([
         name,
@@ -259,7 +257,7 @@ fn add(
         words::count(compared.differs),
         words::count(compared.missing),
         words::count(compared.extra),
-        columns.join(", "),
+        columns,
     ]);
     found.rows.push(json!({
         "entity": entity.name.as_str(),
@@ -270,9 +268,10 @@ fn add(
         "missing": compared.missing,
         "extra": compared.extra,
         "expected": compared.expected,
+        "columns": named.into_iter().collect::<BTreeMap<_, _>>(),
         "incomplete": compared.incomplete,
     }));
-    found.checked += compared.matched + compared.unexplained() + compared.expected;
+    found.checked += compared.compared();
     found.expected += compared.expected;
     found.unexplained += compared.unexplained();
     found
