@@ -278,8 +278,11 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        // A process may die before the commit, or after it: both are moments.
-        moment().await;
+        // A process may die before the commit, or after it: both are moments. It takes a while, so
+        // that what is decided beside it reads the hub without it.
+        for _ in 0..4 {
+            moment().await;
+        }
         let result = self.commit_now(commit);
         moment().await;
         result

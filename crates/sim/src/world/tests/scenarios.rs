@@ -57,6 +57,20 @@ fn rows_of_one_stamp_are_all_shown_across_pages() {
 }
 
 #[test]
+fn rows_of_one_record_in_neighbouring_batches_are_linked() {
+    // The two systems are read side by side, one of them some contacts ahead: a batch asks for
+    // records that the commit under way has made.
+    for ahead in 0..12 {
+        let stage = Stage::of(&THREE);
+        stage.create(0, 0..12);
+        stage.create(1, (0..12).map(|number| (number + ahead) % 12));
+        stage.pass(&SCAN);
+        assert_eq!(stage.0.store.memory().groups.len(), 12, "{ahead} ahead");
+        assert_eq!(stage.written(), [0, 0, 12], "{ahead} ahead");
+    }
+}
+
+#[test]
 fn a_row_committed_late_is_shown_by_the_next_poll_and_once() {
     // F2
     let stage = twelve();
