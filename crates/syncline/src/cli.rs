@@ -295,7 +295,12 @@ fn misused(arguments: &[OsString], error: &clap::Error) -> Exit {
         });
         report::say(&envelope.to_string());
     } else {
-        let _ = error.print();
+        // Our own shape of an error: the code comes first.
+        let text = error.render().to_string();
+        let text = text
+            .strip_prefix("error: ")
+            .map_or_else(|| text.clone(), |rest| format!("error[usage.arguments]: {rest}"));
+        report::note(text.trim_end());
     }
     Exit::Usage
 }

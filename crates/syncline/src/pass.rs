@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub(crate) mod contact;
+pub(crate) mod paused;
 mod rewritten;
 mod tripped;
 
@@ -142,10 +143,10 @@ pub(crate) struct Outcome {
 /// Runs one pass.
 pub(crate) async fn run(
     session: &mut Session,
-    order: Order<'_>,
+    mut order: Order<'_>,
     watch: &dyn Watch,
 ) -> Result<Outcome, Failure> {
-    let closed = session.apply_pauses().await?;
+    let paused = paused::leave_out(session, &mut order.entities).await?;
     let began = Session::now();
     let mut entities = Vec::new();
     for entity in &order.entities {
@@ -158,7 +159,7 @@ pub(crate) async fn run(
         modes: modes.clone(),
         allow: order.allow.clone(),
         chooses: order.chooses.unwrap_or(&Everything),
-        closed,
+        closed: paused.closed.clone(),
     };
     let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
     let plan = session.plan.clone();
@@ -168,7 +169,15 @@ pub(crate) async fn run(
     let passed = async {
         recover::recover(&desk, &mut session.systems).await?;
         match order.halves {
-            Halves::Both => pass::run(&desk, &mut session.systems, &errand).await,
+            Halves::Both => {
+                let mut passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
+                let resting =
+                    passed.entities.extract_if(.., |it| paused.unwritten.contains(&it.entity));
+                let resting: Vec<EntityPassed> = resting.collect();
+                pass::write_all(&desk, &mut session.systems, &errand, &mut passed).await?;
+                passed.entities.extend(resting);
+                Ok(passed)
+            }
             Halves::Reads => pass::observe_all(&desk, &mut session.systems, &errand).await,
             Halves::Writes => {
                 let mut passed = Passed::unread(&entities);
@@ -193,7 +202,9 @@ pub(crate) async fn run(
     for report in &passed.entities {
         remember_scans(session, report, &modes, began).await?;
     }
-    conclude(session, passed, &order, &modes, began).await
+    let mut outcome = conclude(session, passed, &order, &modes, began).await?;
+    outcome.lines.extend(paused::lines(&paused));
+    Ok(outcome)
 }
 
 async fn remember_scans(

@@ -175,21 +175,6 @@ impl Session {
         let pauses = self.hub.pauses().await?;
         Ok(pauses.into_iter().filter(|pause| pause.until.is_none_or(|until| until > now)).collect())
     }
-
-    /// Systems that may not be written now: only read. Systems that are paused whole are closed.
-    pub(crate) async fn apply_pauses(&mut self) -> Result<Vec<SystemIndex>, Failure> {
-        let mut closed = Vec::new();
-        for pause in self.pauses().await? {
-            let Some(system) = self.plan.system_named(&pause.name) else { continue };
-            if !pause.writes_only
-                && let Some(place) = self.systems.get_mut(system.at())
-            {
-                *place = None;
-            }
-            closed.push(system);
-        }
-        Ok(closed)
-    }
 }
 
 /// What the systems say of the tables that the configuration names; and those that do not answer.

@@ -17,14 +17,35 @@ fn a_wrong_file_is_told_all_its_mistakes_at_once() {
             "did you mean `match`?",
             "did you mean `conflicts`?",
             "syncline.yaml:8:5",
-            "entity `contacts` needs `match`",
-            "3 errors. Nothing was done. syncline help config.missing_key",
+            "2 errors. Nothing was done. syncline help config.unknown_key",
         ],
     );
     assert_eq!(done.stdout, "");
     world.file("syncline.yaml", crate::world::CONTACTS);
     world.run(&["run", "--yes"]).ends(0, &[]);
     world.agrees();
+}
+
+#[test]
+fn a_misspelt_key_is_complained_about_once_and_its_value_is_read() {
+    let world = World::contacts(1);
+    world.edit(
+        "column: STAT, values: {lead: \"0\", customer",
+        "col: STAT, values: {lead: \"0\", customr",
+    );
+    let done = world.run(&["check", "--online"]).ends(
+        2,
+        &[
+            "unknown key `col`",
+            "did you mean `column`?",
+            "did you mean `customer`?",
+            "Not compared with the live schemas: the file comes first.",
+        ],
+    );
+    assert!(!done.said().contains("needs `column`"), "{}", done.said());
+    world.run(&["check", "--fix"]).ends(2, &["1 mended."]);
+    world.edit("customr", "customer");
+    world.run(&["check"]).ends(0, &["is fine"]);
 }
 
 #[test]

@@ -153,3 +153,68 @@ fn verify_counts_what_waits_for_a_person_as_differing_and_expected() {
     );
     assert_eq!(erp["columns"], serde_json::json!({ "status": 1 }));
 }
+
+#[test]
+fn a_history_that_is_cut_says_so() {
+    let world = World::in_step(3);
+    world.run(&["history", "--limit", "2"]).ends(0, &["the newest 2; --limit N shows more"]);
+    let whole = world.run(&["history"]).ends(0, &["created from crm:1"]);
+    assert!(!whole.said().contains("the newest"), "{}", whole.said());
+}
+
+#[test]
+fn an_open_conflict_explains_why_a_row_is_behind() {
+    let world = World::contacts(1);
+    world.sql("erp", "insert into CUSTOMER values (7, 'c1@example.com', 'Name 1', '1')");
+    world.run(&["run", "--yes"]).ends(4, &["Waiting for you: 1 conflict. Next: syncline status"]);
+    world
+        .run(&["explain", "contacts/crm:1", "status"])
+        .ends(0, &["conflict 1 is open: syncline conflicts show 1", "(held)"]);
+}
+
+#[test]
+fn a_pass_names_what_is_paused_and_a_pause_what_waits() {
+    let world = World::in_step(2);
+    world.run(&["pause", "contacts", "--writes-only"]).ends(0, &["0 writes wait"]);
+    world.sql("crm", "update contacts set name = 'Ann' where id = 1");
+    world.run(&["run"]).ends(0, &["1 changed of", "not written. Next: syncline resume contacts"]);
+    assert_eq!(world.value("erp", "select CNAME from CUSTOMER where NO = 1"), "Name 1");
+    world.run(&["pause", "contacts"]).ends(0, &["1 write waits"]);
+    world.run(&["run"]).ends(0, &["neither read nor written. Next: syncline resume contacts"]);
+    for named in
+        [&["run", "contacts"][..], &["refresh", "contacts"], &["refresh", "contacts/crm:1"]]
+    {
+        world.run(named).ends(5, &["run.paused", "syncline resume contacts"]);
+    }
+    world.run(&["resume"]).ends(0, &["contacts goes on"]);
+    world.agrees();
+}
+
+#[test]
+fn a_check_that_no_system_has_is_refused() {
+    let world = World::contacts(1);
+    world.run(&["doctor", "--check", "nope"]).ends(2, &["no check is called `nope`", "marks"]);
+    world.run(&["doctor", "--fix", "--yes"]).ends(0, &["class B: marked", "0 failed"]);
+}
+
+#[test]
+fn a_retry_of_a_number_that_is_no_entry_is_refused() {
+    let world = World::in_step(1);
+    world.run(&["retry", "7"]).ends(2, &["usage.unknown_number", "syncline quarantine list"]);
+}
+
+#[test]
+fn what_the_command_line_does_not_know_has_a_code() {
+    World::empty()
+        .run(&["run", "--nope"])
+        .ends(2, &["error[usage.arguments]: unexpected argument"]);
+}
+
+#[test]
+fn status_tells_how_long_changes_took() {
+    let world = World::in_step(1);
+    let status = world.run(&["status", "--json"]).ends(0, &[]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert!(status["result"]["entities"][0]["p95_delay_ms"].is_u64(), "{status}");
+    world.run(&["status"]).ends(0, &["P95 DELAY"]);
+}

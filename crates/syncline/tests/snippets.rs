@@ -1,8 +1,8 @@
 //! What the documents tell people to type works: the README in the order in which it stands there,
 //! the examples of the reference one by one.
 //!
-//! Blocks in `sh` are executed in one directory, `yaml` blocks become its `syncline.yaml`. Of the
-//! commands, those that build or install are left out; `sqlite3` is played by the library, since
+//! Blocks in `sh` are executed in one directory, a whole `yaml` block becomes its `syncline.yaml`;
+//! one that begins with `fields:` is put into an entity and checked. Of the commands, those that build or install are left out; `sqlite3` is played by the library, since
 //! the test machine may not have it.
 
 use std::{fs, path::Path, process::Command};
@@ -72,7 +72,10 @@ fn the_readme_works_as_it_stands() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     for (language, text) in blocks(&readme) {
         match language.as_str() {
-            "yaml" => fs::write(home.path().join("syncline.yaml"), text).unwrap(),
+            "yaml" if text.starts_with("version:") => {
+                fs::write(home.path().join("syncline.yaml"), text).unwrap();
+            }
+            "yaml" => {} // fields, which the next test looks at
             "sh" => commands(&text).iter().for_each(|command| execute(home.path(), command)),
             _ => {}
         }
@@ -86,6 +89,10 @@ fn the_readme_works_as_it_stands() {
     };
     assert_eq!(phone("crm.db", "contacts", "phone"), "030 1234, 040 55");
     assert_eq!(phone("erp.db", "CUSTOMER", "TEL"), "030 1234, 040 55");
+    let history = "history contacts/email=ada@example.com";
+    assert!(readme.contains(&format!("`syncline {history}`")));
+    let history = said(home.path(), &history.split(' ').collect::<Vec<_>>());
+    assert!(history.contains("030 9999"), "{history}");
 }
 
 /// The text of a document.
@@ -108,8 +115,8 @@ fn said(home: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_yaml_of_the_reference_is_a_configuration() {
-    for path in ["docs/reference/lenses.md", "docs/reference/configuration.md"] {
+fn the_yaml_of_the_documents_is_a_configuration() {
+    for path in ["README.md", "docs/reference/lenses.md", "docs/reference/configuration.md"] {
         for (language, text) in blocks(&document(path)) {
             if language != "yaml" {
                 continue;

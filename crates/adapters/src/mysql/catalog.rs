@@ -17,7 +17,7 @@ use syncline_ports::{
 use crate::{
     clock::SystemClock,
     mysql::{
-        connect::{self, Purpose, Session},
+        connect::{self, Purpose, Server, Session},
         describe::{self, Described},
         failure::Failure,
         literal::{self, cell_text},
@@ -89,7 +89,10 @@ impl Catalog for MysqlCatalog {
             is_tested: session.server.is_mariadb && session.server.number == (10, 11),
             ..Fitness::default()
         };
-        fitness.checks.push(connection(session, &settings).await.map_err(&failed)?);
+        fitness.clock_ahead_ms = clock_ahead_ms(session).await.map_err(&failed)?;
+        let connected = connection(session, &settings, fitness.clock_ahead_ms).await;
+        fitness.checks.push(connected.map_err(&failed)?);
+        fitness.checks.push(version(&session.server, fitness.is_tested));
         let user = account(session).await.map_err(&failed)?;
         fitness.checks.push(table_privileges(&user, tables, &found));
         fitness.checks.extend(read_only(session).await.map_err(&failed)?);
@@ -97,7 +100,6 @@ impl Catalog for MysqlCatalog {
         let check = marks_check(session, &settings, &user).await.map_err(&failed)?;
         fitness.has_marks = check.state == CheckState::Passed;
         fitness.checks.push(check);
-        fitness.clock_ahead_ms = clock_ahead_ms(session).await.map_err(&failed)?;
         fitness.checks.push(clock(fitness.clock_ahead_ms));
         Ok(fitness)
     }
@@ -217,9 +219,13 @@ fn check(name: &str, state: CheckState, message: impl AsRef<str>, fix: &[String]
     }
 }
 
-async fn connection(session: &mut Session, settings: &Settings) -> Result<Check, Failure> {
+async fn connection(
+    session: &mut Session,
+    settings: &Settings,
+    clock_ahead_ms: i64,
+) -> Result<Check, Failure> {
     let how = match settings.tls {
-        Tls::Off => "in the clear".to_owned(),
+        Tls::Off => "no TLS".to_owned(),
         Tls::Require | Tls::VerifyFull => {
             let rows = session.rows("show session status like 'Ssl_version'").await?;
             let version = rows.into_iter().flatten().nth(1).and_then(cell_text).unwrap_or_default();
@@ -228,7 +234,17 @@ async fn connection(session: &mut Session, settings: &Settings) -> Result<Check,
         }
     };
     let how = if settings.host.starts_with('/') { "local socket".to_owned() } else { how };
-    Ok(check("connect", CheckState::Passed, how, &[]))
+    let skew = clock_ahead_ms as f64 / 1_000.0;
+    Ok(check("connect", CheckState::Passed, format!("{how}, clock skew {skew:.2} s"), &[]))
+}
+
+fn version(server: &Server, is_tested: bool) -> Check {
+    let (major, minor) = server.number;
+    if is_tested {
+        return check("version", CheckState::Passed, format!("{major}.{minor} is tested"), &[]);
+    }
+    let message = format!("{major}.{minor} is untested (tested: MariaDB 10.11)");
+    check("version", CheckState::Warning, message, &[])
 }
 
 /// Our account as `GRANT` wants it: `` `sync`@`%` ``.
@@ -404,7 +420,7 @@ async fn clock_ahead_ms(session: &mut Session) -> Result<i64, Failure> {
 fn clock(ahead_ms: i64) -> Check {
     let seconds = ahead_ms.unsigned_abs() as f64 / 1_000.0;
     if ahead_ms.abs() < 1_000 {
-        return check("clock", CheckState::Passed, format!("clock skew {seconds:.2} s"), &[]);
+        return check("clock", CheckState::Passed, format!("{seconds:.2} s apart"), &[]);
     }
     let side = if ahead_ms > 0 { "ahead" } else { "behind" };
     let message = format!(

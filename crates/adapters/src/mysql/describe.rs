@@ -37,10 +37,11 @@ impl Described {
     }
 }
 
-/// The names of all tables and views of the database.
+/// The names of all tables and views of the database, without our table of marks.
 pub(super) async fn tables(session: &mut Session, database: &str) -> Result<Vec<Text>, Failure> {
     let mut sql = b"select table_name from information_schema.tables where table_type in \
-        ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') and table_schema = "
+        ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') and table_name <> 'syncline_applied' \
+        and table_schema = "
         .to_vec();
     literal::text(database, &mut sql);
     sql.extend_from_slice(b" order by table_name");

@@ -8,7 +8,7 @@ use syncline_ports::{reader::Reader as _, store::Store as _};
 use crate::{
     cli::{Context, ask, run},
     overlay::{Named, Saved},
-    pass::{Depth, Halves, Order},
+    pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -49,6 +49,7 @@ impl Apply {
         confirm(&saved, context)?;
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
         let entities = same_meaning(&session, &saved)?;
+        paused::refuse(&session, &entities).await?;
         let allow = run::allowed(&self.allow);
 
         // First the hub learns what is there now, then the plan is compared with what would be done.
@@ -120,7 +121,10 @@ impl Apply {
 }
 
 /// What of these entities waits for a person, as a line.
-async fn waiting(session: &Session, entities: &[EntityIndex]) -> Result<String, Failure> {
+pub(crate) async fn waiting(
+    session: &Session,
+    entities: &[EntityIndex],
+) -> Result<String, Failure> {
     let is_of = |found: EntityIndex| entities.contains(&session.plan.root_of(found));
     let conflicts = session.hub.conflicts(false, 1_000_000).await?;
     let conflicts = conflicts.iter().filter(|it| is_of(it.entity)).count() as u64;

@@ -43,6 +43,15 @@ pub(crate) enum Format {
     Github,
 }
 
+/// Whether the live schemas were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schemas {
+    NotAsked,
+    /// A file that is not understood cannot be compared with anything.
+    PutOff,
+    Compared,
+}
+
 impl Check {
     /// Reads the file, and complains about everything at once.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
@@ -56,13 +65,18 @@ impl Check {
         }
         let mut complaints = loaded.complaints.clone();
         let mut unreachable = None;
-        if self.online && !loaded.is_invalid() {
-            let seen = config::look(&loaded).await;
-            complaints.extend(loaded.compare(&seen));
-            unreachable = seen.failure;
-        }
+        let schemas = match (self.online, loaded.is_invalid()) {
+            (false, _) => Schemas::NotAsked,
+            (true, true) => Schemas::PutOff,
+            (true, false) => {
+                let seen = config::look(&loaded).await;
+                complaints.extend(loaded.compare(&seen));
+                unreachable = seen.failure;
+                Schemas::Compared
+            }
+        };
         let complaints = config::sorted(complaints);
-        let mut answer = self.answer(context, &loaded, &complaints, fixed);
+        let mut answer = self.answer(context, &loaded, &complaints, fixed, schemas);
         if let Some(failure) = unreachable {
             answer = answer.with_error(failure);
         }
@@ -75,17 +89,18 @@ impl Check {
         loaded: &Loaded,
         complaints: &[Complaint],
         fixed: usize,
+        schemas: Schemas,
     ) -> Answer {
         let errors = complaints.iter().filter(|found| found.severity == Severity::Error).count();
         let fails = errors > 0 || (self.strict && !complaints.is_empty());
-        let summary = self.summary(loaded, complaints, fixed);
+        let summary = summary(loaded, complaints, fixed, schemas);
         let problems: Vec<_> = complaints.iter().map(|found| found.json(&loaded.sources)).collect();
         let result = json!({
             "problems": problems,
             "errors": errors,
             "warnings": complaints.len() - errors,
             "fixed": fixed,
-            "online": self.online,
+            "online": schemas == Schemas::Compared,
         });
         let text = match self.format {
             Format::Human | Format::Json => {
@@ -103,28 +118,29 @@ impl Check {
         answer.as_json = self.format == Format::Json;
         answer
     }
+}
 
-    fn summary(&self, loaded: &Loaded, complaints: &[Complaint], fixed: usize) -> String {
-        let mut parts = Vec::new();
-        if fixed > 0 {
-            parts.push(format!("{fixed} mended."));
-        }
-        if complaints.is_empty() {
-            parts.push(format!("{} is fine: {}.", loaded.path.display(), counted(loaded)));
-        } else {
-            parts.push(format!("{}.", config::count(complaints)));
-        }
-        parts.push(if self.online {
-            "Compared with the live schemas.".to_owned()
-        } else {
-            "Checked offline; --online also compares the live schemas.".to_owned()
-        });
-        let first = complaints.iter().find(|found| found.severity == Severity::Error);
-        if let Some(first) = first.or(complaints.first()) {
-            parts.push(format!("syncline help {}", first.code));
-        }
-        parts.join(" ")
+fn summary(loaded: &Loaded, complaints: &[Complaint], fixed: usize, schemas: Schemas) -> String {
+    let mut parts = Vec::new();
+    if fixed > 0 {
+        parts.push(format!("{fixed} mended."));
     }
+    if complaints.is_empty() {
+        parts.push(format!("{} is fine: {}.", loaded.path.display(), counted(loaded)));
+    } else {
+        parts.push(format!("{}.", config::count(complaints)));
+    }
+    let compared = match schemas {
+        Schemas::NotAsked => "Checked offline; --online also compares the live schemas.",
+        Schemas::PutOff => "Not compared with the live schemas: the file comes first.",
+        Schemas::Compared => "Compared with the live schemas.",
+    };
+    parts.push(compared.to_owned());
+    let first = complaints.iter().find(|found| found.severity == Severity::Error);
+    if let Some(first) = first.or(complaints.first()) {
+        parts.push(format!("syncline help {}", first.code));
+    }
+    parts.join(" ")
 }
 
 /// `3 systems, 4 entities, 41 fields`: silence is not success.

@@ -122,13 +122,14 @@ impl Demo {
     }
 
     async fn play(&self, stage: &Stage, context: &Context) -> Result<Answer, Failure> {
-        report::say(
-            "Three systems: crm, erp and desk (SQLite files with other names and formats).",
+        let config = stage.context.config.display().to_string();
+        stage.tell(
+            &format!(
+                "Three systems: crm, erp and desk (SQLite files with other names and formats).\n\
+                 In a second terminal: syncline -c {config} status"
+            ),
+            &json!({ "event": "started", "config": config }),
         );
-        report::say(&format!(
-            "In a second terminal: syncline -c {} status",
-            stage.context.config.display()
-        ));
         stage.first().await?;
         for scenes in STORY {
             stage.act(scenes).await?;
@@ -143,7 +144,8 @@ impl Demo {
             field: Some("name".into()),
             at: None,
         };
-        report::say(&shown.run(&stage.context).await?.text);
+        let shown = shown.run(&stage.context).await?;
+        stage.tell(&shown.text, &json!({ "event": "explained", "result": shown.result }));
         let answer = stage.compare().await?;
         if context.interactive {
             self.live(stage, context).await?;
@@ -200,6 +202,8 @@ struct Stage {
     /// Removes the folder, unless it is kept.
     scratch: Option<Scratch>,
     context: Context,
+    /// One object a line instead of sentences.
+    json: bool,
     stopped: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -234,7 +238,7 @@ impl Stage {
         own.json = false;
         own.yes = true;
         let stopped = session::stop_on_signals();
-        let stage = Self { folder, scratch, context: own, stopped };
+        let stage = Self { folder, scratch, context: own, json: context.json, stopped };
         let yaml = include_str!("demo/syncline.yaml");
         std::fs::write(&stage.context.config, yaml)
             .map_err(|error| failed("write its configuration", &error))?;
@@ -242,6 +246,11 @@ impl Stage {
         stage.execute("erp", include_str!("demo/erp.sql"))?;
         stage.execute("desk", include_str!("demo/desk.sql"))?;
         Ok(stage)
+    }
+
+    /// The next thing that happened, for people or for programs.
+    fn tell(&self, text: &str, event: &serde_json::Value) {
+        report::say(&if self.json { event.to_string() } else { text.to_owned() });
     }
 
     /// Somebody of this system does this.
@@ -269,10 +278,13 @@ impl Stage {
         }
         drop(session);
         let began = Instant::now();
-        for line in self.pass().await? {
-            report::say(&format!("          {line}"));
-        }
-        report::say(&format!("first synchronisation in {:.1} s", began.elapsed().as_secs_f64()));
+        let lines = self.pass().await?;
+        let seconds = began.elapsed().as_secs_f64();
+        let told: String = lines.iter().map(|line| format!("          {line}\n")).collect();
+        self.tell(
+            &format!("{told}first synchronisation in {seconds:.1} s"),
+            &json!({ "event": "synchronised", "lines": lines, "seconds": seconds }),
+        );
         Ok(())
     }
 
@@ -314,13 +326,18 @@ impl Stage {
             .filter_map(|line| line.split_once("-> "))
             .map(|(_, systems)| systems)
             .collect();
-        report::say(&format!(
-            "{}  {} -> {}  ({:.1} s)",
+        let seconds = began.elapsed().as_secs_f64();
+        let arrow = if where_to.is_empty() { "" } else { " -> " };
+        let text = format!(
+            "{}  {}{arrow}{}  ({seconds:.1} s)",
             clock_time(),
             what.join(", "),
             where_to.join("; "),
-            began.elapsed().as_secs_f64()
-        ));
+        );
+        let event = json!({
+            "event": "changed", "what": what, "written": where_to, "seconds": seconds,
+        });
+        self.tell(&text, &event);
         Ok(())
     }
 
@@ -344,10 +361,13 @@ impl Stage {
         let Some(conflict) = open.into_iter().next() else {
             return Err(Failure::new("bug.unexpected", "the demo's conflict was not opened"));
         };
-        report::say(&format!(
-            "          conflict {} waits for a person: syncline conflicts show {}",
-            conflict.number, conflict.number
-        ));
+        let number = conflict.number;
+        self.tell(
+            &format!(
+                "          conflict {number} waits for a person: syncline conflicts show {number}"
+            ),
+            &json!({ "event": "conflict", "number": number }),
+        );
         if somebody_is_there {
             report::say(
                 "          (nobody decided in time for the story: the steward takes erp's word)",
@@ -366,7 +386,10 @@ impl Stage {
             decide::carry_out(&mut session, &self.context, "resolve", vec![conflict.entity])
                 .await?;
         for line in outcome.lines {
-            report::say(&format!("          steward1 takes erp's word: {line}"));
+            self.tell(
+                &format!("          steward1 takes erp's word: {line}"),
+                &json!({ "event": "settled", "number": number, "line": line }),
+            );
         }
         Ok(())
     }
@@ -376,7 +399,10 @@ impl Stage {
         let whole =
             verify::Verify { entity: None, repair: false, sample: None, columns: Vec::new() };
         let verified = whole.run(&self.context).await?;
-        report::say(&verified.text);
+        self.tell(
+            &verified.text,
+            &json!({ "event": "verified", "summary": verified.summary, "result": verified.result }),
+        );
         if verified.exit != Exit::Done {
             return Err(Failure::new("run.incomplete", "the three systems do not agree")
                 .cause(verified.summary)

@@ -1,5 +1,7 @@
 //! `syncline doctor`: what each system offers, what it lacks, and the statements to paste.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_ports::catalog::{CheckState, Fitness};
@@ -9,6 +11,7 @@ use crate::{
     config::{self, Loaded},
     exit::Exit,
     report::{self, Answer, Failure},
+    words,
 };
 
 /// Flags of `doctor`.
@@ -51,15 +54,23 @@ impl Doctor {
                 .fix("name one of them"));
             }
         }
-        let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());
+        let mut examined = Vec::new();
         for name in names {
-            match examine(&loaded, &name).await {
+            let mut fitness = examine(&loaded, &name).await;
+            if let (true, Ok(found)) = (self.fix, &fitness)
+                && mend(&loaded, &name, found, context).await?
+            {
+                fitness = examine(&loaded, &name).await;
+            }
+            examined.push((name, fitness));
+        }
+        self.refuse_unknown_check(&examined)?;
+        let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());
+        for (name, fitness) in examined {
+            match fitness {
                 Ok(fitness) => {
                     self.show(&name, &fitness, &mut text, &mut sums);
                     rows.push(self.json(&name, &fitness));
-                    if self.fix {
-                        mend(&loaded, &name, &fitness, context).await?;
-                    }
                 }
                 Err(failure) => {
                     sums.failed += 1;
@@ -71,11 +82,29 @@ impl Doctor {
                 }
             }
         }
-        let summary =
-            format!("{} passed, {} warnings, {} failed", sums.passed, sums.warnings, sums.failed);
+        let warnings = words::counted(sums.warnings, "warning");
+        let summary = format!("{} passed, {warnings}, {} failed", sums.passed, sums.failed);
         text.push_str(&format!("Summary: {summary}"));
         let answer = Answer::new(summary).with_text(text).with_result(Json::Array(rows));
         Ok(if sums.failed > 0 { answer.with_exit(Exit::Environment) } else { answer })
+    }
+
+    /// A check that no system has would pass by its absence.
+    fn refuse_unknown_check(
+        &self,
+        examined: &[(String, Result<Fitness, Failure>)],
+    ) -> Result<(), Failure> {
+        let Some(wanted) = self.check.as_deref() else { return Ok(()) };
+        let found = examined.iter().flat_map(|(_, fitness)| fitness);
+        let known: BTreeSet<&str> =
+            found.flat_map(|fitness| &fitness.checks).map(|check| check.name.as_str()).collect();
+        let all_answer = examined.iter().all(|(_, fitness)| fitness.is_ok());
+        if known.contains(wanted) || !all_answer {
+            return Ok(());
+        }
+        let known: Vec<&str> = known.into_iter().collect();
+        Err(Failure::new("usage.arguments", format!("no check is called `{wanted}`"))
+            .fix(format!("one of {}", known.join(", "))))
     }
 
     fn show(&self, name: &str, fitness: &Fitness, text: &mut String, sums: &mut Sums) {
@@ -142,15 +171,15 @@ async fn examine(loaded: &Loaded, name: &str) -> Result<Fitness, Failure> {
     Ok(catalog.examine(&tables).await?)
 }
 
-/// The one thing that can be mended from here: the table of marks.
+/// The one thing that can be mended from here: the table of marks. Whether it was.
 async fn mend(
     loaded: &Loaded,
     name: &str,
     fitness: &Fitness,
     context: &Context,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     if fitness.has_marks {
-        return Ok(());
+        return Ok(false);
     }
     let statements: Vec<String> = fitness
         .checks
@@ -165,6 +194,7 @@ async fn mend(
         let settings = loaded.settings(name).await?;
         syncline_adapters::catalog(&settings).await?.create_marks().await?;
         context.note(&format!("{name}: the table of marks is there"));
+        return Ok(true);
     }
-    Ok(())
+    Ok(false)
 }

@@ -9,7 +9,7 @@ use syncline_core::{
     name::FieldIndex,
     value::Value,
 };
-use syncline_ports::reader::{Entry, HistoryFilter, Reader as _};
+use syncline_ports::reader::{Entry, HistoryFilter, Number, Reader as _};
 
 use crate::{
     address,
@@ -187,6 +187,24 @@ async fn decision(
     Ok(Some(format!("{who} {chose} in conflict {}, {at}{note}", conflict.number)))
 }
 
+/// The open conflict over a field: until it is settled, what competes stays where it is.
+async fn open_conflict(
+    session: &Session,
+    group: &Group,
+    field: FieldIndex,
+) -> Result<Option<Number>, Failure> {
+    if !group.root.conflicts.iter().any(|conflict| conflict.field == Some(field)) {
+        return Ok(None);
+    }
+    let open = session.hub.conflicts(false, usize::MAX / 2).await?;
+    let found = open.iter().find(|conflict| {
+        conflict.record == group.id
+            && conflict.part == PartKey::Root
+            && conflict.field == Some(field)
+    });
+    Ok(found.map(|conflict| conflict.number))
+}
+
 /// What the first of these changes of a field replaced.
 fn value_before(later: &[Entry], field: FieldIndex) -> Option<Value> {
     let replaces = |kind: AuditKind| match kind {
@@ -237,13 +255,18 @@ async fn explain(
         .filter(|entry| entry.event.field == Some(field) && entry.event.part == PartKey::Root)
         .collect();
     let value = later.and_then(|later| value_before(later, field)).unwrap_or(cell.value.clone());
+    let open = open_conflict(session, group, field).await?;
     let mut shown = Vec::new();
     let mut systems = Vec::new();
     for link in &group.root.links {
         let native = link.shadow.as_ref().and_then(|row| row.value(field));
         let Some(native) = native else { continue };
         let origin = if cell.author == Author::System(link.system) { " (origin)" } else { "" };
-        let behind = if link.agreed(field) == cell.version { "" } else { " (behind)" };
+        let behind = match (link.agreed(field) == cell.version, open) {
+            (true, _) => "",
+            (false, None) => " (behind)",
+            (false, Some(_)) => " (held)",
+        };
         let system = session.system_name(link.system);
         shown.push(format!("{system} {}{origin}{behind}", words::quoted(native)));
         systems.push(json!({ "system": system, "native": words::json(native), "agreed": link.agreed(field) == cell.version }));
@@ -255,6 +278,12 @@ async fn explain(
             decision(session, group, field).await?.unwrap_or_else(|| "a person decided".to_owned())
         }
         Author::Merged => "merged from several systems".to_owned(),
+    };
+    let author = match open {
+        None => author,
+        Some(number) => {
+            format!("{author}; conflict {number} is open: syncline conflicts show {number}")
+        }
     };
     let policy = found.map(|field| policy(&field.policy)).unwrap_or_default();
     let said = session.plan.entity(group.entity).and_then(|entity| {

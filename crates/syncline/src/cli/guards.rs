@@ -7,7 +7,7 @@ use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
     cli::{Context, ask, run},
-    pass::{Depth, Halves, Order},
+    pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -134,6 +134,7 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let guard = find(&session, id).await?;
     refuse_settled(&guard)?;
+    paused::refuse(&session, &[guard.entity]).await?;
     let question = format!(
         "Let {} of {} in {} through?",
         words::count(guard.count),

@@ -44,7 +44,6 @@ impl History {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let session = Session::open(context, Use::Look, Reach::Hub).await?;
         let mut filter = HistoryFilter {
-            limit: self.limit,
             actor: self.actor.as_deref().map(Into::into),
             ..HistoryFilter::default()
         };
@@ -65,13 +64,9 @@ impl History {
                     Failure::new("usage.unknown_number", format!("there is no run {id}"))
                         .fix("syncline status")
                 })?;
-                head = format!(
-                    "{}  {}  {}  {}\n",
-                    found.id,
-                    found.kind,
-                    words::time(found.started),
-                    found.message
-                );
+                let (id, said) = (found.id.to_string(), found.message.as_str());
+                let said = said.strip_prefix(&id).map_or(said, str::trim_start);
+                head = format!("{id}  {}  {}  {said}\n", found.kind, words::time(found.started));
                 filter.run = Some(run);
             }
             (Some("run"), None) => {
@@ -81,7 +76,11 @@ impl History {
             (Some(record), _) => filter.record = Some(address::find(&session, record).await?.id),
             (None, _) => {}
         }
-        let entries = session.hub.history(&filter).await?;
+        // One more than is shown tells whether there are more.
+        filter.limit = self.limit.saturating_add(1);
+        let mut entries = session.hub.history(&filter).await?;
+        let more = entries.len() > self.limit;
+        entries.truncate(self.limit);
         let mut table = Table::new(&["TIME", "CHANGE", "RECORD", "WHAT", "BY"]);
         let mut names = BTreeMap::new();
         for entry in &entries {
@@ -92,10 +91,14 @@ impl History {
         }
         let rows: Vec<Json> = entries.iter().map(|entry| json_of(&session, entry)).collect();
         let summary = words::counted(entries.len() as u64, "change");
-        let text = if table.is_empty() {
-            format!("{head}no change")
-        } else {
-            format!("{head}{}", table.text())
+        let text = match (table.is_empty(), more) {
+            (true, _) => format!("{head}no change"),
+            (false, false) => format!("{head}{}", table.text()),
+            (false, true) => format!(
+                "{head}{}\nthe newest {}; --limit N shows more, an address or --since fewer",
+                table.text(),
+                words::count(self.limit as u64)
+            ),
         };
         Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
     }

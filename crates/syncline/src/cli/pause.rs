@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use syncline_ports::{reader, reader::Reader as _};
+use syncline_ports::{reader, reader::Reader as _, store::Store as _};
 
 use crate::{
     cli::Context,
@@ -55,10 +55,29 @@ impl Pause {
             || "until `syncline resume`".into(),
             |until| format!("until {}", words::time(until)),
         );
-        let summary = format!("{} {what}, {end}; positions are kept", names.join(", "));
-        Ok(Answer::new(summary)
-            .with_result(json!({ "paused": names, "until": until.map(words::time) })))
+        let waiting = waiting(&session, self.name.as_deref()).await?;
+        let summary = format!(
+            "{} {what}, {end}; positions are kept, {}",
+            names.join(", "),
+            words::several(waiting, "write waits", "writes wait")
+        );
+        Ok(Answer::new(summary).with_result(json!({
+            "paused": names, "until": until.map(words::time), "waiting": waiting,
+        })))
     }
+}
+
+/// What is known already and not written yet: it accumulates until the pause ends.
+async fn waiting(session: &Session, name: Option<&str>) -> Result<u64, Failure> {
+    let system = name.and_then(|name| session.plan.system_named(name));
+    let entities = session.entities(name.filter(|_| system.is_none()))?;
+    let mut waiting = 0;
+    for entity in entities {
+        let behind = session.hub.count_behind(entity, Session::now()).await?;
+        let concerned = behind.iter().filter(|(at, _)| system.is_none_or(|only| only == *at));
+        waiting += concerned.map(|(_, it)| it.inserts + it.updates + it.deletes).sum::<u64>();
+    }
+    Ok(waiting)
 }
 
 /// The entity or system of this name, or all entities.

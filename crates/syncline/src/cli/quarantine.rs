@@ -171,7 +171,8 @@ async fn list(context: &Context, code: Option<&str>, run: Option<&str>) -> Resul
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
 }
 
-async fn find(session: &Session, id: u64) -> Result<Quarantined, Failure> {
+/// The entry of this number, dropped or not.
+pub(crate) async fn find(session: &Session, id: u64) -> Result<Quarantined, Failure> {
     session.hub.quarantined(id).await?.ok_or_else(|| {
         Failure::new("usage.unknown_number", format!("there is no quarantine entry {id}"))
             .fix("syncline quarantine list")

@@ -20,7 +20,7 @@ use syncline_ports::reader::Reader as _;
 use crate::{
     address,
     cli::{Context, run},
-    pass::{Depth, Halves, Order},
+    pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -62,12 +62,14 @@ impl Refresh {
         if self.address.contains('/') {
             let group = address::find(&session, &self.address).await?;
             approved(&session, group.entity).await?;
+            paused::refuse(&session, &[group.entity]).await?;
             return one(&mut session, &group, &self.address).await;
         }
         let entities = session.entities(Some(&self.address))?;
         for entity in &entities {
             approved(&session, *entity).await?;
         }
+        paused::refuse(&session, &entities).await?;
         let progress = Progress::new("refresh", context.progress);
         let order = Order {
             kind: "refresh",
@@ -99,7 +101,7 @@ async fn approved(session: &Session, entity: EntityIndex) -> Result<(), Failure>
 /// Reads every row of one record by its key, then writes what that shows to be behind.
 async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answer, Failure> {
     let run = session.hub.begin_run("refresh", Some(group.entity), Session::now()).await?;
-    let closed = session.apply_pauses().await?;
+    let closed = paused::leave_out(session, &mut vec![group.entity]).await?.closed;
     let (plan, hub, stop) = (session.plan.clone(), session.hub.clone(), session.stop.clone());
     let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run);
     let began = desk.operation().await?;

@@ -45,7 +45,8 @@ impl Resume {
         let summary = if resumed.is_empty() {
             "nothing was paused".to_owned()
         } else {
-            format!("{} goes on; the next run takes up what changed meanwhile", resumed.join(", "))
+            let go = if resumed.len() == 1 { "goes" } else { "go" };
+            format!("{} {go} on; the next run takes up what changed meanwhile", resumed.join(", "))
         };
         Ok(Answer::new(summary).with_result(json!({ "resumed": resumed })))
     }

@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     /// These entries; without any, those that the flags select.
+    #[arg(conflicts_with_all = ["code", "run", "all"])]
     pub(crate) ids: Vec<u64>,
     /// Those with this code.
     #[arg(long, value_name = "CODE")]
@@ -37,11 +38,15 @@ impl Retry {
                 .fix("give numbers, --code CODE, --run last, or --all"));
         }
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
-        let mut entries =
-            quarantine::select(&session, self.code.as_deref(), self.run.as_deref()).await?;
-        if !self.ids.is_empty() {
-            entries.retain(|entry| self.ids.contains(&entry.number));
-        }
+        let entries = if self.ids.is_empty() {
+            quarantine::select(&session, self.code.as_deref(), self.run.as_deref()).await?
+        } else {
+            let mut named = Vec::new();
+            for id in &self.ids {
+                named.push(quarantine::find(&session, *id).await?);
+            }
+            named
+        };
         let mut entities = Vec::new();
         for entry in &entries {
             session.hub.retry_quarantined(entry.number).await?;

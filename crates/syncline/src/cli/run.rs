@@ -6,9 +6,14 @@ use syncline_engine::pass;
 use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::{Context, apply::Allow, ask, plan},
+    cli::{
+        Context,
+        apply::{self, Allow},
+        ask, plan,
+    },
+    exit::Exit,
     overlay::{self, Named, Wish},
-    pass::{Depth, Halves, Order},
+    pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{self, Answer, Failure},
     session::{Reach, Session, Use},
@@ -38,11 +43,16 @@ impl Run {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let depth = depth_since(self.since.as_deref())?;
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
-        let mut entities = session.entities(self.entity.as_deref())?;
-        refuse_paused(&session, &mut entities, self.entity.is_some()).await?;
-        approve(&mut session, &entities, context).await?;
+        let entities = session.entities(self.entity.as_deref())?;
+        if self.entity.is_some() {
+            paused::refuse(&session, &entities).await?;
+        }
+        let asleep = paused::asleep(&session).await?;
+        let awake: Vec<EntityIndex> =
+            entities.iter().copied().filter(|entity| !asleep.contains(entity)).collect();
+        approve(&mut session, &awake, context).await?;
         let limited = match self.limit {
-            Some(limit) => Some(only(&mut session, &entities, limit, context).await?),
+            Some(limit) => Some(only(&mut session, &awake, limit, context).await?),
             None => None,
         };
         let named = limited.as_ref().map(Named::new);
@@ -56,9 +66,15 @@ impl Run {
             chooses: named.as_ref().map(|named| named as &dyn syncline_engine::apply::Chooses),
             halves: Halves::Both,
         };
+        let asked = order.entities.clone();
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);
-        Ok(outcome.answer())
+        let partial = outcome.exit == Exit::SetAside;
+        let mut answer = outcome.answer();
+        if partial {
+            answer.text.push_str(&apply::waiting(&session, &asked).await?);
+        }
+        Ok(answer)
     }
 }
 
@@ -102,24 +118,6 @@ async fn only(
     };
     let progress = Progress::new("planning", context.progress);
     Ok(overlay::plan(session, &wish, &progress).await?.operations.into_iter().collect())
-}
-
-/// Leaves paused entities out; one that was named is a refusal.
-async fn refuse_paused(
-    session: &Session,
-    entities: &mut Vec<EntityIndex>,
-    was_named: bool,
-) -> Result<(), Failure> {
-    for pause in session.pauses().await? {
-        let Some(entity) = session.plan.entity_named(&pause.name) else { continue };
-        if was_named && entities.contains(&entity) {
-            return Err(Failure::new("run.paused", format!("{} is paused", pause.name))
-                .done("nothing was read or written")
-                .fix(format!("syncline resume {}", pause.name)));
-        }
-        entities.retain(|other| *other != entity);
-    }
-    Ok(())
 }
 
 /// No surprising first write: what was never approved, or means something else now, is shown first.

@@ -1,4 +1,6 @@
-//! `syncline status`: one screen: state, last success, errors, what waits for a person.
+//! `syncline status`: one screen: state, last success, errors, what waits for a person, delay.
+
+mod delay;
 
 use std::{sync::atomic::AtomicBool, time::Duration};
 
@@ -9,7 +11,7 @@ use syncline_core::{
     plan::Schedule,
 };
 use syncline_ports::{
-    reader::{Conflict, Guard, Pause, Quarantined, Reader as _},
+    reader::{Conflict, Entry, Guard, HistoryFilter, Pause, Quarantined, Reader as _},
     store::Store as _,
 };
 
@@ -35,6 +37,10 @@ pub(crate) struct Status {
     #[arg(long, value_name = "DURATION")]
     pub(crate) wait_healthy: Option<String>,
 }
+
+const DAY_MS: i64 = 86_400_000;
+/// Changes whose delays are looked at.
+const CHANGES_MAX: usize = 10_000;
 
 /// One look at everything.
 struct Look {
@@ -163,11 +169,19 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         "TODAY + ~ ->",
         "ERRORS>",
         "WAITING",
+        "P95 DELAY>",
     ]);
+    // Of a day, and at most so many, so that looking stays cheap.
+    let filter = HistoryFilter {
+        since: Some(now.plus_ms(-DAY_MS)),
+        limit: CHANGES_MAX,
+        ..HistoryFilter::default()
+    };
+    let changes = session.hub.history(&filter).await?;
     let (mut rows, mut needs, mut healthy, mut first) = (Vec::new(), 0, true, None);
     for entity in entities {
         let own = open.of(session, entity);
-        let row = row(session, entity, now, &own, &pauses).await?;
+        let row = row(session, entity, now, &own, &pauses, &changes).await?;
         needs += own.count();
         healthy &= row.is_well && own.count() == 0;
         first = first.or_else(|| own.first_command());
@@ -252,6 +266,8 @@ struct EntityRow {
     numbers: [usize; 3],
     to_write: u64,
     in_doubt: u64,
+    /// How long nearly all changes of the last day took to arrive.
+    p95_ms: Option<i64>,
     /// It ran, and the last run did not fail.
     is_well: bool,
 }
@@ -275,6 +291,7 @@ impl EntityRow {
             ),
             words::count(self.errors),
             self.waiting.clone(),
+            self.p95_ms.map_or_else(|| "-".into(), words::span),
         ]
     }
 
@@ -294,6 +311,7 @@ impl EntityRow {
             "guards": guards,
             "to_write": self.to_write,
             "in_doubt": self.in_doubt,
+            "p95_delay_ms": self.p95_ms,
         })
     }
 }
@@ -304,6 +322,7 @@ async fn row(
     now: Timestamp,
     open: &Open,
     pauses: &[Pause],
+    changes: &[Entry],
 ) -> Result<EntityRow, Failure> {
     let name = session.entity_name(entity).to_owned();
     let last = session.hub.note(&format!("success:{name}")).await?;
@@ -311,9 +330,11 @@ async fn row(
     let (mut today, mut errors) = ([0; 3], 0);
     let runs = session.hub.runs(Some(entity), 5_000).await?;
     let ended = runs.iter().find(|run| run.ended.is_some());
+    let first = runs.last().map_or(now, |run| run.started);
+    let p95_ms = delay::p95_ms(changes, |found| session.plan.root_of(found) == entity, first);
     let is_well = ended.is_some_and(|run| run.outcome == "ok" || run.outcome == "partial");
     for run in runs {
-        if run.started.plus_ms(86_400_000) < now {
+        if run.started.plus_ms(DAY_MS) < now {
             break;
         }
         errors += u64::from(run.outcome == "failed");
@@ -334,6 +355,7 @@ async fn row(
     words.extend(doubts::shown(session, &doubts));
     let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
     Ok(EntityRow {
+        p95_ms,
         is_well: is_well && last.is_some(),
         numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
         to_write: backlog,

@@ -29,7 +29,7 @@ pub(crate) struct Reader<'s> {
 pub(crate) struct Entries<'n> {
     /// Where the section stands.
     pub(crate) place: Place,
-    known: Vec<(&'n Key, &'n Node)>,
+    known: Vec<(&'static str, &'n Key, &'n Node)>,
     /// Keys chosen by the user, in the order of the file.
     pub(crate) named: Vec<(&'n Key, &'n Node)>,
 }
@@ -37,12 +37,12 @@ pub(crate) struct Entries<'n> {
 impl<'n> Entries<'n> {
     /// The value of this key.
     pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
-        self.known.iter().find(|(key, _)| key.text == name).map(|(_, node)| *node)
+        self.known.iter().find(|(key, ..)| *key == name).map(|(_, _, node)| *node)
     }
 
     /// Where this key stands.
     pub(crate) fn key(&self, name: &str) -> Option<Place> {
-        self.known.iter().find(|(key, _)| key.text == name).map(|(key, _)| key.place)
+        self.known.iter().find(|(key, ..)| *key == name).map(|(_, key, _)| key.place)
     }
 }
 
@@ -74,7 +74,7 @@ impl Reader<'_> {
         for (key, value) in pairs {
             match section.key(&key.text) {
                 Some(known) => match known.later {
-                    None => entries.known.push((key, value)),
+                    None => entries.known.push((known.name, key, value)),
                     Some(why) => self.complain(
                         Complaint::error(
                             "config.unsupported",
@@ -87,11 +87,19 @@ impl Reader<'_> {
                 None if section.named.is_some() && self.may_be_name(key, section, suggestions) => {
                     entries.named.push((key, value));
                 }
-                None => self.unknown_key(key, section, suggestions),
+                None => {
+                    // What it was meant for is read from it, so that its value is looked at, too.
+                    let meant = self.unknown_key(key, section, suggestions);
+                    let meant =
+                        meant.filter(|meant| pairs.iter().all(|(key, _)| key.text != *meant));
+                    entries.known.extend(meant.map(|meant| (meant, key, value)));
+                }
             }
         }
         for required in section.required {
-            if !pairs.iter().any(|(key, _)| key.text == *required) {
+            if entries.get(required).is_none()
+                && !pairs.iter().any(|(key, _)| key.text == *required)
+            {
                 self.complain(
                     Complaint::error(
                         "config.missing_key",
@@ -111,12 +119,19 @@ impl Reader<'_> {
         systems.is_empty() || systems.contains(&key.text.as_str()) || section.keys.is_empty()
     }
 
-    fn unknown_key(&mut self, key: &Key, section: &Section, suggestions: &[&str]) {
+    /// Complains about a key; the known key that was meant, if one is near.
+    fn unknown_key(
+        &mut self,
+        key: &Key,
+        section: &'static Section,
+        suggestions: &[&str],
+    ) -> Option<&'static str> {
         let known = section.keys.iter().filter(|key| key.later.is_none()).map(|key| key.name);
         let known: Vec<&str> = known.chain(suggestions.iter().copied()).collect();
         let message = format!("unknown key `{}`", key.text);
         let mut complaint = Complaint::error("config.unknown_key", key.place, message);
-        if let Some(near) = similar::nearest(&key.text, known.iter().copied()) {
+        let near = similar::nearest(&key.text, known.iter().copied());
+        if let Some(near) = near {
             complaint = complaint.label(format!("did you mean `{near}`?")).edit(key.place, near);
         } else if section.keys.iter().any(|known| known.name == key.text) || known.is_empty() {
             complaint = complaint.label("not taken here");
@@ -126,6 +141,7 @@ impl Reader<'_> {
             complaint = complaint.fix(format!("known here: {}", names.join(", ")));
         }
         self.complain(complaint);
+        near.and_then(|near| section.key(near)).map(|key| key.name)
     }
 
     /// A text.

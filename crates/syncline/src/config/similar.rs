@@ -1,7 +1,7 @@
 //! Did you mean? The nearest of the known words, if one is near.
 
-/// The known word nearest to this one, if few letters differ. Letter case and the difference
-/// between `-` and `_` cost nothing extra.
+/// The known word nearest to this one, if few letters differ, or the one that it begins. Letter case
+/// and the difference between `-` and `_` cost nothing extra.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     let allowed = match word.chars().count() {
@@ -10,13 +10,21 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         4..=7 => 2,
         _ => 3,
     };
-    known
+    let known: Vec<(Vec<char>, &str)> = known
         .into_iter()
         .filter(|other| *other != word)
-        .map(|other| (distance(&folded, &fold(other)), other))
+        .map(|other| (fold(other), other))
+        .collect();
+    let near = known
+        .iter()
+        .map(|(letters, other)| (distance(&folded, letters), *other))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, other)| other)
+        .map(|(_, other)| other);
+    // An abbreviation stands for the first word that it begins: lists name the usual ones first.
+    let begun =
+        || known.iter().find(|(letters, _)| folded.len() > 2 && letters.starts_with(&folded));
+    near.or_else(|| begun().map(|(_, other)| *other))
 }
 
 fn fold(word: &str) -> Vec<char> {
