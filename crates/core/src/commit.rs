@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Text,
-    change::{PartKey, Position, RowKey, WriteKind},
+    change::{PartKey, Position, Row, RowKey, WriteKind},
     group::{Author, Candidate, Group},
     name::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, RunId, SystemIndex,
@@ -172,12 +172,20 @@ pub struct RowEntry {
     pub system: SystemIndex,
     /// See [`KnownRow::child`].
     pub child: bool,
-    /// See [`KnownRow::digest`].
-    pub digest: Option<Digest>,
+    /// What was last seen; `None`: absent.
+    pub shadow: Option<Row>,
     /// See [`KnownRow::quiet`].
     pub quiet: bool,
     /// [`crate::group::Link::must_read`]: listed by the store until a commit says otherwise.
     pub must_read: bool,
+}
+
+impl RowEntry {
+    /// What the hub knows of this row of a record without loading its group.
+    pub fn known(&self, record: RecordId) -> KnownRow {
+        let digest = self.shadow.as_ref().map(Row::digest);
+        KnownRow { record, child: self.child, digest, quiet: self.quiet }
+    }
 }
 
 /// A record that a system does not show as the hub holds it.

@@ -98,7 +98,7 @@ mod tests {
             key: key("a"),
             system: SystemIndex(0),
             child: false,
-            digest: None,
+            shadow: None,
             quiet: false,
             must_read: false,
         };

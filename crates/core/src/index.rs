@@ -60,7 +60,7 @@ fn add_part(
             key: key.clone(),
             system: link.system,
             child,
-            digest: link.shadow.as_ref().map(crate::change::Row::digest),
+            shadow: link.shadow.clone(),
             quiet: is_quiet(link),
             must_read: link.must_read,
         });
@@ -86,7 +86,10 @@ fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
         Need::Nothing if needs.iter().any(|need| need.need != Need::Nothing) => WriteKind::Update,
         Need::Nothing => return None,
     };
-    let wait = waiting(plan, group, system, &needs);
+    // What is on its way is as due as it was: whoever sent it puts its answer on record.
+    let links = group.parts().filter_map(|(_, part)| part.link(system));
+    let is_sent = links.into_iter().any(|link| matches!(link.lane, Lane::Write(_)));
+    let wait = if is_sent { Waiting::default() } else { waiting(plan, group, system, &needs) };
     Some(Behind { system, kind, not_before: wait.not_before, parked: wait.parked })
 }
 

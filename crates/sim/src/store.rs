@@ -10,7 +10,7 @@ use syncline_core::{
     change::{Position, RowKey, WriteKind},
     commit::{
         AuditEvent, Behind, Commit, GroupChange, GroupIndex, KnownRow, Ledger, MatchKey,
-        QuarantineChange, REFERRING_MAX, RowEntry, Subject, Wants, Working,
+        QuarantineChange, REFERRING_MAX, Subject, Wants, Working,
     },
     error::{ErrorKind, PortError},
     group::{Author, Group},
@@ -161,13 +161,13 @@ impl Memory {
         take_out(&mut rows, changes);
         let mut taken = Vec::new();
         for change in changes {
-            for row in change.after.rows.iter().filter(|row| row.digest.is_some()) {
+            for row in change.after.rows.iter().filter(|row| row.shadow.is_some()) {
                 let place = (row.binding, row.key.clone());
                 let holder = rows.get(&place).filter(|known| known.digest.is_some());
                 if holder.is_some_and(|known| known.record != change.group.id) {
                     taken.push(change.group.id);
                 }
-                rows.insert(place, known(change.group.id, row));
+                rows.insert(place, row.known(change.group.id));
             }
         }
         taken
@@ -189,13 +189,13 @@ impl Memory {
             }
             for row in &change.after.rows {
                 let place = (row.binding, row.key.clone());
-                if row.digest.is_some() {
+                if row.shadow.is_some() {
                     for waiting in self.waiting.values_mut() {
                         waiting.again |= waiting.awaits.as_ref() == Some(&place);
                     }
-                    self.rows.insert(place, known(record, row));
+                    self.rows.insert(place, row.known(record));
                 } else {
-                    self.rows.entry(place).or_insert_with(|| known(record, row));
+                    self.rows.entry(place).or_insert_with(|| row.known(record));
                 }
             }
             self.indices.insert(record, change.after.clone());
@@ -219,10 +219,6 @@ impl Memory {
             }
         }
     }
-}
-
-fn known(record: RecordId, row: &RowEntry) -> KnownRow {
-    KnownRow { record, child: row.child, digest: row.digest, quiet: row.quiet }
 }
 
 fn take_out(rows: &mut BTreeMap<(BindingIndex, RowKey), KnownRow>, changes: &[GroupChange]) {

@@ -18,6 +18,7 @@ use crate::hub::{
         audit,
         error::{Failure, Outcome},
         index,
+        load::look_up,
         matches::{Change, Matches},
         queues,
     },
@@ -98,29 +99,33 @@ fn check(
     transaction: &Transaction<'_>,
     changes: &[&GroupChange],
 ) -> Result<HashMap<RecordId, u64>, Refusal> {
-    let mut select =
-        transaction.prepare_cached("select revision, audit from record where id = ?")?;
     let mut pages = HashMap::with_capacity(changes.len());
+    // A new record is refused by its key when it is written.
+    let (new, old): (Vec<&GroupChange>, Vec<&GroupChange>) =
+        changes.iter().partition(|change| change.group.revision.0 <= 1);
+    pages.extend(new.iter().map(|change| (change.group.id, 0)));
     let mut stale = Vec::new();
-    for change in changes {
-        let group = &change.group;
-        if group.revision.0 <= 1 {
-            // A new record is refused by its key when it is written.
-            pages.insert(group.id, 0);
-            continue;
-        }
-        let mut rows = select.query(params![blob(group.id)])?;
-        let found = match rows.next()? {
-            Some(row) => Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
-            None => None,
-        };
-        match found {
-            Some((revision, page)) if revision.cast_unsigned() + 1 == group.revision.0 => {
-                pages.insert(group.id, page.cast_unsigned());
+    let mut select = transaction
+        .prepare_cached("select id, revision, audit from record where id >= ? order by id")?;
+    look_up(
+        &mut select,
+        old.iter().map(|change| &change.group),
+        |select, group| Ok(select.query(params![blob(group.id)])?),
+        |group, row| {
+            let id = record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+            Ok(group.id.cmp(&id))
+        },
+        |group, row| {
+            let known = row.map(|row| Ok::<(i64, i64), Failure>((row.get(1)?, row.get(2)?)));
+            match known.transpose()? {
+                Some((revision, page)) if revision.cast_unsigned() + 1 == group.revision.0 => {
+                    pages.insert(group.id, page.cast_unsigned());
+                }
+                Some(_) | None => stale.push(group.id),
             }
-            Some(_) | None => stale.push(group.id),
-        }
-    }
+            Ok(())
+        },
+    )?;
     if stale.is_empty() { Ok(pages) } else { Err(Refusal::Stale(stale)) }
 }
 

@@ -126,7 +126,7 @@ impl<'a> Difference<'a> {
     }
 
     fn count_row(&mut self, entity: EntityIndex, row: &RowEntry, change: i64) {
-        if row.digest.is_some() {
+        if row.shadow.is_some() {
             self.counts.add(Counter::Present, row.binding.0, 0, change);
             if !row.child {
                 self.counts.add(Counter::Linked, entity.0, row.system.0, change);
@@ -225,13 +225,13 @@ fn write_rows(
     difference.rows_in.sort_unstable_by_key(|(row, _)| (row.binding, &row.key));
     for (row, record) in &difference.rows_in {
         let flags = if row.child { CHILD } else { 0 } | if row.quiet { QUIET } else { 0 };
-        let digest = row.digest.as_ref().map(|digest| digest.0);
+        let digest = row.shadow.as_ref().map(|shadow| shadow.digest().0);
         let written =
             upsert.execute(params![row.binding.0, row.key.0, blob(*record), flags, digest])?;
-        if written == 0 && row.digest.is_some() {
+        if written == 0 && row.shadow.is_some() {
             stale.push(*record);
         }
-        if let Some(wake) = wake.as_mut().filter(|_| row.digest.is_some()) {
+        if let Some(wake) = wake.as_mut().filter(|_| row.shadow.is_some()) {
             wake.execute(params![row.binding.0, row.key.0])?;
         }
     }

@@ -202,7 +202,7 @@ fn intents(
 /// Walks the wanted keys, in their order, beside the rows of an ordered query. `seek` starts the
 /// query at a key, `compare` compares a wanted key with a row's, `found` takes the row of each
 /// wanted key, or that there is none.
-fn look_up<'connection, W: Copy>(
+pub(super) fn look_up<'connection, W: Copy>(
     select: &mut CachedStatement<'connection>,
     wanted: impl Iterator<Item = W>,
     mut seek: impl for<'a> FnMut(&'a mut CachedStatement<'connection>, W) -> Outcome<rusqlite::Rows<'a>>,

@@ -460,9 +460,7 @@ impl World {
                 self.rows.remove(&(row.binding, row.key.clone()));
             }
             for row in &change.after.rows {
-                let entry =
-                    KnownRow { record: id, child: row.child, digest: row.digest, quiet: row.quiet };
-                let old = self.rows.insert((row.binding, row.key.clone()), entry);
+                let old = self.rows.insert((row.binding, row.key.clone()), row.known(id));
                 assert!(old.is_none(), "two records have row {}", row.key);
             }
             self.indices.insert(id, change.after);
