@@ -164,8 +164,14 @@ impl Pass<'_> {
     fn tie(&mut self, record: RecordId, binding: BindingIndex, key: &RowKey) {
         let Some(system) = self.plan.binding(binding).map(|found| found.system) else { return };
         let known = self.working.keys.get(&(binding, key.clone())).cloned().flatten();
-        if known.is_some() {
-            return;
+        match known {
+            Some(known) if known.rival => {
+                if let Some(group) = self.take(known.record) {
+                    self.withdraw(binding, key, group);
+                }
+            }
+            Some(_) => return,
+            None => {}
         }
         let Some(mut group) = self.take(record) else { return };
         let before = self.before(&group);

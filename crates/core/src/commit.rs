@@ -105,6 +105,8 @@ pub struct KnownRow {
     /// Nothing is in flight or in doubt, nothing must be read, no hold: a row with the same digest
     /// says nothing new, and its group need not be loaded.
     pub quiet: bool,
+    /// It is not linked to the record: it is one of its [`crate::group::Rival`]s.
+    pub rival: bool,
 }
 
 /// One atomic change of the hub.
@@ -178,13 +180,15 @@ pub struct RowEntry {
     pub quiet: bool,
     /// [`crate::group::Link::must_read`]: listed by the store until a commit says otherwise.
     pub must_read: bool,
+    /// See [`KnownRow::rival`].
+    pub rival: bool,
 }
 
 impl RowEntry {
     /// What the hub knows of this row of a record without loading its group.
     pub fn known(&self, record: RecordId) -> KnownRow {
         let digest = self.shadow.as_ref().map(Row::digest);
-        KnownRow { record, child: self.child, digest, quiet: self.quiet }
+        KnownRow { record, child: self.child, digest, quiet: self.quiet, rival: self.rival }
     }
 }
 

@@ -92,6 +92,7 @@ mod tests {
             root: new_part(0),
             children: Vec::new(),
             merged_into: None,
+            rivals: Vec::new(),
         };
         let row = RowEntry {
             binding: BindingIndex(1),
@@ -101,6 +102,7 @@ mod tests {
             shadow: None,
             quiet: false,
             must_read: false,
+            rival: false,
         };
         let after = GroupIndex {
             rows: vec![row],

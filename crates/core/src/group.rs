@@ -3,8 +3,10 @@
 use crate::{
     change::{Expected, Order, PartKey, Row, RowKey, Token, WriteKind},
     name::{
-        EntityIndex, FieldIndex, IntentId, OperationId, RecordId, Revision, SystemIndex, Timestamp,
+        BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, Revision,
+        SystemIndex, Timestamp,
     },
+    plan::Plan,
     value::Value,
 };
 
@@ -26,6 +28,18 @@ pub struct Group {
     pub children: Vec<Child>,
     /// Settled into another record (a merge of duplicates).
     pub merged_into: Option<RecordId>,
+    /// Rows that match it and are not linked to it, since another row of their system matches, too.
+    pub rivals: Vec<Rival>,
+}
+
+/// A row that matches a record which another row of the same system matches, too. It is linked to
+/// nobody until the rows tell themselves apart, or a person does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rival {
+    /// Where it is.
+    pub binding: BindingIndex,
+    /// Its key.
+    pub key: RowKey,
 }
 
 /// A row of a child list.
@@ -295,6 +309,21 @@ impl FieldSet {
 }
 
 impl Group {
+    /// Whether this row is one of its rivals.
+    pub fn is_rival(&self, binding: BindingIndex, key: &RowKey) -> bool {
+        self.rivals.iter().any(|rival| rival.binding == binding && rival.key == *key)
+    }
+
+    /// Whether in some system several rows could be this record's, and none of them is: nothing is
+    /// written for it anywhere then.
+    pub fn is_contested(&self, plan: &Plan) -> bool {
+        self.rivals.iter().any(|rival| {
+            let system = plan.binding(rival.binding).map(|found| found.system);
+            let link = system.and_then(|system| self.root.link(system));
+            link.is_none_or(|link| link.shadow.is_none())
+        })
+    }
+
     /// Which part's list and which system an intent of this group writes.
     pub fn place_of(&self, intent: IntentId) -> Option<(EntityIndex, SystemIndex)> {
         let has = |part: &Part| {

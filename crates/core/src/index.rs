@@ -31,6 +31,20 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
         add_part(plan, child.list, &child.part, true, &mut index, &mut references);
     }
     index.references = references.into_iter().collect();
+    for rival in &group.rivals {
+        let Some(system) = plan.binding(rival.binding).map(|found| found.system) else { continue };
+        index.rows.push(RowEntry {
+            binding: rival.binding,
+            key: rival.key.clone(),
+            system,
+            child: false,
+            shadow: None,
+            quiet: false,
+            // Once it or another of them has changed or gone, they may tell themselves apart.
+            must_read: true,
+            rival: true,
+        });
+    }
     let Some(entity) = plan.entity(group.entity) else { return index };
     index.matches = matching::part_keys(entity, &group.root);
     index.alive = group.root.exists.alive
@@ -63,6 +77,7 @@ fn add_part(
             shadow: link.shadow.clone(),
             quiet: is_quiet(link),
             must_read: link.must_read,
+            rival: false,
         });
     }
     if !part.exists.alive && !part.links.iter().any(Link::is_present) {

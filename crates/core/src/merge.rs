@@ -386,8 +386,8 @@ pub(crate) fn take(
         )));
     };
     match working.keys.get(&(binding, key.clone())) {
-        Some(Some(known)) => Ok(Value::Ref(known.record)),
-        Some(None) | None => Err(Trouble::Parent(binding, key)),
+        Some(Some(known)) if !known.rival => Ok(Value::Ref(known.record)),
+        Some(_) | None => Err(Trouble::Parent(binding, key)),
     }
 }
 

@@ -255,9 +255,12 @@ fn may_insert(part: &Part) -> bool {
     })
 }
 
-/// What a group needs in a system, part by part: the root first.
+/// What a group needs in a system, part by part: the root first. Empty if it is contested.
 pub fn needs(plan: &Plan, group: &Group, system: SystemIndex, rows: Rows<'_>) -> Vec<PartNeed> {
     let mut found = Vec::new();
+    if group.is_contested(plan) {
+        return found;
+    }
     let root_alive = group.root.exists.alive;
     let mut add = |entity_index: EntityIndex, child: Option<usize>, part: &Part| {
         let Some(entity) = plan.entity(entity_index) else { return };

@@ -26,6 +26,7 @@ mod observe;
 mod parents;
 pub(crate) mod pass;
 mod recover;
+mod rivals;
 mod unique;
 pub(crate) mod written;
 
@@ -63,6 +64,7 @@ pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, inputs: &[Input]
 impl Pass<'_> {
     fn decide(&mut self, items: &[Item<'_>], routes: Vec<Route>) {
         let mut later: Vec<(&Item<'_>, Route)> = Vec::new();
+        self.clashing = self.clashes(items, &routes);
         let absences = self.look_ahead(items, &routes);
         for ((at, item), route) in items.iter().enumerate().zip(routes) {
             let waits = absences.contains(&at) || self.is_of_a_list(item);

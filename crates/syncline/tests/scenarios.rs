@@ -17,7 +17,8 @@
 //! | 1.4 and 1.6: L9, W2, W13 | `crashes.rs` | `l9_…`, `w2_…`, `w13_…` |
 //! | 1.4: L1, L3, L5 to L8 | `loops.rs` | `l1_…` to `l8_…` |
 //! | 1.6: W1 | `answers.rs` | `w1_…` |
-//! | 1.6 and 1.8: W4, W6 to W8; I1, I2, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…` to `i6_…` |
+//! | 1.6 and 1.8: W4, W6 to W8; I1, I6 | `writes.rs` | `w4_…` to `w8_…`, `i1_…`, `i6_…` |
+//! | 1.8: I2 | `identity.rs` | `i2_…` |
 //!
 //! F1, F2 and F3 are `poll_meets_…` and `poll_shows_…` of `ports::suite::source`, on every kind; W15 is
 //! in `bad_input.rs`; O6 is the simulator's whole subject, and M20 here.
@@ -27,6 +28,7 @@ mod concurrent;
 mod crashes;
 mod deletes;
 mod faults;
+mod identity;
 mod loops;
 mod mapping;
 mod plans;

@@ -13,8 +13,8 @@ mod link;
 
 use syncline_core::{
     change::RowKey,
-    group::{Cell, Child, Existence, Group, OpenConflict, Part},
-    name::{EntityIndex, RecordId, Revision},
+    group::{Cell, Child, Existence, Group, OpenConflict, Part, Rival},
+    name::{BindingIndex, EntityIndex, RecordId, Revision},
     value::{Value, bytes, read_bytes, read_varint, varint},
 };
 
@@ -50,6 +50,13 @@ pub(crate) fn encode_group(group: &Group, out: &mut Vec<u8>) {
         bytes(&child.key.0, out);
         part(&child.part, out);
     });
+    // Hardly any group has rivals, and none takes a byte for it.
+    if !group.rivals.is_empty() {
+        list(&group.rivals, out, |rival, out| {
+            varint(u64::from(rival.binding.0), out);
+            bytes(&rival.key.0, out);
+        });
+    }
     let sum = checksum(out.get(start..).unwrap_or_default());
     out.extend_from_slice(&sum.to_le_bytes());
 }
@@ -76,6 +83,16 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
             part: read_part(input)?,
         })
     })?;
+    let rivals = if input.is_empty() {
+        Vec::new()
+    } else {
+        bits::read_list(input, |input| {
+            Some(Rival {
+                binding: BindingIndex(number(input)?),
+                key: RowKey(read_bytes(input)?.into()),
+            })
+        })?
+    };
     input.is_empty().then_some(Group {
         id: record,
         entity,
@@ -84,6 +101,7 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
         root,
         children,
         merged_into,
+        rivals,
     })
 }
 

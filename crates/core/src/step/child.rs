@@ -28,7 +28,8 @@ impl Pass<'_> {
             return;
         };
         let known = self.working.keys.get(&(parent_index, parent.clone()));
-        let record = known.and_then(Option::as_ref).map(|known| known.record);
+        let linked = known.and_then(Option::as_ref).filter(|known| !known.rival);
+        let record = linked.map(|known| known.record);
         let awaits = Awaits {
             field: crate::name::FieldIndex(0),
             binding: parent_index,

@@ -196,7 +196,7 @@ impl Pass<'_> {
     }
 
     /// An insert in doubt that no read has shown for long enough never happened.
-    fn expire(&mut self, group: &mut Group, system: SystemIndex) -> bool {
+    fn expire(&self, group: &mut Group, system: SystemIndex) -> bool {
         let (now, plan) = (self.now, self.plan);
         let mut changed = false;
         let parts = std::iter::once((group.entity, &mut group.root))
@@ -215,6 +215,20 @@ impl Pass<'_> {
             }
         }
         changed
+    }
+
+    /// The group without inserts of ours that nobody has seen for so long that they never happened:
+    /// who waits for a row to be told apart is not planned, and would keep them for ever.
+    pub(super) fn expired(&mut self, mut group: Group, system: SystemIndex) -> Group {
+        let link = group.root.link(system);
+        if link.is_none_or(|link| link.shadow.is_some() || link.unresolved.is_empty()) {
+            return group;
+        }
+        let before = self.before(&group);
+        if self.expire(&mut group, system) {
+            self.touch(&group, before);
+        }
+        group
     }
 
     fn draft_part(

@@ -244,7 +244,10 @@ impl<'a> Gather<'a> {
                 self.record(known.record);
                 self.references(binding, entity, row);
                 self.parent(sight, binding, entity);
-                Route::Linked
+                match row {
+                    Some(row) if known.rival => self.unlinked(binding, entity, row),
+                    Some(_) | None => Route::Linked,
+                }
             }
             (None, None) => Route::Direct,
             (None, Some(row)) => {

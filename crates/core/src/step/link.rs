@@ -4,7 +4,7 @@ use crate::{
     Text,
     audit::event,
     change::{PartKey, RowKey, WriteKind},
-    commit::{AuditEvent, AuditKind, Disposition, MatchKey, QuarantineChange},
+    commit::{AuditEvent, AuditKind, Disposition, MatchKey},
     group::{Group, Link, Part, Scope},
     matching,
     merge::{Taken, take},
@@ -13,6 +13,7 @@ use crate::{
         fence::{Fence, fence, in_doubt, is_covered},
         gather::{How, Sight},
         pass::Pass,
+        rivals,
     },
     value::Value,
 };
@@ -55,7 +56,7 @@ impl PartAt {
 }
 
 /// Where an unlinked row goes.
-enum Found {
+pub(super) enum Found {
     /// No record has its match keys.
     Nobody,
     /// This one, by this rule.
@@ -93,30 +94,20 @@ impl Pass<'_> {
             return;
         }
         if let Some(record) = self.came_late(sight) {
-            let message = "our own insert came late: the record has another row by now".into();
-            self.park_row(sight, None, "match.ambiguous", message, None);
-            if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut()
-            {
-                related.push(record);
-            }
-            self.journal.count(sight.binding, Disposition::Quarantined);
+            let message = "our own insert came late: the record has another row by now";
+            self.park_ambiguous(sight, message.into(), vec![record]);
             return;
         }
         if entity.parent.is_some() {
             self.unlinked_child(sight);
             return;
         }
+        if self.clashing.contains(&(sight.binding, sight.key.clone())) {
+            self.set_aside_rival(sight, keys);
+            return;
+        }
         match self.find(binding.entity, keys) {
-            Found::Several(records) => {
-                let message = format!("{} records match it; it was not linked", records.len());
-                self.park_row(sight, None, "match.ambiguous", message.into(), None);
-                if let Some(QuarantineChange::Park { related, .. }) =
-                    self.journal.quarantine.last_mut()
-                {
-                    *related = records;
-                }
-                self.journal.count(sight.binding, Disposition::Quarantined);
-            }
+            Found::Several(records) => self.park_several(sight, records),
             Found::Nobody if !binding.reads => {
                 self.journal.count(sight.binding, Disposition::Filtered);
             }
@@ -125,7 +116,10 @@ impl Pass<'_> {
                 self.link(sight, group, PartAt::Root, None);
             }
             Found::One(record, rule) => {
-                if let Some(group) = self.take(record) {
+                let Some(group) = self.take(record) else { return };
+                if group.rivals.iter().any(|rival| rival.binding == sight.binding) {
+                    self.join_rivals(sight, group, None);
+                } else {
                     self.link_or_move(sight, group, PartAt::Root, Some(rule));
                 }
             }
@@ -133,7 +127,7 @@ impl Pass<'_> {
     }
 
     /// The part whose insert left its mark on this row: its values may have moved on since.
-    fn inserted(&mut self, sight: &Sight<'_>) -> Option<(Group, PartAt)> {
+    pub(super) fn inserted(&mut self, sight: &Sight<'_>) -> Option<(Group, PartAt)> {
         let mark = sight.mark?;
         let system = self.plan.binding(sight.binding)?.system;
         let record = self.working.intents.get(&mark).copied().flatten()?;
@@ -172,7 +166,7 @@ impl Pass<'_> {
     }
 
     /// The record with these match keys: the living ones decide; a deleted one may live again.
-    fn find(&self, entity_index: EntityIndex, keys: &[(u16, MatchKey)]) -> Found {
+    pub(super) fn find(&self, entity_index: EntityIndex, keys: &[(u16, MatchKey)]) -> Found {
         let Some(entity) = self.plan.entity(entity_index) else { return Found::Nobody };
         for (rule, key) in keys {
             let Some(match_rule) = entity.matching.get(usize::from(*rule)) else { continue };
@@ -214,29 +208,31 @@ impl Pass<'_> {
         let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
             return;
         };
+        let group = self.expired(group, system);
         let link = at.part(&group).and_then(|part| part.link(system)).cloned();
         let Some(link) = link else {
             self.link(sight, group, at, rule);
             return;
         };
         if matches!(sight.how, How::Log) && is_covered(sight.order, &link) {
-            // The log is heard again: this row was the record's before the one that is known.
+            // The log is heard again, and this row was the record's before the one that is known; or
+            // it came while that one was still there. If it is still there itself, it counts.
             self.put_back(group);
             self.journal.count(sight.binding, Disposition::Superseded);
+            self.ask(sight.binding, sight.key.clone(), Vec::new());
             return;
         }
         let old = link.key.clone().filter(|_| link.shadow.is_some());
         if is_claimed(&link, sight) {
             // Our own row is known by its key; this one is another, and perhaps gone already.
+            if at == PartAt::Root {
+                self.join_rivals(sight, group, None);
+                return;
+            }
             let record = group.id;
             self.put_back(group);
-            let message = "our own row of the same record is on its way".into();
-            self.park_row(sight, None, "match.ambiguous", message, None);
-            if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut()
-            {
-                related.push(record);
-            }
-            self.journal.count(sight.binding, Disposition::Quarantined);
+            let message = "our own row of the same record is on its way";
+            self.park_ambiguous(sight, message.into(), vec![record]);
             return;
         }
         let Some(old) = old else {
@@ -265,15 +261,14 @@ impl Pass<'_> {
         if self.gone.contains(&place) {
             self.rekey(sight, group, at, &old);
         } else if self.found.contains(&place) || self.unread.contains(&place) {
+            if at == PartAt::Root {
+                self.join_rivals(sight, group, Some(&old).filter(|_| self.found.contains(&place)));
+                return;
+            }
             let record = group.id;
             self.put_back(group);
             let message = format!("row {old} of the same system matches the same record");
-            self.park_row(sight, None, "match.ambiguous", message.into(), None);
-            if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut()
-            {
-                related.push(record);
-            }
-            self.journal.count(sight.binding, Disposition::Quarantined);
+            self.park_ambiguous(sight, message, vec![record]);
         } else if group.root.exists.alive {
             // Re-created, or a duplicate? The old row's key answers.
             let doubts = in_doubt(&link);
@@ -282,7 +277,11 @@ impl Pass<'_> {
             self.again(sight);
         } else {
             // The old row is about to go with its record; this is somebody new.
-            self.put_back(group);
+            if group.is_rival(sight.binding, sight.key) {
+                self.withdraw(sight.binding, sight.key, group);
+            } else {
+                self.put_back(group);
+            }
             let Some(binding) = self.plan.binding(sight.binding) else { return };
             let group = self.new_group(binding.entity);
             self.link(sight, group, PartAt::Root, None);
@@ -299,6 +298,7 @@ impl Pass<'_> {
             link.key = Some(sight.key.clone());
             link.order = None;
         }
+        rivals::remove(&mut group, sight.binding, sight.key);
         self.gone.remove(&(sight.binding, old.clone()));
         self.forget(sight.binding, old.clone());
         let is_child = at != PartAt::Root;
@@ -338,9 +338,18 @@ impl Pass<'_> {
         if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
             link.order = None;
         }
+        if at == PartAt::Root && was_new {
+            // The match keys of a record that was only a place for rivals: this row says its own.
+            for cell in group.root.cells.iter_mut().filter(|cell| cell.version == 0) {
+                cell.value = Value::Null;
+            }
+        }
         match self.merge_sight(sight, &mut group, at) {
             Ok((taken, awaits, _)) => {
+                let birth = self.birth();
+                rivals::remove(&mut group, sight.binding, sight.key);
                 if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
+                    link.touched = link.touched.max(birth);
                     link.key = Some(sight.key.clone());
                     if link.scope == Scope::Out {
                         link.scope = Scope::Frozen;
@@ -385,6 +394,7 @@ impl Pass<'_> {
                 if !was_new {
                     // The row is the record's, whatever it says: nothing is written over it, and no
                     // second one beside it.
+                    rivals::remove(&mut group, sight.binding, sight.key);
                     if let Some(part) = at.part_mut(&mut group) {
                         let mut link = part.take_link(system);
                         link.key = Some(sight.key.clone());

@@ -24,20 +24,21 @@ impl Pass<'_> {
     /// Finds absences that may only be a move: an unlinked row of the same batch matches the record
     /// whose row is gone. Returns their places; they are decided after the rows.
     pub(super) fn look_ahead(&mut self, items: &[Item<'_>], routes: &[Route]) -> Vec<usize> {
-        let mut wanted: BTreeSet<(BindingIndex, RecordId)> = BTreeSet::new();
+        let mut wanted: Vec<(usize, BindingIndex, RecordId)> = Vec::new();
         let mut last: BTreeMap<(BindingIndex, &RowKey), usize> = BTreeMap::new();
         for ((at, item), route) in items.iter().enumerate().zip(routes) {
             match item {
                 Item::Sight(sight) => {
-                    let (How::Read(_) | How::Log, ()) = (sight.how, ()) else {
-                        self.want(sight, route, &mut wanted);
-                        continue;
-                    };
-                    last.insert((sight.binding, sight.key), at);
+                    self.want(at, sight, route, &mut wanted);
+                    match sight.how {
+                        How::Read(_) | How::Log => {
+                            last.insert((sight.binding, sight.key), at);
+                        }
+                        How::Polled(_) | How::Push => {}
+                    }
                     if sight.row.is_some() && matches!(sight.how, How::Read(_)) {
                         self.found.insert((sight.binding, sight.key.clone()));
                     }
-                    self.want(sight, route, &mut wanted);
                 }
                 Item::Other(
                     Input::ReadDone { binding, key, .. } | Input::Timeout { binding, key, .. },
@@ -47,6 +48,15 @@ impl Pass<'_> {
                 Item::Other(_) => {}
             }
         }
+        // A row that is gone itself by the end of the batch takes nobody's place.
+        wanted.retain(|(at, ..)| match items.get(*at) {
+            Some(Item::Sight(sight)) => {
+                last.get(&(sight.binding, sight.key)).is_none_or(|last| last == at)
+            }
+            Some(Item::Other(_)) | None => false,
+        });
+        let wanted: BTreeSet<(BindingIndex, RecordId)> =
+            wanted.into_iter().map(|(_, binding, record)| (binding, record)).collect();
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -83,9 +93,10 @@ impl Pass<'_> {
 
     fn want(
         &self,
+        at: usize,
         sight: &Sight<'_>,
         route: &Route,
-        wanted: &mut BTreeSet<(BindingIndex, RecordId)>,
+        wanted: &mut Vec<(usize, BindingIndex, RecordId)>,
     ) {
         let Route::Unlinked(keys) = route else { return };
         let Some(entity) = self.plan.binding(sight.binding).map(|found| found.entity) else {
@@ -93,7 +104,7 @@ impl Pass<'_> {
         };
         for (rule, key) in keys {
             for record in self.working.matches.get(&(entity, *rule, *key)).into_iter().flatten() {
-                wanted.insert((sight.binding, *record));
+                wanted.push((at, sight.binding, *record));
             }
         }
     }
@@ -113,8 +124,10 @@ impl Pass<'_> {
         }
         // An earlier input of this batch may have linked or unlinked the row.
         let known = self.working.keys.get(&(sight.binding, sight.key.clone()));
-        let record = known.and_then(Option::as_ref).map(|known| known.record);
-        match (record, route) {
+        let known = known.and_then(Option::as_ref);
+        let is_rival = known.is_some_and(|known| known.rival);
+        match (known.map(|known| known.record), route) {
+            (Some(record), Route::Unlinked(keys)) if is_rival => self.rival(sight, record, &keys),
             (Some(record), _) => self.linked(sight, record),
             (None, Route::Unlinked(keys)) => self.unlinked(sight, &keys),
             (None, _) => {
@@ -132,8 +145,13 @@ impl Pass<'_> {
             return;
         };
         let Some(at) = self.place(&group, sight.binding, sight.key) else {
-            // The index knows more than the group: the row was unlinked in this very step.
-            self.put_back(group);
+            if group.is_rival(sight.binding, sight.key) && sight.row.is_none() {
+                self.withdraw(sight.binding, sight.key, group);
+                self.release(sight);
+            } else {
+                // The index knows more than the group: the row was unlinked in this very step.
+                self.put_back(group);
+            }
             self.journal.count(sight.binding, Disposition::NoOp);
             return;
         };
@@ -412,7 +430,7 @@ impl Pass<'_> {
             self.ask(binding, key.clone(), Vec::new());
             return;
         };
-        if known.quiet && !self.is_touched(known.record) {
+        if known.rival || (known.quiet && !self.is_touched(known.record)) {
             self.ask(binding, key.clone(), Vec::new());
             return;
         }

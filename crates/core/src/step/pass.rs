@@ -32,6 +32,10 @@ pub(crate) struct Pass<'a> {
     pub(crate) found: BTreeSet<(BindingIndex, RowKey)>,
     /// Keys of rows that this batch has failed to read.
     pub(crate) unread: BTreeSet<(BindingIndex, RowKey)>,
+    /// Rows that match what another row of their system in this batch matches, too.
+    pub(crate) clashing: BTreeSet<(BindingIndex, RowKey)>,
+    /// The operation in which this step links rows, once it has linked one.
+    birth: Option<OperationId>,
     /// Rows whose parents are not linked yet.
     pub(crate) waiting: Vec<crate::step::aside::Waiting>,
 }
@@ -48,6 +52,8 @@ impl<'a> Pass<'a> {
             gone: BTreeSet::new(),
             found: BTreeSet::new(),
             unread: BTreeSet::new(),
+            clashing: BTreeSet::new(),
+            birth: None,
             waiting: Vec::new(),
         }
     }
@@ -71,11 +77,16 @@ impl<'a> Pass<'a> {
         Some(if is_new { GroupIndex::default() } else { index::of(self.plan, group) })
     }
 
-    /// Puts a changed group back, with what [`Pass::before`] said before the change.
-    pub(crate) fn put_changed(&mut self, group: Group, before: Option<GroupIndex>) {
+    /// A group that is taken out was changed, with what [`Pass::before`] said before the change.
+    pub(crate) fn touch(&mut self, group: &Group, before: Option<GroupIndex>) {
         if let Some(before) = before {
             self.touched.entry(group.id).or_insert(before);
         }
+    }
+
+    /// Puts a changed group back, with what [`Pass::before`] said before the change.
+    pub(crate) fn put_changed(&mut self, group: Group, before: Option<GroupIndex>) {
+        self.touch(&group, before);
         if !self.working.matches.is_empty() {
             self.show_matches(&group);
         }
@@ -110,6 +121,7 @@ impl<'a> Pass<'a> {
             root: new_part(fields),
             children: Vec::new(),
             merged_into: None,
+            rivals: Vec::new(),
         }
     }
 
@@ -122,6 +134,16 @@ impl<'a> Pass<'a> {
     pub(crate) fn next_operation(&mut self) -> OperationId {
         self.working.operation.0 += 1;
         self.working.operation
+    }
+
+    /// The operation in which this step links rows: later than the reading that showed them began.
+    pub(crate) fn birth(&mut self) -> OperationId {
+        if let Some(birth) = self.birth {
+            return birth;
+        }
+        let birth = self.next_operation();
+        self.birth = Some(birth);
+        birth
     }
 
     /// A UUIDv7 that nobody minted before: the time, then the hub's counter, then the hub.
@@ -143,7 +165,7 @@ impl<'a> Pass<'a> {
         record: RecordId,
         child: bool,
     ) {
-        let known = KnownRow { record, child, digest: None, quiet: false };
+        let known = KnownRow { record, child, digest: None, quiet: false, rival: false };
         self.working.keys.insert((binding, key), Some(known));
     }
 

@@ -10,6 +10,7 @@ use crate::{
 mod chance;
 mod loops;
 mod references;
+mod rivals;
 mod scenarios;
 mod world;
 mod writes;

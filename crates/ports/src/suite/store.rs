@@ -104,6 +104,7 @@ fn contact(number: u128, row: i64, name: &str) -> GroupChange {
         },
         children: Vec::new(),
         merged_into: None,
+        rivals: Vec::new(),
     };
     let after = GroupIndex {
         rows: vec![row_entry(IN_CRM, CRM, row, Some(name))],
@@ -127,6 +128,7 @@ fn row_entry(
         shadow: shows.map(shown),
         quiet: true,
         must_read: false,
+        rival: false,
     }
 }
 

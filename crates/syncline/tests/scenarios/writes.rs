@@ -146,35 +146,3 @@ fn i6_a_match_key_that_changes_goes_through_the_link() {
         ],
     );
 }
-
-/// Contacts of whom several may have the same address.
-const DOUBLED: Given = Given {
-    tables: "create table contact (id {id}, email {text} not null, name {text}, phone {text}, status {text})",
-    ..CONTACT
-};
-
-#[test]
-fn i2_a_row_that_could_be_two_records_waits_for_a_person() {
-    let given = Given {
-        rows: [
-            "insert into contact (id, email, name) values (11, 'r@x', 'N1'), (12, 's@x', 'N2')",
-            "",
-            "",
-        ],
-        ..DOUBLED
-    };
-    play(
-        &given,
-        &[
-            Run([0, 2, 2]),
-            // Two contacts come to have one address; who has it in b only, could be either.
-            In("a", "update contact set email = 't@x'"),
-            Run([0, 2, 2]),
-            In("b", "insert into contact (id, email, name) values (29, 't@x', 'N9')"),
-            RunEnds(4, [0, 0, 0]),
-            Aside(&["match.ambiguous b:29"]),
-            Query("b", "select name from contact where id = 29", &["N9"]),
-            Query(ALL, "select count(*) from contact where name <> 'N9'", &["2"]),
-        ],
-    );
-}

@@ -251,16 +251,23 @@ fn groups() -> impl Strategy<Value = Group> {
         parts(),
         vec(child, 0..3),
         option::of(any::<u128>()),
+        vec((any::<u16>(), keys()), 0..3),
     )
-        .prop_map(|(id, entity, revision, incarnation, root, children, merged_into)| Group {
-            id: RecordId(id),
-            entity: EntityIndex(entity),
-            revision: Revision(revision),
-            incarnation,
-            root,
-            children,
-            merged_into: merged_into.map(RecordId),
-        })
+        .prop_map(
+            |(id, entity, revision, incarnation, root, children, merged_into, rivals)| Group {
+                id: RecordId(id),
+                entity: EntityIndex(entity),
+                revision: Revision(revision),
+                incarnation,
+                root,
+                children,
+                merged_into: merged_into.map(RecordId),
+                rivals: rivals
+                    .into_iter()
+                    .map(|(binding, key)| Rival { binding: BindingIndex(binding), key })
+                    .collect(),
+            },
+        )
 }
 
 fn events() -> impl Strategy<Value = AuditEvent> {
@@ -395,6 +402,7 @@ fn a_row_that_shows_what_the_record_holds_costs_little() {
         },
         children: Vec::new(),
         merged_into: None,
+        rivals: Vec::new(),
     };
     let one = encoded(&group).len();
     group.root.links.push(link(1));

@@ -20,6 +20,8 @@ use crate::hub::sqlite::{
 pub(super) const CHILD: u8 = 1;
 /// Nothing is in flight or in doubt.
 pub(super) const QUIET: u8 = 2;
+/// The row is not linked to the record: it is one of its rivals.
+pub(super) const RIVAL: u8 = 4;
 
 /// The rows of a group, to be found by their place. Most groups have a few; an order with its lines
 /// may have hundreds.
@@ -224,7 +226,8 @@ fn write_rows(
     // Rows that leave a record come first, so that a row moves from one to another in one commit.
     difference.rows_in.sort_unstable_by_key(|(row, _)| (row.binding, &row.key));
     for (row, record) in &difference.rows_in {
-        let flags = if row.child { CHILD } else { 0 } | if row.quiet { QUIET } else { 0 };
+        let flags = [(row.child, CHILD), (row.quiet, QUIET), (row.rival, RIVAL)];
+        let flags = flags.iter().fold(0, |sum, (set, bit)| if *set { sum | bit } else { sum });
         let digest = row.shadow.as_ref().map(|shadow| shadow.digest().0);
         let written =
             upsert.execute(params![row.binding.0, row.key.0, blob(*record), flags, digest])?;

@@ -20,7 +20,7 @@ use crate::hub::{
     sqlite::{
         commit::{blob, record},
         error::{Failure, Outcome},
-        index::{CHILD, QUIET},
+        index::{CHILD, QUIET, RIVAL},
         matches::{FIND, Matches, Pending},
     },
 };
@@ -126,6 +126,7 @@ fn known_row(row: &Row<'_>) -> Outcome<KnownRow> {
         child: flags & CHILD != 0,
         digest: row.get::<_, Option<[u8; 16]>>(4)?.map(Digest),
         quiet: flags & QUIET != 0,
+        rival: flags & RIVAL != 0,
     })
 }
 

@@ -68,6 +68,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
         },
         children: Vec::new(),
         merged_into: None,
+        rivals: Vec::new(),
     };
     let index = |revision: u64| GroupIndex {
         rows: vec![RowEntry {
@@ -78,6 +79,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
             shadow: Some(Row([Slot::Present(Value::text(name(revision)))].into())),
             quiet: true,
             must_read: false,
+            rival: false,
         }],
         matches: vec![(0, match_key(number)), (1, match_key(revision))],
         alive: true,

@@ -33,12 +33,21 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..24)
 }
 
-fn play(systems: usize, class: Class, moves: &[Move]) -> World {
+/// Whether a system takes a second row with the same address.
+#[derive(Clone, Copy, PartialEq)]
+enum Addresses {
+    Unique,
+    Doubled,
+}
+
+fn play(systems: usize, class: Class, moves: &[Move], addresses: Addresses) -> World {
     let mut world = World::new(systems).class(class).with(|plan| {
         // People here edit faster than people do.
         plan.entities[0].guards.loop_reflexes = 1_000;
     });
-    world.unique.push(super::EMAIL);
+    if addresses == Addresses::Unique {
+        world.unique.push(super::EMAIL);
+    }
     let names = ["A", "B", "C"];
     let name = |at: u8| names[usize::from(at) % systems];
     let mut created = 0;
@@ -47,7 +56,8 @@ fn play(systems: usize, class: Class, moves: &[Move]) -> World {
         match one {
             Move::Insert(system, who) => {
                 let email = format!("email=E{who} ");
-                if world.show(name(*system)).contains(&format!(" E{who} ")) {
+                let is_there = world.show(name(*system)).contains(&format!(" E{who} "));
+                if is_there && addresses == Addresses::Unique {
                     continue;
                 }
                 created += 1;
@@ -96,7 +106,7 @@ fn play(systems: usize, class: Class, moves: &[Move]) -> World {
 /// They converge, and hearing everything once more changes nothing.
 #[track_caller]
 fn converged(systems: usize, class: Class, moves: &[Move]) {
-    let mut world = play(systems, class, moves);
+    let mut world = play(systems, class, moves, Addresses::Unique);
     let images = world.images("contact");
     if world.quarantine.is_empty() {
         for (image, name) in images.iter().zip(["A", "B", "C"]) {
@@ -106,6 +116,34 @@ fn converged(systems: usize, class: Class, moves: &[Move]) {
     let before = world.hub();
     world.replay();
     assert_eq!(world.hub(), before, "after everything was heard twice");
+}
+
+/// Rows of one system with one address wait. Once people have taken out all but one of each, they
+/// converge, and nobody waits any more.
+#[track_caller]
+fn untangled(systems: usize, class: Class, moves: &[Move]) {
+    let mut world = play(systems, class, moves, Addresses::Doubled);
+    let names = &["A", "B", "C"][..systems];
+    for name in names {
+        let mut seen = std::collections::BTreeSet::new();
+        for key in world.keys(name) {
+            let key = key.to_string();
+            if !seen.insert(world.value(name, &key, super::EMAIL).to_string()) {
+                world.delete(name, &key);
+            }
+        }
+    }
+    // What was lost meanwhile is given up after a while.
+    for _ in 0..3 {
+        world.cycle();
+        world.later(10);
+    }
+    world.run();
+    let waiting = world.codes();
+    assert!(waiting.is_empty(), "{waiting:?}");
+    for (image, name) in world.images("contact").iter().zip(names) {
+        assert_eq!(image, &world.images("contact")[0], "{name} differs from A");
+    }
 }
 
 proptest! {
@@ -125,4 +163,42 @@ proptest! {
     fn systems_with_logs_converge(moves in moves(), systems in 2..=3usize) {
         converged(systems, Class::Log, &moves);
     }
+
+    #[test]
+    fn rows_with_one_address_are_untangled(
+        moves in moves(),
+        systems in 2..=3usize,
+        class in prop_oneof![Just(Class::Plain), Just(Class::Marked), Just(Class::Log)],
+    ) {
+        untangled(systems, class, &moves);
+    }
+}
+
+#[test]
+fn a_row_that_comes_and_goes_while_another_goes_is_heard_once() {
+    // The insert into A meets k3 and links it; then the log of A tells that k1 came and went, and
+    // that k3 is gone.
+    let moves = [
+        Move::Insert(0, 1),
+        Move::Delete(0, 0),
+        Move::Insert(1, 1),
+        Move::Insert(0, 1),
+        Move::Scan(1),
+        Move::Apply(2),
+        Move::Delete(2, 0),
+    ];
+    converged(2, Class::Log, &moves);
+}
+
+#[test]
+fn a_row_whose_rival_is_gone_is_linked_once_our_lost_insert_is_given_up() {
+    let moves = [
+        Move::Weather(0, false),
+        Move::Insert(1, 0),
+        Move::Scan(1),
+        Move::Insert(2, 0),
+        Move::Insert(2, 0),
+        Move::Apply(2),
+    ];
+    untangled(2, Class::Log, &moves);
 }

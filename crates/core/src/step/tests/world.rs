@@ -563,6 +563,11 @@ impl World {
 
     /// A poll of everything a system holds of all entities.
     pub(super) fn poll(&mut self, system: &str) {
+        self.scan_in_batches(system, usize::MAX);
+    }
+
+    /// The rows of a scan, so many at a time.
+    pub(super) fn scan_in_batches(&mut self, system: &str, rows: usize) {
         let system = self.system(system);
         let began = self.operation;
         for binding in self.bindings(system) {
@@ -573,8 +578,10 @@ impl World {
                 .flatten()
                 .map(|(key, stored)| Input::Polled { row: shown(binding, key, stored), began })
                 .collect();
-            let effects = self.decide(&inputs);
-            self.settle(effects);
+            for batch in inputs.chunks(rows) {
+                let effects = self.decide(batch);
+                self.settle(effects);
+            }
         }
     }
 
