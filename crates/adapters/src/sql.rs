@@ -276,7 +276,33 @@ impl Shape {
         for (field, atom) in &write.set {
             self.assign_field(&mut assigned, *field, atom)?;
         }
+        self.keeps_its_key(write.kind, &assigned)?;
         Ok(assigned.into_iter().map(|(column, to)| Assignment { column, to }).collect())
+    }
+
+    /// A row whose key is NULL could be written and never be found again: it would look as if
+    /// somebody had deleted it.
+    fn keeps_its_key(
+        &self,
+        kind: WriteKind,
+        assigned: &BTreeMap<ColumnIndex, Assigned>,
+    ) -> Result<(), Outcome> {
+        for index in &self.key {
+            let Some(column) = self.columns.get(*index) else { continue };
+            let by_system = column.is_identity || column.has_default || column.is_generated;
+            let is_lost = match assigned.get(index) {
+                Some(Assigned::Value(value)) => value.is_null() && !column.is_identity,
+                Some(Assigned::Paths(_) | Assigned::Now) => false,
+                // What the column itself refuses is left to it: a trigger may fill it.
+                None => kind == WriteKind::Insert && column.nullable && !by_system,
+            };
+            if is_lost {
+                let reason =
+                    format!("column {:?} is part of the key and would be NULL", column.name);
+                return Err(invalid("write.null", reason));
+            }
+        }
+        Ok(())
     }
 
     /// Takes back the marks of a soft delete that `assignments` leaves alone: they become NULL.

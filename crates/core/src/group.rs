@@ -337,6 +337,13 @@ impl Group {
         self.children.iter().find_map(|child| Some((child.list, has(&child.part)?)))
     }
 
+    /// Writes of any part to any system whose outcome is not known for certain yet.
+    pub fn intents(&self) -> impl Iterator<Item = &Intent> {
+        let children = self.children.iter().map(|child| &child.part);
+        let links = std::iter::once(&self.root).chain(children).flat_map(|part| &part.links);
+        links.flat_map(|link| &link.unresolved)
+    }
+
     /// The part with this key.
     pub fn part(&self, key: &PartKey) -> Option<&Part> {
         match key {

@@ -120,6 +120,34 @@ fn a_row_without_a_key_is_refused() {
 }
 
 #[test]
+fn no_write_makes_a_row_without_a_key() {
+    let keyed = |nullable| {
+        shape([column("a"), column("b"), column("c")], move |plan, table| {
+            plan.bindings[0].table.key = vec!["a".into()];
+            table.columns[1].nullable = nullable;
+        })
+    };
+    let code = |shape: &Shape, kind, set: &[(u16, Value)]| {
+        let mut write = Writer::default().write(CONTACTS, kind, None, &[], None);
+        write.set = set.iter().map(|(field, value)| (FieldIndex(*field), value.clone())).collect();
+        match shape.assignments(&write, None) {
+            Ok(_) => "",
+            Err(Outcome::Invalid { code, .. }) => code,
+            Err(_) => "another",
+        }
+    };
+    let (full, empty, none) = ([(0, text("x"))], [(0, Value::Null)], [(1, text("x"))]);
+    for kind in [WriteKind::Insert, WriteKind::Update] {
+        assert_eq!(code(&keyed(true), kind, &full), "");
+        assert_eq!(code(&keyed(true), kind, &empty), "write.null");
+    }
+    assert_eq!(code(&keyed(true), WriteKind::Insert, &none), "write.null");
+    assert_eq!(code(&keyed(true), WriteKind::Update, &none), "");
+    // The column itself refuses, unless a trigger fills it.
+    assert_eq!(code(&keyed(false), WriteKind::Insert, &none), "");
+}
+
+#[test]
 fn when_and_who_are_read_beside_the_row() {
     let shape = shape([column("a"), column("b"), column("c")], |plan, _| {
         let spec = &mut plan.bindings[0].table;

@@ -290,6 +290,24 @@ async fn a_composite_unique_key_finds_its_holder_by_all_its_columns() {
 }
 
 #[tokio::test]
+async fn a_table_that_replaces_rows_on_a_conflict_loses_none() {
+    let file = File::new(
+        "create table contacts (id integer primary key, email text unique on conflict replace);
+         insert into contacts values (1, 'a'), (2, 'b')",
+    );
+    let mut open = file.open(contacts(&columns(&["email"]))).await;
+    assert_eq!(
+        said(&apply(open.target.as_mut(), insert(&[("email", text("a"))])).await),
+        "unique email 1"
+    );
+    assert_eq!(
+        said(&apply(open.target.as_mut(), update(2, &[("email", text("a"))])).await),
+        "unique email 1"
+    );
+    assert_eq!(file.one("select group_concat(email) from contacts"), "a,b");
+}
+
+#[tokio::test]
 async fn references_are_named_by_their_columns() {
     let file = File::new(
         "create table contacts (id integer primary key, email text);

@@ -245,7 +245,9 @@ fn insert(
     } else {
         format!("({}) values ({})", names.join(", "), places.join(", "))
     };
-    let sql = format!("insert into {} {values} returning {}", bound.table, key_columns(bound));
+    // `or abort`: a table that replaces rows on a conflict would lose another record's.
+    let returning = key_columns(bound);
+    let sql = format!("insert or abort into {} {values} returning {returning}", bound.table);
     let written = execute(connection, bound, &sql, stored, None)
         .map_err(|error| clash(connection, bound, None, &assignments, error))?;
     let key = written.ok_or_else(|| ignored(bound))?;
@@ -271,7 +273,7 @@ fn update(
     let sets: Vec<String> =
         names.iter().enumerate().map(|(at, name)| format!("{name} = ?{}", first + at)).collect();
     let sql = format!(
-        "update {} set {} where {} returning {}",
+        "update or abort {} set {} where {} returning {}",
         bound.table,
         sets.join(", "),
         bound.by_key,

@@ -4,6 +4,7 @@ use crate::{
     Text,
     change::{
         Command, Cycles, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token,
+        WriteKind,
     },
     commit::{KnownRow, MatchKey, Wants, Working},
     group::Group,
@@ -395,13 +396,21 @@ impl<'a> Gather<'a> {
     fn outcome(&mut self, group: Option<&Group>, intent: IntentId, outcome: &Outcome) {
         let Some(group) = group else { return };
         let Some((entity, system)) = group.place_of(intent) else { return };
+        let is_new =
+            group.intents().any(|known| known.id == intent && known.kind == WriteKind::Insert);
         let Some(index) = self.plan.binding_of(entity, system) else { return };
         let (Some(binding), Some(entity)) = (self.plan.binding(index), self.plan.entity(entity))
         else {
             return;
         };
         match outcome {
-            Outcome::Applied { post, .. } => self.references(binding, entity, post.as_ref()),
+            Outcome::Applied { key, post, .. } => {
+                self.references(binding, entity, post.as_ref());
+                // A new row is nobody's, or what the system did was no insert.
+                if is_new && let Some(Some(known)) = self.known(index, key) {
+                    self.record(known.record);
+                }
+            }
             Outcome::Precondition { current, .. } => {
                 self.references(binding, entity, current.as_ref());
             }

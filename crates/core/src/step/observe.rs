@@ -200,7 +200,12 @@ impl Pass<'_> {
         }
     }
 
-    fn mark_must_read(&mut self, mut group: Group, at: PartAt, system: crate::name::SystemIndex) {
+    pub(super) fn mark_must_read(
+        &mut self,
+        mut group: Group,
+        at: PartAt,
+        system: crate::name::SystemIndex,
+    ) {
         let before = self.before(&group);
         if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
             link.must_read = true;

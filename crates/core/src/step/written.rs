@@ -50,6 +50,14 @@ impl Pass<'_> {
             }
         }
         match outcome {
+            Outcome::Applied { key, .. } if self.displaces(record, &answered, key).is_some() => {
+                let holder = self.displaces(record, &answered, key);
+                drop_intent(&mut group, &answered);
+                let code = "write.key_not_unique";
+                let message = format!("the new row was given the key of another record's, {key}");
+                self.park_write(&mut group, answered.at, answered.system, code, &message, false);
+                self.look_again(holder, answered.binding, key);
+            }
             Outcome::Applied { key, post, token, order, transaction } => {
                 let after = After {
                     key,
@@ -94,6 +102,31 @@ impl Pass<'_> {
             }
         }
         self.put_changed(group, before);
+    }
+
+    /// The other record whose row the system says it has just created, if there is one: a table that
+    /// replaces a row by another instead of refusing it, or a key that tells no rows apart.
+    fn displaces(&self, record: RecordId, answered: &Answered, key: &RowKey) -> Option<RecordId> {
+        if answered.intent.kind != WriteKind::Insert {
+            return None;
+        }
+        let known = self.working.keys.get(&(answered.binding, key.clone()))?.as_ref()?;
+        let holder = self.working.groups.get(&known.record)?.as_ref()?;
+        let at = self.place(holder, answered.binding, key)?;
+        let link = at.part(holder)?.link(answered.system)?;
+        // A row of class A that was just written is shown by the log, later.
+        let is_there = link.is_present() || matches!(link.lane, Lane::Echo(_));
+        (known.record != record && is_there).then_some(known.record)
+    }
+
+    /// The row of this record is not what it was.
+    fn look_again(&mut self, holder: Option<RecordId>, binding: BindingIndex, key: &RowKey) {
+        let Some(group) = holder.and_then(|holder| self.take(holder)) else { return };
+        let system = self.plan.binding(binding).map(|found| found.system);
+        match self.place(&group, binding, key).zip(system) {
+            Some((at, system)) => self.mark_must_read(group, at, system),
+            None => self.put_back(group),
+        }
     }
 
     fn answered(&self, group: &Group, id: IntentId) -> Option<Answered> {

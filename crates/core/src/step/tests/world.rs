@@ -63,6 +63,8 @@ pub(super) struct World {
     operation: OperationId,
     minted: u64,
     next_key: u64,
+    /// A new row takes the place of the last one that was inserted.
+    pub(super) replaces: bool,
     /// Columns that are unique in every system, by field.
     pub(super) unique: Vec<FieldIndex>,
     /// Fields that a system rewrites.
@@ -210,6 +212,7 @@ impl World {
             operation: OperationId(0),
             minted: 0,
             next_key: 100,
+            replaces: false,
             unique: Vec::new(),
             rewrites: BTreeMap::new(),
             computes: BTreeMap::new(),
@@ -767,7 +770,7 @@ impl World {
             return conflict;
         }
         let key = write.key.clone().unwrap_or_else(|| {
-            self.next_key += 1;
+            self.next_key += u64::from(!self.replaces);
             RowKey::new([&Value::text(format!("n{}", self.next_key))])
         });
         self.marks.insert(write.intent);

@@ -35,6 +35,22 @@ fn an_edit_on_top_of_our_write_flows() {
     }
 }
 
+#[test]
+fn a_new_row_in_the_place_of_another_is_not_linked_and_stops_nobody() {
+    for class in [Class::Plain, Class::Log, Class::Marked] {
+        let mut world = World::new(2).class(class);
+        for number in 0..3 {
+            let values = format!("name=N{number} email=E{number} phone=P{number} status=S0");
+            world.insert("A", &format!("a{number}"), &values);
+        }
+        world.scan("A");
+        world.replaces = true;
+        world.apply("B");
+        assert_eq!(world.codes(), ["write.key_not_unique"; 2], "{class:?}");
+        assert_eq!(world.keys("B").len(), 1, "{class:?}");
+    }
+}
+
 fn upper(value: &Value) -> Value {
     if let Value::Text(text) = value { Value::text(text.to_uppercase()) } else { value.clone() }
 }
