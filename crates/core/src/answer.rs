@@ -65,6 +65,7 @@ impl Pass<'_> {
             part.exists.version += 1;
             part.exists.author = Author::Person;
             part.exists.at = now;
+            part.exists.clock_suspect = false;
             let kind = if alive { AuditKind::Revived } else { AuditKind::Deleted };
             let version = part.exists.version;
             self.settled(record, part_key, None, Author::Person, who);
@@ -213,6 +214,7 @@ impl Pass<'_> {
                     part.exists.version += 1;
                     part.exists.author = Author::Person;
                     part.exists.at = now;
+                    part.exists.clock_suspect = false;
                     let note = Text::from("rolled back");
                     self.journal.audit.push(AuditEvent { note, ..event });
                 }

@@ -91,6 +91,9 @@ pub struct Existence {
     pub author: Author,
     /// When, by the author's clock where it is trusted.
     pub at: Timestamp,
+    /// The author did not say when, or its clock was ahead of ours by more than is allowed: `at` is
+    /// our own time then, and says nothing of what was newer.
+    pub clock_suspect: bool,
 }
 
 /// One golden value.

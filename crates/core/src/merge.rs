@@ -12,10 +12,11 @@ use crate::{
     commit::{AuditEvent, AuditKind, Disposition, Working},
     error::Problem,
     expr::Zone,
-    group::{Group, Hold, Link, Part, UNKNOWN},
+    group::{Author, Group, Hold, Link, Part, UNKNOWN},
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
     need::{cells, reference_key},
     plan::{Binding, Cell, Class, Entity, Plan, Policy},
+    policy::Deed,
     value::{Slot, Value},
 };
 
@@ -351,6 +352,18 @@ impl Scene<'_> {
         let at = source.at.unwrap_or(self.now);
         let latest = self.now.plus_ms(self.plan.max_skew_ms);
         (at.min(latest), at > latest)
+    }
+
+    /// When this source did what it shows, and whether that is anything but a guess.
+    pub(crate) fn deed_time(&self, source: &Source<'_>) -> (Timestamp, bool) {
+        let (at, is_ahead) = self.stamp(source);
+        (at, is_ahead || source.at.is_none())
+    }
+
+    /// What this source did.
+    pub(crate) fn deed(&self, source: &Source<'_>) -> Deed {
+        let (at, clock_suspect) = self.deed_time(source);
+        Deed::new(Author::System(source.system), at, clock_suspect)
     }
 }
 

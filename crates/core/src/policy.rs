@@ -263,16 +263,32 @@ pub enum Existence {
     Manual,
 }
 
+/// Who deleted or edited, and when: `None` where nobody says, or the clock is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// Whose.
+    pub author: Author,
+    /// By the author's clock.
+    pub at: Option<Timestamp>,
+}
+
+impl Deed {
+    /// A deed at a time that may be suspect.
+    pub fn new(author: Author, at: Timestamp, clock_suspect: bool) -> Self {
+        Self { author, at: (!clock_suspect).then_some(at) }
+    }
+}
+
 /// Decides between a delete and edits it had not seen (at least one).
 pub fn delete_or_update(
     rule: DeleteConflict,
-    deleter: (Author, Timestamp),
-    editors: &[(Author, Timestamp)],
+    deleter: Deed,
+    editors: &[Deed],
     priority: &[SystemIndex],
 ) -> Existence {
     let by_rank = || {
-        let best = editors.iter().map(|(author, _)| rank(*author, priority)).min();
-        if best.is_some_and(|best| best < rank(deleter.0, priority)) {
+        let best = editors.iter().map(|editor| rank(editor.author, priority)).min();
+        if best.is_some_and(|best| best < rank(deleter.author, priority)) {
             Existence::Update
         } else {
             Existence::Delete
@@ -282,11 +298,15 @@ pub fn delete_or_update(
         DeleteConflict::Priority => by_rank(),
         DeleteConflict::DeleteWins => Existence::Delete,
         DeleteConflict::UpdateWins => Existence::Update,
-        DeleteConflict::Newest => match editors.iter().map(|(_, at)| *at).max() {
-            Some(at) if at > deleter.1 => Existence::Update,
-            Some(at) if at < deleter.1 => Existence::Delete,
-            _ => by_rank(),
-        },
+        DeleteConflict::Newest => {
+            // One time that is not known would make the outcome depend on who was read first.
+            let edited: Option<Vec<Timestamp>> = editors.iter().map(|editor| editor.at).collect();
+            match (edited.and_then(|times| times.into_iter().max()), deleter.at) {
+                (Some(edited), Some(deleted)) if edited > deleted => Existence::Update,
+                (Some(edited), Some(deleted)) if edited < deleted => Existence::Delete,
+                (Some(_) | None, Some(_) | None) => by_rank(),
+            }
+        }
         DeleteConflict::Manual => Existence::Manual,
     }
 }

@@ -257,7 +257,7 @@ impl Seen {
         self.0.push(Self::short(key));
     }
 
-    pub(crate) fn count(&self) -> u64 {
+    fn count(&self) -> u64 {
         self.0.len() as u64
     }
 

@@ -97,7 +97,7 @@ async fn compare(
         return Ok(compared);
     };
     let mut after = None;
-    let mut seen = Seen::default();
+    let (mut seen, mut shown) = (Seen::default(), 0);
     loop {
         let request = ReadRequest::Scan { binding, after: after.clone() };
         let Some(open) = ports(systems, system) else {
@@ -107,19 +107,22 @@ async fn compare(
         let batch = open.source.read(&request, BATCH).await?;
         after.clone_from(&batch.upto);
         desk.watch.read(binding, batch.rows.len() as u64);
+        shown += (batch.rows.len() + batch.refused.len()) as u64;
+        // A row that is marked as deleted is there for the database only.
+        let there: Vec<Observed> = batch.rows.into_iter().filter(|row| row.row.is_some()).collect();
         let refused = batch.refused.iter().map(|row| &row.key);
-        batch.rows.iter().map(|row| &row.key).chain(refused).for_each(|key| seen.add(key));
+        there.iter().map(|row| &row.key).chain(refused).for_each(|key| seen.add(key));
         unreadable(desk, binding, &batch.refused, options, &mut compared).await?;
-        rows(desk, binding, &batch.rows, options, &mut compared).await?;
+        rows(desk, binding, &there, options, &mut compared).await?;
         if options.rows_max.is_some_and(|most| compared.compared() >= most) {
             compared.in_scope = compared.matched + compared.differs;
             return Ok(compared);
         }
         match batch.then {
             Then::More | Then::Idle => {}
-            Then::ScanComplete { rows } if rows == seen.count() => break,
+            Then::ScanComplete { rows } if rows == shown => break,
             Then::ScanComplete { rows } => {
-                compared.incomplete = Some(format!("{} of {rows} rows were shown", seen.count()));
+                compared.incomplete = Some(format!("{shown} of {rows} rows were shown"));
                 return Ok(compared);
             }
             Then::ScanIncomplete { reason } => {

@@ -107,7 +107,7 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
 
 fn part(part: &Part, out: &mut Vec<u8>) {
     let exists = &part.exists;
-    out.push(u8::from(exists.alive));
+    out.push(u8::from(exists.alive) | (u8::from(exists.clock_suspect) << 1));
     author(exists.author, out);
     varint(exists.version, out);
     delta(exists.at.0, 0, out);
@@ -122,8 +122,13 @@ fn part(part: &Part, out: &mut Vec<u8>) {
 }
 
 fn read_part(input: &mut &[u8]) -> Option<Part> {
+    let flags = byte(input)?;
+    if flags > 0b11 {
+        return None;
+    }
     let exists = Existence {
-        alive: bits::flag(input)?,
+        alive: flags & 0b01 != 0,
+        clock_suspect: flags & 0b10 != 0,
         author: read_author(input)?,
         version: read_varint(input)?,
         at: bits::timestamp(read_delta(input, 0)?),

@@ -8,10 +8,10 @@ use crate::{
     commit::{AuditEvent, AuditKind, ConflictChange, Settled},
     group::{Author, Candidate, FieldSet, Link, OpenConflict, Part, Scope},
     merge::{Base, Edit, Own, Reading, Scene, Source, Taken, hold_waiting, remember},
-    name::{FieldIndex, Timestamp},
+    name::FieldIndex,
     need::{View, cells},
     plan::{DeletePolicy, OnTargetEdit},
-    policy::{self, Existence},
+    policy::{self, Deed, Existence},
     value::Value,
 };
 
@@ -100,7 +100,7 @@ impl Scene<'_> {
         part.exists.alive = true;
         part.exists.version += 1;
         part.exists.author = Author::System(source.system);
-        part.exists.at = self.stamp(source).0;
+        (part.exists.at, part.exists.clock_suspect) = self.deed_time(source);
         link.agreed_exists = part.exists.version;
         link.scope = Scope::In;
     }
@@ -180,11 +180,11 @@ impl Scene<'_> {
         unseen: &[FieldIndex],
         base_version: u64,
     ) -> Taken {
-        let deleter = (Author::System(source.system), self.stamp(source).0);
-        let editors: Vec<(Author, Timestamp)> = unseen
+        let deleter = self.deed(source);
+        let editors: Vec<Deed> = unseen
             .iter()
             .filter_map(|field| part.cell(*field))
-            .map(|cell| (cell.author, cell.at))
+            .map(|cell| Deed::new(cell.author, cell.at, cell.clock_suspect))
             .collect();
         let rule = self.entity.delete_conflict;
         let verdict = if editors.is_empty() {
@@ -197,7 +197,7 @@ impl Scene<'_> {
             Existence::Delete => {
                 if !unseen.is_empty() {
                     let losers = self.unseen_values(part, unseen);
-                    self.settle_existence(source, losers, base_version, rule, deleter.0);
+                    self.settle_existence(source, losers, base_version, rule, deleter.author);
                 }
                 for field in unseen {
                     let Some(cell) = part.cell(*field) else { continue };
@@ -307,7 +307,7 @@ impl Scene<'_> {
         part.exists.alive = false;
         part.exists.version += 1;
         part.exists.author = Author::System(source.system);
-        part.exists.at = self.stamp(source).0;
+        (part.exists.at, part.exists.clock_suspect) = self.deed_time(source);
         let event = self.event_from(source, AuditKind::Deleted);
         self.journal.audit.push(AuditEvent { version: part.exists.version, ..event });
         self.close_all(part, "deleted", Author::System(source.system));
@@ -421,27 +421,29 @@ impl Scene<'_> {
         if edits.is_empty() {
             return taken;
         }
-        let deleter = (part.exists.author, part.exists.at);
-        let editor = (Author::System(source.system), self.stamp(source).0);
+        let exists = &part.exists;
+        let deleter = Deed::new(exists.author, exists.at, exists.clock_suspect);
+        let editor = self.deed(source);
         let rule = self.entity.delete_conflict;
         let verdict = policy::delete_or_update(rule, deleter, &[editor], &self.entity.priority);
         let rule = policy::delete_rule_name(rule);
         let theirs = edits.first().map(|edit| edit.theirs.clone()).unwrap_or_default();
-        let loser = Candidate { author: deleter.0, value: Value::Null, at: deleter.1, actor: None };
+        let loser =
+            Candidate { author: exists.author, value: Value::Null, at: exists.at, actor: None };
         let mut candidates = vec![loser];
         put_candidate(
             &mut candidates,
             Candidate {
-                author: editor.0,
+                author: editor.author,
                 value: theirs,
-                at: editor.1,
+                at: self.stamp(source).0,
                 actor: source.actor.clone(),
             },
         );
         let base_version = link.agreed_exists;
         let winner = match verdict {
-            Existence::Update => editor.0,
-            Existence::Delete => deleter.0,
+            Existence::Update => editor.author,
+            Existence::Delete => deleter.author,
             Existence::Manual => return self.open_delete(source, part, rule),
         };
         self.journal.settle_conflict(SettledConflict {

@@ -297,7 +297,11 @@ impl Pass<'_> {
                 status: IntentStatus::Sent,
             };
             let key = match draft.kind {
-                WriteKind::Insert => None,
+                // Where rows are marked instead of deleted, the one it had is still in the way.
+                WriteKind::Insert => {
+                    let binding = self.plan.binding(draft.binding);
+                    link.key.clone().filter(|_| binding.is_some_and(|it| it.soft_delete.is_some()))
+                }
                 WriteKind::Update | WriteKind::Delete => link.key.clone(),
             };
             writes.push(RowWrite {

@@ -137,6 +137,7 @@ impl Pass<'_> {
             version: part.exists.version + 1,
             author: parent.author,
             at: parent.at,
+            clock_suspect: parent.clock_suspect,
         };
         for open in std::mem::take(&mut part.conflicts) {
             self.journal.conflicts.push(ConflictChange::Close {
@@ -184,6 +185,7 @@ impl Pass<'_> {
         group.root.exists.version += 1;
         group.root.exists.author = Author::Merged;
         group.root.exists.at = self.now;
+        group.root.exists.clock_suspect = true;
         self.journal.audit.push(AuditEvent {
             version: group.root.exists.version,
             note: "on_parent_delete: forbid".into(),

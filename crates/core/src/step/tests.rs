@@ -503,6 +503,49 @@ fn a_delete_against_an_edit_follows_the_file() {
 }
 
 #[test]
+fn the_newest_of_a_delete_and_an_edit_wins_where_both_tell_when() {
+    // D4
+    let table = [
+        // deleter, its clock, editor, its clock, the row left, the loser
+        ("A", Some(5), "B", 9, "N0 E0 P2 S0", "A null"),
+        ("A", Some(9), "B", 5, "", "B P2"),
+        ("B", Some(5), "A", 9, "N0 E0 P2 S0", "B null"),
+        ("B", Some(9), "A", 5, "", "A P2"),
+        // At the same time, or at a time that nobody tells or believes: by priority.
+        ("A", Some(7), "B", 7, "", "B P2"),
+        ("B", Some(7), "A", 7, "N0 E0 P2 S0", "B null"),
+        ("A", None, "B", 9, "", "B P2"),
+        ("B", None, "A", 5, "N0 E0 P2 S0", "B null"),
+        ("A", Some(5), "B", 9_999, "", "B P2"),
+        ("B", Some(9_999), "A", 5, "N0 E0 P2 S0", "B null"),
+    ];
+    for (deleter, deleted, editor, edited, expected, loser) in table {
+        for deleter_first in [true, false] {
+            let mut world = contact_in(World::new(3).with(|plan| {
+                plan.entities[0].delete_conflict = DeleteConflict::Newest;
+            }));
+            let (gone, kept) = (only(&world, deleter), only(&world, editor));
+            for deletes in [deleter_first, !deleter_first] {
+                if deletes {
+                    world.gone(deleter, &gone, deleted);
+                } else {
+                    world.set_at(editor, &kept, "phone=P2", edited);
+                    world.scan(editor);
+                }
+            }
+            world.run();
+            let case = format!("{deleter} {deleted:?}, {editor} {edited}, first: {deleter_first}");
+            for system in ["A", "B", "C"] {
+                let shown = world.show(system);
+                let row = shown.split_once(": ").map_or("", |(_, row)| row);
+                assert_eq!(row, expected, "in {system}: {case}");
+            }
+            assert_eq!(world.losers(), [loser], "{case}");
+        }
+    }
+}
+
+#[test]
 fn a_system_that_may_not_delete_gets_its_row_back() {
     // D6
     let world = World::new(3).with(|plan| plan.entities[0].delete_from = Some(vec![A]));

@@ -97,7 +97,13 @@ fn contact(number: u128, row: i64, name: &str) -> GroupChange {
         revision: Revision(1),
         incarnation: 0,
         root: Part {
-            exists: Existence { alive: true, version: 1, author: Author::System(CRM), at: NOW },
+            exists: Existence {
+                alive: true,
+                version: 1,
+                author: Author::System(CRM),
+                at: NOW,
+                ..Existence::default()
+            },
             cells: [cell(Value::text(name)), cell(Value::Null)].into(),
             links: vec![link],
             conflicts: Vec::new(),

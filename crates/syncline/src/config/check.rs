@@ -1,6 +1,7 @@
 //! What the file says, compared with itself: names that refer to nothing, rules that contradict
 //! each other, columns that two fields would fight over.
 
+mod deletes;
 mod field;
 mod values;
 
@@ -62,6 +63,9 @@ impl Checker<'_> {
         self.scope(entity);
         self.directions(entity);
         self.policies(entity, parent);
+        if parent.is_none() {
+            self.delete_conflict(entity);
+        }
         self.units(entity);
         for field in &entity.fields {
             self.field(entity, parent, field);

@@ -209,7 +209,9 @@ impl<'a> Compiler<'a> {
             delete_from: self.system_indices(delete_from),
             delete_conflict: common
                 .delete_conflict
-                .or(defaults.delete_conflict)
+                .as_ref()
+                .or(defaults.delete_conflict.as_ref())
+                .map(|rule| rule.value)
                 .unwrap_or_default(),
             on_parent_delete: common
                 .on_parent_delete

@@ -72,7 +72,7 @@ pub(crate) struct Common {
     /// What a delete does.
     pub(crate) deletes: Option<Spanned<Deletes>>,
     /// A delete against an edit.
-    pub(crate) delete_conflict: Option<DeleteConflict>,
+    pub(crate) delete_conflict: Option<Spanned<DeleteConflict>>,
     /// An edit in a system that only receives.
     pub(crate) on_target_edit: Option<OnTargetEdit>,
     /// Children whose parent is deleted.

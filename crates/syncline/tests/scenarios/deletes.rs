@@ -1,7 +1,7 @@
 //! 1.3: rows that go, and those that come back.
 
 use super::{
-    CONTACT, LINKED,
+    CONTACT, LINKED, STAMPED,
     stage::{ALL, Given, Step::*, everywhere, play, play_with},
 };
 
@@ -78,22 +78,71 @@ fn d4_update_wins_restores_and_delete_wins_deletes() {
     );
 }
 
+/// Contacts that are marked as deleted, everywhere, with the time of the last change.
+const MARKED: Given = Given {
+    tables: "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text}, gone {text}, changed {moment})",
+    mapping: "
+timezone: UTC
+entities:
+  contact:
+    in:
+      a: {table: contact, changed_at: changed}
+      b: {table: contact, changed_at: changed}
+      c: {table: contact, changed_at: changed}
+    match: email
+    deletes: {policy: soft, a: {set: {gone: \"yes\"}}, b: {set: {gone: \"yes\"}}, c: {set: {gone: \"yes\"}}}
+    delete_conflict: newest
+    fields:
+      email: {@email}
+      name: {@name}
+      phone: {@phone}
+      status: {@status}
+",
+    show: "select phone, gone from contact order by email",
+    ..STAMPED
+};
+
+#[test]
+fn d4_newest_decides_by_time_where_deletes_tell_theirs() {
+    let at = |set: &str, seconds: &str| {
+        format!("update contact set {set}, changed = '2024-05-01 10:00:{seconds}'")
+    };
+    everywhere(&MARKED, &[], |stage| {
+        stage.expect(0, &["run", "--yes"]);
+        stage.sql(1, &at("gone = 'yes'", "02"));
+        stage.sql(2, &at("phone = 'P2'", "05"));
+        stage.expect(0, &["run"]);
+        for system in 0..3 {
+            assert_eq!(stage.sql(system, MARKED.show), ["P2|NULL"], "the edit is newer");
+        }
+        stage.sql(1, &at("gone = 'yes'", "09"));
+        stage.sql(2, &at("phone = 'P3'", "07"));
+        stage.expect(0, &["run"]);
+        for system in 0..3 {
+            let rows = stage.sql(system, "select gone from contact");
+            assert_eq!(rows, ["yes"], "the delete is newer");
+        }
+        assert_eq!(stage.conflicts().len(), 2);
+    });
+}
+
 #[test]
 fn d4_newest_is_refused_where_nobody_knows_when_a_row_was_deleted() {
     play(
-        &CONTACT,
+        &STAMPED,
         &[
             LINKED,
             Do(|stage| {
                 stage.map(
-                    &CONTACT
+                    &STAMPED
                         .mapping
                         .replace("match: email", "match: email\n    delete_conflict: newest"),
                 );
                 let done = stage.syncline(&["run"]);
                 assert_eq!(done.code, 2, "{}", done.stderr);
                 assert!(done.stderr.contains("config.unsupported"), "{}", done.stderr);
-                stage.map(CONTACT.mapping);
+                assert!(done.stderr.contains("when a row of a was deleted"), "{}", done.stderr);
+                stage.map(STAMPED.mapping);
             }),
         ],
     );

@@ -203,8 +203,15 @@ fn candidate() -> impl Strategy<Value = Candidate> {
 }
 
 fn parts() -> impl Strategy<Value = Part> {
-    let exists = (any::<bool>(), versions(), authors(), times())
-        .prop_map(|(alive, version, author, at)| Existence { alive, version, author, at });
+    let exists = (any::<bool>(), versions(), authors(), times(), any::<bool>()).prop_map(
+        |(alive, version, author, at, clock_suspect)| Existence {
+            alive,
+            version,
+            author,
+            at,
+            clock_suspect,
+        },
+    );
     let conflict = (option::of(0..u16::MAX), values(), vec(candidate(), 0..3), any::<bool>())
         .prop_map(|(field, base, candidates, ambiguous)| OpenConflict {
             field: field.map(FieldIndex),
@@ -395,6 +402,7 @@ fn a_row_that_shows_what_the_record_holds_costs_little() {
                 version: 1,
                 author: Author::System(SystemIndex(0)),
                 at: Timestamp(1_700_000_000_000_000),
+                clock_suspect: false,
             },
             cells,
             links: vec![link(0)],

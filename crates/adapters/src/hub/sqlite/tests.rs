@@ -61,7 +61,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
         revision: Revision(revision),
         incarnation: 0,
         root: Part {
-            exists: Existence { alive: true, version: 1, author, at: NOW },
+            exists: Existence { alive: true, version: 1, author, at: NOW, ..Existence::default() },
             cells: [cell].into(),
             links: vec![link],
             conflicts: Vec::new(),

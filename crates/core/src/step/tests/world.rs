@@ -299,6 +299,26 @@ impl World {
         self.tables.entry(binding).or_default().insert(key(name), stored);
     }
 
+    /// Somebody edits a row, so many seconds from now by the clock of the system.
+    pub(super) fn set_at(&mut self, place: &str, name: &str, values: &str, seconds: i64) {
+        let (binding, at) = (self.binding_at(place), self.now.plus_ms(seconds * 1_000));
+        self.set(place, name, values);
+        self.tables.get_mut(&binding).unwrap().get_mut(&key(name)).unwrap().at = at;
+    }
+
+    /// Somebody deletes a row, and the next poll shows it as gone: marked with a time, or without.
+    pub(super) fn gone(&mut self, place: &str, name: &str, seconds: Option<i64>) {
+        let binding = self.binding_at(place);
+        let stored = self.tables.get_mut(&binding).unwrap().remove(&key(name)).unwrap();
+        let row = Observed {
+            row: None,
+            changed_at: seconds.map(|seconds| self.now.plus_ms(seconds * 1_000)),
+            ..shown(binding, &key(name), &stored)
+        };
+        let effects = self.decide(&[Input::Polled { row, began: self.operation }]);
+        self.settle(effects);
+    }
+
     /// Somebody deletes a row.
     pub(super) fn delete(&mut self, place: &str, name: &str) {
         let binding = self.binding_at(place);

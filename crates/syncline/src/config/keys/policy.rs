@@ -160,7 +160,7 @@ pub(crate) static SOFT: Section = Section {
 pub(super) const ON_LEAVE: Shape = Shape::Word(&["freeze", "detach", "delete"]);
 
 pub(super) const DELETE_CONFLICT: Shape =
-    Shape::Word(&["priority", "delete_wins", "update_wins", "manual"]);
+    Shape::Word(&["priority", "delete_wins", "update_wins", "newest", "manual"]);
 
 pub(super) const ON_PARENT_DELETE: Shape = Shape::Word(&["wait", "cascade", "detach", "forbid"]);
 

@@ -43,16 +43,17 @@ impl Reader<'_> {
         }
     }
 
-    fn delete_conflict(&mut self, entries: &Entries<'_>) -> Option<DeleteConflict> {
+    fn delete_conflict(&mut self, entries: &Entries<'_>) -> Option<Spanned<DeleteConflict>> {
         let node = entries.get("delete_conflict")?;
-        let words = ["priority", "delete_wins", "update_wins", "manual"];
-        let later = [("newest", "polling does not see when a row was deleted: say another rule")];
-        Some(match self.word_now(node, "delete_conflict", &words, &later)? {
+        let words = ["priority", "delete_wins", "update_wins", "newest", "manual"];
+        let value = match self.word(node, "delete_conflict", &words)? {
             "delete_wins" => DeleteConflict::DeleteWins,
             "update_wins" => DeleteConflict::UpdateWins,
+            "newest" => DeleteConflict::Newest,
             "manual" => DeleteConflict::Manual,
             _ => DeleteConflict::Priority,
-        })
+        };
+        Some(Spanned { value, place: node.place })
     }
 
     fn on_parent_delete(&mut self, entries: &Entries<'_>) -> Option<OnParentDelete> {
