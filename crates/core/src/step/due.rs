@@ -8,7 +8,7 @@ use crate::{
     index::{keyless_doubt, waiting},
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
-    plan::{Binding, Entity},
+    plan::{Binding, Class, Entity},
     step::{link::PartAt, parents::Fate, pass::Pass},
     value::Value,
 };
@@ -217,11 +217,13 @@ impl Pass<'_> {
         changed
     }
 
-    /// The group without inserts of ours that nobody has seen for so long that they never happened:
-    /// who waits for a row to be told apart is not planned, and would keep them for ever.
+    /// The group without inserts of ours that the log has not told of for so long that they never
+    /// happened: who waits for a row to be told apart is not planned, and would keep them for ever.
+    /// Where there is no log, the row in question may be the one that was inserted.
     pub(super) fn expired(&mut self, mut group: Group, system: SystemIndex) -> Group {
         let link = group.root.link(system);
-        if link.is_none_or(|link| link.shadow.is_some() || link.unresolved.is_empty()) {
+        let is_open = |link: &Link| link.shadow.is_none() && !link.unresolved.is_empty();
+        if self.class(system) != Class::Log || !link.is_some_and(is_open) {
             return group;
         }
         let before = self.before(&group);

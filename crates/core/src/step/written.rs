@@ -17,6 +17,7 @@ use crate::{
         link::PartAt,
         pass::Pass,
         recover::key_in_doubt,
+        rivals,
     },
 };
 
@@ -217,6 +218,7 @@ impl Pass<'_> {
             return;
         }
         let old = link.key.replace(key.clone());
+        rivals::remove(group, answered.binding, key);
         if let Some(old) = old {
             self.forget(answered.binding, old);
         }
