@@ -9,6 +9,7 @@ use std::{
 
 use syncline_core::{
     error::PortError,
+    group::IntentStatus,
     name::{BindingIndex, EntityIndex, FieldIndex, RunId, SystemIndex},
     plan::{Class, Plan},
     value::Digest,
@@ -260,7 +261,12 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
         (0..script.processes).map(|_| process(world, Chance::new(chance.bits()))).collect();
     let mut deeds = script.deeds.iter().peekable();
     let mut tag = 0;
-    for turn in 0..script.moves {
+    // Where nobody crashes, processes end in order: what they have sent is answered before.
+    let is_over = |turn: usize| {
+        turn >= script.moves
+            && (script.weather.crash > 0 || turn > 4 * script.moves || !is_in_flight(world))
+    };
+    for turn in (0..).take_while(|turn| !is_over(*turn)) {
         world.turn_clock();
         while let Some((_, at, deed)) = deeds.next_if(|(when, _, _)| *when <= turn) {
             tag += 1;
@@ -292,6 +298,14 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
         }
     }
     Ok(())
+}
+
+/// Whether some write was sent and not answered.
+fn is_in_flight(world: &World) -> bool {
+    let memory = world.store.memory();
+    let parts = memory.groups.values().flat_map(|group| group.parts().map(|(_, part)| part));
+    let mut intents = parts.flat_map(|part| &part.links).flat_map(|link| &link.unresolved);
+    intents.any(|intent| intent.status == IntentStatus::Sent)
 }
 
 /// No more faults and no more edits: a fresh process does full passes until nothing moves.
