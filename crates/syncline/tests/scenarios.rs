@@ -32,6 +32,7 @@ mod identity;
 mod loops;
 mod mapping;
 mod plans;
+mod polls;
 mod propagation;
 mod reads;
 mod schema;
