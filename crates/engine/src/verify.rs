@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
-    change::{Observed, PartKey, RowKey},
+    change::{Observed, PartKey, ReadResult, RowKey},
     commit::{KnownRow, Wants},
     error::PortError,
     group::{Group, Part, Scope},
-    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, Timestamp},
+    name::{BindingIndex, EntityIndex, FieldIndex, OperationId, RecordId, SystemIndex, Timestamp},
     value::Value,
 };
-use syncline_ports::source::{Limit, ReadRequest, RefusedRow, Then};
+use syncline_ports::source::{KeyRead, Limit, ReadRequest, RefusedRow, Then};
 
 use crate::{
     desk::{Desk, Systems, ports},
@@ -135,7 +135,7 @@ async fn compare(
             return Ok(compared);
         }
     }
-    vanished(desk, binding, options, seen, &mut compared).await?;
+    vanished(desk, systems, binding, options, seen, &mut compared).await?;
     missing(desk, binding, options, &mut compared).await?;
     compared.in_scope = compared.matched + compared.differs + compared.missing;
     Ok(compared)
@@ -322,13 +322,15 @@ fn key_atom(key: &RowKey) -> Value {
 /// Rows that the hub believes to be there, and that a complete reading did not show.
 async fn vanished(
     desk: &Desk<'_>,
+    systems: &mut Systems,
     binding: BindingIndex,
     options: &Options<'_>,
     seen: Seen,
     compared: &mut Compared,
 ) -> Result<(), PortError> {
     let Some(found) = desk.plan.binding(binding) else { return Ok(()) };
-    for keys in unseen(desk, binding, seen).await?.chunks(BATCH.rows) {
+    for unseen in unseen(desk, binding, seen).await?.chunks(BATCH.rows) {
+        let keys = gone(systems, (binding, found.system), unseen).await?;
         let wants = keys.iter().map(|key| (binding, key.clone())).collect();
         let known = desk.store.load(&Wants { keys: wants, ..Wants::default() }).await?.keys;
         let records: BTreeSet<RecordId> =
@@ -347,6 +349,32 @@ async fn vanished(
         }
     }
     Ok(())
+}
+
+/// Which of these keys have no row: asked one by one, for whoever writes meanwhile may have made a
+/// row since its place in the table was read.
+async fn gone(
+    systems: &mut Systems,
+    (binding, system): (BindingIndex, SystemIndex),
+    unseen: &[RowKey],
+) -> Result<Vec<RowKey>, PortError> {
+    let Some(open) = ports(systems, system) else { return Ok(Vec::new()) };
+    let read = |(at, key): (usize, &RowKey)| KeyRead {
+        key: key.clone(),
+        operation: OperationId(at as u64),
+        in_doubt: Vec::new(),
+    };
+    let keys: Vec<KeyRead> = unseen.iter().enumerate().map(read).collect();
+    let limit = Limit { rows: keys.len(), bytes: usize::MAX };
+    let batch = open.source.read(&ReadRequest::Keys { binding, keys }, limit).await?;
+    let mut gone: Vec<RowKey> = batch
+        .answers
+        .into_iter()
+        .filter(|answer| answer.result == ReadResult::Absent)
+        .map(|answer| answer.key)
+        .collect();
+    gone.sort_unstable();
+    Ok(gone)
 }
 
 /// Whether a part is a record of this entity, or an entry of this child list.

@@ -168,8 +168,12 @@ fn a_second_process_is_told_who_has_the_hub() {
     lock.lock().unwrap();
     let holder = format!("process {}", std::process::id());
     writeln!(lock, "{holder}, since 08:00").unwrap();
-    world.run(&["run"]).ends(3, &["error[hub.in_use]", &holder, "fix:"]);
-    world.run(&["status"]).ends(0, &["contacts"]);
+    for writes in [&["run"][..], &["plan"], &["pause"], &["retry", "--all"]] {
+        world.run(writes).ends(3, &["error[hub.in_use]", &holder, "fix:"]);
+    }
+    for looks in ["status", "history", "conflicts", "guards", "verify", "doctor"] {
+        world.run(&[looks]).ends(0, &[]);
+    }
     drop(lock);
     world.agrees();
 }
