@@ -13,7 +13,7 @@ macro_rules! suites {
         $crate::suites::each! { $bench, target,
             insert_answers_the_key_made, update_touches_only_what_it_sets,
             changed_rows_are_not_overwritten, deletes_are_conditional,
-            unique_violations_name_the_holder, unique_values_are_swapped,
+            unique_violations_name_the_holder, a_clash_costs_nobody_else, unique_values_are_swapped,
             foreign_keys_are_respected, invalid_values_have_codes, parents_and_children_are_one,
             one_of_a_thousand_is_refused_alone, odd_names_and_texts_are_written_exactly,
             composite_keys_are_written, locks_end_in_a_time_out,

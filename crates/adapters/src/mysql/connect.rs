@@ -189,7 +189,12 @@ impl Session {
         let work = async {
             let mut result = conn.query_iter(sql).await?;
             loop {
+                // The failure of a later statement is told by the step after the one that meets it;
+                // left untold, it would be taken for a failure of whatever is asked next.
                 let is_last = result.is_empty();
+                if is_last {
+                    result.next().await?;
+                }
                 done += 1;
                 if is_last {
                     return Ok(());

@@ -95,6 +95,15 @@ impl<'a> Answers<'a> {
         self.answer(group, write, outcome);
     }
 
+    /// Takes back what was answered for these groups.
+    fn reopen(&mut self, groups: &[usize]) {
+        for group in groups {
+            for slot in self.outcomes.get_mut(*group).into_iter().flatten() {
+                *slot = None;
+            }
+        }
+    }
+
     /// Refuses a group for a clash; the holder is looked up later.
     pub(super) fn clash(&mut self, clash: Clash) {
         let outcome = Outcome::Unique { columns: clash.columns.clone(), holder: None };
@@ -155,15 +164,38 @@ impl Target for MysqlTarget {
     async fn apply(&mut self, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
         let mut answers = Answers::new(groups);
         self.refuse_unwritable(&mut answers);
-        let all: Vec<usize> = (0..groups.len()).collect();
+        self.write(&mut answers, &(0..groups.len()).collect::<Vec<usize>>()).await;
+        // A value that a later write of the same call has set free is taken in another round.
+        let mut before = usize::MAX;
+        loop {
+            let freed = self.look_up_holders(&mut answers).await;
+            if freed.is_empty() || freed.len() >= before {
+                break;
+            }
+            before = freed.len();
+            answers.reopen(&freed);
+            self.write(&mut answers, &freed).await;
+        }
+        self.prune().await;
+        answers.finish()
+    }
+}
+
+fn retry(failure: &Failure) -> Outcome {
+    failure.put_off()
+}
+
+impl MysqlTarget {
+    /// Writes these groups, in as few transactions as they allow.
+    async fn write(&mut self, answers: &mut Answers<'_>, groups: &[usize]) {
         let mut parts: Vec<(Vec<usize>, Lock, u32)> =
-            all.chunks(GROUPS_MAX).rev().map(|part| (part.to_vec(), Lock::Wait, 0)).collect();
+            groups.chunks(GROUPS_MAX).rev().map(|part| (part.to_vec(), Lock::Wait, 0)).collect();
         while let Some((mut part, lock, deadlocks)) = parts.pop() {
             part.retain(|group| answers.is_open(*group));
             if part.is_empty() {
                 continue;
             }
-            match self.attempt(&mut answers, &part, lock).await {
+            match self.attempt(answers, &part, lock).await {
                 // Groups whose siblings had to be taken back with others are open still.
                 Attempt::Settled => parts.push((part, lock, deadlocks)),
                 Attempt::Blocked(failure) => {
@@ -195,17 +227,8 @@ impl Target for MysqlTarget {
                 }
             }
         }
-        self.look_up_holders(&mut answers).await;
-        self.prune().await;
-        answers.finish()
     }
-}
 
-fn retry(failure: &Failure) -> Outcome {
-    failure.put_off()
-}
-
-impl MysqlTarget {
     fn can_skip_locked(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.server.can_skip_locked)
     }
@@ -279,21 +302,28 @@ impl MysqlTarget {
     }
 
     /// Finds the rows that hold what refused writes wanted; after everything else, outside of any
-    /// transaction. What cannot be found out is left open.
-    async fn look_up_holders(&mut self, answers: &mut Answers<'_>) {
+    /// transaction. What cannot be found out is left open. Gives the groups that met nobody's value
+    /// any more.
+    async fn look_up_holders(&mut self, answers: &mut Answers<'_>) -> Vec<usize> {
+        let mut freed = Vec::new();
         for clash in std::mem::take(&mut answers.clashes) {
             let Some(session) = self.session.as_mut().filter(|session| session.is_usable()) else {
-                return;
+                return Vec::new();
             };
             let write =
                 answers.groups.get(clash.group).and_then(|group| group.writes.get(clash.write));
             let Some(bound) = write.and_then(|write| self.bindings.get(&write.binding)) else {
                 continue;
             };
-            if let Some(outcome) = holder(session, bound, &clash).await {
-                answers.answer(clash.group, clash.write, outcome);
+            match holder(session, bound, &clash).await {
+                Holder::Known(outcome) => answers.answer(clash.group, clash.write, outcome),
+                Holder::Nobody => freed.push(clash.group),
+                Holder::Untold => {}
             }
         }
+        freed.sort_unstable();
+        freed.dedup();
+        freed
     }
 
     async fn prune(&mut self) {
@@ -311,9 +341,35 @@ impl MysqlTarget {
     }
 }
 
-/// The outcome of a clash, once it is known who holds the value. The key of an insert that is there
-/// already is a failed precondition; its equal in another spelling is another row.
-async fn holder(session: &mut Session, bound: &Bound, clash: &Clash) -> Option<Outcome> {
+/// Who holds a value that a write wanted.
+enum Holder {
+    /// This is what the clash comes to.
+    Known(Outcome),
+    /// Nobody any more.
+    Nobody,
+    /// It cannot be found out.
+    Untold,
+}
+
+async fn holder(session: &mut Session, bound: &Bound, clash: &Clash) -> Holder {
+    let Some(sql) = holder_sql(bound, clash) else { return Holder::Untold };
+    let Ok(rows) = session.rows(&sql).await else { return Holder::Untold };
+    match rows.into_iter().next().map(|cells| bound.observe(cells)) {
+        None => Holder::Nobody,
+        Some(Err(_)) => Holder::Untold,
+        // The key of an insert that is there already is a failed precondition; its equal in another
+        // spelling is another row.
+        Some(Ok(observed)) if clash.key.as_ref() == Some(&observed.key) => {
+            Holder::Known(Outcome::Precondition { current: observed.row, token: None })
+        }
+        Some(Ok(observed)) => Holder::Known(Outcome::Unique {
+            columns: clash.columns.clone(),
+            holder: Some(observed.key),
+        }),
+    }
+}
+
+fn holder_sql(bound: &Bound, clash: &Clash) -> Option<Vec<u8>> {
     let wanted: BTreeMap<ColumnIndex, &Value> =
         clash.values.iter().map(|(column, value)| (*column, value)).collect();
     let mut sql = bound.select();
@@ -324,14 +380,6 @@ async fn holder(session: &mut Session, bound: &Bound, clash: &Clash) -> Option<O
         sql.extend_from_slice(b" = ");
         bound.operand(column, wanted.get(&column)?, &mut sql);
     }
-    if clash.columns.is_empty() {
-        return None;
-    }
     sql.extend_from_slice(b" limit 1");
-    let cells = session.rows(&sql).await.ok()?.into_iter().next()?;
-    let observed = bound.observe(cells).ok()?;
-    if clash.key.as_ref() == Some(&observed.key) {
-        return Some(Outcome::Precondition { current: observed.row, token: None });
-    }
-    Some(Outcome::Unique { columns: clash.columns.clone(), holder: Some(observed.key) })
+    (!clash.columns.is_empty()).then_some(sql)
 }

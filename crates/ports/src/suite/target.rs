@@ -214,6 +214,39 @@ pub async fn unique_violations_name_the_holder(bench: &mut dyn Bench) {
     is_one(bench, "contacts", vec![("id", Value::int(9)), ("name", text("Bea"))]).await;
 }
 
+/// A write that clashes costs its neighbours nothing, wherever in the batch it stands; and a value that
+/// a later write of the batch sets free is taken, or its holder is named: nobody is told of a holder
+/// that is none.
+pub async fn a_clash_costs_nobody_else(bench: &mut dyn Bench) {
+    for id in 1..=9 {
+        contact(bench, id, &format!("e{id}"), "").await;
+    }
+    let (_source, mut target) = bench.open(plan(), TIMEOUT).await;
+    let mut writer = Writer::default();
+    let mut to = |id: i64, email: &str| {
+        let set = [("email", text(email))];
+        alone(writer.write(CONTACTS, WriteKind::Update, Some(number_key(&[id])), &set, Some(&[])))
+    };
+    let batch = [to(1, "x1"), to(2, "e9"), to(3, "x3"), to(4, "e9"), to(5, "x5")];
+    let said = apply(target.as_mut(), &batch).await;
+    let ended: Vec<&str> = said.iter().map(|said| said.split(':').next().unwrap_or(said)).collect();
+    let clash = "unique email held by 9";
+    assert_eq!(ended, ["applied 1", clash, "applied 3", clash, "applied 5"]);
+    for (id, email) in [(1, "x1"), (2, "e2"), (3, "x3"), (4, "e4"), (5, "x5")] {
+        is_one(bench, "contacts", vec![("id", Value::int(id)), ("email", text(email))]).await;
+    }
+    // 6 takes what 7 leaves for what 8 leaves.
+    for _ in 0..3 {
+        let chain = [to(6, "e7"), to(7, "e8"), to(8, "x8")];
+        let said = apply(target.as_mut(), &chain).await;
+        let open = |said: &&String| !said.starts_with("applied") && !said.contains("held by");
+        assert_eq!(said.iter().find(open), None, "{said:?}");
+    }
+    for (id, email) in [(6, "e7"), (7, "e8"), (8, "x8")] {
+        is_one(bench, "contacts", vec![("id", Value::int(id)), ("email", text(email))]).await;
+    }
+}
+
 /// W7: two rows exchange their unique values in one group, and no third value is left.
 pub async fn unique_values_are_swapped(bench: &mut dyn Bench) {
     contact(bench, 1, "a@example.com", "Ana").await;
