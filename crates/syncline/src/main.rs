@@ -2,6 +2,7 @@
 
 mod address;
 mod cli;
+mod columns;
 mod config;
 mod decide;
 mod doubts;

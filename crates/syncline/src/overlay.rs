@@ -40,6 +40,7 @@ use syncline_ports::{
 
 use crate::{
     address,
+    columns::{self, Appeared},
     pass::{Depth, modes},
     report::Failure,
     scratch::Scratch,
@@ -78,6 +79,8 @@ pub(crate) struct EntityPlan {
     pub(crate) otherwise: BTreeMap<(SystemIndex, FieldIndex), Otherwise>,
     /// A sample of the conflicts, each with the address of its record.
     pub(crate) disputes: Vec<(String, Conflict)>,
+    /// Columns that appeared in its tables.
+    pub(crate) appeared: Vec<Appeared>,
     /// Guards that would trip.
     pub(crate) tripped: Vec<(String, SystemIndex, u64, u64, u64)>,
     /// A sample of operations, or all of them.
@@ -187,6 +190,7 @@ async fn entity(
         fills: BTreeMap::new(),
         otherwise: BTreeMap::new(),
         disputes: Vec::new(),
+        appeared: columns::appeared(session, index).await?,
         tripped: Vec::new(),
         samples: Vec::new(),
         meaning: entity.meaning,

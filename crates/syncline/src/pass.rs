@@ -6,7 +6,6 @@ use serde_json::json;
 use syncline_core::{
     commit::Disposition,
     name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
-    plan::Plan,
 };
 use syncline_engine::{
     account::Account,
@@ -19,6 +18,7 @@ use syncline_engine::{
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
+    columns,
     doubts::{self, Doubts},
     exit::Exit,
     fights,
@@ -30,6 +30,7 @@ use crate::{
 pub(crate) mod contact;
 pub(crate) mod paused;
 mod rewritten;
+pub(crate) mod scans;
 mod tripped;
 
 /// How much is read.
@@ -87,7 +88,7 @@ pub(crate) async fn modes(
                     .hub
                     .checkpoint(&stream_name(&session.plan, binding, Mode::Poll))
                     .await?;
-                let last = last_scan(session, binding).await?;
+                let last = scans::last(session, binding).await?;
                 let due = match (last, reconcile) {
                     (None, _) => true,
                     (Some(last), Some(every)) => last.plus_ms(every) <= now,
@@ -101,29 +102,6 @@ pub(crate) async fn modes(
         }
     }
     Ok(modes)
-}
-
-fn scan_note(plan: &Plan, binding: BindingIndex) -> String {
-    format!("complete:{}", stream_name(plan, binding, Mode::Scan))
-}
-
-/// When this binding was last read completely, if its entity meant then what it means now: under
-/// another meaning, rows that did not change may still say something new.
-pub(crate) async fn last_scan(
-    session: &Session,
-    binding: BindingIndex,
-) -> Result<Option<Timestamp>, Failure> {
-    let note = session.hub.note(&scan_note(&session.plan, binding)).await?.unwrap_or_default();
-    let (at, meaning) = note.split_once(' ').unwrap_or_default();
-    let is_same = meaning == meaning_of(&session.plan, binding);
-    Ok(at.parse::<i64>().ok().map(Timestamp).filter(|_| is_same))
-}
-
-/// The meaning of the root entity that this binding belongs to, as text.
-fn meaning_of(plan: &Plan, binding: BindingIndex) -> String {
-    let entity = plan.binding(binding).and_then(|found| plan.entity(found.entity));
-    let root = entity.and_then(|entity| entity.parent).and_then(|parent| plan.entity(parent));
-    root.or(entity).map(|entity| words::hex(&entity.meaning)).unwrap_or_default()
 }
 
 /// The pass, with everything a person should know about it.
@@ -200,26 +178,11 @@ pub(crate) async fn run(
         }
     };
     for report in &passed.entities {
-        remember_scans(session, report, &modes, began).await?;
+        scans::remember(session, report, &modes, began).await?;
     }
     let mut outcome = conclude(session, passed, &order, &modes, began).await?;
     outcome.lines.extend(paused::lines(&paused));
     Ok(outcome)
-}
-
-async fn remember_scans(
-    session: &Session,
-    report: &EntityPassed,
-    modes: &BTreeMap<BindingIndex, Mode>,
-    began: Timestamp,
-) -> Result<(), Failure> {
-    for binding in &report.complete {
-        if modes.get(binding) == Some(&Mode::Scan) {
-            let note = format!("{} {}", began.0, meaning_of(&session.plan, *binding));
-            session.hub.set_note(&scan_note(&session.plan, *binding), &note).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Closes the runs, records guards, and puts everything into words.
@@ -263,9 +226,12 @@ async fn conclude(
         if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
         }
-        rows.push(row(session, report, word));
+        let appeared = columns::appeared(session, report.entity).await?;
+        columns::remember(session, report.entity).await?;
+        rows.push(row(session, report, word, &appeared));
         outcome.lines.push(line);
         outcome.lines.extend(rewritten::lines(session, report));
+        outcome.lines.extend(columns::lines(&appeared).iter().map(|line| format!("  {line}")));
         outcome.exit = outcome.exit.and(exit);
         outcome.error = outcome.error.or(error);
     }
@@ -417,7 +383,12 @@ fn line(
     )
 }
 
-fn row(session: &Session, report: &EntityPassed, word: &str) -> serde_json::Value {
+fn row(
+    session: &Session,
+    report: &EntityPassed,
+    word: &str,
+    appeared: &[columns::Appeared],
+) -> serde_json::Value {
     let written: BTreeMap<&str, serde_json::Value> = report
         .written
         .iter()
@@ -448,6 +419,7 @@ fn row(session: &Session, report: &EntityPassed, word: &str) -> serde_json::Valu
         "systems": books(session, &report.account),
         "written": written,
         "rewritten": rewritten::json(session, report),
+        "new_columns": columns::json(appeared),
     })
 }
 

@@ -14,11 +14,11 @@ use syncline_adapters::{
     hub::sqlite::{Open, SqliteHub},
 };
 use syncline_core::{
-    name::{EntityIndex, RunId, SystemIndex, Timestamp},
+    name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
 use syncline_engine::desk::{Desk, Ports, Systems, Watch};
-use syncline_ports::{clock::Clock as _, reader::Reader as _};
+use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
 
 use crate::{
     cli::Context,
@@ -100,6 +100,13 @@ impl Session {
             }
         }
         Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop, live })
+    }
+
+    /// The live table of this binding, if its system was reached.
+    pub(crate) fn table(&self, binding: BindingIndex) -> Option<&Table> {
+        let found = self.plan.binding(binding)?;
+        let system = self.live.as_ref()?.get(self.system_name(found.system))?;
+        system.tables.get(&found.table.table)?.as_ref()
     }
 
     /// Columns that hold less than others of their field.

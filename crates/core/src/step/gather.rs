@@ -245,10 +245,8 @@ impl<'a> Gather<'a> {
                 self.record(known.record);
                 self.references(binding, entity, row);
                 self.parent(sight, binding, entity);
-                match row {
-                    Some(row) if known.rival => self.unlinked(binding, entity, row),
-                    Some(_) | None => Route::Linked,
-                }
+                let rival = row.filter(|_| known.rival);
+                rival.map_or(Route::Linked, |row| self.unlinked(binding, entity, row))
             }
             (None, None) => Route::Direct,
             (None, Some(row)) => {

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::Context,
+    columns,
     exit::Exit,
     overlay::{self, EntityPlan, Planned, Wish},
     pass::Depth,
@@ -169,6 +170,7 @@ fn result(session: &Session, planned: &Planned) -> serde_json::Value {
                 "invalid": entity.invalid,
                 "review": entity.review,
                 "out_of_scope": entity.out_of_scope,
+                "new_columns": columns::json(&entity.appeared),
                 "guards": guards,
                 "first": entity.is_first,
                 "sample": entity.samples.iter().map(|it| describe(session, it)).collect::<Vec<_>>(),

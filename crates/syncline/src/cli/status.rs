@@ -404,7 +404,7 @@ async fn systems_table(
             }
             polls |= binding.table.cursor.is_some() || binding.table.changed_at.is_some();
             let index = syncline_core::name::BindingIndex(u16::try_from(index).unwrap_or(u16::MAX));
-            last = last.max(crate::pass::last_scan(session, index).await?);
+            last = last.max(crate::pass::scans::last(session, index).await?);
         }
         let contact = contact::of(session, name).await?;
         let paused = match pauses.iter().find(|pause| pause.name == *name) {

@@ -2,17 +2,22 @@
 
 use super::{
     CONTACT, LINKED,
-    stage::{ALL, Kind, Step::*, everywhere, play},
+    stage::{ALL, Kind, Stage, Step::*, everywhere, play},
 };
 
 #[test]
-fn s8_a_new_column_disturbs_nothing_and_is_carried_nowhere() {
+fn s8_a_new_column_is_reported_and_disturbs_nothing() {
     play(
         &CONTACT,
         &[
             LINKED,
             In("a", "alter table contact add column extra {text}"),
             Cli(0, "check --online"),
+            // A plan says it as often as it is asked, a run once.
+            Do(|stage| new_column(stage, "plan", true)),
+            Do(|stage| new_column(stage, "run", true)),
+            Do(|stage| new_column(stage, "run", false)),
+            Do(|stage| new_column(stage, "plan", false)),
             Run([0, 0, 0]),
             In("a", "update contact set extra = 'x', phone = 'P1'"),
             Run([0, 1, 1]),
@@ -23,6 +28,15 @@ fn s8_a_new_column_disturbs_nothing_and_is_carried_nowhere() {
             Query("a", "select extra, phone from contact", &["x|P2"]),
         ],
     );
+}
+
+/// Whether a command speaks of the new column.
+fn new_column(stage: &Stage, command: &str, is_told: bool) {
+    let done = stage.syncline(&[command]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let line =
+        "a.contact has a new column: extra; it is of no field, and left alone [schema.new_column]";
+    assert_eq!(done.stdout.contains(line), is_told, "{command}: {}", done.stdout);
 }
 
 #[test]

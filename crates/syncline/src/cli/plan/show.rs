@@ -11,6 +11,7 @@ use syncline_ports::reader::Conflict;
 
 use crate::{
     cli::conflicts,
+    columns,
     overlay::{EntityPlan, Otherwise, Planned},
     session::Session,
     words::{self, Table},
@@ -121,6 +122,7 @@ fn first(session: &Session, entity: &EntityPlan) -> Vec<String> {
     let name = session.entity_name(entity.entity);
     lines.extend(fill(session, entity));
     lines.extend(otherwise(session, entity));
+    lines.extend(columns::lines(&entity.appeared));
     if entity.conflicts > 0 {
         lines.push(format!(
             "! {name}: {} for a person",
