@@ -1,6 +1,6 @@
 //! What guards stop, and what a person lets through: two contact lists in SQLite files.
 
-use crate::home::Home;
+use crate::world::World;
 
 const FILE: &str = r#"version: 1
 systems:
@@ -17,52 +17,52 @@ entities:
 "#;
 
 /// Twenty contacts that both systems have, synchronised.
-fn twenty_contacts() -> Home {
-    let home = Home::with(FILE);
-    home.sql("crm.db", "create table contacts (id integer primary key, email text, name text)");
-    home.sql("erp.db", "create table CUSTOMER (NO integer primary key, EMAIL text, CNAME text)");
-    home.sql(
-        "crm.db",
+fn twenty_contacts() -> World {
+    let world = World::with(FILE);
+    world.sql("crm", "create table contacts (id integer primary key, email text, name text)");
+    world.sql("erp", "create table CUSTOMER (NO integer primary key, EMAIL text, CNAME text)");
+    world.sql(
+        "crm",
         "insert into contacts (email, name) select value || '@example.com', 'Name ' || value \
          from (with recursive n(value) as (select 1 union all select value + 1 from n where value < 20) select value from n)",
     );
-    home.syncline(0, &["run", "--yes"]);
-    home
+    world.says(0, &["run", "--yes"]);
+    world
 }
 
 #[test]
 fn an_approved_disappearance_is_asked_about_once() {
-    let home = twenty_contacts();
-    home.sql("crm.db", "delete from contacts where id <= 8");
-    let said = home.syncline(5, &["run"]);
+    let world = twenty_contacts();
+    world.sql("crm", "delete from contacts where id <= 8");
+    let said = world.says(5, &["run"]);
     assert!(said.contains("guard.mass_delete"), "{said}");
-    assert_eq!(home.ask("erp.db", "select count(*) from CUSTOMER"), "20");
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER"), "20");
 
-    home.syncline(0, &["guards", "apply", "1", "--yes"]);
+    world.says(0, &["guards", "apply", "1", "--yes"]);
 
-    assert_eq!(home.ask("erp.db", "select count(*) from CUSTOMER"), "12");
-    assert!(home.syncline(0, &["run"]).contains("nothing changed"));
-    assert!(home.syncline(0, &["guards"]).contains("no guard waits"));
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER"), "12");
+    assert!(world.says(0, &["run"]).contains("nothing changed"));
+    assert!(world.says(0, &["guards"]).contains("no guard waits"));
 }
 
 #[test]
 fn an_approval_is_good_for_exactly_what_was_shown() {
-    let home = twenty_contacts();
-    home.sql("crm.db", "update contacts set name = upper(name) where id <= 8");
-    let said = home.syncline(5, &["run"]);
+    let world = twenty_contacts();
+    world.sql("crm", "update contacts set name = upper(name) where id <= 8");
+    let said = world.says(5, &["run"]);
     assert!(said.contains("guard.mass_update"), "{said}");
     // As many rows as before, but one of them says something else.
-    home.sql("crm.db", "update contacts set name = 'Somebody' where id = 8");
+    world.sql("crm", "update contacts set name = 'Somebody' where id = 8");
 
-    let said = home.syncline(5, &["guards", "apply", "1", "--yes"]);
+    let said = world.says(5, &["guards", "apply", "1", "--yes"]);
 
     assert!(said.contains("guard.mass_update"), "{said}");
     let changed = "select count(*) from CUSTOMER where CNAME glob 'NAME*' or CNAME = 'Somebody'";
-    assert_eq!(home.ask("erp.db", changed), "0");
-    let shown = home.syncline(0, &["guards", "list"]);
+    assert_eq!(world.value("erp", changed), "0");
+    let shown = world.says(0, &["guards", "list"]);
     let open = shown.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     let number = open.max().unwrap().to_string();
-    assert!(home.syncline(0, &["guards", "show", &number]).contains("among them"));
-    home.syncline(0, &["guards", "apply", &number, "--yes"]);
-    assert_eq!(home.ask("erp.db", changed), "8");
+    assert!(world.says(0, &["guards", "show", &number]).contains("among them"));
+    world.says(0, &["guards", "apply", &number, "--yes"]);
+    assert_eq!(world.value("erp", changed), "8");
 }

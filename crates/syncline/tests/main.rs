@@ -5,7 +5,6 @@
 mod bad_input;
 mod bad_servers;
 mod guards;
-mod home;
 mod hostile;
 mod looks;
 mod mapping;

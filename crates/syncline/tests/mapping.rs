@@ -1,9 +1,8 @@
 //! `syncline test` from outside: cases of people, and rows of real systems.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
-use rusqlite::Connection;
-use tempfile::TempDir;
+use crate::world::World;
 
 const FILE: &str = r#"
 version: 1
@@ -33,41 +32,30 @@ const CASES: &str = r#"contacts:
     writes: {erp: {STAT: "8"}}
 "#;
 
-fn world() -> TempDir {
-    let home = tempfile::tempdir().unwrap();
-    let run = |file: &str, sql: &str| {
-        Connection::open(home.path().join(file)).unwrap().execute_batch(sql).unwrap();
-    };
-    run(
-        "crm.db",
+fn world() -> World {
+    let world = World::with(FILE);
+    world.sql(
+        "crm",
         "create table contacts (id integer primary key, email text, born date, status text);
         insert into contacts (email, born, status) values ('a@b.c', '1980-01-31', 'lead')",
     );
-    run(
-        "erp.db",
+    world.sql(
+        "erp",
         "create table CUSTOMER (NO integer primary key, EMAIL text, BORN text, STAT text);
         insert into CUSTOMER (EMAIL, BORN, STAT) values ('a@b.c', '31/01/1980', '8')",
     );
-    fs::write(home.path().join("syncline.yaml"), FILE).unwrap();
-    home
+    world
 }
 
-fn test(home: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_syncline"))
-        .arg("test")
-        .args(arguments)
-        .current_dir(home)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+fn test(world: &World, arguments: &[&str]) -> (i32, String) {
+    let done = world.run(&[&["test"], arguments].concat());
+    (done.code, done.said())
 }
 
 #[test]
 fn fields_round_trip_generated_values_and_rows() {
-    let home = world();
-    let (code, said) = test(home.path(), &[]);
+    let world = world();
+    let (code, said) = test(&world, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(
         said.contains("✓ contacts: 0 cases, 3 fields round-trip 2,500 values and 2 sampled rows"),
@@ -77,54 +65,57 @@ fn fields_round_trip_generated_values_and_rows() {
 
 #[test]
 fn a_row_that_means_nothing_is_found_before_the_first_run() {
-    let home = world();
-    Connection::open(home.path().join("erp.db"))
-        .unwrap()
-        .execute(
-            "insert into CUSTOMER (EMAIL, BORN, STAT) values ('x@y.z', '31/02/1980', '45')",
-            [],
-        )
-        .unwrap();
-    let (code, said) = test(home.path(), &[]);
+    let world = world();
+    world.sql(
+        "erp",
+        "insert into CUSTOMER (EMAIL, BORN, STAT) values ('x@y.z', '31/02/1980', '45')",
+    );
+    let (code, said) = test(&world, &[]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("✗ contacts.status: erp holds what cannot be read (1 row)"), "{said}");
     assert!(said.contains("map.unknown_value") && said.contains("contacts.born"), "{said}");
-    assert_eq!(test(home.path(), &["--filter", "email"]).0, 0);
+    assert_eq!(test(&world, &["--filter", "email"]).0, 0);
 }
 
 #[test]
 fn a_case_that_fails_says_where_and_update_accepts_it() {
-    let home = world();
-    fs::create_dir(home.path().join("tests")).unwrap();
-    let file = home.path().join("tests/contacts.yaml");
-    fs::write(&file, CASES).unwrap();
-    let (code, said) = test(home.path(), &[]);
+    let world = world();
+    fs::create_dir(world.path("tests")).unwrap();
+    world.file("tests/contacts.yaml", CASES);
+    let (code, said) = test(&world, &[]);
     assert_eq!(code, 1, "{said}");
     assert!(
         said.contains("✗ contacts: \"from the hub\" expected 8, got 1\n   tests/contacts.yaml:11"),
         "{said}"
     );
-    assert_eq!(test(home.path(), &["--filter", "old code"]).0, 0);
-    assert_eq!(test(home.path(), &["--update"]).0, 0);
+    assert_eq!(test(&world, &["--filter", "old code"]).0, 0);
+    assert_eq!(test(&world, &["--update"]).0, 0);
     assert_eq!(
-        fs::read_to_string(&file).unwrap(),
+        fs::read_to_string(world.path("tests/contacts.yaml")).unwrap(),
         CASES.replace("{STAT: \"8\"}}\n", "{STAT: \"1\"}}\n")
     );
-    let (code, said) = test(home.path(), &[]);
+    let (code, said) = test(&world, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("✓ contacts: 3 cases"), "{said}");
 }
 
 #[test]
 fn a_case_about_nothing_is_refused_with_its_place() {
-    let home = world();
-    fs::create_dir(home.path().join("tests")).unwrap();
-    fs::write(
-        home.path().join("tests/a.yaml"),
-        "contacts:\n  x: {record: {emial: a}}\nordres: {}\n",
-    )
-    .unwrap();
-    let (code, said) = test(home.path(), &[]);
+    let world = world();
+    fs::create_dir(world.path("tests")).unwrap();
+    world.file("tests/a.yaml", "contacts:\n  x: {record: {emial: a}}\nordres: {}\n");
+    let (code, said) = test(&world, &[]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("tests/a.yaml:2:16") && said.contains("tests/a.yaml:3:1"), "{said}");
+}
+
+#[test]
+fn cases_without_names_are_refused_and_not_left_out() {
+    let world = world();
+    fs::create_dir(world.path("tests")).unwrap();
+    world.file("tests/a.yaml", "contacts:\n  - {record: {status: lead}}\n");
+    let (code, said) = test(&world, &[]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("an entity takes cases by name, not a list"), "{said}");
+    assert!(said.contains("tests/a.yaml:2:3"), "{said}");
 }

@@ -8,13 +8,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::servers::{Server, mariadb, postgres};
+use crate::{
+    servers::{Server, mariadb, postgres},
+    world::{Done, command, finished},
+};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/northwind");
 
@@ -23,13 +25,6 @@ struct World {
     home: TempDir,
     shop_url: String,
     erp_url: String,
-}
-
-/// What a command did.
-struct Done {
-    code: i32,
-    stdout: String,
-    stderr: String,
 }
 
 impl World {
@@ -59,17 +54,7 @@ impl World {
     }
 
     fn syncline(&self, arguments: &[&str]) -> Done {
-        let output = Command::new(env!("CARGO_BIN_EXE_syncline"))
-            .args(arguments)
-            .current_dir(self.home.path())
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap();
-        Done {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        finished(&mut command(self.home.path(), arguments))
     }
 
     /// Runs a command that must end with this code.

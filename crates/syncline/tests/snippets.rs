@@ -5,9 +5,11 @@
 //! one that begins with `fields:` is put into an entity and checked. Of the commands, those that build or install are left out; `sqlite3` is played by the library, since
 //! the test machine may not have it.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use rusqlite::Connection;
+
+use crate::world::{command, finished};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -53,13 +55,7 @@ fn execute(home: &Path, command: &str) {
         let database = Connection::open(home.join(file)).unwrap();
         database.execute_batch(sql.trim_matches('"')).unwrap();
     } else if let Some(arguments) = command.strip_prefix("syncline ") {
-        let output = Command::new(env!("CARGO_BIN_EXE_syncline"))
-            .args(arguments.split(' ').filter(|word| !word.is_empty()))
-            .current_dir(home)
-            .output()
-            .unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&said));
+        said(home, &arguments.split_whitespace().collect::<Vec<_>>());
     } else {
         let is_build = command.starts_with("cargo ") || command == "scripts/test";
         assert!(is_build, "nobody tries this command of the README: {command}");
@@ -102,16 +98,7 @@ fn document(path: &str) -> String {
 
 /// Runs the program, which must end with 0; what it said.
 fn said(home: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_syncline"))
-        .args(arguments)
-        .current_dir(home)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8(said).unwrap();
-    assert!(output.status.success(), "{arguments:?}\n{said}");
-    said
+    finished(&mut command(home, arguments)).ends(0, &[]).said()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -15,6 +15,7 @@ pub(crate) struct World {
 }
 
 /// What a command did.
+#[derive(Clone)]
 pub(crate) struct Done {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -25,6 +26,13 @@ impl Done {
     /// Everything that it said.
     pub(crate) fn said(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// The envelope of `--json`.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
     }
 
     /// It ended with this number, and each of these stands in what it said.
@@ -64,10 +72,16 @@ impl World {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
+    /// A folder with this configuration.
+    pub(crate) fn with(configuration: &str) -> Self {
+        let world = Self::empty();
+        world.file("syncline.yaml", configuration);
+        world
+    }
+
     /// [`CONTACTS`], with so many contacts in the CRM and none in the ERP.
     pub(crate) fn contacts(count: usize) -> Self {
-        let world = Self::empty();
-        world.file("syncline.yaml", CONTACTS);
+        let world = Self::with(CONTACTS);
         world.sql(
             "crm",
             &format!(
@@ -131,15 +145,18 @@ impl World {
     }
 
     pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
-        command.args(arguments).current_dir(self.home.path());
-        command.env("NO_COLOR", "1").env("USER", "steward1");
-        command
+        command(self.home.path(), arguments)
     }
 
     /// Runs a command to its end.
     pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(&self, arguments: &[A]) -> Done {
         finished(&mut self.command(arguments))
+    }
+
+    /// Runs a command that must end with this number; everything that it said.
+    #[track_caller]
+    pub(crate) fn says(&self, code: i32, arguments: &[&str]) -> String {
+        self.run(arguments).ends(code, &[]).said()
     }
 
     /// The two agree, and a run has nothing to do any more.
@@ -149,6 +166,14 @@ impl World {
         self.run(&["verify"]).ends(0, &["no difference"]);
         self.run(&["run"]).ends(0, &["nothing changed"]);
     }
+}
+
+/// The program, as a person would run it in this folder.
+pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[A]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+    command.args(arguments).current_dir(folder);
+    command.env("NO_COLOR", "1").env("USER", "steward1");
+    command
 }
 
 /// Runs a command to its end.

@@ -313,7 +313,7 @@ fn m15_a_manual_conflict_holds_its_field_until_a_person_decides() {
             Cli(0, "conflicts resolve 1 --take b --note credit"),
             Show(ALL, &["r@x|N1|P2|S0"]),
             Conflicts(&["phone P0: a=P1 b=P2, b by person"]),
-            Told(&["(steward: credit)"]),
+            Told(&["(steward1: credit)"]),
         ],
     );
 }

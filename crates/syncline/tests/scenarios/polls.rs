@@ -3,8 +3,9 @@
 
 use super::{
     CONTACT, LINKED, STAMPED,
-    stage::{ALL, Done, Given, Kind, Stage, Step::*, everywhere, play},
+    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play},
 };
+use crate::world::{Done, finished};
 
 /// More rows than one page of a poll holds, all of one stamp.
 const PAGE: usize = 4_060;
@@ -93,7 +94,7 @@ fn with_little_space(stage: &Stage, blocks: u64) -> Done {
     let binary = env!("CARGO_BIN_EXE_syncline");
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {binary} run --yes");
     let mut shell = std::process::Command::new("sh");
-    Done::of(shell.args(["-c", &script]).current_dir(stage.path("")).env("NO_COLOR", "1"))
+    finished(shell.args(["-c", &script]).current_dir(stage.path("")).env("NO_COLOR", "1"))
 }
 
 #[test]

@@ -13,15 +13,17 @@ use std::{
     collections::BTreeMap,
     fs,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use rusqlite::{Connection, types::ValueRef};
 use serde_json::Value as Json;
-use tempfile::TempDir;
 
 use super::wire::{Cut, Way, way};
-use crate::servers::{Server, mariadb, postgres};
+use crate::{
+    servers::{Server, mariadb, postgres},
+    world::{Done, World},
+};
 
 /// What a system runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,41 +152,13 @@ pub(crate) enum Step {
 
 /// Three systems and a directory for the program.
 pub(crate) struct Stage {
-    pub(crate) home: TempDir,
+    world: World,
     pub(crate) kinds: [Kind; 3],
     urls: [String; 3],
     /// Where a system is reached now, if not at its own address.
     detours: RefCell<[Option<String>; 3]>,
     mapping: RefCell<String>,
     show: &'static str,
-}
-
-/// What a command did.
-#[derive(Clone)]
-pub(crate) struct Done {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Done {
-    /// What this command does.
-    #[track_caller]
-    pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// The envelope.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Json {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
-    }
 }
 
 /// Plays a scenario in all arrangements.
@@ -220,14 +194,13 @@ impl Stage {
         changes: &[(&str, &str)],
         used: bool,
     ) -> Self {
-        let home = tempfile::tempdir().unwrap();
         let urls = kinds.map(|kind| match kind {
             Kind::Postgres => databases[0].to_owned(),
             Kind::MariaDb => databases[1].to_owned(),
             Kind::Sqlite => "sqlite:scene.db".to_owned(),
         });
         let stage = Self {
-            home,
+            world: World::empty(),
             kinds,
             urls,
             detours: RefCell::default(),
@@ -303,7 +276,7 @@ impl Stage {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
+        self.world.path(name)
     }
 
     /// Takes the steps, one after the other.
@@ -406,21 +379,14 @@ impl Stage {
         lines
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
-        command.args(arguments).current_dir(self.home.path());
-        command.env("NO_COLOR", "1").env("USER", "steward");
-        command
-    }
-
     /// Runs the program.
     pub(crate) fn syncline(&self, arguments: &[&str]) -> Done {
-        Done::of(&mut self.command(arguments))
+        self.world.run(arguments)
     }
 
     /// Starts the program and lets it go on by itself.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = self.command(arguments);
+        let mut command = self.world.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }

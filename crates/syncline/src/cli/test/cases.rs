@@ -114,6 +114,7 @@ pub(super) fn read(loaded: &Loaded, plan: &Plan, paint: Paint) -> Result<Cases, 
 }
 
 fn take(plan: &Plan, root: &Node, cases: &mut Vec<Case>, complaints: &mut Vec<Complaint>) {
+    named("a file of cases takes entities", root, complaints);
     for (key, value) in pairs(root) {
         let Some(index) = plan.entity_named(&key.text) else {
             let message = format!("there is no entity `{}`", key.text);
@@ -121,10 +122,19 @@ fn take(plan: &Plan, root: &Node, cases: &mut Vec<Case>, complaints: &mut Vec<Co
             continue;
         };
         let Some(entity) = plan.entity(index) else { continue };
+        named("an entity takes cases by name", value, complaints);
         for (name, node) in pairs(value) {
             examine(plan, entity, node, complaints);
             cases.push(Case { entity: index, name: name.text.clone(), node: node.clone() });
         }
+    }
+}
+
+/// What names nothing would be left out without a word: a case that is never played tells nothing.
+fn named(what: &str, node: &Node, complaints: &mut Vec<Complaint>) {
+    if !matches!(node.kind, Kind::Map(_)) && !node.is_null() {
+        let message = format!("{what}, not {}", node.what());
+        complaints.push(Complaint::error("config.value", node.place, message));
     }
 }
 
