@@ -218,3 +218,17 @@ fn status_tells_how_long_changes_took() {
     assert!(status["result"]["entities"][0]["p95_delay_ms"].is_u64(), "{status}");
     world.run(&["status"]).ends(0, &["P95 DELAY"]);
 }
+
+#[test]
+fn a_write_that_is_refused_again_is_told_with_its_new_number() {
+    let world = World::contacts(2);
+    world.sql(
+        "erp",
+        "create trigger t before insert on CUSTOMER begin select raise(abort, 'not now'); end",
+    );
+    world.run(&["run", "--yes"]).ends(4, &["2 set aside"]);
+    world.run(&["retry", "2"]).ends(4, &["1 retried, 0 done, 1 still set aside: 2 is now 3"]);
+    world.sql("erp", "drop trigger t");
+    world.run(&["retry", "1", "3"]).ends(0, &["2 retried, 2 done, 0 still set aside"]);
+    world.agrees();
+}

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 use syncline_core::{change::Command, commit::Subject};
-use syncline_ports::reader::Reader as _;
+use syncline_ports::reader::{Quarantined, Reader as _};
 
 use crate::{
     cli::{Context, quarantine},
@@ -61,22 +61,30 @@ impl Retry {
         }
         let outcome = decide::carry_out(&mut session, context, "retry", entities).await?;
         let left = quarantine::select(&session, None, None).await?;
-        // What is refused again is set aside anew, under another number.
-        let still = entries
+        // A write that is refused again is set aside anew, under another number.
+        let now = |entry: &Quarantined| left.iter().find(|other| other.subject == entry.subject);
+        let still: Vec<(u64, u64)> =
+            entries.iter().filter_map(|was| Some((was.number, now(was)?.number))).collect();
+        let moved: Vec<String> = still
             .iter()
-            .filter(|entry| left.iter().any(|other| other.subject == entry.subject))
-            .count();
+            .filter(|(was, is)| was != is)
+            .map(|(was, is)| format!("{was} is now {is}"))
+            .collect();
         let retried = entries.len() as u64;
         let summary = format!(
             "{} retried, {} done, {} still set aside",
             words::count(retried),
-            words::count(retried - still as u64),
-            words::count(still as u64)
+            words::count(retried - still.len() as u64),
+            words::count(still.len() as u64)
         );
+        let moved =
+            if moved.is_empty() { String::new() } else { format!(": {}", moved.join(", ")) };
         let mut answer = outcome.answer();
-        answer.text = format!("{summary}\n{}", answer.text);
+        answer.text = format!("{summary}{moved}\n{}", answer.text);
         answer.summary = summary;
-        answer.result = json!({ "retried": retried, "still": still });
-        Ok(if still > 0 { answer.with_exit(crate::exit::Exit::SetAside) } else { answer })
+        let entries: Vec<_> =
+            still.iter().map(|(was, is)| json!({ "id": is, "was": was })).collect();
+        answer.result = json!({ "retried": retried, "still": still.len(), "entries": entries });
+        Ok(if !still.is_empty() { answer.with_exit(crate::exit::Exit::SetAside) } else { answer })
     }
 }

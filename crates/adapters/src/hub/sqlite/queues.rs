@@ -215,7 +215,8 @@ pub(super) fn quarantine(transaction: &Transaction<'_>, commit: &Commit) -> Outc
     Ok(())
 }
 
-/// An entry that a person dropped stays dropped while the row is the same. A parent that was linked
+/// A row that is met again as it was is no further try. An entry that a person dropped stays dropped
+/// while the row is the same. A parent that was linked
 /// while the row was parked (by another loop) is noticed once: a second try that fails waits.
 fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChange) -> Outcome<()> {
     let QuarantineChange::Park { subject, entity, record, code, message, row, related, awaits } =
@@ -245,7 +246,8 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
     let known = transaction
         .prepare_cached(
             "update quarantine set entity = ?2, record = ?3, code = ?4, message = ?5, row = ?6,
-                related = ?7, awaits_binding = ?8, awaits_key = ?9, tries = tries + 1,
+                related = ?7, awaits_binding = ?8, awaits_key = ?9,
+                tries = tries + case when row = ?6 and code = ?4 and retry = 0 then 0 else 1 end,
                 run = case when row = ?6 and code = ?4 and retry = 0 then run else ?10 end,
                 retry = 0,
                 dropped = case when row is ?6 and code = ?4 then dropped end,

@@ -199,6 +199,12 @@ fn what_is_set_aside_is_one_entry_that_counts_its_tries() {
     let entry = &listed[0];
     assert_eq!((entry.number, entry.tries, entry.since), (1, 2, NOW));
     assert_eq!(entry.row, Some(Row([Slot::Present(Value::text("y"))].into())));
+    let tries = || run(hub.quarantined(1)).unwrap().unwrap().tries;
+    run(hub.commit(park("y", "map.unknown_value"))).unwrap();
+    assert_eq!(tries(), 2, "it was met again as it was");
+    run(hub.retry_quarantined(1)).unwrap();
+    run(hub.commit(park("y", "map.unknown_value"))).unwrap();
+    assert_eq!(tries(), 3, "it was asked for");
     assert_eq!(entry.related, [record(1), record(2)]);
     assert_eq!(entry.subject, Subject::Row { binding: IN_CRM, key: key(7) });
 
