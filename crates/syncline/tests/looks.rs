@@ -195,6 +195,9 @@ fn a_check_that_no_system_has_is_refused() {
     let world = World::contacts(1);
     world.run(&["doctor", "--check", "nope"]).ends(2, &["no check is called `nope`", "marks"]);
     world.run(&["doctor", "--fix", "--yes"]).ends(0, &["class B: marked", "0 failed"]);
+    world.run(&["doctor"]).ends(0, &["will be made by the first run", "GiB free"]);
+    world.edit("version: 1", "version: 1\nhub: {path: away/hub.db}");
+    world.run(&["doctor"]).ends(3, &["\u{2717} hub", "away/hub.db"]);
 }
 
 #[test]

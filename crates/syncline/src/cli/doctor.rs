@@ -1,10 +1,12 @@
 //! `syncline doctor`: what each system offers, what it lacks, and the statements to paste.
 
+mod hub;
+
 use std::collections::BTreeSet;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use syncline_ports::catalog::{CheckState, Fitness};
+use syncline_ports::catalog::{Check, CheckState, Fitness};
 
 use crate::{
     cli::{Context, ask},
@@ -64,7 +66,12 @@ impl Doctor {
             }
             examined.push((name, fitness));
         }
-        self.refuse_unknown_check(&examined)?;
+        // Of one system, the hub is not asked about.
+        let hub = match self.system {
+            None => hub::examine(&loaded.hub_path()),
+            Some(_) => Vec::new(),
+        };
+        self.refuse_unknown_check(&examined, &hub)?;
         let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());
         for (name, fitness) in examined {
             match fitness {
@@ -82,6 +89,13 @@ impl Doctor {
                 }
             }
         }
+        if !hub.is_empty() {
+            text.push_str("hub\n");
+            self.list(&hub, &mut text, &mut sums);
+            let checks: Vec<Json> = hub.iter().map(check_json).collect();
+            let path = loaded.hub_path().display().to_string();
+            rows.push(json!({ "hub": path, "checks": checks }));
+        }
         let warnings = words::counted(sums.warnings, "warning");
         let summary = format!("{} passed, {warnings}, {} failed", sums.passed, sums.failed);
         text.push_str(&format!("Summary: {summary}"));
@@ -93,11 +107,12 @@ impl Doctor {
     fn refuse_unknown_check(
         &self,
         examined: &[(String, Result<Fitness, Failure>)],
+        hub: &[Check],
     ) -> Result<(), Failure> {
         let Some(wanted) = self.check.as_deref() else { return Ok(()) };
         let found = examined.iter().flat_map(|(_, fitness)| fitness);
         let known: BTreeSet<&str> =
-            found.flat_map(|fitness| &fitness.checks).map(|check| check.name.as_str()).collect();
+            found.flat_map(|it| &it.checks).chain(hub).map(|check| check.name.as_str()).collect();
         let all_answer = examined.iter().all(|(_, fitness)| fitness.is_ok());
         if known.contains(wanted) || !all_answer {
             return Ok(());
@@ -111,7 +126,11 @@ impl Doctor {
         let tested = if fitness.is_tested { "" } else { "  (untested version)" };
         let class = if fitness.has_marks { "class B: marked" } else { "class D: plain" };
         text.push_str(&format!("{name}    {}{tested}   {class}\n", fitness.product));
-        for check in &fitness.checks {
+        self.list(&fitness.checks, text, sums);
+    }
+
+    fn list(&self, checks: &[Check], text: &mut String, sums: &mut Sums) {
+        for check in checks {
             if self.check.as_deref().is_some_and(|wanted| wanted != check.name) {
                 continue;
             }
@@ -137,22 +156,7 @@ impl Doctor {
     }
 
     fn json(&self, name: &str, fitness: &Fitness) -> Json {
-        let checks: Vec<Json> = fitness
-            .checks
-            .iter()
-            .map(|check| {
-                json!({
-                    "name": check.name.as_str(),
-                    "state": match check.state {
-                        CheckState::Passed => "passed",
-                        CheckState::Warning => "warning",
-                        CheckState::Failed => "failed",
-                    },
-                    "message": check.message.as_str(),
-                    "fix": check.fix.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                })
-            })
-            .collect();
+        let checks: Vec<Json> = fitness.checks.iter().map(check_json).collect();
         json!({
             "system": name,
             "product": fitness.product.as_str(),
@@ -162,6 +166,19 @@ impl Doctor {
             "checks": checks,
         })
     }
+}
+
+fn check_json(check: &Check) -> Json {
+    json!({
+        "name": check.name.as_str(),
+        "state": match check.state {
+            CheckState::Passed => "passed",
+            CheckState::Warning => "warning",
+            CheckState::Failed => "failed",
+        },
+        "message": check.message.as_str(),
+        "fix": check.fix.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
 }
 
 async fn examine(loaded: &Loaded, name: &str) -> Result<Fitness, Failure> {

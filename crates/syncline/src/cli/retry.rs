@@ -85,6 +85,6 @@ impl Retry {
         let entries: Vec<_> =
             still.iter().map(|(was, is)| json!({ "id": is, "was": was })).collect();
         answer.result = json!({ "retried": retried, "still": still.len(), "entries": entries });
-        Ok(if !still.is_empty() { answer.with_exit(crate::exit::Exit::SetAside) } else { answer })
+        Ok(if still.is_empty() { answer } else { answer.with_exit(crate::exit::Exit::SetAside) })
     }
 }

@@ -1,0 +1,42 @@
+//! Whether the hub's file can be written, and how much space is left beside it.
+
+use std::{fs::OpenOptions, path::Path};
+
+use syncline_ports::catalog::{Check, CheckState};
+
+/// Less than this is a warning: a first synchronisation of a million rows needs about so much.
+const LITTLE_BYTES: u64 = 1 << 30;
+
+/// What can be said of the hub without opening it: another process may hold it.
+pub(super) fn examine(path: &Path) -> Vec<Check> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let check = |name: &str, state, message: String| Check {
+        name: name.into(),
+        state,
+        message: message.into(),
+        fix: Vec::new(),
+    };
+    let file = match OpenOptions::new().append(true).open(path) {
+        Ok(_) => check("hub", CheckState::Passed, format!("{} is writable", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => {
+            let message = format!("{} will be made by the first run", path.display());
+            check("hub", CheckState::Passed, message)
+        }
+        Err(error) => check("hub", CheckState::Failed, format!("{}: {error}", path.display())),
+    };
+    let space = match free_bytes(folder) {
+        Ok(free) => {
+            let state = if free < LITTLE_BYTES { CheckState::Warning } else { CheckState::Passed };
+            check("space", state, format!("{:.1} GiB free", free as f64 / f64::from(1 << 30)))
+        }
+        Err(error) => check("space", CheckState::Warning, format!("not known: {error}")),
+    };
+    vec![file, space]
+}
+
+/// What anybody may still write on the disk of this folder.
+fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
