@@ -235,3 +235,13 @@ fn a_write_that_is_refused_again_is_told_with_its_new_number() {
     world.run(&["retry", "1", "3"]).ends(0, &["2 retried, 2 done, 0 still set aside"]);
     world.agrees();
 }
+
+#[test]
+fn a_deleted_record_explains_who_deleted_it() {
+    let world = World::in_step(2);
+    world.sql("erp", "delete from CUSTOMER where NO = 1");
+    world.run(&["run"]).ends(0, &[]);
+    world
+        .run(&["explain", "contacts/email=c1@example.com", "name"])
+        .ends(0, &["(deleted; its last values)", "deleted in erp:1", "created from crm:1"]);
+}

@@ -298,12 +298,16 @@ async fn explain(
             shown.join("   ")
         ),
     };
-    let created = entries.iter().filter(|entry| {
-        entry.event.field.is_none()
-            && matches!(entry.event.kind, AuditKind::Created | AuditKind::Linked)
+    let lived = entries.iter().filter(|entry| {
+        let is_life = matches!(
+            entry.event.kind,
+            AuditKind::Created | AuditKind::Linked | AuditKind::Deleted | AuditKind::Revived
+        );
+        is_life && entry.event.field.is_none() && entry.event.part == PartKey::Root
     });
-    let lines = chain.iter().copied().chain(created).take(12);
-    for (index, entry) in lines.enumerate() {
+    let mut lines: Vec<&Entry> = chain.iter().copied().chain(lived).collect();
+    lines.sort_by_key(|entry| std::cmp::Reverse(entry.number));
+    for (index, entry) in lines.into_iter().take(12).enumerate() {
         let head = if index == 0 { "chain " } else { "      " };
         text.push_str(&format!(
             "{head}  {}  {}\n",
