@@ -106,6 +106,16 @@ pub(super) fn name(name: &str, out: &mut Vec<u8>) {
     out.push(b'`');
 }
 
+/// Appends names in backticks, separated by commas.
+pub(super) fn names<'n>(names: impl Iterator<Item = &'n str>, out: &mut Vec<u8>) {
+    for (at, one) in names.enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        name(one, out);
+    }
+}
+
 /// Appends a text literal.
 pub(super) fn text(value: &str, out: &mut Vec<u8>) {
     out.push(b'\'');

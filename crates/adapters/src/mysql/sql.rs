@@ -14,7 +14,10 @@ use syncline_core::{
     plan::Plan,
     value::Value,
 };
-use syncline_ports::source::RefusedRow;
+use syncline_ports::{
+    catalog::{Foreign, Table},
+    source::RefusedRow,
+};
 
 use crate::{
     mysql::{
@@ -37,6 +40,8 @@ pub(super) struct Bound {
     pub list: String,
     /// The columns of each unique index, by the index's name.
     pub indices: BTreeMap<String, Vec<Text>>,
+    /// Columns of foreign keys to the table itself that take NULL, in the order of its key.
+    pub own_references: Vec<Vec<Text>>,
     /// The documents of which paths are written: their text is needed.
     pub documents: Vec<ColumnIndex>,
     /// Why it cannot be written, if so.
@@ -75,6 +80,21 @@ pub(super) async fn bind(
     Ok(bindings)
 }
 
+fn own_references(table: &Table, shape: &Shape) -> Vec<Vec<Text>> {
+    let takes_null =
+        |name: &Text| table.columns.iter().any(|column| column.name == *name && column.nullable);
+    let own = table.foreign.iter().filter(|foreign| foreign.refers_to.0 == table.name);
+    let in_order = |foreign: &Foreign| {
+        let column_of = |key: &ColumnIndex| {
+            let at = foreign.refers_to.1.iter().position(|name| name == shape.column_name(*key))?;
+            foreign.columns.get(at).filter(|name| takes_null(name)).cloned()
+        };
+        let columns: Option<Vec<Text>> = shape.key.iter().map(column_of).collect();
+        columns.filter(|columns| columns.len() == foreign.columns.len())
+    };
+    own.filter_map(in_order).collect()
+}
+
 impl Bound {
     fn of(plan: &Plan, index: BindingIndex, described: Described) -> Result<Self, PortError> {
         let shape = Shape::of(plan, index, &described.table)?;
@@ -109,6 +129,7 @@ impl Bound {
                 || column.length_max.is_some_and(|length| length > 4_000)
         });
         Ok(Self {
+            own_references: own_references(&described.table, &shape),
             documents: shape.documents(),
             shape,
             wires,
@@ -188,12 +209,7 @@ impl Bound {
 
     /// Appends the names of these columns, separated by commas.
     pub(super) fn names(&self, columns: &[ColumnIndex], out: &mut Vec<u8>) {
-        for (at, column) in columns.iter().enumerate() {
-            if at > 0 {
-                out.extend_from_slice(b", ");
-            }
-            self.name(*column, out);
-        }
+        literal::names(columns.iter().map(|column| self.shape.column_name(*column)), out);
     }
 
     /// Appends `(a, b) in ((1, 2), (3, 4))`.
@@ -203,31 +219,57 @@ impl Bound {
         keys: impl Iterator<Item = &'k RowKey>,
         out: &mut Vec<u8>,
     ) {
-        let is_composite = columns.len() > 1;
-        if is_composite {
-            out.push(b'(');
+        let names: Vec<&str> =
+            columns.iter().map(|column| self.shape.column_name(*column)).collect();
+        self.named_are_in(&names, columns, keys, out);
+    }
+
+    /// Appends what takes references among these rows of the table away: they are to go, and the
+    /// server would refuse each for the sake of another, or of itself.
+    pub(super) fn unties<'k>(
+        &self,
+        reference: &[Text],
+        keys: impl Iterator<Item = &'k RowKey> + Clone,
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(format!("update {} set ", self.table).as_bytes());
+        for (at, name) in reference.iter().enumerate() {
+            out.extend_from_slice(if at > 0 { b", " } else { b"" });
+            literal::name(name, out);
+            out.extend_from_slice(b" = null");
         }
-        self.names(columns, out);
-        if is_composite {
-            out.push(b')');
-        }
+        out.extend_from_slice(b" where ");
+        self.are_in(&self.shape.key, keys.clone(), out);
+        out.extend_from_slice(b" and ");
+        let names: Vec<&str> = reference.iter().map(Text::as_str).collect();
+        self.named_are_in(&names, &self.shape.key, keys, out);
+    }
+
+    /// The columns have these names, and the kinds of those columns.
+    fn named_are_in<'k>(
+        &self,
+        names: &[&str],
+        kinds: &[ColumnIndex],
+        keys: impl Iterator<Item = &'k RowKey>,
+        out: &mut Vec<u8>,
+    ) {
+        let (open, close): (&[u8], &[u8]) = if names.len() > 1 { (b"(", b")") } else { (b"", b"") };
+        out.extend_from_slice(open);
+        literal::names(names.iter().copied(), out);
+        out.extend_from_slice(close);
         out.extend_from_slice(b" in (");
         for (at, key) in keys.enumerate() {
             if at > 0 {
                 out.push(b',');
             }
-            if is_composite {
-                out.push(b'(');
-            }
-            for (index, (column, value)) in columns.iter().zip(key.values()).enumerate() {
+            out.extend_from_slice(open);
+            for (index, (column, value)) in kinds.iter().zip(key.values()).enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
                 self.operand(*column, &value, out);
             }
-            if is_composite {
-                out.push(b')');
-            }
+            out.extend_from_slice(close);
         }
         out.push(b')');
     }

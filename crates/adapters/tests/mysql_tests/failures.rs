@@ -374,6 +374,26 @@ async fn made_keys_belong_to_their_rows() {
     assert_eq!(stored.len(), 2_499);
 }
 
+/// `InnoDB` refuses to delete a row that refers to itself, or two that refer to each other.
+#[tokio::test]
+async fn rows_that_refer_to_each_other_are_deleted() {
+    let mut table = Table::new(
+        "create table t (id int primary key, boss int, foreign key (boss) references t (id))",
+        &["id", "boss"],
+    );
+    table.sql(
+        "set foreign_key_checks = 0; insert into t values (1, 1), (2, 3), (3, 2), (4, 4), (5, 4)",
+    );
+    let mut open = table.open().await;
+    let groups: Vec<_> =
+        (1..=4).map(|id| table.write(WriteKind::Delete, Some(key(id)), &[], Some(&[]))).collect();
+    let answers = open.target.apply(&groups).await;
+    let said: Vec<String> = answers.iter().map(|(_, outcome)| said(outcome)).collect();
+    assert_eq!(said[..3], ["applied 1", "applied 2", "applied 3"]);
+    assert!(matches!(answers[3].1, Outcome::Foreign { .. }), "{said:?}");
+    assert_eq!(table.sql("select id, boss from t order by id"), "4\t4\n5\t4\n");
+}
+
 /// A number that must be unique and not null is parked above all others while two rows swap.
 #[tokio::test]
 async fn unique_numbers_are_swapped() {

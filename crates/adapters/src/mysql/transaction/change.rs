@@ -32,11 +32,11 @@ impl<'a> Transaction<'a> {
         answers: &mut Answers<'_>,
     ) -> Result<(), Failure> {
         for chunk in elements.chunks(KEYS_MAX) {
-            let mut todo = vec![chunk];
-            while let Some(part) = todo.pop() {
+            let mut todo = vec![(chunk, !bound.own_references.is_empty())];
+            while let Some((part, may_untie)) = todo.pop() {
                 let keys = part.iter().filter_map(|element| element.write.key.as_ref());
                 let mut sql = format!("delete from {} where ", bound.table).into_bytes();
-                bound.are_in(&bound.shape.key, keys, &mut sql);
+                bound.are_in(&bound.shape.key, keys.clone(), &mut sql);
                 match (session.run(&sql).await, part) {
                     (Ok(()), _) => {
                         for element in part {
@@ -46,12 +46,22 @@ impl<'a> Transaction<'a> {
                         }
                     }
                     (Err(failure), _) if failure.ends_transaction() => return Err(failure),
+                    (Err(failure), _) if may_untie && failure.code() == Some(1451) => {
+                        for reference in &bound.own_references {
+                            sql.clear();
+                            bound.unties(reference, keys.clone(), &mut sql);
+                            session.run(&sql).await?;
+                        }
+                        // Should one of them stay after all, this must be taken back.
+                        self.begun.extend(part.iter().map(|element| element.group));
+                        todo.push((part, false));
+                    }
                     (Err(failure), [element]) => {
                         answers.refuse(element.group, element.index, failure.outcome());
                     }
                     (Err(_), _) => {
                         let (first, second) = part.split_at(part.len() / 2);
-                        todo.extend([second, first]);
+                        todo.extend([(second, may_untie), (first, may_untie)]);
                     }
                 }
             }
