@@ -168,7 +168,7 @@ proptest! {
     fn rows_with_one_address_are_untangled(
         moves in moves(),
         systems in 2..=3usize,
-        class in prop_oneof![Just(Class::Plain), Just(Class::Marked), Just(Class::Log)],
+        class in prop_oneof![Just(Class::Plain), Just(Class::Marked)],
     ) {
         untangled(systems, class, &moves);
     }
