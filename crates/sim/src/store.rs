@@ -161,9 +161,12 @@ impl Memory {
         take_out(&mut rows, changes);
         let mut taken = Vec::new();
         for change in changes {
-            for row in change.after.rows.iter().filter(|row| row.shadow.is_some()) {
+            // What made a new record knew of no other one with its row, whatever became of it.
+            let is_new = change.group.revision.0 <= 1;
+            for row in change.after.rows.iter().filter(|row| is_new || row.shadow.is_some()) {
                 let place = (row.binding, row.key.clone());
-                let holder = rows.get(&place).filter(|known| known.digest.is_some());
+                let holder =
+                    rows.get(&place).filter(|known| row.shadow.is_none() || known.digest.is_some());
                 if holder.is_some_and(|known| known.record != change.group.id) {
                     taken.push(change.group.id);
                 }

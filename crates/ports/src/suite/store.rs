@@ -38,6 +38,7 @@ pub async fn all<S: Store>(mut fresh: impl FnMut() -> S) {
     a_stale_commit_changes_nothing(&fresh()).await;
     a_row_that_is_there_has_one_record(&fresh()).await;
     a_row_that_is_gone_gives_way(&fresh()).await;
+    a_new_record_gets_its_rows_or_none(&fresh()).await;
     rows_move_between_records_in_one_commit(&fresh()).await;
     match_keys_may_be_shared(&fresh()).await;
     behind_lists_what_is_due_and_counts_everything(&fresh()).await;
@@ -276,6 +277,16 @@ pub async fn a_row_that_is_gone_gives_way(store: &dyn Store) {
     let known = working.keys.values().next().and_then(Option::as_ref);
     assert_eq!(known.map(|row| row.record), Some(record(2)));
     assert_eq!(must(store.count_present(IN_CRM).await), 1);
+}
+
+/// A new record is refused if another one has its row by now, even if it was last seen absent: what
+/// made it knew of nobody.
+pub async fn a_new_record_gets_its_rows_or_none(store: &dyn Store) {
+    must(store.commit(groups([contact(1, 11, "Ada")])).await);
+    let mut late = contact(2, 11, "Ada");
+    late.after.rows = vec![row_entry(IN_CRM, CRM, 11, None)];
+    let refused = store.commit(groups([late])).await;
+    assert_eq!(refused, Err(CommitError::Stale(vec![record(2)])));
 }
 
 /// One commit may take a row from a record and give it to another, in either order.

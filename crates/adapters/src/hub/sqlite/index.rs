@@ -54,7 +54,8 @@ impl<'a> Rows<'a> {
 #[derive(Default)]
 struct Difference<'a> {
     rows_out: Vec<(BindingIndex, &'a RowKey, RecordId)>,
-    rows_in: Vec<(&'a RowEntry, RecordId)>,
+    /// With whether the record must get the row.
+    rows_in: Vec<(&'a RowEntry, RecordId, bool)>,
     matches: Vec<(Entry, bool)>,
     behind_out: Vec<(EntityIndex, SystemIndex, RecordId)>,
     behind_in: Vec<(EntityIndex, RecordId, &'a Behind)>,
@@ -119,7 +120,9 @@ impl<'a> Difference<'a> {
             let old = before.find(row);
             self.count_row(entity, row, 1);
             if old != Some(row) {
-                self.rows_in.push((row, record));
+                // What made a new record knew of no other one with this row, whatever became of it.
+                let claims = row.shadow.is_some() || change.group.revision.0 <= 1;
+                self.rows_in.push((row, record, claims));
             }
             if row.must_read && !old.is_some_and(|old| old.must_read) {
                 self.reading_in.push((entity, row.binding, &row.key));
@@ -203,8 +206,8 @@ fn behind_counter(behind: &Behind) -> Counter {
 }
 
 /// A key may pass from one record to another (a re-created row), but two records never hold one
-/// row that is there: the second to come is stale. A row last seen absent gives way, and never
-/// displaces.
+/// row that is there: the second to come is stale, and so is a new record whose row another one
+/// has. A row last seen absent gives way, and never displaces.
 fn write_rows(
     transaction: &Transaction<'_>,
     difference: &mut Difference<'_>,
@@ -224,14 +227,14 @@ fn write_rows(
     let mut wake = awaiting(transaction)?;
     let mut stale = Vec::new();
     // Rows that leave a record come first, so that a row moves from one to another in one commit.
-    difference.rows_in.sort_unstable_by_key(|(row, _)| (row.binding, &row.key));
-    for (row, record) in &difference.rows_in {
+    difference.rows_in.sort_unstable_by_key(|(row, ..)| (row.binding, &row.key));
+    for (row, record, claims) in &difference.rows_in {
         let flags = [(row.child, CHILD), (row.quiet, QUIET), (row.rival, RIVAL)];
         let flags = flags.iter().fold(0, |sum, (set, bit)| if *set { sum | bit } else { sum });
         let digest = row.shadow.as_ref().map(|shadow| shadow.digest().0);
         let written =
             upsert.execute(params![row.binding.0, row.key.0, blob(*record), flags, digest])?;
-        if written == 0 && row.shadow.is_some() {
+        if written == 0 && *claims {
             stale.push(*record);
         }
         if let Some(wake) = wake.as_mut().filter(|_| row.shadow.is_some()) {
