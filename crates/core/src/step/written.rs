@@ -51,14 +51,6 @@ impl Pass<'_> {
             }
         }
         match outcome {
-            Outcome::Applied { key, .. } if self.displaces(record, &answered, key).is_some() => {
-                let holder = self.displaces(record, &answered, key);
-                drop_intent(&mut group, &answered);
-                let code = "write.key_not_unique";
-                let message = format!("the new row was given the key of another record's, {key}");
-                self.park_write(&mut group, answered.at, answered.system, code, &message, false);
-                self.look_again(holder, answered.binding, key);
-            }
             Outcome::Applied { key, post, token, order, transaction } => {
                 let after = After {
                     key,
@@ -67,7 +59,10 @@ impl Pass<'_> {
                     order: *order,
                     transaction: transaction.as_ref(),
                 };
-                self.applied(&mut group, &answered, &after);
+                match self.displaces(record, &answered, key) {
+                    Some(holder) => self.displaced(&mut group, &answered, key, holder),
+                    None => self.applied(&mut group, &answered, &after),
+                }
             }
             Outcome::Precondition { current, token } => {
                 self.changed_meanwhile(&mut group, &answered, current.as_ref(), token.as_ref());
@@ -120,13 +115,22 @@ impl Pass<'_> {
         (known.record != record && is_there).then_some(known.record)
     }
 
-    /// The row of this record is not what it was.
-    fn look_again(&mut self, holder: Option<RecordId>, binding: BindingIndex, key: &RowKey) {
-        let Some(group) = holder.and_then(|holder| self.take(holder)) else { return };
-        let system = self.plan.binding(binding).map(|found| found.system);
-        match self.place(&group, binding, key).zip(system) {
-            Some((at, system)) => self.mark_must_read(group, at, system),
-            None => self.put_back(group),
+    /// The new row is not taken for this record's, and the other record's is looked at again.
+    fn displaced(
+        &mut self,
+        group: &mut Group,
+        answered: &Answered,
+        key: &RowKey,
+        holder: RecordId,
+    ) {
+        drop_intent(group, answered);
+        let message = format!("the new row was given the key of another record's, {key}");
+        let (at, system, code) = (answered.at, answered.system, "write.key_not_unique");
+        self.park_write(group, at, system, code, &message, false);
+        let Some(other) = self.take(holder) else { return };
+        match self.place(&other, answered.binding, key) {
+            Some(at) => self.mark_must_read(other, at, system),
+            None => self.put_back(other),
         }
     }
 
