@@ -54,8 +54,9 @@ impl<'a> Rows<'a> {
 #[derive(Default)]
 struct Difference<'a> {
     rows_out: Vec<(BindingIndex, &'a RowKey, RecordId)>,
-    /// With whether the record must get the row.
-    rows_in: Vec<(&'a RowEntry, RecordId, bool)>,
+    /// With whether the record must get the row. By binding: a scan shows the rows of each in order,
+    /// and what is in order needs no sorting.
+    rows_in: BTreeMap<BindingIndex, Vec<(&'a RowEntry, RecordId, bool)>>,
     matches: Vec<(Entry, bool)>,
     behind_out: Vec<(EntityIndex, SystemIndex, RecordId)>,
     behind_in: Vec<(EntityIndex, RecordId, &'a Behind)>,
@@ -122,7 +123,7 @@ impl<'a> Difference<'a> {
             if old != Some(row) {
                 // What made a new record knew of no other one with this row, whatever became of it.
                 let claims = row.shadow.is_some() || change.group.revision.0 <= 1;
-                self.rows_in.push((row, record, claims));
+                self.rows_in.entry(row.binding).or_default().push((row, record, claims));
             }
             if row.must_read && !old.is_some_and(|old| old.must_read) {
                 self.reading_in.push((entity, row.binding, &row.key));
@@ -227,8 +228,10 @@ fn write_rows(
     let mut wake = awaiting(transaction)?;
     let mut stale = Vec::new();
     // Rows that leave a record come first, so that a row moves from one to another in one commit.
-    difference.rows_in.sort_unstable_by_key(|(row, ..)| (row.binding, &row.key));
-    for (row, record, claims) in &difference.rows_in {
+    for rows in difference.rows_in.values_mut() {
+        rows.sort_unstable_by_key(|(row, ..)| &row.key);
+    }
+    for (row, record, claims) in difference.rows_in.values().flatten() {
         let flags = [(row.child, CHILD), (row.quiet, QUIET), (row.rival, RIVAL)];
         let flags = flags.iter().fold(0, |sum, (set, bit)| if *set { sum | bit } else { sum });
         let digest = row.shadow.as_ref().map(|shadow| shadow.digest().0);
