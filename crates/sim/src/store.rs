@@ -205,6 +205,90 @@ impl Memory {
         }
     }
 
+    /// What a step asked to see.
+    pub fn load(&self, wants: &Wants) -> Working {
+        let mut working = Working {
+            operation: syncline_core::name::OperationId(self.operation),
+            hub: self.hub,
+            minted: self.minted,
+            ..Working::default()
+        };
+        for record in &wants.records {
+            working.groups.insert(*record, self.groups.get(record).cloned());
+        }
+        for key in &wants.keys {
+            working.keys.insert(key.clone(), self.rows.get(key).cloned());
+        }
+        for key in &wants.matches {
+            let records = self.matches.get(key).into_iter().flatten().copied().collect();
+            working.matches.insert(*key, records);
+        }
+        for (record, system) in &wants.row_keys {
+            let living = self.groups.get(record).filter(|group| group.root.exists.alive);
+            let link = living.and_then(|group| group.root.link(*system));
+            let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
+            working.row_keys.insert((*record, *system), key);
+        }
+        for intent in &wants.intents {
+            let has = |index: &GroupIndex| index.intents.iter().any(|(_, id)| id == intent);
+            let found = self.indices.iter().find(|(_, index)| has(index));
+            working.intents.insert(*intent, found.map(|(record, _)| *record));
+        }
+        for target in &wants.referring {
+            let refers = |index: &GroupIndex| index.references.contains(target);
+            let found = self.indices.iter().filter(|(_, index)| refers(index));
+            let found = found.map(|(record, _)| *record).take(REFERRING_MAX).collect();
+            working.referring.insert(*target, found);
+        }
+        working
+    }
+
+    /// Makes a commit whole, or refuses it whole.
+    ///
+    /// # Errors
+    /// If others changed the groups since they were read, or the disk is full.
+    pub fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+        if self.is_full {
+            let error =
+                PortError::new(ErrorKind::DiskFull, "commit to the hub", "the disk is full");
+            return Err(CommitError::Store(error));
+        }
+        let stale: Vec<RecordId> = commit
+            .groups
+            .iter()
+            .filter(|change| {
+                let held = self.groups.get(&change.group.id).map_or(0, |group| group.revision.0);
+                held + 1 != change.group.revision.0
+            })
+            .map(|change| change.group.id)
+            .collect();
+        if !stale.is_empty() {
+            return Err(CommitError::Stale(stale));
+        }
+        let taken = self.taken(&commit.groups);
+        if !taken.is_empty() {
+            return Err(CommitError::Stale(taken));
+        }
+        self.compare(&commit.groups);
+        self.account(&commit);
+        self.index(&commit.groups);
+        for change in commit.groups {
+            self.groups.insert(change.group.id, change.group);
+        }
+        for change in commit.quarantine {
+            self.set_aside(change);
+        }
+        self.audit.extend(commit.audit);
+        self.conflicts.extend(commit.conflicts);
+        for checkpoint in commit.checkpoints {
+            self.checkpoints.insert(checkpoint.stream.to_string(), checkpoint.position);
+        }
+        self.ledger.absorb(&commit.ledger);
+        self.operation = self.operation.max(commit.operation.0);
+        self.minted = self.minted.max(commit.minted);
+        Ok(())
+    }
+
     fn set_aside(&mut self, change: QuarantineChange) {
         match change {
             QuarantineChange::Park { subject, entity, code, related, awaits, .. } => {
@@ -239,41 +323,7 @@ fn take_out(rows: &mut BTreeMap<(BindingIndex, RowKey), KnownRow>, changes: &[Gr
 impl Store for MemoryStore {
     async fn load(&self, wants: &Wants) -> Result<Working, PortError> {
         moment().await;
-        let memory = self.memory();
-        let mut working = Working {
-            operation: syncline_core::name::OperationId(memory.operation),
-            hub: memory.hub,
-            minted: memory.minted,
-            ..Working::default()
-        };
-        for record in &wants.records {
-            working.groups.insert(*record, memory.groups.get(record).cloned());
-        }
-        for key in &wants.keys {
-            working.keys.insert(key.clone(), memory.rows.get(key).cloned());
-        }
-        for key in &wants.matches {
-            let records = memory.matches.get(key).into_iter().flatten().copied().collect();
-            working.matches.insert(*key, records);
-        }
-        for (record, system) in &wants.row_keys {
-            let living = memory.groups.get(record).filter(|group| group.root.exists.alive);
-            let link = living.and_then(|group| group.root.link(*system));
-            let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
-            working.row_keys.insert((*record, *system), key);
-        }
-        for intent in &wants.intents {
-            let has = |index: &GroupIndex| index.intents.iter().any(|(_, id)| id == intent);
-            let found = memory.indices.iter().find(|(_, index)| has(index));
-            working.intents.insert(*intent, found.map(|(record, _)| *record));
-        }
-        for target in &wants.referring {
-            let refers = |index: &GroupIndex| index.references.contains(target);
-            let found = memory.indices.iter().filter(|(_, index)| refers(index));
-            let found = found.map(|(record, _)| *record).take(REFERRING_MAX).collect();
-            working.referring.insert(*target, found);
-        }
-        Ok(working)
+        Ok(self.memory().load(wants))
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
@@ -282,7 +332,7 @@ impl Store for MemoryStore {
         for _ in 0..4 {
             moment().await;
         }
-        let result = self.commit_now(commit);
+        let result = self.memory().commit(commit);
         moment().await;
         result
     }
@@ -424,51 +474,6 @@ impl Store for MemoryStore {
 
     async fn checkpoint(&self, stream: &str) -> Result<Option<Position>, PortError> {
         Ok(self.memory().checkpoints.get(stream).cloned())
-    }
-}
-
-impl MemoryStore {
-    fn commit_now(&self, commit: Commit) -> Result<(), CommitError> {
-        let mut memory = self.memory();
-        if memory.is_full {
-            let error =
-                PortError::new(ErrorKind::DiskFull, "commit to the hub", "the disk is full");
-            return Err(CommitError::Store(error));
-        }
-        let stale: Vec<RecordId> = commit
-            .groups
-            .iter()
-            .filter(|change| {
-                let held = memory.groups.get(&change.group.id).map_or(0, |group| group.revision.0);
-                held + 1 != change.group.revision.0
-            })
-            .map(|change| change.group.id)
-            .collect();
-        if !stale.is_empty() {
-            return Err(CommitError::Stale(stale));
-        }
-        let taken = memory.taken(&commit.groups);
-        if !taken.is_empty() {
-            return Err(CommitError::Stale(taken));
-        }
-        memory.compare(&commit.groups);
-        memory.account(&commit);
-        memory.index(&commit.groups);
-        for change in commit.groups {
-            memory.groups.insert(change.group.id, change.group);
-        }
-        for change in commit.quarantine {
-            memory.set_aside(change);
-        }
-        memory.audit.extend(commit.audit);
-        memory.conflicts.extend(commit.conflicts);
-        for checkpoint in commit.checkpoints {
-            memory.checkpoints.insert(checkpoint.stream.to_string(), checkpoint.position);
-        }
-        memory.ledger.absorb(&commit.ledger);
-        memory.operation = memory.operation.max(commit.operation.0);
-        memory.minted = memory.minted.max(commit.minted);
-        Ok(())
     }
 }
 
