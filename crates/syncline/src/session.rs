@@ -111,7 +111,8 @@ impl Session {
 
     /// Columns that hold less than others of their field.
     pub(crate) fn narrow(&self) -> Vec<Complaint> {
-        self.live.as_ref().map(|live| self.loaded.narrow(live)).unwrap_or_default()
+        let live = self.live.as_ref();
+        live.map(|live| self.loaded.narrow(&self.plan, live)).unwrap_or_default()
     }
 
     /// The time.

@@ -185,15 +185,20 @@ impl Loaded {
         compile::compile(&self.sources, &self.draft, live)
     }
 
-    /// The plan for work: compiled with the schemas, refused if they do not fit.
+    /// The plan for work: compiled with the schemas, refused if they do not fit: whatever
+    /// `check --online` refuses, but for what a system says itself once it is asked for its rows.
+    /// That system is left alone then, and the others go on.
     pub(crate) fn plan(&self, context: &Context, live: &Live) -> Result<Plan, Failure> {
-        let (plan, complaints) = self.compile(Some(live));
-        let errors: Vec<Complaint> =
-            complaints.into_iter().filter(|found| found.severity == Severity::Error).collect();
-        if errors.is_empty() {
+        let (plan, mut complaints) = self.compile(Some(live));
+        complaints.extend(self.unfit(&plan, live).into_iter().filter(|found| {
+            let is_gone = matches!(found.code, "schema.missing_table" | "schema.missing_column");
+            !is_gone && Exit::of_code(found.code) != Exit::Environment
+        }));
+        complaints.retain(|found| found.severity == Severity::Error);
+        if complaints.is_empty() {
             return Ok(plan);
         }
-        Err(self.failure(&complaint::sorted(errors), context.paint))
+        Err(self.failure(&complaint::sorted(complaints), context.paint))
     }
 
     /// The names of the systems, in the file's order.

@@ -1,6 +1,6 @@
 //! Looking at the systems' schemas.
 
-use syncline_core::Text;
+use syncline_core::{Text, plan::Plan};
 
 use crate::{
     config::{
@@ -57,16 +57,20 @@ pub(crate) async fn look_at(loaded: &Loaded, system: &str) -> Result<LiveSystem,
 
 impl Loaded {
     /// Columns that hold less than others of their field.
-    pub(crate) fn narrow(&self, live: &Live) -> Vec<Complaint> {
-        let (plan, _) = self.compile(Some(live));
-        let found = compare::compare(&self.draft, &plan, live);
+    pub(crate) fn narrow(&self, plan: &Plan, live: &Live) -> Vec<Complaint> {
+        let found = self.unfit(plan, live);
         found.into_iter().filter(|found| found.code == "schema.narrow").collect()
+    }
+
+    /// Where the tables that were seen do not fit the file.
+    pub(crate) fn unfit(&self, plan: &Plan, live: &Live) -> Vec<Complaint> {
+        compare::compare(&self.draft, plan, live)
     }
 
     /// Compares the file with what was seen.
     pub(crate) fn compare(&self, seen: &Seen) -> Vec<Complaint> {
         let (plan, mut complaints) = self.compile(Some(&seen.live));
-        complaints.extend(compare::compare(&self.draft, &plan, &seen.live));
+        complaints.extend(self.unfit(&plan, &seen.live));
         complaints
     }
 }

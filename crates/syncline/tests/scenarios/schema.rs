@@ -40,6 +40,38 @@ fn new_column(stage: &Stage, command: &str, is_told: bool) {
 }
 
 #[test]
+fn s8_what_check_refuses_of_the_tables_is_refused_by_every_command_before_a_row_moves() {
+    for (tables, code) in [
+        (
+            "create table contact (id {text} primary key, email {text} not null unique, name {text}, phone {text}, status {text})",
+            "schema.key_unmapped",
+        ),
+        (
+            "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text}, owner {text} not null)",
+            "schema.required_unmapped",
+        ),
+    ] {
+        everywhere(&CONTACT, &[], |stage| {
+            stage.take_steps(&[In("b", "drop table contact"), In("b", tables)]);
+            for command in [&["check", "--online"][..], &["plan"], &["run", "--yes"], &["verify"]] {
+                let said = stage.syncline(command);
+                assert_eq!(said.code, 2, "{command:?}: {}{}", said.stdout, said.stderr);
+                let said = said.stdout + &said.stderr;
+                assert!(said.contains(&format!("error[{code}]")), "{command:?}: {said}");
+            }
+            stage.take_steps(&[
+                Show("b", &[]),
+                Show("ac", &["r@x|N0|P0|S0"]),
+                In("b", "drop table contact"),
+                In("b", CONTACT.tables),
+                Cli(0, "run --yes"),
+                Show(ALL, &["r@x|N0|P0|S0"]),
+            ]);
+        });
+    }
+}
+
+#[test]
 fn s10_what_is_too_long_for_a_narrow_column_waits_and_the_plan_says_so_before() {
     everywhere(&CONTACT, &[], |stage| {
         stage.sql(1, match stage.kinds[1] {
