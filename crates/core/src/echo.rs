@@ -9,8 +9,9 @@ use crate::{
     change::{MarkFate, Order, Row, WriteKind},
     group::{Intent, IntentStatus, Link},
     merge::Own,
+    mutant::Mutant,
     name::{IntentId, Timestamp},
-    plan::{Binding, Class},
+    plan::{Binding, Class, Plan},
     step::due::{IN_DOUBT_MS, minted_at},
     value::Value,
 };
@@ -41,16 +42,20 @@ pub(crate) struct Traces<'a> {
 
 /// What is ours of what is seen, and the intent it settles for certain.
 pub(crate) fn attribute(
+    plan: &Plan,
     class: Class,
     link: &Link,
     binding: &Binding,
     seen: Option<&Row>,
     traces: Traces<'_>,
 ) -> (Own, Option<IntentId>) {
-    if let Some(intent) = by_mark(link, traces) {
+    if plan.is_mutant(Mutant::MarkIgnored) && class == Class::Log {
+        return (Own::default(), None);
+    }
+    if let Some(intent) = by_mark(plan, link, traces) {
         return (exact(intent), Some(intent.id));
     }
-    if traces.mark.is_some() {
+    if traces.mark.is_some() && !plan.is_mutant(Mutant::RestoreIgnoresMarks) {
         // Our mark, but an intent nobody remembers (the hub was restored): ours, never an edit.
         return (unremembered(link, seen), None);
     }
@@ -58,11 +63,14 @@ pub(crate) fn attribute(
         // The mark's table, or the mark in the log, has said which writes happened; what remains is
         // somebody else's, even if it is equal.
         Class::Marked | Class::Log => (Own::default(), None),
-        Class::Versioned | Class::Plain | Class::Blind => by_value(link, binding, seen),
+        Class::Versioned | Class::Plain | Class::Blind => by_value(plan, link, binding, seen),
     }
 }
 
-fn by_mark<'a>(link: &'a Link, traces: Traces<'_>) -> Option<&'a Intent> {
+fn by_mark<'a>(plan: &Plan, link: &'a Link, traces: Traces<'_>) -> Option<&'a Intent> {
+    if plan.is_mutant(Mutant::NextEventIgnored) && traces.order.is_some() {
+        return link.unresolved.last();
+    }
     let marked = |intent: &&Intent| Some(intent.id) == traces.mark;
     if let Some(intent) = link.unresolved.iter().find(marked) {
         return Some(intent);
@@ -93,7 +101,12 @@ fn unremembered(link: &Link, seen: Option<&Row>) -> Own {
 }
 
 /// Newest intent first, field by field: changed, and equal to what the write would have left.
-fn by_value(link: &Link, binding: &Binding, seen: Option<&Row>) -> (Own, Option<IntentId>) {
+fn by_value(
+    plan: &Plan,
+    link: &Link,
+    binding: &Binding,
+    seen: Option<&Row>,
+) -> (Own, Option<IntentId>) {
     let mut own = Own::default();
     for intent in link.unresolved.iter().rev() {
         match (intent.kind, seen) {
@@ -102,7 +115,8 @@ fn by_value(link: &Link, binding: &Binding, seen: Option<&Row>) -> (Own, Option<
             }
             // Existence alone proves nothing: all cells must match (F4).
             (WriteKind::Insert, Some(row)) if link.shadow.is_none() => {
-                if shows_all(binding, intent, row) {
+                let is_enough = plan.is_mutant(Mutant::InsertByExistence);
+                if is_enough || shows_all(plan, binding, intent, row) {
                     return (ambiguous(exact(intent)), Some(intent.id));
                 }
             }
@@ -112,7 +126,7 @@ fn by_value(link: &Link, binding: &Binding, seen: Option<&Row>) -> (Own, Option<
                     let Some(found) = row.value(*field) else { continue };
                     let changed = shown != Some(found);
                     let known = own.fields.iter().any(|(known, _)| known == field);
-                    if changed && !known && equals(binding, *field, found, value) {
+                    if changed && !known && equals(plan, binding, *field, found, value) {
                         own.fields.push((*field, *version));
                         own.ambiguous = true;
                     }
@@ -128,21 +142,22 @@ fn ambiguous(own: Own) -> Own {
     Own { ambiguous: true, ..own }
 }
 
-fn shows_all(binding: &Binding, intent: &Intent, row: &Row) -> bool {
+fn shows_all(plan: &Plan, binding: &Binding, intent: &Intent, row: &Row) -> bool {
     intent.set.iter().all(|(field, value, _)| {
-        row.value(*field).is_some_and(|found| equals(binding, *field, found, value))
+        row.value(*field).is_some_and(|found| equals(plan, binding, *field, found, value))
     })
 }
 
 /// Equal for this system, as far as its rewriting is declared.
 fn equals(
+    plan: &Plan,
     binding: &Binding,
     field: crate::name::FieldIndex,
     found: &Value,
     written: &Value,
 ) -> bool {
-    if found == written {
-        return true;
+    if found == written || plan.is_mutant(Mutant::NormaliserIgnored) {
+        return found == written;
     }
     let Some(cell) = binding.cell(field) else { return false };
     cell.lens.normalise(found) == cell.lens.normalise(written)
@@ -193,8 +208,8 @@ pub(crate) fn image_after(binding: &Binding, intent: &Intent, shadow: Option<&Ro
 }
 
 /// Whether a row shows everything that an update in doubt would have written.
-pub(crate) fn shows_update(binding: &Binding, intent: &Intent, row: &Row) -> bool {
+pub(crate) fn shows_update(plan: &Plan, binding: &Binding, intent: &Intent, row: &Row) -> bool {
     intent.status == IntentStatus::InDoubt
         && intent.kind == WriteKind::Update
-        && shows_all(binding, intent, row)
+        && shows_all(plan, binding, intent, row)
 }

@@ -10,6 +10,7 @@ use crate::{
     commit::{Behind, GroupIndex, RowEntry},
     group::{Group, Intent, Lane, Link, Part, Scope},
     matching,
+    mutant::Mutant,
     name::{EntityIndex, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, Rows, needs},
     plan::{Binding, Plan},
@@ -131,7 +132,8 @@ pub fn waiting(plan: &Plan, group: &Group, system: SystemIndex, needs: &[PartNee
         if link.lane != Lane::Free || link.wait {
             waiting.parked = true;
         }
-        let doubt = keyless_doubt(plan.binding(need.binding), link);
+        let doubt = keyless_doubt(plan.binding(need.binding), link)
+            .filter(|_| !plan.is_mutant(Mutant::InsertAgain));
         if doubt.is_some() {
             waiting.not_before = waiting.not_before.max(doubt);
         } else if link.must_read {

@@ -19,6 +19,7 @@ pub mod index;
 pub mod lens;
 pub mod matching;
 pub(crate) mod merge;
+pub mod mutant;
 pub mod name;
 pub mod need;
 pub mod plan;

@@ -13,6 +13,7 @@ use crate::{
     error::Problem,
     expr::Zone,
     group::{Author, Group, Hold, Link, Part, UNKNOWN},
+    mutant::Mutant,
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
     need::{cells, reference_key},
     plan::{Binding, Cell, Class, Entity, Plan, Policy},
@@ -204,6 +205,9 @@ impl Scene<'_> {
         let mut reading = Reading::default();
         for (field, cell) in cells(source.binding) {
             let Slot::Present(native) = row.slot(field) else { continue };
+            if self.plan.is_mutant(Mutant::FieldLeftOut) && field == FieldIndex(1) {
+                continue;
+            }
             let shown = link.shadow.as_ref().map(|shadow| shadow.slot(field));
             let same = shown.and_then(Slot::value) == Some(native);
             // What nobody but the system itself says is no mere default of our insert.
@@ -270,7 +274,13 @@ impl Scene<'_> {
         if part.exists.alive {
             taken = taken.max(self.edits(source, part, link, reading.edits, Base::Shadow));
         } else if !reading.edits.is_empty() {
-            taken = taken.max(self.edit_of_the_dead(source, part, link, reading.edits));
+            let mut edits = reading.edits;
+            if self.plan.is_mutant(Mutant::RowCopied) {
+                let unknown = Link::new(source.system, part.cells.len());
+                let whole = self.read(source, part, &unknown, row, &Own::default());
+                edits = whole.map(|whole| whole.edits).unwrap_or_default();
+            }
+            taken = taken.max(self.edit_of_the_dead(source, part, link, edits));
         }
         hold_waiting(link, &reading.awaits);
         link.shadow = Some(remember(row, link.shadow.as_ref(), &reading.awaits));

@@ -9,6 +9,7 @@ use crate::{
     commit::Working,
     error::Problem,
     group::{Group, Hold, Link, Part, Scope},
+    mutant::Mutant,
     name::{EntityIndex, FieldIndex, RecordId, SystemIndex},
     plan::{Binding, Cell, Entity, Plan},
     value::Value,
@@ -152,10 +153,11 @@ impl View<'_> {
         let mut fields = Vec::new();
         for (field, cell) in cells(binding) {
             let Some(golden) = part.cell(field) else { continue };
-            if golden.version == link.agreed(field)
+            let plan = self.plan;
+            if (golden.version == link.agreed(field) && !plan.is_mutant(Mutant::NeedByValue))
                 || golden.version == 0
                 || cell.insert_only
-                || link.hold_of(field).is_some()
+                || (link.hold_of(field).is_some() && !plan.is_mutant(Mutant::HeldWritten))
                 || !may_write(self.entity, field, link.system)
             {
                 continue;

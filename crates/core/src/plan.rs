@@ -24,6 +24,9 @@ pub struct Plan {
     pub zone: Option<Text>,
     /// How far a source's clock may be ahead, in milliseconds.
     pub max_skew_ms: i64,
+    /// What is wrong on purpose.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 /// A place outside that holds rows.

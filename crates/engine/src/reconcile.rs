@@ -6,6 +6,7 @@ use syncline_core::{
     commit::{AuditEvent, AuditKind, Checkpoint, Commit, Ledger, Wants, Working},
     error::{ErrorKind, PortError},
     footprint::Footprint,
+    mutant::Mutant,
     step::{self, Step},
 };
 use syncline_ports::store::CommitError;
@@ -103,6 +104,7 @@ pub(crate) async fn attempt(
     under_way: Option<&Footprint>,
 ) -> Result<Attempt, PortError> {
     for _ in 0..ROUNDS_MAX {
+        let under_way = under_way.filter(|_| !desk.plan.is_mutant(Mutant::BesideTheCommit));
         if under_way.is_some_and(|footprint| footprint.meets(&wants)) {
             return Ok(Attempt::Met(Box::new(working), wants));
         }

@@ -7,10 +7,11 @@
 //! the record is then loaded, decided and committed once, not once per system.
 
 use syncline_core::{
-    change::{Input, Position, RowKey},
+    change::{Input, Position, ReadResult, RowKey},
     commit::Checkpoint,
     error::PortError,
     guard::{self, Verdict},
+    mutant::Mutant,
     name::{BindingIndex, OperationId},
     value::Digest,
 };
@@ -129,7 +130,8 @@ async fn advance(
         }
         Then::ScanIncomplete { reason } => Some(reason.to_string()),
     };
-    reading.complete = reading.incomplete.is_none();
+    let believed = desk.plan.is_mutant(Mutant::AbsenceUnproved);
+    reading.complete = reading.incomplete.is_none() || believed;
     scanning.is_over = true;
 }
 
@@ -205,8 +207,15 @@ async fn conclude(
         return Ok(());
     }
     for chunk in unseen.chunks(UNSEEN_CHUNK) {
-        let inputs: Vec<Input> =
-            chunk.iter().map(|key| Input::Unseen { binding, key: key.clone(), began }).collect();
+        let missing = |key: &RowKey| {
+            let (key, operation) = (key.clone(), began);
+            if desk.plan.is_mutant(Mutant::AbsenceUnproved) {
+                let (result, marks) = (ReadResult::Absent, Vec::new());
+                return Input::ReadDone { binding, key, operation, result, marks };
+            }
+            Input::Unseen { binding, key, began }
+        };
+        let inputs: Vec<Input> = chunk.iter().map(missing).collect();
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
         took(desk, systems, decided, account).await?;
     }

@@ -1,6 +1,9 @@
 //! What makes a history: drawn from a seed, and made smaller by shrinking.
 
-use syncline_core::plan::{Class, DeleteConflict, OnLeave, Policy};
+use syncline_core::{
+    mutant::Mutant,
+    plan::{Class, DeleteConflict, OnLeave, Policy},
+};
 
 use crate::{
     draft::{Draft, Extras},
@@ -29,6 +32,8 @@ pub struct Script {
     /// Once everything has come to rest, all contacts are deleted in this system, in the same
     /// weather: none of them may come back.
     pub last_day: Option<usize>,
+    /// What is wrong on purpose.
+    pub mutant: Option<Mutant>,
 }
 
 /// One kind of fault, to be switched off by itself.
@@ -151,6 +156,7 @@ impl Script {
             processes: if chance.percent(20) { 2 } else { 1 },
             capitals: chance.percent(30).then(|| chance.below(count)),
             last_day: None,
+            mutant: None,
         }
     }
 }

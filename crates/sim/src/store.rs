@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use syncline_core::{
     change::{Position, RowKey, WriteKind},
     commit::{
-        AuditEvent, Behind, Commit, GroupChange, GroupIndex, KnownRow, Ledger, MatchKey,
-        QuarantineChange, REFERRING_MAX, Subject, Wants, Working,
+        AuditEvent, Behind, Checkpoint, Commit, GroupChange, GroupIndex, KnownRow, Ledger,
+        MatchKey, QuarantineChange, REFERRING_MAX, Subject, Wants, Working,
     },
     error::{ErrorKind, PortError},
     group::{Author, Group},
+    mutant::Mutant,
     name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
     value::Value,
 };
@@ -58,6 +59,8 @@ pub struct Memory {
     pub replaced: Vec<(String, String)>,
     /// Answers of people.
     pub answers: u64,
+    /// What is wrong on purpose with the hub itself.
+    pub mutant: Option<Mutant>,
 }
 
 /// What something set aside waits for.
@@ -280,13 +283,18 @@ impl Memory {
         }
         self.audit.extend(commit.audit);
         self.conflicts.extend(commit.conflicts);
-        for checkpoint in commit.checkpoints {
-            self.checkpoints.insert(checkpoint.stream.to_string(), checkpoint.position);
-        }
+        self.follow(&commit.checkpoints);
         self.ledger.absorb(&commit.ledger);
         self.operation = self.operation.max(commit.operation.0);
         self.minted = self.minted.max(commit.minted);
         Ok(())
+    }
+
+    /// Remembers how far sources were read.
+    fn follow(&mut self, checkpoints: &[Checkpoint]) {
+        for checkpoint in checkpoints {
+            self.checkpoints.insert(checkpoint.stream.to_string(), checkpoint.position.clone());
+        }
     }
 
     fn set_aside(&mut self, change: QuarantineChange) {
@@ -329,6 +337,9 @@ impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         // A process may die before the commit, or after it: both are moments. It takes a while, so
         // that what is decided beside it reads the hub without it.
+        if self.memory().mutant == Some(Mutant::PositionFirst) {
+            self.memory().follow(&commit.checkpoints);
+        }
         for _ in 0..4 {
             moment().await;
         }

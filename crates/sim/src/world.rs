@@ -76,11 +76,14 @@ pub struct World {
 
 impl World {
     fn new(script: &Script, trace: bool) -> Self {
-        Self::of(draft::plan(&script.draft), script, trace)
+        let plan = Plan { mutant: script.mutant, ..draft::plan(&script.draft) };
+        Self::of(plan, script, trace)
     }
 
     fn of(plan: Plan, script: &Script, trace: bool) -> Self {
         let plan = Arc::new(plan);
+        let store = MemoryStore::default();
+        store.memory().mutant = plan.mutant;
         let mut systems = Vec::new();
         for (index, class) in script.draft.classes.iter().enumerate() {
             let first_key = (index as i64 + 1) * 1_000;
@@ -106,13 +109,7 @@ impl World {
             }
             systems.push(system);
         }
-        Self {
-            plan,
-            systems,
-            store: MemoryStore::default(),
-            clock: Arc::new(SimClock::new()),
-            trace,
-        }
+        Self { plan, systems, store, clock: Arc::new(SimClock::new()), trace }
     }
 
     /// The doors of all systems, for one process.
@@ -357,14 +354,13 @@ fn answer_all(world: &World, chance: &mut Chance) -> Result<bool, Breach> {
     let stop = AtomicBool::new(false);
     let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(3));
     let mut doors = World::doors(&world.systems);
-    let result = through(async {
+    within(async {
         let mut answered = false;
         while person::answer(&desk, &mut doors, &world.store, chance).await? {
             answered = true;
         }
         Ok(answered)
-    });
-    result.map_err(|error: PortError| Breach { guarantee: "progress", detail: error.to_string() })
+    })
 }
 
 /// One full pass, with a process of its own.
@@ -375,7 +371,7 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
     let entities: Vec<(EntityIndex, RunId)> = (0..world.plan.entities.len() as u16)
         .map(|entity| (EntityIndex(entity), RunId(2)))
         .collect();
-    let result = through(async {
+    within(async {
         recover::recover(&desk, &mut doors).await?;
         for (binding, found) in world.plan.bindings.iter().enumerate() {
             if world.plan.system(found.system).is_some_and(|system| system.class == Class::Log) {
@@ -401,8 +397,23 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
             closed: Vec::new(),
         };
         pass::run(&desk, &mut doors, &errand).await
-    });
-    result.map_err(|error| Breach { guarantee: "progress", detail: error.to_string() })
+    })
+}
+
+/// How many moments a full pass in calm weather may take at the most: more is no work any more.
+const MOMENTS_MAX: usize = 200_000;
+
+/// Polls a future to its end, unless it has none.
+fn within<T>(future: impl Future<Output = Result<T, PortError>>) -> Result<T, Breach> {
+    let mut future = pin!(future);
+    for _ in 0..MOMENTS_MAX {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result
+                .map_err(|error| Breach { guarantee: "progress", detail: error.to_string() });
+        }
+    }
+    let detail = "a pass in calm weather does not end".into();
+    Err(Breach { guarantee: "quiescence", detail })
 }
 
 /// Polls a future to its end: in calm weather nobody else moves.

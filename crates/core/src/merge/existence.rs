@@ -8,6 +8,7 @@ use crate::{
     commit::{AuditEvent, AuditKind, ConflictChange, Settled},
     group::{Author, Candidate, FieldSet, Link, OpenConflict, Part, Scope},
     merge::{Base, Edit, Own, Reading, Scene, Source, Taken, hold_waiting, remember},
+    mutant::Mutant,
     name::FieldIndex,
     need::{View, cells},
     plan::{DeletePolicy, OnTargetEdit},
@@ -136,6 +137,9 @@ impl Scene<'_> {
         let unseen = self.unseen(source, part, link);
         let agreed_before = link.agreed_exists;
         bury(link);
+        if self.plan.is_mutant(Mutant::TombstoneForgotten) {
+            (link.key, link.order) = (None, None);
+        }
         if let Some(version) = own.exists {
             // Taken away although the record lives: it had left the scope, and may be back in it.
             let lives = part.exists.alive && part.exists.version == version;
@@ -146,7 +150,7 @@ impl Scene<'_> {
             link.agreed_exists = part.exists.version;
             return Taken::Nothing;
         }
-        if link.scope != Scope::In {
+        if link.scope != Scope::In && !self.plan.is_mutant(Mutant::ScopeExitDeletes) {
             // Gone where the record does not belong: recorded, not passed on (2.10).
             link.scope = Scope::Out;
             link.agreed_exists = part.exists.version;
@@ -210,6 +214,11 @@ impl Scene<'_> {
                         ..event
                     });
                 }
+                self.kill(source, part);
+                link.agreed_exists = part.exists.version;
+                Taken::Applied
+            }
+            Existence::Update if self.plan.is_mutant(Mutant::LostDeleteDone) => {
                 self.kill(source, part);
                 link.agreed_exists = part.exists.version;
                 Taken::Applied
@@ -481,7 +490,9 @@ impl Scene<'_> {
                 ..event
             });
             // Every rejected edit leaves its field dirty (F8).
-            link.agree(edit.field, 0);
+            if !self.plan.is_mutant(Mutant::RejectedNotDirty) {
+                link.agree(edit.field, 0);
+            }
         }
         Taken::Lost
     }

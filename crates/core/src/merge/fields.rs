@@ -6,6 +6,7 @@ use crate::{
     commit::{AuditEvent, AuditKind},
     group::{Author, Cell, Hold, IntentStatus, Link, Part},
     merge::{Base, Edit, Scene, Source, Taken},
+    mutant::Mutant,
     name::FieldIndex,
     plan::Policy,
     policy::{self, Circumstances, Contestant, Resolution, Sum},
@@ -60,7 +61,11 @@ impl Scene<'_> {
             return taken;
         }
         let members = self.members(&edits);
-        let concurrent = members.iter().any(|field| is_concurrent(part, link, *field));
+        let by_value = self.plan.is_mutant(Mutant::ConflictByValue) && link.shadow.is_some();
+        let concurrent = members.iter().any(|field| {
+            let differs = || self.base_of(source, link, *field) != Some(value_of(part, *field));
+            if by_value { differs() } else { is_concurrent(part, link, *field) }
+        });
         if concurrent && members.len() > 1 {
             return self.concurrent_unit(source, part, link, &members, edits, base);
         }
@@ -69,6 +74,7 @@ impl Scene<'_> {
             let Some(cell) = part.cell(edit.field) else { continue };
             // Two who counted the same counted twice.
             let sums = concurrent && base != Base::None && self.is_counter(edit.field);
+            let sums = sums && !self.plan.is_mutant(Mutant::EqualCounts);
             if cell.value == edit.theirs && cell.version > 0 && !sums {
                 // What both sides say is agreed, whoever said it first.
                 let version = cell.version;
@@ -216,6 +222,8 @@ impl Scene<'_> {
         let before = if base == Base::None { None } else { self.base_of(source, link, edit.field) };
         let Some(field) = self.entity.field(edit.field) else { return Taken::Nothing };
         if let (Policy::Add { min, below_min }, Some(before)) = (&field.policy, &before) {
+            let before =
+                if self.plan.is_mutant(Mutant::CounterOverwritten) { &cell.value } else { before };
             match policy::add(before, &cell.value, &edit.theirs, *min, *below_min) {
                 Sum::Is(sum) => return self.merged(source, part, link, &edit, sum, "add"),
                 Sum::Clamped(sum) => {
@@ -264,8 +272,11 @@ impl Scene<'_> {
                 self.settled(source, link, &cell, &edit, before, rule, cell.author);
                 // A clock that is ahead has no say: the rule then falls back to priority.
                 let why = if clock_suspect { "detect.clock_suspect" } else { rule };
-                self.lost(source, &cell, &edit, why);
-                link.agree(edit.field, 0);
+                if !self.plan.is_mutant(Mutant::LoserNotKept) {
+                    self.lost(source, &cell, &edit, why);
+                }
+                let agrees = self.plan.is_mutant(Mutant::LoserAgrees);
+                link.agree(edit.field, if agrees { cell.version } else { 0 });
                 Taken::Lost
             }
             Resolution::Merged(value) => self.merged(source, part, link, &edit, value, rule),

@@ -6,6 +6,7 @@ use crate::{
     error::Problem,
     group::{Group, Intent, IntentStatus, Lane, Link, Part},
     index::{keyless_doubt, waiting},
+    mutant::Mutant,
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
     plan::{Binding, Class, Entity},
@@ -259,6 +260,12 @@ impl Pass<'_> {
         let Natives { set, blocked } = natives.map_err(|problem| (at, problem))?;
         let expect = match kind {
             WriteKind::Insert => Expected::Absent,
+            WriteKind::Update if self.plan.is_mutant(Mutant::BlindWrite) => {
+                Expected::Fields(Vec::new())
+            }
+            WriteKind::Update if self.plan.is_mutant(Mutant::ExpectsItsOwn) => Expected::Fields(
+                set.iter().map(|(field, value, _)| (*field, value.clone())).collect(),
+            ),
             WriteKind::Update => expect_update(entity, binding, link, &set),
             WriteKind::Delete => expect_delete(binding, link),
         };
@@ -317,6 +324,9 @@ impl Pass<'_> {
                 expect: draft.expect,
                 token: intent.token.clone(),
             });
+            if self.plan.is_mutant(Mutant::OnlyNewestDoubt) {
+                link.unresolved.clear();
+            }
             link.unresolved.push(intent);
             link.lane = Lane::Write(id);
             link.touched = operation;
@@ -345,7 +355,10 @@ impl Ground<'_> {
                     return Err(self.named(field, problem));
                 }
                 // Written empty now, and again when the parent is there.
-                Err(PutError::Blocked(parent)) if self.circles.contains(&parent) => {
+                Err(PutError::Blocked(parent))
+                    if self.circles.contains(&parent)
+                        || self.view.plan.is_mutant(Mutant::ChildFirst) =>
+                {
                     natives.set.push((field, Value::Null, 0));
                 }
                 Err(PutError::Blocked(parent)) => natives.blocked.push(parent),

@@ -8,10 +8,11 @@ use crate::{
     commit::{Disposition, QuarantineChange, Subject},
     echo::{self, Traces},
     error::Problem,
-    group::{Group, Lane, Link, Part},
+    group::{Group, IntentStatus, Lane, Link, Part},
     merge::{Awaits, Own, Scene, Source, Taken, conclude},
+    mutant::Mutant,
     name::{BindingIndex, OperationId, RecordId},
-    plan::Class,
+    plan::{Binding, Class, Plan},
     step::{
         fence::{Fence, fence, in_doubt},
         gather::{How, Item, Route, Sight},
@@ -284,11 +285,16 @@ impl Pass<'_> {
         if changed {
             taken = Taken::Echo;
         }
+        if self.plan.is_mutant(Mutant::RetiredFirst)
+            && let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system))
+        {
+            link.unresolved.retain(|intent| intent.status != IntentStatus::InDoubt);
+        }
         let fresh = Link::new(system, 0);
         let link = at.part(group).and_then(|part| part.link(system)).unwrap_or(&fresh);
         let traces =
             Traces { mark: sight.mark, transaction: sight.transaction, order: sight.order };
-        let (own, settled) = echo::attribute(class, link, binding, sight.row, traces);
+        let (own, settled) = echo::attribute(self.plan, class, link, binding, sight.row, traces);
         let merged = self.merge_part(sight, group, at, sight.row, &own)?;
         taken = taken.max(merged.taken);
         changed |= merged.changed;
@@ -298,14 +304,16 @@ impl Pass<'_> {
         };
         let now = self.now;
         if let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system)) {
+            let waits = link.wait && self.plan.is_mutant(Mutant::WaitForEver);
             land(link, sight, settled, operation.filter(|_| changed || link_waits(link)));
+            link.wait |= waits;
             if let How::Read(operation) = sight.how
                 && (!sight.marks.is_empty() || settled.is_some())
             {
                 link.touched = link.touched.max(operation);
             }
             echo::retire(class, link, sight.marks, now);
-            retire_shown(class, link, binding, sight.row);
+            retire_shown(self.plan, class, link, binding, sight.row);
         }
         self.conclude(group, changed.then_some(system));
         Ok((taken, merged.awaits, changed))
@@ -369,6 +377,9 @@ impl Pass<'_> {
         let Some(binding) = self.plan.binding(sight.binding) else { return Ok(false) };
         let applied =
             |id| sight.marks.iter().any(|(mark, fate)| *mark == id && *fate == MarkFate::Applied);
+        if self.plan.is_mutant(Mutant::MarksUnread) {
+            return Ok(false);
+        }
         let Some(link) = at.part(group).and_then(|part| part.link(binding.system)) else {
             return Ok(false);
         };
@@ -487,10 +498,10 @@ fn land(
 }
 
 /// An update in doubt whose every value is now shown has been matched.
-fn retire_shown(class: Class, link: &mut Link, binding: &crate::plan::Binding, row: Option<&Row>) {
+fn retire_shown(plan: &Plan, class: Class, link: &mut Link, binding: &Binding, row: Option<&Row>) {
     if class == Class::Log {
         return;
     }
     let Some(row) = row else { return };
-    link.unresolved.retain(|intent| !echo::shows_update(binding, intent, row));
+    link.unresolved.retain(|intent| !echo::shows_update(plan, binding, intent, row));
 }

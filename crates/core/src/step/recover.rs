@@ -4,6 +4,7 @@ use crate::{
     change::{RestoreChoice, Restored, RowKey, WriteKind},
     group::{IntentStatus, Lane, Link, UNKNOWN},
     index::keyless_doubt,
+    mutant::Mutant,
     name::{BindingIndex, RecordId},
     plan::{Class, Plan},
     step::{fence::in_doubt, link::PartAt, pass::Pass, written::key_of_set},
@@ -29,6 +30,9 @@ impl Pass<'_> {
             let Some(part) = at.part_mut(&mut group) else { continue };
             for link in &mut part.links {
                 let class = self.plan.system(link.system).map_or(Class::Blind, |known| known.class);
+                if self.plan.is_mutant(Mutant::CrashForgets) {
+                    link.unresolved.retain(|intent| intent.status != IntentStatus::Sent);
+                }
                 if doubt(link, class) {
                     link.touched = operation;
                     changed = true;

@@ -9,6 +9,7 @@ use crate::{
     group::{Group, Intent, IntentStatus, Lane, Link, Parked, Part},
     index::{keyless_doubt, versions},
     merge::Own,
+    mutant::Mutant,
     name::{BindingIndex, IntentId, RecordId, SystemIndex, Timestamp},
     need::{Need, Rows, needs},
     plan::Class,
@@ -87,6 +88,9 @@ impl Pass<'_> {
                 self.park_write(&mut group, answered.at, answered.system, code, reason, false);
             }
             Outcome::Retry { .. } | Outcome::Sibling => drop_intent(&mut group, &answered),
+            Outcome::Unknown { .. } if self.plan.is_mutant(Mutant::DoubtForgotten) => {
+                drop_intent(&mut group, &answered);
+            }
             Outcome::Unknown { .. } => {
                 let key = link_mut(&mut group, &answered).and_then(|link| {
                     put_in_doubt(link, &answered);
@@ -160,7 +164,7 @@ impl Pass<'_> {
 
     /// Done. The post-image is the shadow; what differs from our write in it was not ours.
     fn applied(&mut self, group: &mut Group, answered: &Answered, after: &After<'_>) {
-        if answered.class == Class::Log {
+        if answered.class == Class::Log && !self.plan.is_mutant(Mutant::AckMovesShadow) {
             // Only the log moves the shadow (D6).
             let Some(link) = link_mut(group, answered) else { return };
             let status = IntentStatus::Acknowledged {
@@ -194,7 +198,11 @@ impl Pass<'_> {
                 assumed.as_ref()
             }
         };
-        let own = echo::exact(&answered.intent);
+        let mut own = echo::exact(&answered.intent);
+        own.whole |= self.plan.is_mutant(Mutant::AckIsWholeRow);
+        if self.plan.is_mutant(Mutant::EchoAdopted) {
+            own = Own { fields: Vec::new(), whole: false, ..own };
+        }
         if answered.intent.kind != WriteKind::Delete {
             self.rename(group, answered, after.key);
         }
@@ -265,7 +273,7 @@ impl Pass<'_> {
     ) {
         let retries = self.plan.system(answered.system).is_some_and(|system| system.path_retries);
         let Some(link) = link_mut(group, answered) else { return };
-        if retries {
+        if retries && !self.plan.is_mutant(Mutant::FailureFinal) {
             // It may have been applied by the first of two deliveries (F1).
             for intent in &mut link.unresolved {
                 if intent.id == answered.intent.id {
@@ -275,7 +283,7 @@ impl Pass<'_> {
         } else {
             link.unresolved.retain(|intent| intent.id != answered.intent.id);
         }
-        if answered.class == Class::Log {
+        if answered.class == Class::Log && !self.plan.is_mutant(Mutant::FailureImageTrusted) {
             // The image has no author and no place in the log (F2): it only says whether the log has
             // told of it already.
             link.wait = current != link.shadow.as_ref();
@@ -293,7 +301,8 @@ impl Pass<'_> {
         let Some(binding) = self.plan.binding(answered.binding) else { return };
         let own = match link_mut(group, answered) {
             Some(link) => {
-                echo::attribute(answered.class, link, binding, current, echo::Traces::default())
+                let traces = echo::Traces::default();
+                echo::attribute(self.plan, answered.class, link, binding, current, traces)
             }
             None => (Own::default(), None),
         };
