@@ -347,6 +347,12 @@ impl Group {
         links.flat_map(|link| &link.unresolved)
     }
 
+    /// The links of all its parts to this system.
+    pub fn links_to(&self, system: SystemIndex) -> impl Iterator<Item = &Link> {
+        let children = self.children.iter().map(|child| &child.part);
+        std::iter::once(&self.root).chain(children).filter_map(move |part| part.link(system))
+    }
+
     /// The part with this key.
     pub fn part(&self, key: &PartKey) -> Option<&Part> {
         match key {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::{
     change::WriteKind,
     commit::{Behind, GroupIndex, RowEntry},
-    group::{Group, Intent, Lane, Link, Part, Scope},
+    group::{Group, Intent, Lane, Link, Parked, Part, Scope},
     matching,
     mutant::Mutant,
     name::{EntityIndex, RecordId, SystemIndex, Timestamp},
@@ -88,7 +88,9 @@ fn add_part(
 }
 
 fn is_quiet(link: &Link) -> bool {
-    link.is_settled() && link.held.is_empty() && link.shadow.is_some()
+    // Whoever waits for another row is looked at with whatever frees it.
+    let waits = link.parked.as_ref().is_some_and(Parked::is_for_a_row);
+    link.is_settled() && link.held.is_empty() && link.shadow.is_some() && !waits
 }
 
 /// What this system does not show of the group, if anything.

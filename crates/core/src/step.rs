@@ -28,6 +28,7 @@ pub(crate) mod pass;
 mod recover;
 mod rivals;
 mod unique;
+mod wake;
 pub(crate) mod written;
 
 /// The answer of [`step`].

@@ -209,7 +209,7 @@ pub async fn write_all(
     }
     let mut first = true;
     for _ in 0..ROUNDS_MAX {
-        let before = total(passed);
+        let before = (total(passed), learnt(passed));
         for report in &mut passed.entities {
             desk.set_run(report.run);
             write(desk, systems, errand, Kinds::Puts, report).await?;
@@ -229,7 +229,7 @@ pub async fn write_all(
                 .iter()
                 .flat_map(|report| report.written.values())
                 .any(|written| written.waits > 0);
-        if (total(passed) == before && !decided) || desk.is_stopping() {
+        if ((total(passed), learnt(passed)) == before && !decided) || desk.is_stopping() {
             break;
         }
     }
@@ -243,6 +243,11 @@ pub async fn write_all(
 
 fn total(passed: &Passed) -> u64 {
     passed.entities.iter().flat_map(|report| report.written.values()).map(Written::total).sum()
+}
+
+/// Observations that changed the hub: a refusal has rows read, and what they show may free others.
+fn learnt(passed: &Passed) -> u64 {
+    passed.entities.iter().map(|report| report.count(Disposition::Applied)).sum()
 }
 
 /// Reads all bindings of an entity and its child lists, and takes up what waited.

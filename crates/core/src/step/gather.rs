@@ -3,19 +3,20 @@
 use crate::{
     Text,
     change::{
-        Command, Cycles, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token,
+        Command, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token,
         WriteKind,
     },
     commit::{KnownRow, MatchKey, Wants, Working},
     group::Group,
     matching,
     merge::{Trouble, take},
-    name::{BindingIndex, IntentId, OperationId, RecordId, SystemIndex, Timestamp},
+    name::{BindingIndex, IntentId, OperationId, RecordId, Timestamp},
     need::{cells, reference_key},
     plan::{Binding, Entity, Plan},
-    step::parents::{is_to_come, targets},
-    value::{Slot, Value},
+    value::Slot,
 };
+
+mod due;
 
 /// An input, or one row of one.
 pub(crate) enum Item<'a> {
@@ -200,15 +201,19 @@ pub(crate) fn gather(plan: &Plan, working: &Working, items: &[Item<'_>]) -> (Vec
     (routes, gather.wants)
 }
 
-struct Gather<'a> {
-    plan: &'a Plan,
+pub(super) struct Gather<'a> {
+    pub(super) plan: &'a Plan,
     working: &'a Working,
     wants: Wants,
 }
 
 impl<'a> Gather<'a> {
     /// What is known of a row, asking for it if it was not looked up.
-    fn known(&mut self, binding: BindingIndex, key: &RowKey) -> Option<Option<&'a KnownRow>> {
+    pub(super) fn known(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+    ) -> Option<Option<&'a KnownRow>> {
         let key = (binding, key.clone());
         match self.working.keys.get(&key) {
             Some(known) => Some(known.as_ref()),
@@ -220,7 +225,7 @@ impl<'a> Gather<'a> {
     }
 
     /// A record, asking for it if it was not loaded.
-    fn record(&mut self, record: RecordId) -> Option<&'a Group> {
+    pub(super) fn record(&mut self, record: RecordId) -> Option<&'a Group> {
         match self.working.groups.get(&record) {
             Some(group) => group.as_ref(),
             None => {
@@ -242,7 +247,12 @@ impl<'a> Gather<'a> {
                 if known.quiet && is_same(known, row) {
                     return Route::Quiet(known.record);
                 }
-                self.record(known.record);
+                if let Some(group) = self.record(known.record) {
+                    let mut links = group.links_to(binding.system);
+                    if let Some(link) = links.find(|link| link.key.as_ref() == Some(sight.key)) {
+                        self.frees(group, binding, link, row);
+                    }
+                }
                 self.references(binding, entity, row);
                 self.parent(sight, binding, entity);
                 let rival = row.filter(|_| known.rival);
@@ -394,8 +404,12 @@ impl<'a> Gather<'a> {
     fn outcome(&mut self, group: Option<&Group>, intent: IntentId, outcome: &Outcome) {
         let Some(group) = group else { return };
         let Some((entity, system)) = group.place_of(intent) else { return };
-        let is_new =
-            group.intents().any(|known| known.id == intent && known.kind == WriteKind::Insert);
+        let links = group.links_to(system);
+        let sent = links.flat_map(|link| link.unresolved.iter().map(move |it| (link, it)));
+        let Some((link, sent)) = sent.into_iter().find(|(_, known)| known.id == intent) else {
+            return;
+        };
+        let is_new = sent.kind == WriteKind::Insert;
         let Some(index) = self.plan.binding_of(entity, system) else { return };
         let (Some(binding), Some(entity)) = (self.plan.binding(index), self.plan.entity(entity))
         else {
@@ -404,6 +418,7 @@ impl<'a> Gather<'a> {
         match outcome {
             Outcome::Applied { key, post, .. } => {
                 self.references(binding, entity, post.as_ref());
+                self.frees(group, binding, link, post.as_ref());
                 // A new row is nobody's, or what the system did was no insert.
                 if is_new && let Some(Some(known)) = self.known(index, key) {
                     self.record(known.record);
@@ -411,7 +426,9 @@ impl<'a> Gather<'a> {
             }
             Outcome::Precondition { current, .. } => {
                 self.references(binding, entity, current.as_ref());
+                self.frees(group, binding, link, current.as_ref());
             }
+            Outcome::Foreign { .. } => self.suspects(binding, entity, sent),
             Outcome::Unique { holder: Some(holder), .. } => {
                 if let Some(Some(known)) = self.known(index, holder)
                     && let Some(holder) = self.record(known.record)
@@ -420,74 +437,10 @@ impl<'a> Gather<'a> {
                 }
             }
             Outcome::Unique { holder: None, .. }
-            | Outcome::Foreign { .. }
             | Outcome::Invalid { .. }
             | Outcome::Retry { .. }
             | Outcome::Unknown { .. }
             | Outcome::Sibling => {}
-        }
-    }
-
-    /// Everything a plan of this record's rows in this system looks at: parents, and the records
-    /// whose unique values it waits for; for a deleted record, those that refer to it.
-    fn due(&mut self, record: RecordId, system: SystemIndex, cycles: Cycles) {
-        let mut next = Some(record);
-        let mut seen = std::collections::BTreeSet::new();
-        while let Some(record) = next.take().filter(|record| seen.insert(*record)) {
-            let Some(group) = self.record(record) else { return };
-            self.targets(group, system);
-            self.referring(group);
-            if cycles == Cycles::Break {
-                self.chains(group, system);
-            }
-            next = group.root.link(system).and_then(|link| link.waits_for);
-        }
-    }
-
-    /// The records that refer to this deleted one.
-    fn referring(&mut self, group: &Group) {
-        if group.root.exists.alive || !self.plan.is_referred_to(group.entity) {
-            return;
-        }
-        match self.working.referring.get(&group.id) {
-            Some(records) => {
-                for record in records {
-                    self.record(*record);
-                }
-            }
-            None => {
-                self.wants.referring.insert(group.id);
-            }
-        }
-    }
-
-    /// The records that this one waits for in this system, and those that they wait for.
-    fn chains(&mut self, group: &Group, system: SystemIndex) {
-        let mut seen = std::collections::BTreeSet::from([group.id]);
-        let mut next: Vec<RecordId> = targets(group).collect();
-        while let Some(record) = next.pop() {
-            let is_there = matches!(self.working.row_keys.get(&(record, system)), Some(Some(_)));
-            if is_there || !seen.insert(record) {
-                continue;
-            }
-            if let Some(group) = self.record(record).filter(|group| is_to_come(group, system)) {
-                next.extend(targets(group));
-            }
-        }
-    }
-
-    /// The keys in this system of the records that this one refers to.
-    fn targets(&mut self, group: &Group, system: SystemIndex) {
-        for (_, part) in group.parts() {
-            for cell in &part.cells {
-                let Value::Ref(parent) = cell.value else { continue };
-                if parent != group.id
-                    && !self.working.row_keys.contains_key(&(parent, system))
-                    && !self.working.groups.contains_key(&parent)
-                {
-                    self.wants.row_keys.insert((parent, system));
-                }
-            }
         }
     }
 }

@@ -197,6 +197,7 @@ impl<'a> Pass<'a> {
             let after = index::of(self.plan, &group);
             groups.push(GroupChange { group, before, after });
         }
+        self.wake(&mut groups);
         let Journal { audit, conflicts, quarantine, ledger, effects, .. } = self.journal;
         let commit = Commit {
             groups,

@@ -26,12 +26,12 @@ use crate::{
 const HEAL_MS: i64 = 60_000;
 
 /// One write that was answered.
-struct Answered {
+pub(super) struct Answered {
     at: PartAt,
-    binding: BindingIndex,
-    system: SystemIndex,
-    class: Class,
-    intent: Intent,
+    pub(super) binding: BindingIndex,
+    pub(super) system: SystemIndex,
+    pub(super) class: Class,
+    pub(super) intent: Intent,
 }
 
 impl Pass<'_> {
@@ -82,6 +82,7 @@ impl Pass<'_> {
                 };
                 let message = format!("{message} ({constraint})");
                 self.park_write(&mut group, answered.at, answered.system, code, &message, true);
+                self.read_suspects(&mut group, &answered);
             }
             Outcome::Invalid { code, reason } => {
                 drop_intent(&mut group, &answered);

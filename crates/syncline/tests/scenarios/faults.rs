@@ -212,3 +212,73 @@ fn w13_a_connection_that_breaks_in_a_batch_loses_and_doubles_nothing() {
         ]);
     });
 }
+
+/// Customers and orders whose references every system keeps whole, and a bell.
+const SHOP: Given = Given {
+    tables: "create table bell (id {id}, tone {text} not null unique);
+             create table customer (id {id}, code {text} not null unique, name {text});
+             create table orders (id {id}, number {text} not null unique, customer {big} not null, foreign key (customer) references customer (id))",
+    rows: [
+        "insert into customer (id, code, name) values (11, 'k', 'K')",
+        "insert into customer (id, code, name) values (21, 'k', 'K')",
+        "insert into customer (id, code, name) values (31, 'k', 'K')",
+    ],
+    mapping: "
+entities:
+  bell:
+    in: {@bell}
+    match: tone
+    fields:
+      tone: {@tone}
+  customer:
+    in: {@customer}
+    match: code
+    fields:
+      code: {@code}
+      name: {@name}
+  orders:
+    in: {@orders}
+    match: number
+    fields:
+      number: {@number}
+      customer: {ref: customer, @customer}
+",
+    show: "select k.code, o.number from customer k left join orders o on o.customer = k.id order by k.code, o.number",
+};
+
+#[test]
+fn w5_a_delete_that_an_order_held_back_is_made_as_soon_as_the_order_is_gone() {
+    everywhere(&SHOP, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        // Everything was read when somebody orders.
+        let order = "insert into orders (number, customer) values ('o', 21)";
+        trigger(stage, 1, "after insert on bell", order);
+        stage.take_steps(&[
+            In("a", "delete from customer; insert into bell (tone) values ('do')"),
+            RunEnds(4, [0, 1, 2]),
+            Aside(&["write.children_exist -> b"]),
+            Show("b", &["k|o"]),
+            // The next run sees the order, which refers to a customer that is to go.
+            RunEnds(4, [0, 0, 0]),
+            In("b", "delete from orders"),
+            Run([0, 1, 0]),
+            Show(ALL, &[]),
+            Aside(&[]),
+        ]);
+    });
+}
+
+#[test]
+fn w5_an_order_follows_at_once_when_its_customer_is_put_back() {
+    let only_a = [("match: code", "match: code\n    deletes: {from: [a]}")];
+    everywhere(&SHOP, &only_a, |stage| {
+        stage.take_steps(&[LINKED]);
+        trigger(stage, 1, "after insert on bell", "delete from customer");
+        stage.take_steps(&[
+            In("a", "insert into bell (tone) values ('do'); insert into orders (number, customer) values ('o', 11)"),
+            Cli(0, "run --allow-partial"),
+            Show(ALL, &["k|o"]),
+            Aside(&[]),
+        ]);
+    });
+}

@@ -59,7 +59,6 @@ fn an_order_whose_customer_is_deleted_elsewhere_is_not_written_without_it() {
     assert!(world.codes().contains(&"write.parent_missing"), "{:?}", world.codes());
     // The order goes: nothing is left to wait for.
     world.delete("C.order", "o1");
-    world.later(120);
     world.run();
     assert_eq!([world.show("C"), world.show("C.order")], ["", ""]);
     assert!(world.codes().is_empty(), "{:?}", world.codes());
@@ -155,4 +154,79 @@ fn a_customer_and_orders_deleted_together_go_whatever_the_rule() {
             assert!(world.codes().is_empty(), "{:?}", world.codes());
         }
     }
+}
+
+/// A customer in A and B, whose systems keep references whole.
+fn strict() -> World {
+    let mut world = shop(2);
+    world.keeps_references = true;
+    world.insert("A", "a1", CUSTOMER);
+    world.run();
+    world
+}
+
+#[test]
+fn a_delete_that_an_unknown_order_held_back_is_made_once_the_order_is_gone() {
+    let mut world = strict();
+    let there = only(&world, "B");
+    world.delete("A", "a1");
+    world.scan("A");
+    world.insert("B.order", "o1", &format!("number=1 customer={there} note=x"));
+    world.apply("B");
+    assert_eq!(world.codes(), ["write.children_exist"]);
+    world.run();
+    assert!(world.show("B").contains("N0"), "the order came to light, and still holds it back");
+    world.delete("B.order", "o1");
+    world.run();
+    assert_eq!([world.show("B"), world.show("B.order")], ["", ""]);
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+}
+
+#[test]
+fn a_delete_that_an_order_held_back_is_made_once_the_order_is_moved_by_us() {
+    let mut world = strict();
+    world.insert("A", "a2", "name=N1 email=E1 phone=P1 status=S1");
+    world.insert("A.order", "o1", "number=1 customer=a1 note=x");
+    world.run();
+    // The order belongs to the other customer now, but B will not have it yet.
+    world.refuses.push((B, Value::text("y")));
+    world.set("A.order", "o1", "customer=a2 note=y");
+    world.delete("A", "a1");
+    world.run();
+    assert_eq!(world.codes(), ["write.children_exist", "write.value_too_long"]);
+    world.refuses.clear();
+    world.set("A.order", "o1", "note=z");
+    world.run();
+    assert!(!world.show("B").contains("N0"), "{}", world.show("B"));
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+}
+
+#[test]
+fn an_order_whose_customer_was_just_deleted_there_waits_for_it_and_follows() {
+    let mut world = strict();
+    let there = only(&world, "B");
+    world.insert("A.order", "o1", "number=1 customer=a1 note=x");
+    world.scan("A");
+    world.delete("B", &there);
+    world.apply("B");
+    // That the customer is gone was looked up at once.
+    assert_eq!(world.living(), 1, "the customer is deleted, its order lives");
+    world.run();
+    world.insert("B", "b9", CUSTOMER);
+    world.run();
+    assert!(world.show("B.order").ends_with("1 b9 x"), "{}", world.show("B.order"));
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+}
+
+#[test]
+fn an_order_is_written_as_soon_as_its_customer_is_put_back() {
+    let mut world = strict().with(|plan| plan.entities[0].delete_from = Some(Vec::new()));
+    let there = only(&world, "B");
+    world.insert("A.order", "o1", "number=1 customer=a1 note=x");
+    world.scan("A");
+    world.delete("B", &there);
+    world.apply("B");
+    world.run();
+    assert!(world.show("B").contains("N0") && world.show("B.order").contains("1 "));
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
 }

@@ -21,6 +21,7 @@ use crate::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, Revision,
         SystemIndex, Timestamp,
     },
+    need::reference_key,
     plan::{
         Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, MatchRule,
         OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System, TableSpec,
@@ -65,6 +66,8 @@ pub(super) struct World {
     next_key: u64,
     /// A new row takes the place of the last one that was inserted.
     pub(super) replaces: bool,
+    /// Every system refuses what would leave a reference without its row.
+    pub(super) keeps_references: bool,
     /// Columns that are unique in every system, by field.
     pub(super) unique: Vec<FieldIndex>,
     /// Fields that a system rewrites.
@@ -213,6 +216,7 @@ impl World {
             minted: 0,
             next_key: 100,
             replaces: false,
+            keeps_references: false,
             unique: Vec::new(),
             rewrites: BTreeMap::new(),
             computes: BTreeMap::new(),
@@ -789,6 +793,9 @@ impl World {
         {
             return conflict;
         }
+        if self.keeps_references && self.leaves_dangling(system, write) {
+            return Outcome::Foreign { constraint: "customer".into() };
+        }
         let key = write.key.clone().unwrap_or_else(|| {
             self.next_key += u64::from(!self.replaces);
             RowKey::new([&Value::text(format!("n{}", self.next_key))])
@@ -852,6 +859,42 @@ impl World {
             }
         }
         None
+    }
+
+    /// Whether a reference in this system would point to no row after this write.
+    fn leaves_dangling(&self, system: SystemIndex, write: &RowWrite) -> bool {
+        let own = self.plan.bindings[write.binding.at()].entity;
+        let fields = |entity: EntityIndex| {
+            self.plan.entities[entity.at()]
+                .fields
+                .iter()
+                .zip(0u16..)
+                .filter_map(|(field, index)| Some((FieldIndex(index), field.reference?)))
+        };
+        let refers_to = |value: &Value, key: &RowKey| reference_key(value).as_ref() == Some(key);
+        if write.kind == WriteKind::Delete {
+            return self.tables.iter().any(|(binding, rows)| {
+                let bound = &self.plan.bindings[binding.at()];
+                bound.system == system
+                    && fields(bound.entity).filter(|(_, parent)| *parent == own).any(
+                        |(field, _)| {
+                            rows.values().any(|stored| {
+                                let value = stored.row.value(field);
+                                value
+                                    .zip(write.key.as_ref())
+                                    .is_some_and(|(it, key)| refers_to(it, key))
+                            })
+                        },
+                    )
+            });
+        }
+        fields(own).any(|(field, parent)| {
+            let set = write.set.iter().find(|(known, _)| *known == field);
+            let key = set.and_then(|(_, value)| reference_key(value));
+            let binding = self.plan.binding_of(parent, system);
+            let rows = binding.and_then(|binding| self.tables.get(&binding));
+            key.is_some_and(|key| !rows.is_some_and(|rows| rows.contains_key(&key)))
+        })
     }
 
     fn names(&self) -> Vec<String> {
