@@ -8,6 +8,7 @@
 pub mod checks;
 pub mod clock;
 pub mod draft;
+pub mod explore;
 pub mod moment;
 pub mod people;
 pub mod prng;

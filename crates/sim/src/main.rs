@@ -1,9 +1,11 @@
-//! `sim [--seconds N] [--from SEED] | sim SEED`: new worlds for a while, or one again with its trace.
+//! `sim [--seconds N] [--from SEED] | sim SEED | sim explore [NAME ...] [--moments N]`: new worlds
+//! for a while, one of them again with its trace, or all histories of small ones.
 
 use std::{process::ExitCode, time::Instant};
 
 use syncline_sim::{
     checks::say,
+    explore::{self, configurations},
     script::Script,
     shrink::shrink,
     world::{Breach, live, run},
@@ -20,6 +22,11 @@ fn main() -> ExitCode {
     };
     if let Some(seed) = arguments.first().and_then(|argument| argument.parse::<u64>().ok()) {
         return replay(seed);
+    }
+    if arguments.first().is_some_and(|argument| argument == "explore") {
+        let names: Vec<&String> =
+            arguments.iter().skip(1).take_while(|it| !it.starts_with("--")).collect();
+        return explore(&names, option("--moments").unwrap_or(u64::MAX));
     }
     let seconds = option("--seconds").unwrap_or(60);
     let from = option("--from").unwrap_or(1);
@@ -38,6 +45,41 @@ fn replay(seed: u64) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn explore(names: &[&String], moments_max: u64) -> ExitCode {
+    let mut whole = 0;
+    for world in configurations::all() {
+        if !names.is_empty() && !names.iter().any(|name| *name == world.name) {
+            continue;
+        }
+        match explore::explore(&world, moments_max) {
+            Ok(explored) => {
+                say(&format!(
+                    "{:24} {} {} moments, {} events, {} at rest, longest {}",
+                    world.name,
+                    if explored.is_whole { "whole:" } else { "cut at" },
+                    explored.moments,
+                    explored.events,
+                    explored.rests,
+                    explored.longest
+                ));
+                whole += u64::from(explored.is_whole);
+            }
+            Err(trace) => {
+                say(&format!(
+                    "{} breaks \"{}\": {}",
+                    world.name, trace.breach.guarantee, trace.breach.detail
+                ));
+                for event in &trace.events {
+                    say(&format!("  {event:?}"));
+                }
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    say(&format!("{whole} worlds explored to the end: no promise was broken"));
+    ExitCode::SUCCESS
 }
 
 fn report(seed: u64, script: &Script, breach: &Breach) {

@@ -22,7 +22,7 @@ pub mod doors;
 mod write;
 
 /// How long a request may still arrive after its sender gave up: less than the hub waits.
-const REQUEST_LIFE_MS: i64 = 240_000;
+pub(crate) const REQUEST_LIFE_MS: i64 = 240_000;
 
 /// A row, as the system keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub struct Weather {
 pub const OVERLAP: u64 = 8;
 
 /// The state of a system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimState {
     /// What it can do.
     pub class: Class,
@@ -95,10 +95,10 @@ pub struct SimState {
     /// The number of the next row.
     pub next_key: i64,
     /// The table of marks.
-    marks: BTreeMap<IntentId, MarkFate>,
+    pub(crate) marks: BTreeMap<IntentId, MarkFate>,
     log: Vec<LogEntry>,
     /// Writes still on their way although the caller gave up.
-    zombies: Vec<(Timestamp, WriteGroup)>,
+    pub(crate) zombies: Vec<(Timestamp, WriteGroup)>,
     /// How the weather is.
     pub weather: Weather,
     chance: Chance,
@@ -314,6 +314,21 @@ impl SimState {
         self.log.iter().skip(from).take(limit).map(|entry| entry.observed.clone()).collect()
     }
 
+    /// How many changes the log has.
+    pub fn log_length(&self) -> usize {
+        self.log.len()
+    }
+
+    /// A write stays on its way although nobody waits for it any more.
+    pub(crate) fn delay(&mut self, group: WriteGroup) {
+        self.zombies.push((self.now, group));
+    }
+
+    /// Whether a write on its way can still arrive.
+    pub(crate) fn has_zombies(&self) -> bool {
+        self.zombies.iter().any(|(sent, _)| self.now <= sent.plus_ms(REQUEST_LIFE_MS))
+    }
+
     /// Writes on their way arrive after all.
     pub fn deliver_zombies(&mut self) {
         for (sent, group) in std::mem::take(&mut self.zombies) {
@@ -414,7 +429,7 @@ impl SimState {
         }
     }
 
-    fn observe(&self, binding: BindingIndex, key: &RowKey) -> Observed {
+    pub(crate) fn observe(&self, binding: BindingIndex, key: &RowKey) -> Observed {
         let row = self.tables.get(&binding).and_then(|table| table.rows.get(key));
         let versioned = self.class == Class::Versioned;
         Observed {

@@ -86,9 +86,13 @@ pub(crate) fn is_covered(order: Option<Order>, link: &Link) -> bool {
     }
 }
 
-/// A row that was asked for counts although it shows what is known: that is an answer, too.
+/// A row that was asked for counts although it shows what is known: that is an answer, too. Unless
+/// a look that began after the question has answered it already.
 fn is_older(order: Option<Order>, link: &Link) -> bool {
-    is_covered(order, link) && order != link.order
+    if order != link.order {
+        return is_covered(order, link);
+    }
+    matches!(order, Some(Order::Operation(_))) && !link.must_read
 }
 
 /// The intents of a link that nobody knows the fate of.

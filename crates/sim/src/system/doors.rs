@@ -141,7 +141,11 @@ impl SimState {
         }
     }
 
-    fn answer(&mut self, binding: BindingIndex, keys: &[syncline_ports::source::KeyRead]) -> Batch {
+    pub(crate) fn answer(
+        &mut self,
+        binding: BindingIndex,
+        keys: &[syncline_ports::source::KeyRead],
+    ) -> Batch {
         let mut answers = Vec::new();
         for read in keys {
             let mut marks = Vec::new();
@@ -186,8 +190,7 @@ impl Target for SimTarget {
                     };
                     group.writes.iter().map(retry).collect()
                 } else if draw < weather.refused + weather.zombie {
-                    let sent = state.now;
-                    state.zombies.push((sent, group.clone()));
+                    state.delay(group.clone());
                     unknown(group)
                 } else {
                     let done = state.apply_group(group);

@@ -13,7 +13,7 @@ use syncline_core::{
 use crate::system::{Put, SimState, number};
 
 impl SimState {
-    pub(super) fn apply_group(&mut self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
+    pub(crate) fn apply_group(&mut self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
         let before =
             (self.tables.clone(), self.changes, self.log.len(), self.marks.clone(), self.next_key);
         let counted = (self.written, self.replaced.len());

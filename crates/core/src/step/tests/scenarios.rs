@@ -373,6 +373,23 @@ fn a_row_read_before_our_write_and_heard_after_it_is_read_again() {
 }
 
 #[test]
+fn an_answer_that_a_later_look_has_overtaken_brings_nothing_back() {
+    // I3: the row is read, then edited and looked at; what was read is heard last
+    let mut world = contact_in(World::new(2));
+    let began = world.operation();
+    edit(&mut world, "A", "phone=P1");
+    world.scan("A");
+    world.apply("B");
+    let there = only(&world, "B");
+    let answers =
+        world.show_old_and_read("B", &there, "name=N0 email=E0 phone=P0 status=S0", began);
+    edit(&mut world, "B", "phone=P2");
+    world.scan("B");
+    world.hear(&answers);
+    assert_eq!(world.group().root.cells[PHONE.at()].value, text("P2"));
+}
+
+#[test]
 fn our_write_whose_answer_was_lost_is_no_edit_when_the_record_has_moved_on() {
     // I3: the system that was written stands first, and would win
     let mut world = contact_in(World::new(2));

@@ -1029,11 +1029,36 @@ impl World {
 
     /// Feeds one observation of a row that people did not make, such as an old one.
     pub(super) fn show_old(&mut self, place: &str, name: &str, values: &str, began: OperationId) {
+        let answers = self.show_old_and_read(place, name, values, began);
+        if !answers.is_empty() {
+            self.hear(&answers);
+        }
+    }
+
+    /// The same, up to the answers to what it asks: they are on their way.
+    pub(super) fn show_old_and_read(
+        &mut self,
+        place: &str,
+        name: &str,
+        values: &str,
+        began: OperationId,
+    ) -> Vec<Input> {
         let binding = self.binding_at(place);
         let row = self.parse(binding, values, None);
         let stored = Stored { row, at: self.now, parent: None };
         let inputs = [Input::Polled { row: shown(binding, &key(name), &stored), began }];
-        let effects = self.decide(&inputs);
+        let mut answers = Vec::new();
+        for effect in self.decide(&inputs) {
+            if let Effect::Read { binding, key, operation, in_doubt } = effect {
+                answers.push(self.read(binding, key, operation, &in_doubt));
+            }
+        }
+        answers
+    }
+
+    /// What was on its way is heard.
+    pub(super) fn hear(&mut self, answers: &[Input]) {
+        let effects = self.decide(answers);
         self.settle(effects);
     }
 

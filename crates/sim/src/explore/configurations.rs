@@ -1,0 +1,147 @@
+//! The small worlds that are explored, as data.
+
+use syncline_core::plan::{Class, DeleteConflict, Plan, Policy};
+
+use crate::draft::{self, Draft, Extras};
+
+/// What may still happen that nobody can wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Deeds of people.
+    pub edits: u8,
+    /// Answers that are lost.
+    pub lost: u8,
+    /// Writes that are refused.
+    pub refused: u8,
+    /// Writes that nobody answers, and that may be made later.
+    pub slow: u8,
+    /// Deaths of the process.
+    pub crash: u8,
+    /// Logs that are heard again.
+    pub rewind: u8,
+    /// Looks at what shows nothing new, to be heard later.
+    pub looks: u8,
+}
+
+/// What people do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deeds {
+    /// The fields that they edit.
+    pub fields: &'static [u16],
+    /// They delete rows.
+    pub deletes: bool,
+    /// They create rows where there is none.
+    pub creates: bool,
+}
+
+/// How the world begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nobody has anything.
+    Empty,
+    /// One record, the same everywhere.
+    Linked,
+}
+
+/// One small world.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its systems.
+    pub classes: &'static [Class],
+    /// How conflicts are settled.
+    pub policy: Policy,
+    /// A delete against an edit.
+    pub delete_conflict: DeleteConflict,
+    /// How it begins.
+    pub start: Start,
+    /// What people do.
+    pub deeds: Deeds,
+    /// What may go wrong, and how often people act.
+    pub budget: Budget,
+    /// A system that writes names in capitals.
+    pub capitals: Option<usize>,
+}
+
+impl Configuration {
+    /// Its plan.
+    pub fn plan(&self) -> Plan {
+        draft::plan(&Draft {
+            classes: self.classes.to_vec(),
+            policy: self.policy.clone(),
+            delete_conflict: self.delete_conflict,
+            orders: false,
+            extras: Extras::default(),
+        })
+    }
+}
+
+const NAME: &[u16] = &[1];
+const NAME_AND_PHONE: &[u16] = &[1, 2];
+
+const EDITS: Deeds = Deeds { fields: NAME, deletes: false, creates: false };
+const TWO_FIELDS: Deeds = Deeds { fields: NAME_AND_PHONE, deletes: false, creates: false };
+const LIVES: Deeds = Deeds { fields: NAME, deletes: true, creates: true };
+const BIRTHS: Deeds = Deeds { fields: NAME, deletes: false, creates: true };
+
+const CALM: Budget =
+    Budget { edits: 2, lost: 0, refused: 0, slow: 0, crash: 0, rewind: 0, looks: 0 };
+
+const fn one_of_each(edits: u8) -> Budget {
+    Budget { edits, lost: 1, refused: 0, slow: 1, crash: 1, rewind: 0, looks: 1 }
+}
+
+/// Two edits, all faults once, for each pair of classes; then what each class must bear alone.
+pub fn all() -> Vec<Configuration> {
+    use Class::{Blind, Log, Marked, Plain, Versioned};
+    let base = Configuration {
+        name: "",
+        classes: &[],
+        policy: Policy::Priority,
+        delete_conflict: DeleteConflict::UpdateWins,
+        start: Start::Linked,
+        deeds: EDITS,
+        budget: one_of_each(2),
+        capitals: None,
+    };
+    let with = |name, classes| Configuration { name, classes, ..base.clone() };
+    vec![
+        with("log-log", &[Log, Log]),
+        with("log-marked", &[Log, Marked]),
+        with("marked-marked", &[Marked, Marked]),
+        with("plain-plain", &[Plain, Plain]),
+        with("versioned-versioned", &[Versioned, Versioned]),
+        with("log-plain", &[Log, Plain]),
+        with("marked-versioned", &[Marked, Versioned]),
+        with("blind-blind", &[Blind, Blind]),
+        Configuration { deeds: TWO_FIELDS, ..with("two-fields-marked", &[Marked, Marked]) },
+        Configuration { deeds: TWO_FIELDS, ..with("two-fields-plain", &[Plain, Plain]) },
+        Configuration { policy: Policy::Newest, ..with("newest-log", &[Log, Log]) },
+        Configuration { policy: Policy::Newest, ..with("newest-marked", &[Marked, Plain]) },
+        Configuration { deeds: LIVES, ..with("lives-log", &[Log, Log]) },
+        Configuration { deeds: LIVES, ..with("lives-marked", &[Marked, Marked]) },
+        Configuration { deeds: LIVES, ..with("lives-plain", &[Plain, Plain]) },
+        Configuration {
+            deeds: LIVES,
+            delete_conflict: DeleteConflict::DeleteWins,
+            ..with("deletes-win-marked", &[Marked, Marked])
+        },
+        Configuration {
+            start: Start::Empty,
+            deeds: BIRTHS,
+            ..with("births-marked", &[Marked, Marked])
+        },
+        Configuration {
+            start: Start::Empty,
+            deeds: BIRTHS,
+            ..with("births-plain", &[Plain, Plain])
+        },
+        Configuration { start: Start::Empty, deeds: BIRTHS, ..with("births-log", &[Log, Log]) },
+        Configuration { capitals: Some(1), ..with("capitals-log", &[Marked, Log]) },
+        Configuration { capitals: Some(1), ..with("capitals-marked", &[Marked, Marked]) },
+        Configuration { budget: Budget { rewind: 1, ..CALM }, ..with("rewind-log", &[Log, Log]) },
+        Configuration { budget: CALM, ..with("three-marked", &[Marked, Marked, Marked]) },
+        Configuration { budget: CALM, ..with("three-mixed", &[Log, Marked, Plain]) },
+    ]
+}
