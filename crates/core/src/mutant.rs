@@ -64,7 +64,7 @@ macro_rules! mutants {
                 match self { $(Self::$mutant => $name),* }
             }
 
-            /// Where it comes from: a configuration of correctness.md 8, or an earlier session's hand.
+            /// Where it comes from: a configuration of correctness.md 8, or `hand`: done to the code by hand before it stood here.
             pub const fn origin(self) -> &'static str {
                 match self { $(Self::$mutant => $origin),* }
             }

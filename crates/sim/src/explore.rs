@@ -6,9 +6,16 @@
 //! at rest wherever nothing moves any more. A search that ends is a proof for its world; it is also
 //! the proof that everything ends, for the number of our writes is part of the moment.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use syncline_core::value::Digest;
+use syncline_core::{mutant::Mutant, plan::Plan, value::Digest};
 
 use crate::{
     explore::{
@@ -72,12 +79,38 @@ pub struct Trace {
     pub breach: Breach,
 }
 
-/// Lives all histories of a world, up to so many moments.
+/// What a search came to: how much was seen, or a history that breaks a promise.
+pub type Answer = Result<Explored, Box<Trace>>;
+
+/// Explores several worlds, as many at once as there are processors; the answers in their order.
+pub fn side_by_side(
+    worlds: &[Configuration],
+    mutant: Option<Mutant>,
+    moments_max: u64,
+) -> Vec<Answer> {
+    let (next, answers) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(world) = worlds.get(at) else { return };
+            let answer = explore(world, mutant, moments_max);
+            answers.lock().unwrap_or_else(PoisonError::into_inner).insert(at, answer);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    answers.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// Lives all histories of a world, up to so many moments, with the core as it is or a wrong one.
 ///
 /// # Errors
 /// A history that breaks a promise, made as short as leaving out events can make it.
-pub fn explore(configuration: &Configuration, moments_max: u64) -> Result<Explored, Box<Trace>> {
-    let plan = configuration.plan();
+pub fn explore(configuration: &Configuration, mutant: Option<Mutant>, moments_max: u64) -> Answer {
+    let plan = Plan { mutant, ..configuration.plan() };
     let trace = |events: Vec<Event>, breach: Breach| Box::new(Trace { events, breach });
     let start =
         Small::new(&plan, configuration).map_err(|unfit| trace(Vec::new(), unfit.into()))?;
@@ -137,7 +170,7 @@ impl Small<'_> {
 
 /// Leaves out what is not needed for the same breach.
 fn shorten(
-    plan: &syncline_core::plan::Plan,
+    plan: &Plan,
     configuration: &Configuration,
     mut events: Vec<Event>,
     breach: &Breach,

@@ -1,8 +1,9 @@
-//! `sim [--seconds N] [--from SEED] | sim SEED | sim explore [NAME ...] [--moments N]`: new worlds
-//! for a while, one of them again with its trace, or all histories of small ones.
+//! `sim [--seconds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
+//! its trace. `sim explore [NAME ...] [--moments N] [--mutant NAME]`: all histories of small ones.
 
 use std::{process::ExitCode, time::Instant};
 
+use syncline_core::mutant::Mutant;
 use syncline_sim::{
     checks::say,
     explore::{self, configurations},
@@ -24,9 +25,8 @@ fn main() -> ExitCode {
         return replay(seed);
     }
     if arguments.first().is_some_and(|argument| argument == "explore") {
-        let names: Vec<&String> =
-            arguments.iter().skip(1).take_while(|it| !it.starts_with("--")).collect();
-        return explore(&names, option("--moments").unwrap_or(u64::MAX));
+        let rest = arguments.get(1..).unwrap_or_default();
+        return explore(rest, option("--moments").unwrap_or(u64::MAX));
     }
     let seconds = option("--seconds").unwrap_or(60);
     let from = option("--from").unwrap_or(1);
@@ -47,39 +47,44 @@ fn replay(seed: u64) -> ExitCode {
     }
 }
 
-fn explore(names: &[&String], moments_max: u64) -> ExitCode {
-    let mut whole = 0;
-    for world in configurations::all() {
-        if !names.is_empty() && !names.iter().any(|name| *name == world.name) {
-            continue;
+/// `explore [NAME ...] [--moments N] [--mutant NAME]`.
+fn explore(arguments: &[String], moments_max: u64) -> ExitCode {
+    let at = arguments.iter().position(|argument| argument == "--mutant");
+    let wanted = at.map(|at| arguments.get(at + 1).map_or("", String::as_str));
+    let mutant = wanted.and_then(|name| Mutant::ALL.iter().find(|it| it.name() == name).copied());
+    if wanted.is_some() && mutant.is_none() {
+        for mutant in Mutant::ALL {
+            say(&format!("{:24} {}", mutant.name(), mutant.wrong()));
         }
-        match explore::explore(&world, moments_max) {
-            Ok(explored) => {
-                say(&format!(
-                    "{:24} {} {} moments, {} events, {} at rest, longest {}",
-                    world.name,
-                    if explored.is_whole { "whole:" } else { "cut at" },
-                    explored.moments,
-                    explored.events,
-                    explored.rests,
-                    explored.longest
-                ));
-                whole += u64::from(explored.is_whole);
-            }
+        return ExitCode::FAILURE;
+    }
+    let names: Vec<&String> = arguments.iter().take_while(|it| !it.starts_with("--")).collect();
+    let mut worlds = configurations::all();
+    worlds.retain(|world| names.is_empty() || names.iter().any(|name| *name == world.name));
+    let mut broken = 0;
+    for (world, result) in worlds.iter().zip(explore::side_by_side(&worlds, mutant, moments_max)) {
+        match result {
+            Ok(explored) => say(&format!(
+                "{:20} {} {:>8} moments, {:>8} events, {:>6} at rest, longest {}",
+                world.name,
+                if explored.is_whole { "whole" } else { "  cut" },
+                explored.moments,
+                explored.events,
+                explored.rests,
+                explored.longest
+            )),
             Err(trace) => {
-                say(&format!(
-                    "{} breaks \"{}\": {}",
-                    world.name, trace.breach.guarantee, trace.breach.detail
-                ));
+                broken += 1;
+                let breach = &trace.breach;
+                say(&format!("{} breaks \"{}\": {}", world.name, breach.guarantee, breach.detail));
                 for event in &trace.events {
                     say(&format!("  {event:?}"));
                 }
-                return ExitCode::FAILURE;
             }
         }
     }
-    say(&format!("{whole} worlds explored to the end: no promise was broken"));
-    ExitCode::SUCCESS
+    say(&format!("{broken} of {} worlds broke a promise", worlds.len()));
+    if broken > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn report(seed: u64, script: &Script, breach: &Breach) {
