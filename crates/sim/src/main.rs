@@ -61,6 +61,11 @@ fn explore(arguments: &[String], moments_max: u64) -> ExitCode {
     let names: Vec<&String> = arguments.iter().take_while(|it| !it.starts_with("--")).collect();
     let mut worlds = configurations::all();
     worlds.retain(|world| names.is_empty() || names.iter().any(|name| *name == world.name));
+    if worlds.is_empty() {
+        say("no world is called that; there are:");
+        configurations::all().iter().for_each(|world| say(world.name));
+        return ExitCode::FAILURE;
+    }
     let mut broken = 0;
     for (world, result) in worlds.iter().zip(explore::side_by_side(&worlds, mutant, moments_max)) {
         match result {

@@ -212,6 +212,9 @@ impl Small<'_> {
         for text in &system.typed {
             pen.text(text);
         }
+        for (name, count) in &system.counted {
+            pen.text(&format!("{name} {count}"));
+        }
         for (new, old) in &system.seen {
             pen.text(new);
             pen.text(old);

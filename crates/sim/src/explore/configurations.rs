@@ -1,6 +1,6 @@
 //! The small worlds that are explored, as data.
 
-use syncline_core::plan::{Class, DeleteConflict, Plan, Policy};
+use syncline_core::plan::{Class, DeleteConflict, OnLeave, Plan, Policy};
 
 use crate::draft::{self, Draft, Extras};
 
@@ -32,6 +32,10 @@ pub struct Deeds {
     pub deletes: bool,
     /// They create rows where there is none.
     pub creates: bool,
+    /// They count something up: the record is a stock, not a contact.
+    pub counts: bool,
+    /// They make the contact active or inactive: only active ones flow.
+    pub toggles: bool,
 }
 
 /// How the world begins.
@@ -62,6 +66,8 @@ pub struct Configuration {
     pub budget: Budget,
     /// A system that writes names in capitals.
     pub capitals: Option<usize>,
+    /// What becomes of a contact that is active no more.
+    pub on_leave: OnLeave,
 }
 
 impl Configuration {
@@ -72,7 +78,11 @@ impl Configuration {
             policy: self.policy.clone(),
             delete_conflict: self.delete_conflict,
             orders: false,
-            extras: Extras::default(),
+            extras: Extras {
+                counters: self.deeds.counts,
+                scope: self.deeds.toggles.then_some(self.on_leave),
+                ..Extras::default()
+            },
         })
     }
 }
@@ -80,10 +90,14 @@ impl Configuration {
 const NAME: &[u16] = &[1];
 const NAME_AND_PHONE: &[u16] = &[1, 2];
 
-const EDITS: Deeds = Deeds { fields: NAME, deletes: false, creates: false };
-const TWO_FIELDS: Deeds = Deeds { fields: NAME_AND_PHONE, deletes: false, creates: false };
-const LIVES: Deeds = Deeds { fields: NAME, deletes: true, creates: true };
-const BIRTHS: Deeds = Deeds { fields: NAME, deletes: false, creates: true };
+const NOTHING: Deeds =
+    Deeds { fields: &[], deletes: false, creates: false, counts: false, toggles: false };
+const EDITS: Deeds = Deeds { fields: NAME, ..NOTHING };
+const TWO_FIELDS: Deeds = Deeds { fields: NAME_AND_PHONE, ..NOTHING };
+const LIVES: Deeds = Deeds { fields: NAME, deletes: true, creates: true, ..NOTHING };
+const BIRTHS: Deeds = Deeds { fields: NAME, creates: true, ..NOTHING };
+const COUNTS: Deeds = Deeds { counts: true, ..NOTHING };
+const TOGGLES: Deeds = Deeds { fields: NAME, toggles: true, ..NOTHING };
 
 const CALM: Budget =
     Budget { edits: 2, lost: 0, refused: 0, slow: 0, crash: 0, rewind: 0, looks: 0 };
@@ -104,6 +118,7 @@ pub fn all() -> Vec<Configuration> {
         deeds: EDITS,
         budget: one_of_each(2),
         capitals: None,
+        on_leave: OnLeave::Freeze,
     };
     let with = |name, classes| Configuration { name, classes, ..base.clone() };
     vec![
@@ -140,6 +155,19 @@ pub fn all() -> Vec<Configuration> {
         Configuration { start: Start::Empty, deeds: BIRTHS, ..with("births-log", &[Log, Log]) },
         Configuration { capitals: Some(1), ..with("capitals-log", &[Marked, Log]) },
         Configuration { capitals: Some(1), ..with("capitals-marked", &[Marked, Marked]) },
+        Configuration { deeds: COUNTS, ..with("counts-log", &[Log, Log]) },
+        Configuration { deeds: COUNTS, ..with("counts-marked", &[Marked, Marked]) },
+        Configuration { deeds: TOGGLES, ..with("scope-freeze", &[Marked, Marked]) },
+        Configuration {
+            deeds: TOGGLES,
+            on_leave: OnLeave::Delete,
+            ..with("scope-delete", &[Log, Marked])
+        },
+        Configuration {
+            deeds: TOGGLES,
+            on_leave: OnLeave::Detach,
+            ..with("scope-detach", &[Marked, Plain])
+        },
         Configuration { budget: Budget { rewind: 1, ..CALM }, ..with("rewind-log", &[Log, Log]) },
         Configuration { budget: CALM, ..with("three-marked", &[Marked, Marked, Marked]) },
         Configuration { budget: CALM, ..with("three-mixed", &[Log, Marked, Plain]) },

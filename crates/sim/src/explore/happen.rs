@@ -10,6 +10,7 @@ use syncline_core::{
 use syncline_ports::source::KeyRead;
 
 use crate::{
+    draft::{STATUS, STOCK_FIELDS},
     explore::{
         Unfit,
         small::{Event, Fate, Flying, Small},
@@ -19,6 +20,8 @@ use crate::{
 
 /// Everybody's e-mail address: all rows are one record's.
 const EMAIL: &str = "p@example.com";
+/// The status of contacts that flow.
+const ACTIVE: &str = "active";
 /// Longer than the hub waits for anything: for an answer, and for what may heal by itself.
 const PATIENCE_MS: i64 = 6 * 60_000;
 /// How often a step may ask for more.
@@ -45,10 +48,26 @@ impl Small<'_> {
                     self.deed(at, |system| system.delete(binding, &key));
                 }
             }
+            Event::Count(at) => {
+                if let Some((key, binding)) = self.row(at).zip(self.binding(at)) {
+                    self.deed(at, |system| {
+                        system.count(binding, &key, 1);
+                        true
+                    });
+                }
+            }
+            Event::Toggle(at) => {
+                if let Some((key, binding)) = self.row(at).zip(self.binding(at)) {
+                    self.deed(at, |system| {
+                        let is_active =
+                            system.value(binding, &key, STATUS) == Some(Value::text(ACTIVE));
+                        let status = if is_active { "inactive" } else { ACTIVE };
+                        system.edit(binding, &key, STATUS, Value::text(status))
+                    });
+                }
+            }
             Event::Create(at) => {
-                let number = self.edits + 1;
-                let texts = [EMAIL.into(), format!("name {number}"), format!("phone {number}")];
-                let values = texts.into_iter().map(Value::text).collect();
+                let values = self.newborn();
                 if let Some(binding) = self.binding(at) {
                     self.deed(at, |system| system.create(binding, values).is_some());
                 }
@@ -128,6 +147,18 @@ impl Small<'_> {
             Event::Wait => self.now = self.now.plus_ms(PATIENCE_MS),
         }
         Ok(())
+    }
+
+    /// The values of a new row.
+    fn newborn(&self) -> Vec<Value> {
+        let number = self.edits + 1;
+        let width = self.plan.entity(self.entity).map_or(0, |entity| entity.fields.len());
+        if width == STOCK_FIELDS.len() {
+            return vec![Value::text(EMAIL), Value::int(0)];
+        }
+        let (name, phone) = (format!("name {number}"), format!("phone {number}"));
+        let texts = [EMAIL.to_owned(), name, phone, ACTIVE.to_owned()];
+        texts.into_iter().take(width).map(Value::text).collect()
     }
 
     fn deed(&mut self, at: usize, deed: impl FnOnce(&mut SimState) -> bool) {

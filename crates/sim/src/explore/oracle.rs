@@ -10,7 +10,7 @@ use syncline_core::{
     value::Value,
 };
 
-use crate::{explore::small::Small, system::SimState, world::Breach};
+use crate::{draft::STATUS, explore::small::Small, system::SimState, world::Breach};
 
 impl Small<'_> {
     /// What must hold at every moment.
@@ -94,6 +94,7 @@ impl Small<'_> {
         for group in self.hub.groups.values() {
             self.shown(group)?;
             self.unpolluted(group)?;
+            self.summed(group)?;
         }
         self.nobody_twice()?;
         self.nothing_unheard()
@@ -109,14 +110,14 @@ impl Small<'_> {
 
     /// I1: every system shows what the hub holds.
     fn shown(&self, group: &Group) -> Result<(), Breach> {
-        if self.is_set_aside(group) || group.merged_into.is_some() {
+        if self.is_set_aside(group) || group.merged_into.is_some() || !self.flows(group) {
             return Ok(());
         }
         let breach = |detail: String| Err(Breach { guarantee: "convergence", detail });
         for (at, system) in self.systems.iter().enumerate() {
             let link = group.root.link(SystemIndex(at as u16));
             if link.is_some_and(|link| link.scope != Scope::In) {
-                continue;
+                return breach(format!("the record is in scope, and not in system {at}"));
             }
             let table = self.binding(at).and_then(|binding| system.tables.get(&binding));
             let key = link.and_then(|link| link.key.as_ref());
@@ -163,8 +164,31 @@ impl Small<'_> {
         Ok(())
     }
 
+    /// I9: a counter is the sum of what everybody counted.
+    fn summed(&self, group: &Group) -> Result<(), Breach> {
+        let [_, count] = &*group.root.cells else { return Ok(()) };
+        let counted = self.systems.iter().flat_map(|system| system.counted.values());
+        let sum: i64 = counted.sum();
+        if count.value == Value::int(sum) {
+            return Ok(());
+        }
+        let detail = format!("people counted {sum}, the hub holds {:?}", count.value);
+        Err(Breach { guarantee: "counters", detail })
+    }
+
+    /// Whether the golden values say that the record flows.
+    fn flows(&self, group: &Group) -> bool {
+        let has_scope = self.plan.entity(group.entity).is_some_and(|it| it.when.is_some());
+        let status = group.root.cell(STATUS).map(|cell| &cell.value);
+        !has_scope || status == Some(&Value::text("active"))
+    }
+
     /// No duplicate: each system has one row at most, since all rows match one record.
     fn nobody_twice(&self) -> Result<(), Breach> {
+        // Whoever is let go of is nobody's, and may come again.
+        if self.hub.groups.values().any(|group| !self.flows(group)) {
+            return Ok(());
+        }
         for (at, system) in self.systems.iter().enumerate() {
             let rows: Vec<&RowKey> =
                 system.tables.values().flat_map(|table| table.rows.keys()).collect();

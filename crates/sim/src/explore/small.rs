@@ -14,6 +14,7 @@ use syncline_core::{
 use syncline_ports::source::KeyRead;
 
 use crate::{
+    draft::names,
     explore::{
         Unfit,
         configurations::{Budget, Configuration, Start},
@@ -22,7 +23,7 @@ use crate::{
     system::{SimState, SimSystem, Table},
 };
 
-/// The only entity: contacts, with an e-mail address that is the match key.
+/// Contacts, with an e-mail address that is the match key.
 const CONTACTS: EntityIndex = EntityIndex(0);
 
 /// A message on its way.
@@ -43,6 +44,10 @@ pub(crate) enum Flying {
 pub enum Event {
     /// A user of this system writes a new value into this field.
     Edit(usize, FieldIndex),
+    /// A user of this system counts one more.
+    Count(usize),
+    /// A user of this system makes an active contact inactive, or the other way round.
+    Toggle(usize),
     /// A user of this system deletes the row.
     Delete(usize),
     /// A user of this system creates a row.
@@ -88,6 +93,8 @@ pub enum Fate {
 #[derive(Clone)]
 pub struct Small<'a> {
     pub(crate) plan: &'a Plan,
+    /// What the record is: a contact or a stock.
+    pub(crate) entity: EntityIndex,
     pub(crate) systems: Vec<SimState>,
     pub(crate) hub: Memory,
     /// How much of each log was heard.
@@ -108,13 +115,15 @@ impl<'a> Small<'a> {
     /// # Errors
     /// If not even the beginning comes to rest.
     pub fn new(plan: &'a Plan, configuration: &Configuration) -> Result<Self, Unfit> {
+        let stock = plan.entity_named(names::STOCK).filter(|_| configuration.deeds.counts);
+        let entity = stock.unwrap_or(CONTACTS);
         let systems = configuration.classes.iter().zip(0u64..).map(|(class, index)| {
             let first_key = (index as i64 + 1) * 1_000;
             let own = SystemIndex(index as u16);
             let system = SimSystem::new(*class, first_key, index + 1);
             let mut state = system.state().clone();
-            if let Some(binding) = plan.binding_of(CONTACTS, own) {
-                let width = plan.entity(CONTACTS).map_or(0, |entity| entity.fields.len());
+            if let Some(binding) = plan.binding_of(entity, own) {
+                let width = plan.entity(entity).map_or(0, |entity| entity.fields.len());
                 let capitals = configuration.capitals == Some(usize::from(own.0));
                 let table = Table {
                     width,
@@ -128,6 +137,7 @@ impl<'a> Small<'a> {
         });
         let mut small = Self {
             plan,
+            entity,
             systems: systems.collect(),
             hub: Memory::default(),
             heard: vec![0; configuration.classes.len()],
@@ -198,9 +208,13 @@ impl<'a> Small<'a> {
                 }
                 let fields = configuration.deeds.fields.iter().map(|field| FieldIndex(*field));
                 events.extend(fields.map(|field| Event::Edit(at, field)));
-                if configuration.deeds.deletes {
-                    events.push(Event::Delete(at));
-                }
+                let deeds = configuration.deeds;
+                let others = [
+                    (deeds.deletes, Event::Delete(at)),
+                    (deeds.counts, Event::Count(at)),
+                    (deeds.toggles, Event::Toggle(at)),
+                ];
+                events.extend(others.iter().filter(|(does, _)| *does).map(|(_, event)| *event));
             }
         }
         events
@@ -346,7 +360,7 @@ impl<'a> Small<'a> {
     }
 
     pub(crate) fn binding(&self, at: usize) -> Option<BindingIndex> {
-        self.plan.binding_of(CONTACTS, SystemIndex(at as u16))
+        self.plan.binding_of(self.entity, SystemIndex(at as u16))
     }
 
     /// The key of the first row of this system.
