@@ -12,6 +12,9 @@ use syncline_sim::{
     world::{Breach, live, run},
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// So many worlds are lived once, and the next one twice.
 const TWICE_EVERY: u64 = 20;
 
@@ -63,7 +66,9 @@ fn explore(arguments: &[String], moments_max: u64) -> ExitCode {
     worlds.retain(|world| names.is_empty() || names.iter().any(|name| *name == world.name));
     if worlds.is_empty() {
         say("no world is called that; there are:");
-        configurations::all().iter().for_each(|world| say(world.name));
+        for world in configurations::all() {
+            say(world.name);
+        }
         return ExitCode::FAILURE;
     }
     let mut broken = 0;

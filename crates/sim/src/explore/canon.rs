@@ -5,7 +5,7 @@
 //! old. Counters that only people read (revisions, the audit) are left out. What the oracles look
 //! at is part of the moment.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, io::Write};
 
 use syncline_core::{
     change::{Input, Observed, Order, Outcome, ReadResult, Row, RowKey, Token, WriteGroup},
@@ -42,7 +42,7 @@ impl Small<'_> {
             self.group(group, pen);
         }
         for (subject, (code, related)) in &self.hub.quarantine {
-            pen.text(&format!("{subject:?} {code} {}", related.len()));
+            pen.say(format_args!("{subject:?} {code} {}", related.len()));
         }
         for (at, system) in self.systems.iter().enumerate() {
             let heard = self.heard.get(at).copied().unwrap_or(0);
@@ -100,15 +100,15 @@ impl Small<'_> {
 
     fn part(&self, part: &Part, pen: &mut Pen<'_>) {
         let exists = &part.exists;
-        pen.text(&format!("{} {} {:?}", exists.alive, exists.version, exists.author));
+        pen.say(format_args!("{} {} {:?}", exists.alive, exists.version, exists.author));
         pen.time(exists.at);
         for cell in &part.cells {
             pen.value(&cell.value);
-            pen.text(&format!("{} {:?}", cell.version, cell.author));
+            pen.say(format_args!("{} {:?}", cell.version, cell.author));
             pen.time(cell.at);
         }
         for conflict in &part.conflicts {
-            pen.text(&format!("{:?} {:?}", conflict.field, conflict.candidates.len()));
+            pen.say(format_args!("{:?} {:?}", conflict.field, conflict.candidates.len()));
         }
         pen.number(part.links.len() as u64);
         for link in &part.links {
@@ -122,7 +122,7 @@ impl Small<'_> {
         pen.option(link.shadow.as_ref(), |row, pen| pen.row(row));
         pen.option(link.order, |order, pen| pen.order(order));
         pen.option(link.token.as_ref(), |token, pen| pen.bytes(&token.0));
-        pen.text(&format!(
+        pen.say(format_args!(
             "{:?} {} {} {} {:?} {:?} {:?}",
             link.agreed,
             link.agreed_exists,
@@ -133,7 +133,7 @@ impl Small<'_> {
             link.scope
         ));
         for reflex in &link.reflexes {
-            pen.text(&format!("{:?} {:?} {}", reflex.field, reflex.value, reflex.count));
+            pen.say(format_args!("{:?} {:?} {}", reflex.field, reflex.value, reflex.count));
         }
         pen.number(link.unresolved.len() as u64);
         for intent in &link.unresolved {
@@ -156,7 +156,7 @@ impl Small<'_> {
         }
         pen.option(link.parked.as_ref(), |parked, pen| {
             let is_over = parked.not_before.map(|time| time <= self.now);
-            pen.text(&format!(
+            pen.say(format_args!(
                 "{} {:?} {} {is_over:?}",
                 parked.code, parked.versions, parked.tries
             ));
@@ -169,8 +169,11 @@ impl Small<'_> {
         pen.intent(intent.id);
         let made = Timestamp(0).plus_ms(i64::try_from(intent.id.0 >> 80).unwrap_or(0));
         let is_old = made.plus_ms(OLD_MS) <= self.now;
-        pen.text(&format!("{is_old} {:?} {} {:?}", intent.kind, intent.exists_version, intent.set));
-        pen.text(&format!("{:?}", intent.expect));
+        pen.say(format_args!(
+            "{is_old} {:?} {} {:?}",
+            intent.kind, intent.exists_version, intent.set
+        ));
+        pen.say(format_args!("{:?}", intent.expect));
         pen.option(intent.token.as_ref(), |token, pen| pen.bytes(&token.0));
         // The transaction of an acknowledged write is named after its intent.
         let status = match &intent.status {
@@ -213,7 +216,7 @@ impl Small<'_> {
             pen.text(text);
         }
         for (name, count) in &system.counted {
-            pen.text(&format!("{name} {count}"));
+            pen.say(format_args!("{name} {count}"));
         }
         for (new, old) in &system.seen {
             pen.text(new);
@@ -274,7 +277,7 @@ impl Small<'_> {
                 }
                 for (intent, fate) in marks {
                     pen.intent(*intent);
-                    pen.text(&format!("{fate:?}"));
+                    pen.say(format_args!("{fate:?}"));
                 }
             }
             Input::WriteDone { record, intent, outcome } => {
@@ -293,7 +296,7 @@ impl Small<'_> {
             | Input::Due { .. }
             | Input::Command(_)
             | Input::Recovered { .. }
-            | Input::Restored(_) => pen.text(&format!("{input:?}")),
+            | Input::Restored(_) => pen.say(format_args!("{input:?}")),
         }
     }
 }
@@ -335,6 +338,15 @@ impl Pen<'_> {
 
     fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
+    }
+
+    /// As people would read it: what has few forms, each of them different.
+    fn say(&mut self, text: fmt::Arguments<'_>) {
+        if let Some(out) = &mut self.out {
+            // Writing to memory cannot fail. No text of ours holds a zero.
+            let _ = out.write_fmt(text);
+            out.push(0);
+        }
     }
 
     fn value(&mut self, value: &Value) {
@@ -395,7 +407,7 @@ impl Pen<'_> {
     fn order(&mut self, order: Order) {
         match order {
             Order::Operation(operation) => self.operation(OperationId(operation).0),
-            Order::Log { .. } | Order::Version(_) => self.text(&format!("{order:?}")),
+            Order::Log { .. } | Order::Version(_) => self.say(format_args!("{order:?}")),
         }
     }
 
@@ -414,7 +426,7 @@ impl Pen<'_> {
             self.record(write.record);
             self.intent(write.intent);
             self.option(write.key.as_ref(), |key, pen| pen.bytes(&key.0));
-            self.text(&format!("{:?} {:?} {:?}", write.kind, write.set, write.expect));
+            self.say(format_args!("{:?} {:?} {:?}", write.kind, write.set, write.expect));
             self.option(write.token.as_ref(), |Token(token), pen| pen.bytes(token));
         }
     }
@@ -437,7 +449,7 @@ impl Pen<'_> {
             | Outcome::Invalid { .. }
             | Outcome::Retry { .. }
             | Outcome::Unknown { .. }
-            | Outcome::Sibling => self.text(&format!("{outcome:?}")),
+            | Outcome::Sibling => self.say(format_args!("{outcome:?}")),
         }
     }
 
@@ -449,7 +461,7 @@ impl Pen<'_> {
         for (intent, fate) in marks {
             if self.ranks.ids.contains_key(&intent.0) {
                 self.intent(*intent);
-                self.text(&format!("{fate:?}"));
+                self.say(format_args!("{fate:?}"));
             }
         }
     }
