@@ -11,7 +11,7 @@ use crate::{
     name::Timestamp,
     plan::Plan,
     step::{
-        gather::{Item, Route, gather, items},
+        gather::{Found, Item, Route, gather, items},
         pass::Pass,
     },
 };
@@ -34,7 +34,7 @@ pub(crate) mod written;
 /// The answer of [`step`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Nothing was changed: load this too, and call again with the same inputs.
+    /// Nothing was changed: load this too, and call again with the same batch.
     Need(Wants),
     /// Make this one commit; then, and only then, let the effects happen.
     Done {
@@ -45,20 +45,35 @@ pub enum Step {
     },
 }
 
-/// What these inputs want at the least: saves a round of [`Step::Need`].
-pub fn wants(plan: &Plan, inputs: &[Input]) -> Wants {
-    gather(plan, &Working::default(), &items(inputs)).1
+/// Inputs on their way to a decision, with what was found of each so far.
+pub struct Batch<'a> {
+    items: Vec<Item<'a>>,
+    found: Vec<Found>,
+}
+
+impl<'a> Batch<'a> {
+    /// Nothing was looked up yet.
+    pub fn new(inputs: &'a [Input]) -> Self {
+        let items = items(inputs);
+        let found = items.iter().map(|_| Found::Nothing).collect();
+        Self { items, found }
+    }
+
+    /// What it wants at the least: saves a round of [`Step::Need`].
+    pub fn wants(&mut self, plan: &Plan) -> Wants {
+        gather(plan, &Working::default(), &self.items, &mut self.found)
+    }
 }
 
 /// What these inputs mean.
-pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, inputs: &[Input]) -> Step {
-    let items = items(inputs);
-    let (routes, wants) = gather(plan, working, &items);
+pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, batch: &mut Batch<'_>) -> Step {
+    let wants = gather(plan, working, &batch.items, &mut batch.found);
     if !wants.is_empty() {
         return Step::Need(wants);
     }
+    let routes = std::mem::take(&mut batch.found).into_iter().map(Found::route);
     let mut pass = Pass::new(plan, working, now);
-    pass.decide(&items, routes);
+    pass.decide(&batch.items, routes.collect());
     pass.finish()
 }
 

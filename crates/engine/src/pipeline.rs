@@ -12,7 +12,7 @@ use syncline_core::{
     error::PortError,
     footprint::Footprint,
     name::OperationId,
-    step,
+    step::Batch,
 };
 use syncline_ports::store::CommitError;
 
@@ -64,13 +64,10 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         let (commit, effects) = match self.under_way.take() {
             None => decide(self.desk, &inputs).await?,
             Some(mut before) => {
-                let beside = attempt(
-                    self.desk,
-                    &inputs,
-                    Working::default(),
-                    step::wants(self.desk.plan, &inputs),
-                    Some(&before.footprint),
-                );
+                let mut batch = Batch::new(&inputs);
+                let wants = batch.wants(self.desk.plan);
+                let footprint = Some(&before.footprint);
+                let beside = attempt(self.desk, &mut batch, Working::default(), wants, footprint);
                 let ((), attempted) = future::join(&mut before.commit, beside).await;
                 match before.settle(self.desk).await? {
                     Settled::AsDecided(decided) => {
@@ -78,7 +75,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
                         match attempted? {
                             Attempt::Made(commit, effects) => (*commit, effects),
                             Attempt::Met(working, wants) => {
-                                self.go_on(&inputs, *working, wants).await?
+                                self.go_on(&inputs, &mut batch, *working, wants).await?
                             }
                         }
                     }
@@ -113,10 +110,11 @@ impl<'d, 'a> Pipeline<'d, 'a> {
     async fn go_on(
         &self,
         inputs: &[Input],
+        batch: &mut Batch<'_>,
         working: Working,
         wants: Wants,
     ) -> Result<(Commit, Vec<Effect>), PortError> {
-        match attempt(self.desk, inputs, working, wants, None).await? {
+        match attempt(self.desk, batch, working, wants, None).await? {
             Attempt::Made(commit, effects) => Ok((*commit, effects)),
             Attempt::Met(..) => decide(self.desk, inputs).await,
         }

@@ -7,7 +7,7 @@ use syncline_core::{
     error::{ErrorKind, PortError},
     footprint::Footprint,
     mutant::Mutant,
-    step::{self, Step},
+    step::{self, Batch, Step},
 };
 use syncline_ports::store::CommitError;
 
@@ -74,8 +74,9 @@ pub async fn reconcile(
 /// # Errors
 /// The store's.
 pub async fn decide(desk: &Desk<'_>, inputs: &[Input]) -> Result<(Commit, Vec<Effect>), PortError> {
-    let wants = step::wants(desk.plan, inputs);
-    match attempt(desk, inputs, Working::default(), wants, None).await? {
+    let mut batch = Batch::new(inputs);
+    let wants = batch.wants(desk.plan);
+    match attempt(desk, &mut batch, Working::default(), wants, None).await? {
         Attempt::Made(commit, effects) => Ok((*commit, effects)),
         Attempt::Met(..) => Err(PortError::new(ErrorKind::Unexpected, "decide", NO_COMMIT)),
     }
@@ -98,7 +99,7 @@ pub(crate) enum Attempt {
 /// The store's.
 pub(crate) async fn attempt(
     desk: &Desk<'_>,
-    inputs: &[Input],
+    batch: &mut Batch<'_>,
     mut working: Working,
     mut wants: Wants,
     under_way: Option<&Footprint>,
@@ -111,7 +112,7 @@ pub(crate) async fn attempt(
         working.absorb(desk.store.load(&wants).await?);
         // The numbers that a commit under way has taken are not in the hub yet.
         desk.number(&mut working);
-        match step::step(desk.plan, &mut working, desk.now(), inputs) {
+        match step::step(desk.plan, &mut working, desk.now(), batch) {
             Step::Need(more) => wants = more,
             Step::Done { commit, effects } => {
                 desk.numbered(&commit);

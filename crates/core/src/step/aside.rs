@@ -7,7 +7,7 @@ use crate::{
     merge::{Awaits, Trouble},
     name::{BindingIndex, EntityIndex, RecordId},
     step::{
-        gather::{Item, Sight, gather, items},
+        gather::{Found, Item, Sight, gather, items},
         pass::Pass,
     },
 };
@@ -35,11 +35,12 @@ impl Waiting {
     /// Looks at the row again.
     pub(crate) fn feed(self, pass: &mut Pass<'_>) {
         let inputs = [self.input];
-        let items = items(&inputs);
-        let (routes, _) = gather(pass.plan, pass.working, &items);
-        for (item, route) in items.iter().zip(routes) {
+        for item in items(&inputs) {
+            let mut found = [Found::Nothing];
+            gather(pass.plan, pass.working, std::slice::from_ref(&item), &mut found);
+            let [found] = found;
             if let Item::Sight(sight) = item {
-                pass.observe(sight, route);
+                pass.observe(&sight, found.route());
             }
         }
     }

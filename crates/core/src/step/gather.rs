@@ -185,26 +185,62 @@ fn fold(items: &mut [Item<'_>]) {
     }
 }
 
-/// Looks up where each row goes, and gathers what is missing. Changes nothing.
-pub(crate) fn gather(plan: &Plan, working: &Working, items: &[Item<'_>]) -> (Vec<Route>, Wants) {
-    let mut gather = Gather { plan, working, wants: Wants::default() };
-    let routes = items
-        .iter()
-        .map(|item| match item {
-            Item::Sight(sight) => gather.sight(sight),
+/// How far it is known where an item goes. What was loaded stays loaded, so this only grows.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Found {
+    /// Not yet.
+    #[default]
+    Nothing,
+    /// The row is not linked, and only the records with these match keys are missing.
+    Keys(Vec<(u16, MatchKey)>),
+    /// Nothing is missing.
+    All(Route),
+}
+
+impl Found {
+    /// Where it goes, as far as that is known.
+    pub(crate) fn route(self) -> Route {
+        match self {
+            Self::All(route) => route,
+            Self::Keys(keys) => Route::Unlinked(keys),
+            Self::Nothing => Route::Direct,
+        }
+    }
+}
+
+/// Looks up where each item goes, and gathers what is missing. Changes nothing but what was found.
+pub(crate) fn gather(
+    plan: &Plan,
+    working: &Working,
+    items: &[Item<'_>],
+    found: &mut [Found],
+) -> Wants {
+    let mut gather = Gather { plan, working, wants: Wants::default(), misses: false };
+    for (item, found) in items.iter().zip(found) {
+        if matches!(found, Found::All(_)) {
+            continue;
+        }
+        gather.misses = false;
+        *found = match item {
+            Item::Sight(sight) => gather.sight(sight, std::mem::take(found)),
             Item::Other(input) => {
                 gather.other(input);
-                Route::Direct
+                Found::All(Route::Direct)
             }
-        })
-        .collect();
-    (routes, gather.wants)
+        };
+        if gather.misses && matches!(found, Found::All(_)) {
+            *found = Found::Nothing;
+        }
+    }
+    gather.wants
 }
 
 pub(super) struct Gather<'a> {
     pub(super) plan: &'a Plan,
-    working: &'a Working,
-    wants: Wants,
+    pub(super) working: &'a Working,
+    pub(super) wants: Wants,
+    /// Something is missing that the item at hand needs.
+    pub(super) misses: bool,
 }
 
 impl<'a> Gather<'a> {
@@ -218,6 +254,7 @@ impl<'a> Gather<'a> {
         match self.working.keys.get(&key) {
             Some(known) => Some(known.as_ref()),
             None => {
+                self.misses = true;
                 self.wants.keys.insert(key);
                 None
             }
@@ -229,23 +266,28 @@ impl<'a> Gather<'a> {
         match self.working.groups.get(&record) {
             Some(group) => group.as_ref(),
             None => {
+                self.misses = true;
                 self.wants.records.insert(record);
                 None
             }
         }
     }
 
-    fn sight(&mut self, sight: &Sight<'_>) -> Route {
-        let Some(binding) = self.plan.binding(sight.binding) else { return Route::Direct };
-        let Some(entity) = self.plan.entity(binding.entity) else { return Route::Direct };
+    fn sight(&mut self, sight: &Sight<'_>, found: Found) -> Found {
+        let direct = Found::All(Route::Direct);
+        let Some(binding) = self.plan.binding(sight.binding) else { return direct };
+        let Some(entity) = self.plan.entity(binding.entity) else { return direct };
+        if let Found::Keys(keys) = found {
+            return self.matches(binding, keys);
+        }
         let Some(known) = self.known(sight.binding, sight.key) else {
             self.parent(sight, binding, entity);
-            return Route::Direct;
+            return direct;
         };
         match (known, sight.row) {
             (Some(known), row) => {
                 if known.quiet && is_same(known, row) {
-                    return Route::Quiet(known.record);
+                    return Found::All(Route::Quiet(known.record));
                 }
                 if let Some(group) = self.record(known.record) {
                     let mut links = group.links_to(binding.system);
@@ -256,9 +298,9 @@ impl<'a> Gather<'a> {
                 self.references(binding, entity, row);
                 self.parent(sight, binding, entity);
                 let rival = row.filter(|_| known.rival);
-                rival.map_or(Route::Linked, |row| self.unlinked(binding, entity, row))
+                rival.map_or(Found::All(Route::Linked), |row| self.unlinked(binding, entity, row))
             }
-            (None, None) => Route::Direct,
+            (None, None) => direct,
             (None, Some(row)) => {
                 self.parent(sight, binding, entity);
                 self.references(binding, entity, Some(row));
@@ -266,7 +308,7 @@ impl<'a> Gather<'a> {
                     self.intent(mark);
                 }
                 if entity.parent.is_some() {
-                    return Route::Unlinked(Vec::new());
+                    return Found::All(Route::Unlinked(Vec::new()));
                 }
                 self.unlinked(binding, entity, row)
             }
@@ -282,13 +324,30 @@ impl<'a> Gather<'a> {
                 }
             }
             None => {
+                self.misses = true;
                 self.wants.intents.insert(intent);
             }
         }
     }
 
     /// The match keys of an unlinked row, and the records that have them.
-    fn unlinked(&mut self, binding: &Binding, entity: &Entity, row: &Row) -> Route {
+    fn unlinked(&mut self, binding: &Binding, entity: &Entity, row: &Row) -> Found {
+        let keys = match self.keys_of(binding, entity, row) {
+            Ok(keys) => keys,
+            Err(trouble) => return Found::All(Route::Unreadable(trouble)),
+        };
+        let misses_else = std::mem::take(&mut self.misses);
+        let found = self.matches(binding, keys);
+        self.misses |= misses_else;
+        if misses_else { Found::Nothing } else { found }
+    }
+
+    fn keys_of(
+        &self,
+        binding: &Binding,
+        entity: &Entity,
+        row: &Row,
+    ) -> Result<Vec<(u16, MatchKey)>, Trouble> {
         let mut keys = Vec::with_capacity(entity.matching.len());
         for (rule, number) in entity.matching.iter().zip(0u16..) {
             let mut values = Vec::with_capacity(rule.fields.len());
@@ -297,15 +356,17 @@ impl<'a> Gather<'a> {
                     let system = binding.system;
                     take(self.plan, self.working, entity, system, *field, cell, native, None)
                 });
-                match value.transpose() {
-                    Ok(value) => values.push(value),
-                    Err(trouble) => return Route::Unreadable(trouble),
-                }
+                values.push(value.transpose()?);
             }
             if let Some(key) = matching::key_of(values.iter().map(Option::as_ref)) {
                 keys.push((number, key));
             }
         }
+        Ok(keys)
+    }
+
+    /// The records that have these match keys.
+    fn matches(&mut self, binding: &Binding, keys: Vec<(u16, MatchKey)>) -> Found {
         for (rule, key) in &keys {
             let wanted = (binding.entity, *rule, *key);
             match self.working.matches.get(&wanted) {
@@ -315,11 +376,12 @@ impl<'a> Gather<'a> {
                     }
                 }
                 None => {
+                    self.misses = true;
                     self.wants.matches.insert(wanted);
                 }
             }
         }
-        Route::Unlinked(keys)
+        if self.misses { Found::Keys(keys) } else { Found::All(Route::Unlinked(keys)) }
     }
 
     /// For a row of a child list: its parent's record.

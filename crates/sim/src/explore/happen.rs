@@ -4,7 +4,7 @@ use syncline_core::{
     change::{Cycles, Effect, Input, Observed, Outcome, WriteGroup},
     group::{Group, IntentStatus},
     name::{BindingIndex, OperationId, SystemIndex},
-    step::{self, Step},
+    step::{self, Batch, Step},
     value::Value,
 };
 use syncline_ports::source::KeyRead;
@@ -223,9 +223,10 @@ impl Small<'_> {
         if inputs.is_empty() {
             return Ok(());
         }
-        let mut working = self.hub.load(&step::wants(self.plan, inputs));
+        let mut batch = Batch::new(inputs);
+        let mut working = self.hub.load(&batch.wants(self.plan));
         for _ in 0..ROUNDS_MAX {
-            match step::step(self.plan, &mut working, self.now, inputs) {
+            match step::step(self.plan, &mut working, self.now, &mut batch) {
                 Step::Need(wants) => working.absorb(self.hub.load(&wants)),
                 Step::Done { commit, effects } => {
                     self.hub

@@ -44,6 +44,7 @@ impl Gather<'_> {
                 }
             }
             None => {
+                self.misses = true;
                 self.wants.referring.insert(record);
             }
         }
@@ -73,6 +74,7 @@ impl Gather<'_> {
                     && !self.working.row_keys.contains_key(&(parent, system))
                     && !self.working.groups.contains_key(&parent)
                 {
+                    self.misses = true;
                     self.wants.row_keys.insert((parent, system));
                 }
             }

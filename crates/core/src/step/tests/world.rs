@@ -26,7 +26,7 @@ use crate::{
         Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, MatchRule,
         OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System, TableSpec,
     },
-    step::{Step, step, wants},
+    step::{Batch, Step, step},
     value::{Digest, Slot, Value},
 };
 
@@ -458,9 +458,10 @@ impl World {
     /// Decides and commits; returns the effects.
     pub(super) fn decide(&mut self, inputs: &[Input]) -> Vec<Effect> {
         self.history.push(inputs.iter().filter(|input| is_told(input)).cloned().collect());
-        let mut working = self.load(&wants(&self.plan, inputs));
+        let mut batch = Batch::new(inputs);
+        let mut working = self.load(&batch.wants(&self.plan));
         for _ in 0..20 {
-            match step(&self.plan, &mut working, self.now, inputs) {
+            match step(&self.plan, &mut working, self.now, &mut batch) {
                 Step::Need(wants) => working.absorb(self.load(&wants)),
                 Step::Done { commit, effects } => {
                     self.observed += count(inputs, &effects);
