@@ -54,6 +54,8 @@ pub struct Shape {
     pub cursor: Option<ColumnIndex>,
     /// Unique constraints and indices of the table, primary key included, by column name.
     pub unique: Vec<Vec<Text>>,
+    /// The fields that make the key, where all of it is made of fields.
+    key_fields: Vec<FieldIndex>,
     fields: Vec<Option<Atom>>,
     changed_at: Option<(ColumnIndex, TimeZone)>,
     changed_by: Option<ColumnIndex>,
@@ -228,6 +230,13 @@ impl Shape {
                     SoftValue::Now => !found.is_null(),
                 }
             })
+    }
+
+    /// Whether nothing that is written tells which row this insert made.
+    pub fn makes_its_key(&self, write: &RowWrite) -> bool {
+        let is_given = |field: &FieldIndex| write.set.iter().any(|(known, _)| known == field);
+        let is_named = !self.key_fields.is_empty() && self.key_fields.iter().all(is_given);
+        write.kind == WriteKind::Insert && write.key.is_none() && !is_named
     }
 
     /// Whether a delete marks the row instead of removing it.

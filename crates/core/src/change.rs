@@ -179,6 +179,18 @@ pub enum MarkFate {
     Void,
 }
 
+/// What became of a write whose row has no key yet that it could be read by: an insert into a table
+/// that makes its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkAnswer {
+    /// The write.
+    pub intent: IntentId,
+    /// Whether it was applied.
+    pub fate: MarkFate,
+    /// The key that its row was given, if it was applied.
+    pub key: Option<RowKey>,
+}
+
 /// The answer to a fenced read of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadResult {
@@ -214,6 +226,8 @@ pub enum Input {
         /// For systems with a table of marks: what became of the intents in doubt.
         marks: Vec<(IntentId, MarkFate)>,
     },
+    /// The answer to [`Effect::ReadMarks`]: no answer about an intent leaves it in doubt.
+    MarksRead { record: RecordId, answers: Vec<MarkAnswer> },
     /// Rows of one range of a concurrent backfill, between two marks of the log (2.13). Linked keys
     /// that are absent although inside the range arrive as [`Input::Unseen`].
     ScanChunk { rows: Vec<Observed>, began: OperationId },
@@ -439,6 +453,8 @@ pub enum Effect {
     Write { system: SystemIndex, group: WriteGroup },
     /// Read this key now, fenced, and ask for (and void) these intents in doubt.
     Read { binding: BindingIndex, key: RowKey, operation: OperationId, in_doubt: Vec<IntentId> },
+    /// Ask for (and void) these inserts in doubt: the key that would be read is known to nobody.
+    ReadMarks { record: RecordId, binding: BindingIndex, intents: Vec<IntentId> },
     /// This input could not be decided yet: feed it again, in one batch with the answers to the
     /// reads of this step. It was counted nowhere.
     Again(Box<Input>),

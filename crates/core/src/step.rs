@@ -122,6 +122,7 @@ impl Pass<'_> {
             Input::WriteDone { record, intent, outcome } => {
                 self.written(*record, *intent, outcome);
             }
+            Input::MarksRead { record, answers } => self.marks_read(*record, answers),
             Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
             Input::Command(command) => self.command(command),
             Input::Recovered { record } => self.recovered(*record),

@@ -103,20 +103,21 @@ pub async fn apply(
 ) -> Result<(Written, Account), PortError> {
     let (mut total, mut account) = (Written::default(), Account::default());
     let mut cycles = Cycles::Wait;
-    // Whether the rows that hold what others want were taken into account since the last progress.
-    let mut knows_holders = false;
+    // Whether what answers have brought to light was taken into account since the last progress: rows
+    // that hold what others want, and writes that turned out never to have happened.
+    let mut knows_more = false;
     loop {
         let sweep = sweep(desk, systems, entity, system, kinds, cycles, chooses).await?;
         total.absorb(sweep.written);
         account.absorb(&sweep.account);
         desk.saw_put_off(system, kinds, sweep.put_off);
         let progressed = sweep.written.total() > 0;
-        if sweep.met_holders && !progressed && !knows_holders && !desk.is_stopping() {
-            // Two rows that want each other's values: now that this is known, they go together.
-            knows_holders = true;
+        if sweep.learnt && !progressed && !knows_more && !desk.is_stopping() {
+            // Two rows that want each other's values, say: now that this is known, they go together.
+            knows_more = true;
             continue;
         }
-        knows_holders = false;
+        knows_more = false;
         cycles = match (progressed, sweep.blocked, cycles) {
             // Whatever was written may have freed others.
             (true, _, _) => Cycles::Wait,
@@ -135,8 +136,8 @@ struct Sweep {
     written: Written,
     account: Account,
     blocked: bool,
-    /// Another row holds a unique value that a write wanted.
-    met_holders: bool,
+    /// Another row holds a unique value that a write wanted, or the fate of a write was asked for.
+    learnt: bool,
     /// What the system has against writes that may be made another time.
     put_off: Option<Text>,
 }
@@ -154,7 +155,7 @@ async fn sweep(
         written: Written::default(),
         account: Account::default(),
         blocked: false,
-        met_holders: false,
+        learnt: false,
         put_off: None,
     };
     let mut planning =
@@ -182,7 +183,8 @@ async fn sweep(
         };
         let (outcomes, decided) = future::join(sending, deciding).await;
         let Decided { effects, .. } = decided?;
-        result.met_holders |=
+        result.learnt |= effects.iter().any(|effect| matches!(effect, Effect::ReadMarks { .. }));
+        result.learnt |=
             outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
         let put_off = outcomes.iter().find_map(|(_, outcome)| reason_of(outcome));
         result.put_off = result.put_off.or(put_off);
@@ -195,7 +197,7 @@ async fn sweep(
                     result.blocked = true;
                     result.written.waits += u64::from(kinds == Kinds::Deletes);
                 }
-                Effect::Read { .. } | Effect::Again(_) => {}
+                Effect::Read { .. } | Effect::ReadMarks { .. } | Effect::Again(_) => {}
             }
         }
         let is_done = groups.is_empty() && answers.is_empty() && pipeline.is_empty();

@@ -175,7 +175,7 @@ impl UnderWay<'_> {
 /// Whether the effect asks for something to be looked at before anything else is decided.
 fn reads(effect: &Effect) -> bool {
     match effect {
-        Effect::Read { .. } | Effect::Again(_) => true,
+        Effect::Read { .. } | Effect::ReadMarks { .. } | Effect::Again(_) => true,
         Effect::Write { .. } | Effect::BlockedOn { .. } => false,
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use syncline_core::{
-    change::{Effect, Input, ReadResult},
+    change::{Effect, Input, MarkAnswer, ReadResult},
     error::PortError,
-    name::BindingIndex,
+    name::{BindingIndex, IntentId, RecordId},
 };
 use syncline_ports::source::{KeyRead, Limit, ReadRequest};
 
@@ -35,17 +35,22 @@ pub async fn settle(
     let mut asked = effects;
     for _ in 0..ROUNDS_MAX {
         let mut reads: BTreeMap<BindingIndex, Vec<KeyRead>> = BTreeMap::new();
+        let mut marks: BTreeMap<BindingIndex, Vec<(IntentId, RecordId)>> = BTreeMap::new();
         let mut waiting = Vec::new();
         for effect in asked {
             match effect {
                 Effect::Read { binding, key, operation, in_doubt } => {
                     reads.entry(binding).or_default().push(KeyRead { key, operation, in_doubt });
                 }
+                Effect::ReadMarks { record, binding, intents } => {
+                    let intents = intents.into_iter().map(|intent| (intent, record));
+                    marks.entry(binding).or_default().extend(intents);
+                }
                 Effect::Again(input) => waiting.push(*input),
                 other @ (Effect::Write { .. } | Effect::BlockedOn { .. }) => rest.push(other),
             }
         }
-        if reads.is_empty() && waiting.is_empty() {
+        if reads.is_empty() && marks.is_empty() && waiting.is_empty() {
             return Ok(rest);
         }
         let mut inputs = Vec::new();
@@ -55,6 +60,11 @@ pub async fn settle(
                 read_keys(desk, systems, binding, chunk, &mut inputs).await;
                 let answered = inputs.iter().skip(known).filter(|input| is_shown(input)).count();
                 account.saw(binding, answered as u64);
+            }
+        }
+        for (binding, intents) in marks {
+            for chunk in intents.chunks(KEYS_MAX) {
+                read_marks(desk, systems, binding, chunk, &mut inputs).await;
             }
         }
         inputs.append(&mut waiting);
@@ -69,6 +79,35 @@ pub async fn settle(
 /// Whether the system showed the row, or showed that it is not there.
 fn is_shown(input: &Input) -> bool {
     matches!(input, Input::ReadDone { result: ReadResult::Found(_) | ReadResult::Absent, .. })
+}
+
+/// Asks what became of inserts whose rows nobody can name. Who does not answer leaves them in doubt.
+async fn read_marks(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    binding: BindingIndex,
+    asked: &[(IntentId, RecordId)],
+    inputs: &mut Vec<Input>,
+) {
+    let system = desk.plan.binding(binding).map(|found| found.system);
+    let Some(open) = system.and_then(|system| ports(systems, system)) else { return };
+    let intents: Vec<IntentId> = asked.iter().map(|(intent, _)| *intent).collect();
+    let limit = Limit { rows: intents.len(), bytes: usize::MAX };
+    let request = ReadRequest::Marks { binding, intents };
+    match open.source.read(&request, limit).await {
+        Ok(batch) => {
+            let records: BTreeMap<IntentId, RecordId> = asked.iter().copied().collect();
+            let mut answers: BTreeMap<RecordId, Vec<MarkAnswer>> = BTreeMap::new();
+            for answer in batch.marks {
+                if let Some(record) = records.get(&answer.intent) {
+                    answers.entry(*record).or_default().push(answer);
+                }
+            }
+            let answers = answers.into_iter();
+            inputs.extend(answers.map(|(record, answers)| Input::MarksRead { record, answers }));
+        }
+        Err(error) => tracing::warn!(error = %error, "marks were not read"),
+    }
 }
 
 async fn read_keys(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use syncline_core::{
     Text,
-    change::{MarkFate, Observed, Position, ReadResult, RowKey},
+    change::{MarkAnswer, MarkFate, Observed, Position, ReadResult, RowKey},
     error::PortError,
     name::{BindingIndex, IntentId, OperationId},
 };
@@ -41,6 +41,15 @@ pub enum ReadRequest {
         /// Which keys.
         keys: Vec<KeyRead>,
     },
+    /// What became of these inserts, whose rows nobody can name yet. For systems with a table of
+    /// marks: each is voided as in [`ReadRequest::Keys`], or comes back applied with the key that its
+    /// row was given. Systems without one answer nothing.
+    Marks {
+        /// Which binding.
+        binding: BindingIndex,
+        /// Which writes.
+        intents: Vec<IntentId>,
+    },
     /// The child rows of these parents (by the parents' keys), all of them.
     Children {
         /// The binding of the child list.
@@ -77,6 +86,8 @@ pub struct Batch {
     pub rows: Vec<Observed>,
     /// One answer per key of a [`ReadRequest::Keys`], in the order asked.
     pub answers: Vec<KeyAnswer>,
+    /// What is known of each intent of a [`ReadRequest::Marks`].
+    pub marks: Vec<MarkAnswer>,
     /// Rows that could not be read as configured (a value that no type of ours holds): set aside,
     /// each with its code and reason; never dropped, never a reason to stop.
     pub refused: Vec<RefusedRow>,

@@ -96,6 +96,8 @@ pub struct SimState {
     pub next_key: i64,
     /// The table of marks.
     pub(crate) marks: BTreeMap<IntentId, MarkFate>,
+    /// The keys that rows of ours were given.
+    pub(crate) made: BTreeMap<IntentId, RowKey>,
     log: Vec<LogEntry>,
     /// Writes still on their way although the caller gave up.
     pub(crate) zombies: Vec<(Timestamp, WriteGroup)>,
@@ -137,6 +139,7 @@ impl SimSystem {
             changes: 0,
             next_key: first_key,
             marks: BTreeMap::new(),
+            made: BTreeMap::new(),
             log: Vec::new(),
             zombies: Vec::new(),
             weather: Weather::default(),

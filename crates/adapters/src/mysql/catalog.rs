@@ -109,6 +109,7 @@ impl Catalog for MysqlCatalog {
         let session = self.session().await?;
         // Whatever engine is the default here: a mark must be taken back with its transaction.
         session.run(&format!("{} engine = InnoDB", marks::CREATE)).await.map_err(&failed)?;
+        session.run(marks::ADD_KEY).await.map_err(&failed)?;
         match session.run(marks::CREATE_INDEX).await {
             // The index is there already.
             Err(Failure::Server { code: 1061, .. }) | Ok(()) => Ok(()),
@@ -364,8 +365,9 @@ fn engines(found: &[Option<Described>]) -> Vec<Check> {
 pub(super) async fn has_marks(session: &mut Session) -> Result<bool, Failure> {
     let table = marks::TABLE;
     for sql in [
-        format!("explain select intent_id, state, at from {table}"),
+        format!("explain select intent_id, state, at, row_key from {table}"),
         format!("explain insert into {table} (intent_id, state, at) values ('', '', 0)"),
+        format!("explain update {table} set row_key = '' where intent_id = ''"),
         format!("explain delete from {table} where at < 0"),
     ] {
         match session.run(&sql).await {
@@ -398,8 +400,12 @@ async fn marks_check(
     let message = format!("{} is not there, or may not be written", marks::TABLE);
     let fix = [
         format!("{} ENGINE = InnoDB;", marks::CREATE),
+        format!("{};", marks::ADD_KEY),
         format!("{};", marks::CREATE_INDEX),
-        format!("GRANT SELECT, INSERT, DELETE ON {} TO {user};", String::from_utf8_lossy(&place)),
+        format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {user};",
+            String::from_utf8_lossy(&place)
+        ),
     ];
     Ok(check("marks", state, message, &fix))
 }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use syncline_core::{
     Text,
-    change::{MarkFate, Observed, Position, ReadResult, RowKey},
+    change::{MarkAnswer, MarkFate, Observed, Position, ReadResult, RowKey},
     error::{ErrorKind, PortError},
     name::{BindingIndex, IntentId},
     value::Value,
@@ -56,6 +56,7 @@ impl Source for MysqlSource {
             ReadRequest::Poll { binding, .. }
             | ReadRequest::Scan { binding, .. }
             | ReadRequest::Keys { binding, .. }
+            | ReadRequest::Marks { binding, .. }
             | ReadRequest::Children { binding, .. } => *binding,
         };
         let bindings = self.bindings.clone();
@@ -65,9 +66,10 @@ impl Source for MysqlSource {
         let action = format!("read {:?} of \"{}\"", bound.shape.table, self.settings.name);
         let from = match request {
             ReadRequest::Poll { from, .. } => Poll::resume(from.as_ref())?,
-            ReadRequest::Scan { .. } | ReadRequest::Keys { .. } | ReadRequest::Children { .. } => {
-                Poll::default()
-            }
+            ReadRequest::Scan { .. }
+            | ReadRequest::Keys { .. }
+            | ReadRequest::Marks { .. }
+            | ReadRequest::Children { .. } => Poll::default(),
         };
         let was_idle = self.session.is_some();
         let batch = match self.read_once(bound, request, from.clone(), limit).await {
@@ -98,6 +100,10 @@ impl MysqlSource {
             ReadRequest::Keys { keys, .. } => {
                 let answers = self.keys(bound, keys).await?;
                 Ok(Batch { answers, then: Then::Idle, ..Batch::default() })
+            }
+            ReadRequest::Marks { intents, .. } => {
+                let marks = self.marks(intents).await?;
+                Ok(Batch { marks, then: Then::Idle, ..Batch::default() })
             }
             ReadRequest::Children { parents, .. } => self.children(bound, parents).await,
         }
@@ -204,6 +210,7 @@ impl MysqlSource {
             let read = async {
                 // First the marks: this waits for a writer that is still at work.
                 let fates = void(session, &asked).await?;
+                let fates = fates.into_iter().map(|mark| (mark.intent, mark.fate)).collect();
                 let found = by_key(session, bound, keys).await?;
                 session.run("commit").await?;
                 Ok((fates, found))
@@ -215,6 +222,18 @@ impl MysqlSource {
                     return Err(failure);
                 }
             }
+        }
+        Ok(answers)
+    }
+
+    /// What became of inserts whose rows nobody can name. Each statement is a transaction of its
+    /// own: the first settles the fates, and waits for a writer that is still at work.
+    async fn marks(&mut self, intents: &[IntentId]) -> Result<Vec<MarkAnswer>, Failure> {
+        let has_marks = self.has_marks;
+        let session = self.session().await?;
+        let mut answers = Vec::with_capacity(intents.len());
+        for intents in intents.chunks(KEYS_MAX).filter(|_| has_marks) {
+            answers.extend(void(session, intents).await?);
         }
         Ok(answers)
     }
@@ -254,14 +273,11 @@ fn said(observed: &Observed) -> Vec<u8> {
 
 /// Takes the ids of intents in doubt, so that they can never be applied from now on, and tells
 /// which had been.
-async fn void(
-    session: &mut Session,
-    intents: &[IntentId],
-) -> Result<BTreeMap<IntentId, MarkFate>, Failure> {
+async fn void(session: &mut Session, intents: &[IntentId]) -> Result<Vec<MarkAnswer>, Failure> {
     let now = SystemClock.now().ms();
     let (mut insert, mut select) = (
         format!("insert ignore into {} (intent_id, state, at) values ", marks::TABLE),
-        format!("select intent_id, state from {} where intent_id in (", marks::TABLE),
+        format!("select intent_id, state, row_key from {} where intent_id in (", marks::TABLE),
     );
     for (at, intent) in intents.iter().enumerate() {
         let comma = if at > 0 { "," } else { "" };
@@ -276,14 +292,15 @@ async fn void(
     for row in session.rows(&select).await? {
         let mut cells = row.into_iter().map(cell_text);
         if let (Some(Some(id)), Some(Some(state))) = (cells.next(), cells.next()) {
-            states.insert(id, state);
+            states.insert(id, (state, cells.next().flatten()));
         }
     }
     Ok(intents
         .iter()
         .map(|intent| {
-            let state = states.get(&marks::id(*intent)).map(String::as_str);
-            (*intent, marks::fate(state))
+            let found = states.get(&marks::id(*intent));
+            let found = found.map(|(state, key)| (state.as_str(), key.as_deref()));
+            marks::answer(*intent, found)
         })
         .collect())
 }

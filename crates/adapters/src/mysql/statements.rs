@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use syncline_core::{
     change::{Outcome, RowKey, RowWrite},
+    name::IntentId,
     value::Value,
 };
 use syncline_ports::clock::Clock;
@@ -299,4 +300,17 @@ pub(super) fn marks_sql<'w>(writes: impl Iterator<Item = &'w RowWrite>) -> Optio
         let _ = write!(sql, "{comma}('{id}','{}',{now})", marks::APPLIED);
     }
     (sql.len() > start).then_some(sql)
+}
+
+/// The statement that puts the keys of new rows to their marks; `None` for no rows.
+pub(super) fn keys_sql(named: impl Iterator<Item = (IntentId, String)>) -> Option<String> {
+    let mut sql = format!("insert into {} (intent_id, state, at, row_key) values ", marks::TABLE);
+    let start = sql.len();
+    for (intent, key) in named {
+        let comma = if sql.len() > start { "," } else { "" };
+        let _ = write!(sql, "{comma}('{}','{}',0,'{key}')", marks::id(intent), marks::APPLIED);
+    }
+    let is_empty = sql.len() == start;
+    sql.push_str(" on duplicate key update row_key = values(row_key)");
+    (!is_empty).then_some(sql)
 }

@@ -23,7 +23,7 @@ use crate::{
         literal::cell_text,
         locked::{Found, Lock, read},
         sql::{Bindings, Bound},
-        statements::{Element, assigned_key, marks_sql},
+        statements::{Element, assigned_key, keys_sql, marks_sql},
         target::{Answers, Clash, MysqlTarget},
     },
     sql::{Assigned, ColumnIndex, invalid, is_expected, marks},
@@ -119,6 +119,7 @@ impl<'a> Transaction<'a> {
             return Ok(false);
         }
         self.unmark(session, answers).await?;
+        self.name(session, answers).await?;
         Ok(true)
     }
 
@@ -212,6 +213,23 @@ impl<'a> Transaction<'a> {
         }
         let ids = refused.join(",");
         session.run(&format!("delete from {} where intent_id in ({ids})", marks::TABLE)).await
+    }
+
+    /// The marks learn the keys that tables have made.
+    async fn name(&self, session: &mut Session, answers: &Answers<'_>) -> Result<(), Failure> {
+        if !self.target.has_marks {
+            return Ok(());
+        }
+        let named = self.writes().filter_map(|(group, index, write)| {
+            let bound = self.bindings.get(&write.binding)?;
+            let written = self.written.get(&(group, index)).filter(|_| answers.is_open(group))?;
+            let text = marks::key_text(&written.key)?;
+            bound.shape.makes_its_key(write).then_some((write.intent, text))
+        });
+        match keys_sql(named) {
+            Some(sql) => session.run(&sql).await,
+            None => Ok(()),
+        }
     }
 
     /// Reads the rows that are expected to be there, and locks them.

@@ -104,8 +104,9 @@ impl Catalog for PostgresCatalog {
     async fn create_marks(&mut self) -> Result<(), PortError> {
         let session = self.session().await?;
         let statements = format!(
-            "{}; {}",
+            "{}; {}; {}",
             marks::CREATE,
+            marks::ADD_KEY,
             marks::CREATE_INDEX.replace("create index ", "create index if not exists ")
         );
         session
@@ -267,10 +268,14 @@ impl Server {
             return None;
         }
         let user = sql::quoted(&self.user);
-        let grant = format!("GRANT SELECT, INSERT, DELETE ON syncline_applied TO {user};");
+        let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON syncline_applied TO {user};");
         let message = match (is_there, is_usable) {
             (true, true) => return Some(passed("marks", "syncline_applied is there".into())),
-            (true, false) => "syncline_applied is there, but our user may not use it".to_owned(),
+            (true, false) => {
+                "syncline_applied is there, but not as this version needs it, or our user may not \
+                 use it"
+                    .to_owned()
+            }
             (false, _) => {
                 "there is no table syncline_applied: after a lost answer, a write cannot be told \
                  from somebody else's"
@@ -286,6 +291,9 @@ impl Server {
             };
             fix.push(format!("{};{schema}", marks::CREATE));
             fix.push(format!("{};", marks::CREATE_INDEX));
+        }
+        if is_there {
+            fix.push(format!("{};", marks::ADD_KEY));
         }
         fix.push(grant);
         let state = match settings.marks {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, pin_mut};
 use syncline_core::{
     Text,
-    change::{MarkFate, Position, ReadResult, RowKey},
+    change::{MarkAnswer, Position, ReadResult, RowKey},
     error::{ErrorKind, PortError},
     name::{BindingIndex, IntentId, Timestamp},
     value::{Digest, Value},
@@ -106,6 +106,7 @@ impl Source for PostgresSource {
             }
             ReadRequest::Poll { binding, .. }
             | ReadRequest::Keys { binding, .. }
+            | ReadRequest::Marks { binding, .. }
             | ReadRequest::Children { binding, .. } => *binding,
         };
         let bound = self.bound(binding)?;
@@ -115,6 +116,7 @@ impl Source for PostgresSource {
             ReadRequest::Scan { .. } => Ok(Batch::default()),
             ReadRequest::Poll { from, .. } => reading.poll(from.as_ref(), limit).await,
             ReadRequest::Keys { keys, .. } => reading.keys(keys).await,
+            ReadRequest::Marks { intents, .. } => reading.marks(intents).await,
             ReadRequest::Children { parents, .. } => reading.children(parents).await,
         };
         // After an error there may be a transaction left open: the session goes, and with it that.
@@ -324,7 +326,8 @@ impl Reading<'_> {
             let marks = read
                 .in_doubt
                 .iter()
-                .filter_map(|intent| fates.iter().find(|(id, _)| id == intent).copied())
+                .filter_map(|intent| fates.iter().find(|mark| mark.intent == *intent))
+                .map(|mark| (mark.intent, mark.fate))
                 .collect();
             batch.answers.push(KeyAnswer {
                 key: read.key.clone(),
@@ -369,14 +372,21 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// What became of inserts whose rows nobody can name. Each statement is a transaction of its
+    /// own: the first settles the fates, and waits for a writer that is still at work.
+    async fn marks(mut self, intents: &[IntentId]) -> Result<Batch, PortError> {
+        let marks = if self.has_marks { self.void(intents).await? } else { Vec::new() };
+        Ok(Batch { marks, then: Then::Idle, ..Batch::default() })
+    }
+
     /// Takes the marks of intents in doubt, so that those that never ran never will.
-    async fn void(&mut self, intents: &[IntentId]) -> Result<Vec<(IntentId, MarkFate)>, PortError> {
+    async fn void(&mut self, intents: &[IntentId]) -> Result<Vec<MarkAnswer>, PortError> {
         const INSERT: &str = "\
             insert into syncline_applied (intent_id, state, at) \
             select id, 'void', (extract(epoch from clock_timestamp()) * 1000)::int8 \
             from unnest($1) as u(id) order by id on conflict (intent_id) do nothing";
-        const SELECT: &str =
-            "select intent_id::text, state::text from syncline_applied where intent_id = any ($1)";
+        const SELECT: &str = "select intent_id::text, state::text, row_key::text from syncline_applied \
+             where intent_id = any ($1)";
         let failed = self.failed();
         let types = [Type::BPCHAR_ARRAY];
         let ids: Vec<String> = intents.iter().copied().map(marks::id).collect();
@@ -389,7 +399,7 @@ impl Reading<'_> {
             .zip(&ids)
             .filter_map(|(intent, id)| {
                 let row = rows.iter().find(|row| row.get::<_, &str>(0) == id)?;
-                Some((*intent, marks::fate(Some(row.get(1)))))
+                Some(marks::answer(*intent, Some((row.get(1), row.get(2)))))
             })
             .collect())
     }

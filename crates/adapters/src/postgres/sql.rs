@@ -126,7 +126,10 @@ pub(crate) const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 
 /// Whether the table of marks is there, and whether we may use it.
 pub(crate) const MARKS: &str = "\
 select m.oid is not null,
-       coalesce(has_table_privilege(m.oid, 'select') and has_table_privilege(m.oid, 'insert'), false),
+       coalesce(has_table_privilege(m.oid, 'select') and has_table_privilege(m.oid, 'insert')
+                and has_table_privilege(m.oid, 'update')
+                and exists (select from pg_attribute a
+                            where a.attrelid = m.oid and a.attname = 'row_key'), false),
        coalesce(has_schema_privilege(current_schema(), 'create'), false)
 from (select to_regclass('syncline_applied') as oid) m";
 

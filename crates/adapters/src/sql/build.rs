@@ -70,6 +70,7 @@ impl Shape {
             parent,
             cursor,
             unique,
+            key_fields: spec.key_fields.iter().copied().collect::<Option<_>>().unwrap_or_default(),
             fields,
             changed_at,
             changed_by,

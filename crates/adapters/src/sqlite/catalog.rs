@@ -85,8 +85,8 @@ impl Catalog for SqliteCatalog {
                     if has_marks(connection)? {
                         return Ok(());
                     }
-                    let both = format!("begin;{};{};commit", marks::CREATE, marks::CREATE_INDEX);
-                    connection.execute_batch(&both)
+                    let statements = create_marks(connection)?.join(";");
+                    connection.execute_batch(&format!("begin;{statements};commit"))
                 };
                 create().map_err(|error| port_error("create the table of marks", &error))
             })
@@ -121,9 +121,21 @@ pub(crate) fn list<T, P: rusqlite::Params>(
     connection.prepare_cached(sql)?.query_map(parameters, read)?.collect()
 }
 
-/// Whether the table of marks is there.
+/// Whether the table of marks is there, with the columns that it has today.
 pub(crate) fn has_marks(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.table_exists(Some("main"), marks::TABLE)
+    // Asked by a statement, which notices what another connection has changed meanwhile.
+    connection
+        .prepare_cached("select 1 from pragma_table_info(?1, 'main') where name = 'row_key'")?
+        .exists([marks::TABLE])
+}
+
+/// What makes the table of marks, or makes one of an older version whole.
+fn create_marks(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    Ok(if connection.table_exists(Some("main"), marks::TABLE)? {
+        vec![marks::ADD_KEY.replace(" if not exists", "")]
+    } else {
+        vec![marks::CREATE.to_owned(), marks::CREATE_INDEX.to_owned()]
+    })
 }
 
 /// A table or view; `None` if there is none of this name (in exactly this spelling).
@@ -392,10 +404,8 @@ fn examine(connection: &Connection, tables: &[Text], wanted: Marks) -> rusqlite:
                 state,
                 format!("there is no table {}: a lost answer leaves doubt", marks::TABLE),
             );
-            found.fix = vec![
-                format!("{};", marks::CREATE).into(),
-                format!("{};", marks::CREATE_INDEX).into(),
-            ];
+            let statements = create_marks(connection)?;
+            found.fix = statements.iter().map(|sql| format!("{sql};").into()).collect();
             found
         }
     });

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, types::ValueRef};
 use syncline_core::{
     Text,
-    change::{MarkFate, Position, ReadResult, RowKey},
+    change::{MarkAnswer, Position, ReadResult, RowKey},
     error::{ErrorKind, PortError},
     name::{BindingIndex, IntentId},
     value::{Digest, Value},
@@ -98,6 +98,14 @@ impl Source for SqliteSource {
                 };
                 self.worker.run(work).await
             }
+            ReadRequest::Marks { intents, .. } if bindings.has_marks => {
+                let intents = intents.clone();
+                let work = move |connection: &mut Connection| {
+                    made(connection, &intents).map_err(|error| port_error("read marks", &error))
+                };
+                self.worker.run(work).await
+            }
+            ReadRequest::Marks { .. } => Ok(Batch { then: Then::Idle, ..Batch::default() }),
             ReadRequest::Children { binding, parents } => {
                 let (binding, parents) = (*binding, parents.clone());
                 let work = move |connection: &mut Connection| {
@@ -267,7 +275,7 @@ fn by_key(
         let mut fates = Vec::new();
         if has_marks {
             for intent in &read.in_doubt {
-                fates.push((*intent, void(&transaction, *intent)?));
+                fates.push((*intent, void(&transaction, *intent)?.fate));
             }
         }
         let result = match bound.find(&transaction, &read.key)? {
@@ -288,8 +296,18 @@ fn by_key(
     Ok(batch)
 }
 
+/// What became of inserts whose rows nobody can name.
+fn made(connection: &mut Connection, intents: &[IntentId]) -> rusqlite::Result<Batch> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let marks: rusqlite::Result<_> =
+        intents.iter().map(|intent| void(&transaction, *intent)).collect();
+    let batch = Batch { marks: marks?, then: Then::Idle, ..Batch::default() };
+    transaction.commit()?;
+    Ok(batch)
+}
+
 /// Makes sure that the intent can no longer be applied, or learns that it was.
-fn void(connection: &Connection, intent: IntentId) -> rusqlite::Result<MarkFate> {
+fn void(connection: &Connection, intent: IntentId) -> rusqlite::Result<MarkAnswer> {
     let id = marks::id(intent);
     let inserted = connection
         .prepare_cached(
@@ -298,13 +316,14 @@ fn void(connection: &Connection, intent: IntentId) -> rusqlite::Result<MarkFate>
         )?
         .execute(params![id, marks::VOID, SystemClock.now().ms()])?;
     if inserted == 1 {
-        return Ok(marks::fate(None));
+        return Ok(marks::answer(intent, None));
     }
-    let state: Option<String> = connection
-        .prepare_cached("select state from syncline_applied where intent_id = ?1")?
-        .query_row([id], |row| row.get(0))
+    let found: Option<(String, Option<String>)> = connection
+        .prepare_cached("select state, row_key from syncline_applied where intent_id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(marks::fate(state.as_deref()))
+    let found = found.as_ref().map(|(state, key)| (state.as_str(), key.as_deref()));
+    Ok(marks::answer(intent, found))
 }
 
 fn children(

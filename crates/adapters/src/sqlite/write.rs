@@ -89,6 +89,9 @@ pub(crate) fn group(
         };
         let outcome = one(connection, bindings, write, compare, &mut given)
             .map_err(|stop| refuse(at, stop))?;
+        if let Outcome::Applied { key, .. } = &outcome {
+            name(connection, bindings, write, key).map_err(|stop| refuse(at, stop))?;
+        }
         outcomes.push(outcome);
     }
     Ok(outcomes)
@@ -127,6 +130,24 @@ fn mark(connection: &Connection, bindings: &Bindings, write: &RowWrite) -> Resul
         None => None,
     };
     Err(Outcome::Precondition { current, token: None }.into())
+}
+
+/// The mark learns the key that the table has made.
+fn name(
+    connection: &Connection,
+    bindings: &Bindings,
+    write: &RowWrite,
+    key: &RowKey,
+) -> Result<(), Stop> {
+    if bindings.has_marks
+        && bound(connection, bindings, write)?.shape.makes_its_key(write)
+        && let Some(text) = marks::key_text(key)
+    {
+        connection
+            .prepare_cached("update syncline_applied set row_key = ?1 where intent_id = ?2")?
+            .execute(params![text, marks::id(write.intent)])?;
+    }
+    Ok(())
 }
 
 fn bound(

@@ -3,8 +3,8 @@
 use crate::{
     Text,
     change::{
-        Command, Input, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey, Token,
-        WriteKind,
+        Command, Input, MarkAnswer, MarkFate, Observed, Order, Outcome, ReadResult, Row, RowKey,
+        Token, WriteKind,
     },
     commit::{KnownRow, MatchKey, Wants, Working},
     group::Group,
@@ -129,6 +129,7 @@ pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
             | Input::Unseen { .. }
             | Input::ScanDone { .. }
             | Input::WriteDone { .. }
+            | Input::MarksRead { .. }
             | Input::Timeout { .. }
             | Input::Due { .. }
             | Input::Command(_)
@@ -427,6 +428,13 @@ impl<'a> Gather<'a> {
                 let group = self.record(*record);
                 self.outcome(group, *intent, outcome);
             }
+            Input::MarksRead { record, answers } => {
+                if let Some(group) = self.record(*record) {
+                    for answer in answers {
+                        self.made(group, answer);
+                    }
+                }
+            }
             Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
             Input::Recovered { record } => {
                 self.record(*record);
@@ -460,6 +468,19 @@ impl<'a> Gather<'a> {
                     self.record(known.record);
                 }
             }
+        }
+    }
+
+    /// The row that an insert of ours made is nobody's, or what the system did was no insert.
+    fn made(&mut self, group: &Group, answer: &MarkAnswer) {
+        let (Some(key), Some((entity, system))) = (&answer.key, group.place_of(answer.intent))
+        else {
+            return;
+        };
+        if let Some(index) = self.plan.binding_of(entity, system)
+            && let Some(Some(known)) = self.known(index, key)
+        {
+            self.record(known.record);
         }
     }
 

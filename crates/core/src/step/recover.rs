@@ -1,13 +1,18 @@
 //! After a crash or a restore: what was in flight is in doubt, and what was known may be wrong.
 
 use crate::{
-    change::{RestoreChoice, Restored, RowKey, WriteKind},
+    change::{Effect, MarkAnswer, MarkFate, RestoreChoice, Restored, RowKey, WriteKind},
     group::{IntentStatus, Lane, Link, UNKNOWN},
     index::keyless_doubt,
     mutant::Mutant,
-    name::{BindingIndex, RecordId},
+    name::{BindingIndex, IntentId, RecordId},
     plan::{Class, Plan},
-    step::{fence::in_doubt, link::PartAt, pass::Pass, written::key_of_set},
+    step::{
+        fence::in_doubt,
+        link::PartAt,
+        pass::Pass,
+        written::{drop_intent, key_of_set, link_mut},
+    },
 };
 
 impl Pass<'_> {
@@ -17,7 +22,8 @@ impl Pass<'_> {
         let before = self.before(&group);
         let operation = self.next_operation();
         let mut changed = false;
-        let mut asks: Vec<(BindingIndex, RowKey, Vec<crate::name::IntentId>)> = Vec::new();
+        let mut asks: Vec<(BindingIndex, RowKey, Vec<IntentId>)> = Vec::new();
+        let mut nameless = Vec::new();
         let mut learnt = Vec::new();
         let parts = std::iter::once(PartAt::Root)
             .chain((0..group.children.len()).map(PartAt::Child))
@@ -45,6 +51,7 @@ impl Pass<'_> {
                     learnt.push((place, key, at != PartAt::Root));
                     changed = true;
                 }
+                nameless.extend(binding.and_then(|place| nameless_doubts(self.plan, place, link)));
                 if let (true, Lane::Free, Some(binding), Some(key)) =
                     (link.must_read, link.lane, binding, link.key.clone())
                 {
@@ -62,6 +69,52 @@ impl Pass<'_> {
         }
         for (binding, key, doubts) in asks {
             self.ask(binding, key, doubts);
+        }
+        for (binding, intents) in nameless {
+            self.journal.effects.push(Effect::ReadMarks { record, binding, intents });
+        }
+    }
+
+    /// What the marks say of inserts whose rows nobody could name. One that has no mark will never
+    /// happen: its record is due again. The row of one that has is read by the key it was given.
+    pub(super) fn marks_read(&mut self, record: RecordId, answers: &[MarkAnswer]) {
+        let Some(mut group) = self.take(record) else { return };
+        let before = self.before(&group);
+        let mut changed = false;
+        for MarkAnswer { intent, fate, key } in answers {
+            // Perhaps a read has shown the row meanwhile.
+            let Some(answered) = self.answered(&group, *intent) else { continue };
+            let operation = self.next_operation();
+            if let Some(link) = link_mut(&mut group, &answered) {
+                link.touched = operation;
+            }
+            changed = true;
+            match (fate, key) {
+                (MarkFate::Void, _) => {
+                    drop_intent(&mut group, &answered);
+                    if let Some(link) = link_mut(&mut group, &answered) {
+                        link.must_read &= link.key.is_some() || !link.unresolved.is_empty();
+                    }
+                }
+                (MarkFate::Applied, Some(key)) => match self.displaces(record, &answered, key) {
+                    Some(holder) => self.displaced(&mut group, &answered, key, holder),
+                    None => {
+                        self.rename(&mut group, &answered, key);
+                        if let Some(link) = link_mut(&mut group, &answered) {
+                            link.must_read = true;
+                            let doubts = in_doubt(link);
+                            self.ask(answered.binding, key.clone(), doubts);
+                        }
+                    }
+                },
+                // Its row is found by what it holds.
+                (MarkFate::Applied, None) => {}
+            }
+        }
+        if changed {
+            self.put_changed(group, before);
+        } else {
+            self.put_back(group);
         }
     }
 
@@ -95,6 +148,19 @@ pub(super) fn key_in_doubt(plan: &Plan, place: BindingIndex, link: &Link) -> Opt
     keyless_doubt(plan.binding(place), link).filter(|_| link.must_read)?;
     let intent = link.unresolved.iter().rev().find(|intent| intent.kind == WriteKind::Insert)?;
     key_of_set(plan.binding(place)?, intent)
+}
+
+/// Inserts in doubt whose rows cannot be asked for by a key, where a table of marks knows of them.
+pub(super) fn nameless_doubts(
+    plan: &Plan,
+    place: BindingIndex,
+    link: &Link,
+) -> Option<(BindingIndex, Vec<IntentId>)> {
+    let is_marked = plan.system(link.system).is_some_and(|found| found.class == Class::Marked);
+    let is_open = is_marked && link.lane == Lane::Free;
+    keyless_doubt(plan.binding(place), link).filter(|_| is_open)?;
+    let inserts = link.unresolved.iter().filter(|intent| intent.kind == WriteKind::Insert);
+    Some((place, inserts.map(|intent| intent.id).collect()))
 }
 
 /// Puts what was sent in doubt; whether anything changed.

@@ -3,7 +3,7 @@
 use crate::{
     Text,
     audit::event,
-    change::{Order, Outcome, Row, RowKey, Token, WriteKind},
+    change::{Effect, Order, Outcome, Row, RowKey, Token, WriteKind},
     commit::{AuditEvent, AuditKind, QuarantineChange, Subject},
     echo,
     group::{Group, Intent, IntentStatus, Lane, Link, Parked, Part},
@@ -17,7 +17,7 @@ use crate::{
         gather::{How, Sight},
         link::PartAt,
         pass::Pass,
-        recover::key_in_doubt,
+        recover::{key_in_doubt, nameless_doubts},
         rivals,
     },
 };
@@ -100,6 +100,11 @@ impl Pass<'_> {
                 if let Some(key) = key {
                     self.rename(&mut group, &answered, &key);
                 }
+                let nameless = link_mut(&mut group, &answered)
+                    .and_then(|link| nameless_doubts(self.plan, answered.binding, link));
+                if let Some((binding, intents)) = nameless {
+                    self.journal.effects.push(Effect::ReadMarks { record, binding, intents });
+                }
             }
         }
         self.put_changed(group, before);
@@ -107,7 +112,12 @@ impl Pass<'_> {
 
     /// The other record whose row the system says it has just created, if there is one: a table that
     /// replaces a row by another instead of refusing it, or a key that tells no rows apart.
-    fn displaces(&self, record: RecordId, answered: &Answered, key: &RowKey) -> Option<RecordId> {
+    pub(super) fn displaces(
+        &self,
+        record: RecordId,
+        answered: &Answered,
+        key: &RowKey,
+    ) -> Option<RecordId> {
         if answered.intent.kind != WriteKind::Insert {
             return None;
         }
@@ -121,7 +131,7 @@ impl Pass<'_> {
     }
 
     /// The new row is not taken for this record's, and the other record's is looked at again.
-    fn displaced(
+    pub(super) fn displaced(
         &mut self,
         group: &mut Group,
         answered: &Answered,
@@ -139,7 +149,7 @@ impl Pass<'_> {
         }
     }
 
-    fn answered(&self, group: &Group, id: IntentId) -> Option<Answered> {
+    pub(super) fn answered(&self, group: &Group, id: IntentId) -> Option<Answered> {
         let parts =
             std::iter::once(PartAt::Root).chain((0..group.children.len()).map(PartAt::Child));
         for at in parts {
@@ -224,7 +234,7 @@ impl Pass<'_> {
     }
 
     /// The row has this key from now on.
-    fn rename(&mut self, group: &mut Group, answered: &Answered, key: &RowKey) {
+    pub(super) fn rename(&mut self, group: &mut Group, answered: &Answered, key: &RowKey) {
         let record = group.id;
         let Some(link) = link_mut(group, answered) else { return };
         if link.key.as_ref() == Some(key) {
@@ -451,11 +461,11 @@ struct After<'a> {
     transaction: Option<&'a Text>,
 }
 
-fn link_mut<'a>(group: &'a mut Group, answered: &Answered) -> Option<&'a mut Link> {
+pub(super) fn link_mut<'a>(group: &'a mut Group, answered: &Answered) -> Option<&'a mut Link> {
     answered.at.part_mut(group)?.link_mut(answered.system)
 }
 
-fn drop_intent(group: &mut Group, answered: &Answered) {
+pub(super) fn drop_intent(group: &mut Group, answered: &Answered) {
     if let Some(link) = link_mut(group, answered) {
         link.unresolved.retain(|intent| intent.id != answered.intent.id);
     }

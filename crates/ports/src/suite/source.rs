@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use syncline_core::{
-    change::{MarkFate, Outcome, Position, ReadResult, RowKey, WriteGroup, WriteKind},
+    change::{
+        MarkAnswer, MarkFate, Outcome, Position, ReadResult, RowKey, RowWrite, WriteGroup,
+        WriteKind,
+    },
     name::{BindingIndex, IntentId, OperationId},
     value::Value,
 };
@@ -340,6 +343,53 @@ pub async fn doubts_are_settled_by_marks(bench: &mut dyn Bench) {
     let batch = read(source.as_mut(), &ask(vec![late.intent]), SMALL).await;
     let fates = batch.answers.first().map(|answer| answer.marks.clone()).unwrap_or_default();
     assert_eq!(fates, [(late.intent, MarkFate::Void)]);
+}
+
+/// The mark of a new row whose key the table makes tells that key; one that is voided is never made.
+pub async fn new_rows_are_found_by_their_marks(bench: &mut dyn Bench) {
+    if !bench.has_marks() {
+        return;
+    }
+    let (mut source, mut target) = bench.open(plan(), TIMEOUT).await;
+    let mut writer = Writer::default();
+    let mut create = |email: &str| {
+        writer.write(CONTACTS, WriteKind::Insert, None, &[("email", text(email))], None)
+    };
+    let made: Vec<_> = (0..3).map(|number| create(&format!("c{number}@example.com"))).collect();
+    let late = create("late@example.com");
+    let group = |write: &RowWrite| WriteGroup { writes: vec![write.clone()], park: false };
+    let groups: Vec<WriteGroup> = made.iter().map(group).collect();
+    let outcomes = target.apply(&groups).await;
+    let keys: BTreeMap<IntentId, RowKey> = outcomes
+        .into_iter()
+        .filter_map(|(intent, outcome)| {
+            if let Outcome::Applied { key, .. } = outcome { Some((intent, key)) } else { None }
+        })
+        .collect();
+    assert_eq!(keys.len(), made.len());
+
+    let intents: Vec<IntentId> = made.iter().chain([&late]).map(|write| write.intent).collect();
+    let ask = ReadRequest::Marks { binding: CONTACTS, intents };
+    let batch = read(source.as_mut(), &ask, SMALL).await;
+    let (intent, fate) = (late.intent, MarkFate::Void);
+    let mut expected: Vec<MarkAnswer> = keys
+        .iter()
+        .map(|(intent, key)| MarkAnswer {
+            intent: *intent,
+            fate: MarkFate::Applied,
+            key: Some(key.clone()),
+        })
+        .collect();
+    expected.push(MarkAnswer { intent, fate, key: None });
+    assert_eq!(batch.marks, expected);
+
+    let outcomes = target.apply(&[group(&late)]).await;
+    assert!(
+        !matches!(outcomes.as_slice(), [(_, Outcome::Applied { .. })]),
+        "a voided insert comes late: {outcomes:?}"
+    );
+    let late = vec![("email", text("late@example.com"))];
+    assert_eq!(bench.count("contacts", &late).await, 0);
 }
 
 /// Texts of a megabyte are read whole, and a batch of them is bounded by bytes.

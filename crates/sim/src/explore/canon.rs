@@ -210,7 +210,7 @@ impl Small<'_> {
                 pen.write(group);
             }
         }
-        pen.marks(&system.marks);
+        pen.marks(&system.marks, &system.made);
         pen.number(system.written);
         for text in &system.typed {
             pen.text(text);
@@ -230,8 +230,15 @@ impl Small<'_> {
                 pen.number(10 + u64::from(system.0));
                 pen.write(group);
             }
-            Flying::Reads { reads, again } => {
+            Flying::Reads { reads, marks, again } => {
                 pen.number(1);
+                for (record, binding, intents) in marks {
+                    pen.record(*record);
+                    pen.number(u64::from(binding.0));
+                    for intent in intents {
+                        pen.intent(*intent);
+                    }
+                }
                 for (binding, read) in reads {
                     pen.place(*binding, &read.key);
                     pen.operation(read.operation.0);
@@ -284,6 +291,16 @@ impl Small<'_> {
                 pen.record(*record);
                 pen.intent(*intent);
                 pen.outcome(outcome);
+            }
+            Input::MarksRead { record, answers } => {
+                pen.record(*record);
+                for answer in answers {
+                    pen.intent(answer.intent);
+                    pen.say(format_args!("{:?}", answer.fate));
+                    if let Some(key) = &answer.key {
+                        pen.bytes(&key.0);
+                    }
+                }
             }
             Input::Unseen { binding, key, began } => {
                 pen.place(*binding, key);
@@ -454,7 +471,11 @@ impl Pen<'_> {
     }
 
     /// Marks that nobody else names can be asked for by nobody.
-    fn marks(&mut self, marks: &BTreeMap<IntentId, syncline_core::change::MarkFate>) {
+    fn marks(
+        &mut self,
+        marks: &BTreeMap<IntentId, syncline_core::change::MarkFate>,
+        made: &BTreeMap<IntentId, RowKey>,
+    ) {
         if self.out.is_none() {
             return;
         }
@@ -462,6 +483,9 @@ impl Pen<'_> {
             if self.ranks.ids.contains_key(&intent.0) {
                 self.intent(*intent);
                 self.say(format_args!("{fate:?}"));
+                if let Some(key) = made.get(intent) {
+                    self.bytes(&key.0);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use syncline_core::{
     change::{Cycles, Effect, Input, Observed, Outcome, WriteGroup},
     group::{Group, IntentStatus},
-    name::{BindingIndex, OperationId, SystemIndex},
+    name::{BindingIndex, IntentId, OperationId, RecordId, SystemIndex},
     step::{self, Batch, Step},
     value::Value,
 };
@@ -95,7 +95,7 @@ impl Small<'_> {
             Event::Serve(at) => {
                 let answers = match self.flying.remove(at) {
                     Flying::Write { system, group } => self.write(system, &group),
-                    Flying::Reads { reads, again } => self.read(reads, again),
+                    Flying::Reads { reads, marks, again } => self.read(reads, marks, again),
                     Flying::Answer(inputs) => inputs,
                     Flying::Shown { .. } => Vec::new(),
                 };
@@ -244,7 +244,7 @@ impl Small<'_> {
     }
 
     fn send(&mut self, effects: Vec<Effect>) {
-        let (mut reads, mut again) = (Vec::new(), Vec::new());
+        let (mut reads, mut marks, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for effect in effects {
             match effect {
                 Effect::Write { system, group } => {
@@ -253,12 +253,15 @@ impl Small<'_> {
                 Effect::Read { binding, key, operation, in_doubt } => {
                     reads.push((binding, KeyRead { key, operation, in_doubt }));
                 }
+                Effect::ReadMarks { record, binding, intents } => {
+                    marks.push((record, binding, intents));
+                }
                 Effect::Again(input) => again.push(*input),
                 Effect::BlockedOn { .. } => {}
             }
         }
-        if !reads.is_empty() || !again.is_empty() {
-            self.flying.push(Flying::Reads { reads, again });
+        if !reads.is_empty() || !marks.is_empty() || !again.is_empty() {
+            self.flying.push(Flying::Reads { reads, marks, again });
         }
     }
 
@@ -274,8 +277,19 @@ impl Small<'_> {
         answers.collect()
     }
 
-    fn read(&mut self, reads: Vec<(BindingIndex, KeyRead)>, again: Vec<Input>) -> Vec<Input> {
+    fn read(
+        &mut self,
+        reads: Vec<(BindingIndex, KeyRead)>,
+        marks: Vec<(RecordId, BindingIndex, Vec<IntentId>)>,
+        again: Vec<Input>,
+    ) -> Vec<Input> {
         let mut inputs = Vec::new();
+        for (record, binding, intents) in marks {
+            let system = self.plan.binding(binding).map(|found| found.system);
+            let state = system.and_then(|system| self.systems.get_mut(system.at()));
+            let answers = state.map(|state| state.made(&intents).marks).unwrap_or_default();
+            inputs.push(Input::MarksRead { record, answers });
+        }
         for (binding, read) in reads {
             let system = self.plan.binding(binding).map(|found| found.system);
             let state = system.and_then(|system| self.systems.get_mut(system.at()));

@@ -8,7 +8,10 @@
 use syncline_core::{
     change::{Input, Observed, WriteGroup},
     commit::Behind,
-    name::{BindingIndex, EntityIndex, FieldIndex, OperationId, RecordId, SystemIndex, Timestamp},
+    name::{
+        BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, SystemIndex,
+        Timestamp,
+    },
     plan::{Class, Plan},
 };
 use syncline_ports::source::KeyRead;
@@ -32,7 +35,11 @@ pub(crate) enum Flying {
     /// Rows to be written; the system has not done it yet.
     Write { system: SystemIndex, group: WriteGroup },
     /// Rows to be read by key, and inputs that wait for what they show.
-    Reads { reads: Vec<(BindingIndex, KeyRead)>, again: Vec<Input> },
+    Reads {
+        reads: Vec<(BindingIndex, KeyRead)>,
+        marks: Vec<(RecordId, BindingIndex, Vec<IntentId>)>,
+        again: Vec<Input>,
+    },
     /// What a system said; the hub has not heard it yet.
     Answer(Vec<Input>),
     /// A whole table as somebody looked at it.
@@ -322,7 +329,10 @@ impl<'a> Small<'a> {
     fn is_reading(&self, at: usize) -> bool {
         let own = self.binding(at);
         self.flying.iter().any(|flying| match flying {
-            Flying::Reads { reads, .. } => reads.iter().any(|(of, _)| Some(*of) == own),
+            Flying::Reads { reads, marks, .. } => {
+                reads.iter().any(|(of, _)| Some(*of) == own)
+                    || marks.iter().any(|(_, of, _)| Some(*of) == own)
+            }
             Flying::Answer(inputs) => inputs.iter().any(
                 |input| matches!(input, Input::ReadDone { binding, .. } if Some(*binding) == own),
             ),
@@ -373,7 +383,9 @@ impl<'a> Small<'a> {
 fn says_what_was_read(flying: &Flying) -> bool {
     match flying {
         Flying::Answer(inputs) => {
-            inputs.iter().any(|input| matches!(input, Input::ReadDone { .. }))
+            let read =
+                |input: &Input| matches!(input, Input::ReadDone { .. } | Input::MarksRead { .. });
+            inputs.iter().any(read)
         }
         Flying::Write { .. } | Flying::Reads { .. } | Flying::Shown { .. } => false,
     }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use syncline_core::{
-    change::{MarkFate, Observed, Outcome, Position, ReadResult, RowKey, RowWrite, WriteGroup},
+    change::{
+        MarkAnswer, MarkFate, Observed, Outcome, Position, ReadResult, RowKey, RowWrite, WriteGroup,
+    },
     error::{ErrorKind, PortError},
     name::{BindingIndex, IntentId},
     plan::Class,
@@ -44,6 +46,7 @@ impl Source for SimSource {
                 ReadRequest::Poll { binding, from } => state.poll(*binding, from.as_ref(), limit),
                 ReadRequest::Scan { binding, after } => state.scan(*binding, after.as_ref()),
                 ReadRequest::Keys { binding, keys } => state.answer(*binding, keys),
+                ReadRequest::Marks { intents, .. } => state.made(intents),
                 ReadRequest::Children { .. } => Batch { then: Then::Idle, ..Batch::default() },
             }
         };
@@ -139,6 +142,18 @@ impl SimState {
             then: Then::More,
             ..Batch::default()
         }
+    }
+
+    /// What became of inserts whose rows nobody can name.
+    pub(crate) fn made(&mut self, intents: &[IntentId]) -> Batch {
+        let is_marked = matches!(self.class, Class::Marked | Class::Log);
+        let asked = intents.iter().filter(|_| is_marked);
+        let marks = asked.map(|intent| MarkAnswer {
+            intent: *intent,
+            fate: *self.marks.entry(*intent).or_insert(MarkFate::Void),
+            key: self.made.get(intent).cloned(),
+        });
+        Batch { marks: marks.collect(), then: Then::Idle, ..Batch::default() }
     }
 
     pub(crate) fn answer(

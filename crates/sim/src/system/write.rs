@@ -135,6 +135,7 @@ impl SimState {
         self.remember_replaced(write, current.as_deref());
         if marked {
             self.marks.insert(write.intent, MarkFate::Applied);
+            self.made.insert(write.intent, key.clone());
         }
         let mark = marked.then_some(write.intent);
         self.put(write.binding, &key, Put { values, parent, mark, back: 0 });

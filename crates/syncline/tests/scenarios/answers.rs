@@ -56,3 +56,20 @@ fn w1_a_row_of_which_nobody_knows_whether_it_was_created_is_said_to_be_in_doubt(
         ]);
     });
 }
+
+#[test]
+fn w1_a_mark_tells_at_once_whether_a_row_was_created() {
+    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
+        everywhere(&CONTACT, &[], |stage| {
+            let at = remote(stage);
+            stage.take_steps(&[Cli(0, "doctor --fix --yes"), LINKED]);
+            stage.sql(0, "insert into contact (email) values ('s@x'), ('t@x')");
+            stage.cut(at, cut);
+            stage.take_steps(&[
+                Cli(0, "run"),
+                Query(ALL, "select email from contact order by email", &["r@x", "s@x", "t@x"]),
+            ]);
+            stage.come_back(at);
+        });
+    }
+}

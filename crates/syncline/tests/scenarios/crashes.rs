@@ -120,6 +120,36 @@ fn w2_a_program_killed_between_two_targets_writes_what_is_missing_and_nothing_el
 }
 
 #[test]
+fn w2_a_new_row_whose_key_the_table_makes_is_told_by_its_mark_after_a_kill() {
+    const MOMENTS: [(usize, Moment, [u64; 3]); 4] = [
+        (1, Moment::BeforeWrite, [0, 1, 1]),
+        (1, Moment::BeforeAnswer, [1, 0, 1]),
+        (2, Moment::BeforeWrite, [0, 0, 1]),
+        (2, Moment::BeforeAnswer, [1, 1, 0]),
+    ];
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[Cli(0, "doctor --fix --yes"), LINKED]);
+        for (round, (at, moment, left)) in MOMENTS.into_iter().enumerate() {
+            stage.sql(0, &format!("insert into contact (email, phone) values ('{round}@x', 'Q')"));
+            let count = format!("{}", round + 2);
+            let is_written = || stage.sql(at, "select count(*) from contact") == [count.clone()];
+
+            run_killed(stage, at, moment, &is_written);
+
+            // Nothing but its key tells any more that this is the row.
+            if matches!(moment, Moment::BeforeAnswer) {
+                let moved =
+                    format!("update contact set email = '{round}y' where email = '{round}@x'");
+                stage.sql(at, &moved);
+            }
+            stage.take_steps(&[Run(left)]);
+        }
+        let emails = "select email from contact order by email";
+        stage.take_steps(&[Query(ALL, emails, &["0@x", "1y", "2@x", "3y", "r@x"]), Conflicts(&[])]);
+    });
+}
+
+#[test]
 fn l9_a_write_of_which_a_killed_program_knew_nothing_is_no_edit() {
     everywhere(&CONTACT, &[], |stage| {
         stage.take_steps(&[LINKED]);

@@ -238,7 +238,30 @@ impl<'a> Set<'a> {
         if self.defers {
             self.session.client.batch_execute("set constraints all immediate").await?;
         }
-        self.read_back(planned).await
+        self.read_back(planned).await?;
+        self.name(planned).await
+    }
+
+    /// The marks learn the keys that tables have made.
+    async fn name(&mut self, planned: &[Planned<'a>]) -> Result<(), Failure> {
+        const NAME: &str = "update syncline_applied m set row_key = u.row_key \
+            from unnest($1, $2) as u(id, row_key) where m.intent_id = u.id";
+        let is_new = |item: &&Planned<'a>| {
+            self.has_marks && item.verdict.is_none() && item.bound.shape.makes_its_key(item.write)
+        };
+        let (ids, keys): (Vec<String>, Vec<String>) = planned
+            .iter()
+            .filter(is_new)
+            .filter_map(|item| {
+                Some((marks::id(item.write.intent), marks::key_text(item.key.as_ref()?)?))
+            })
+            .unzip();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let name = self.session.prepare(NAME, &[Type::BPCHAR_ARRAY, Type::TEXT_ARRAY]).await?;
+        self.session.client.execute(&name, &[&ids, &keys]).await?;
+        Ok(())
     }
 
     async fn park(&mut self, planned: &[Planned<'a>], group: usize) -> Result<(), Failure> {

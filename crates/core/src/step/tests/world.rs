@@ -8,8 +8,8 @@ use std::{
 use crate::{
     Text,
     change::{
-        Command, Cycles, Effect, Expected, Input, MarkFate, Observed, Order, Outcome, PartKey,
-        ReadResult, Row, RowKey, RowWrite, WriteGroup, WriteKind,
+        Command, Cycles, Effect, Expected, Input, MarkAnswer, MarkFate, Observed, Order, Outcome,
+        PartKey, ReadResult, Row, RowKey, RowWrite, WriteGroup, WriteKind,
     },
     commit::{
         AuditEvent, AuditKind, Commit, ConflictChange, Disposition, GroupIndex, KnownRow, Ledger,
@@ -79,7 +79,7 @@ pub(super) struct World {
     pub(super) weather: BTreeMap<SystemIndex, Weather>,
     /// Mutating operations sent, by system.
     pub(super) writes: BTreeMap<SystemIndex, u64>,
-    marks: BTreeSet<IntentId>,
+    marks: BTreeMap<IntentId, RowKey>,
     pub(super) audit: Vec<AuditEvent>,
     pub(super) conflicts: BTreeMap<(RecordId, PartKey, Option<FieldIndex>, u64), Entry>,
     pub(super) open: BTreeMap<(RecordId, PartKey, Option<FieldIndex>), Vec<Candidate>>,
@@ -223,7 +223,7 @@ impl World {
             refuses: Vec::new(),
             weather: BTreeMap::new(),
             writes: BTreeMap::new(),
-            marks: BTreeSet::new(),
+            marks: BTreeMap::new(),
             audit: Vec::new(),
             conflicts: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -553,6 +553,10 @@ impl World {
                     Effect::Read { binding, key, operation, in_doubt } => {
                         reads.push(self.read(binding, key, operation, &in_doubt));
                     }
+                    Effect::ReadMarks { record, intents, .. } => {
+                        let answers = intents.iter().map(|id| self.mark(*id)).collect();
+                        reads.push(Input::MarksRead { record, answers });
+                    }
                     Effect::Again(input) => again.push(*input),
                     Effect::Write { system, group } => writes.push((system, group)),
                     Effect::BlockedOn { .. } => {}
@@ -565,6 +569,13 @@ impl World {
             asked = self.decide(&reads);
         }
         panic!("reads without end");
+    }
+
+    /// What the table of marks says of a write; none is there for one that was lost.
+    fn mark(&self, intent: IntentId) -> MarkAnswer {
+        let key = self.marks.get(&intent).cloned();
+        let fate = if key.is_some() { MarkFate::Applied } else { MarkFate::Void };
+        MarkAnswer { intent, fate, key }
     }
 
     fn read(
@@ -580,7 +591,7 @@ impl World {
             None => ReadResult::Absent,
         };
         let marks = in_doubt.iter().map(|id| {
-            let fate = if self.marks.contains(id) { MarkFate::Applied } else { MarkFate::Void };
+            let fate = if self.marks.contains_key(id) { MarkFate::Applied } else { MarkFate::Void };
             (*id, fate)
         });
         let class =
@@ -801,7 +812,7 @@ impl World {
             self.next_key += u64::from(!self.replaces);
             RowKey::new([&Value::text(format!("n{}", self.next_key))])
         });
-        self.marks.insert(write.intent);
+        self.marks.insert(write.intent, key.clone());
         if write.kind == WriteKind::Delete {
             self.tables.entry(binding).or_default().remove(&key);
             self.log(binding, &key, None, Some(write.intent));

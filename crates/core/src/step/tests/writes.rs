@@ -416,3 +416,48 @@ fn lines_travel_with_their_order() {
         assert_eq!(world.show(place), "", "{place}");
     }
 }
+
+#[test]
+fn the_fate_of_a_new_row_is_told_by_its_mark_although_nobody_knows_its_key() {
+    for weather in [Weather::AnswerLost, Weather::WriteLost] {
+        for crashes in [false, true] {
+            let mut world = World::new(2).class(Class::Marked);
+            world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+            world.scan("A");
+            if crashes {
+                for (system, group) in world.plan_writes("B", Cycles::Wait) {
+                    world.weather.insert(B, weather);
+                    world.execute(system, &group);
+                }
+                world.crash();
+            } else {
+                world.weather.insert(B, weather);
+            }
+            world.apply("B");
+            let case = format!("{weather:?}, crashes: {crashes}");
+            assert!(world.show("B").ends_with("N0 E0 P0 S0"), "{case}: {}", world.show("B"));
+            let link = world.group().root.link(B).unwrap();
+            assert!(link.is_settled() && link.is_present(), "{case}: {link:?}");
+            assert_eq!(world.keys("B").len(), 1, "{case}");
+            let sent = if weather == Weather::AnswerLost { 1 } else { 2 };
+            assert_eq!(world.written("B"), sent, "{case}");
+            world.run();
+            assert_eq!(world.written("B"), sent, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_new_row_that_was_changed_before_its_mark_was_read_is_ours_and_the_change_is_not() {
+    let mut world = World::new(2).class(Class::Marked);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    for (system, group) in world.plan_writes("B", Cycles::Wait) {
+        world.execute(system, &group);
+    }
+    let there = only(&world, "B");
+    world.set("B", &there, "email=E9 phone=P9");
+    world.crash();
+    check_two(&mut world, "N0 E9 P9 S0");
+    assert_eq!(world.groups().count(), 1);
+}
