@@ -9,6 +9,7 @@ pub mod checks;
 pub mod clock;
 pub mod draft;
 pub mod explore;
+pub mod gate;
 pub mod moment;
 pub mod people;
 pub mod prng;

@@ -7,7 +7,8 @@
 use crate::{
     change::Order,
     group::{IntentStatus, Lane, Link},
-    plan::Class,
+    mutant::Mutant,
+    plan::{Class, Plan},
     step::gather::{How, Sight},
 };
 
@@ -25,18 +26,20 @@ pub(crate) enum Fence {
 }
 
 /// Whether this sight of the link's row counts.
-pub(crate) fn fence(class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
+pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
     match sight.how {
         How::Log => {
-            if is_covered(sight.order, link) {
+            if is_covered(sight.order, link) && !plan.is_mutant(Mutant::LogOrderIgnored) {
                 Fence::Stale
             } else {
                 Fence::Open
             }
         }
-        How::Push => push(link, sight),
+        How::Push => push(plan, link, sight),
         How::Polled(began) => {
-            if link.lane != Lane::Free {
+            if plan.is_mutant(Mutant::UnfencedPoll) {
+                Fence::Open
+            } else if link.lane != Lane::Free {
                 Fence::Busy
             } else if is_covered(sight.order.or(Some(Order::Operation(began.0))), link) {
                 Fence::Stale
@@ -55,7 +58,7 @@ pub(crate) fn fence(class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
                 Fence::Busy
             } else if is_older(sight.order.or(Some(Order::Operation(operation.0))), link) {
                 Fence::Stale
-            } else if link.touched > operation {
+            } else if link.touched > operation && !plan.is_mutant(Mutant::UnfencedRead) {
                 Fence::Reread
             } else {
                 Fence::Open
@@ -65,13 +68,15 @@ pub(crate) fn fence(class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
 }
 
 /// A webhook is a hint, unless it carries a version that compares.
-fn push(link: &Link, sight: &Sight<'_>) -> Fence {
+fn push(plan: &Plan, link: &Link, sight: &Sight<'_>) -> Fence {
     match sight.order {
         Some(Order::Version(_)) if is_covered(sight.order, link) => Fence::Stale,
         // A payload that arrives while our write is in flight looks concurrent although its author
         // may have seen our value: it waits until the lane is free (F10).
+        Some(Order::Version(_)) if plan.is_mutant(Mutant::PushDuringWrite) => Fence::Open,
         Some(Order::Version(_)) if link.lane != Lane::Free => Fence::Reread,
         Some(Order::Version(_)) => Fence::Open,
+        None if plan.is_mutant(Mutant::PushTrusted) => Fence::Open,
         Some(Order::Log { .. } | Order::Operation(_)) | None => Fence::Reread,
     }
 }

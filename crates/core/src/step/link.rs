@@ -237,7 +237,8 @@ impl Pass<'_> {
         }
         let Some(old) = old else {
             // No row there, but perhaps an insert of ours whose fate is not known.
-            match fence(self.class(system), &Link { order: None, ..link.clone() }, sight) {
+            match fence(self.plan, self.class(system), &Link { order: None, ..link.clone() }, sight)
+            {
                 Fence::Open | Fence::Stale => self.link(sight, group, at, rule),
                 Fence::Busy => {
                     self.put_back(group);

@@ -170,7 +170,7 @@ impl Pass<'_> {
         let class = self.class(system);
         let fresh = Link::new(system, 0);
         let link = at.part(&group).and_then(|part| part.link(system)).unwrap_or(&fresh);
-        let verdict = fence(class, link, sight);
+        let verdict = fence(self.plan, class, link, sight);
         let (is_free, must_read) = (link.lane == Lane::Free, link.must_read);
         let doubts = in_doubt(link);
         match verdict {

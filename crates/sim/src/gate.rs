@@ -1,0 +1,63 @@
+//! The mutation gate: every known-wrong variant of the core dies in some world.
+//!
+//! Where each of them died last is on record in `deaths.txt`, and is tried first: the gate is quick
+//! as long as nothing has changed, and searches where something has.
+
+use syncline_core::mutant::Mutant;
+
+use crate::{script::Script, world::run};
+
+/// New worlds that a mutant must survive to pass for equivalent.
+pub const WORLDS: u64 = 4_000;
+
+/// Where a mutant died.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// Who.
+    pub mutant: Mutant,
+    /// The guarantee that was broken, as the oracle that noticed names it.
+    pub guarantee: String,
+    /// The world.
+    pub seed: u64,
+    /// How many it took.
+    pub worlds: u64,
+}
+
+/// The deaths on record.
+pub fn recorded() -> Vec<Death> {
+    let lines = include_str!("../deaths.txt").lines().filter(|line| !line.starts_with('#'));
+    let death = |line: &str| {
+        let mut words = line.splitn(3, ' ');
+        let name = words.next()?;
+        let seed = words.next()?.parse().ok()?;
+        let mutant = Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name)?;
+        Some(Death { mutant, guarantee: words.next()?.into(), seed, worlds: 1 })
+    };
+    lines.filter_map(death).collect()
+}
+
+/// The record, as it stands in `deaths.txt`.
+pub fn record(deaths: &[Death]) -> String {
+    let line =
+        |death: &Death| format!("{} {} {}\n", death.mutant.name(), death.seed, death.guarantee);
+    deaths.iter().map(line).collect()
+}
+
+/// The guarantee that this mutant breaks in this world, if it breaks any.
+pub fn dies(mutant: Mutant, seed: u64) -> Option<&'static str> {
+    let script = Script { mutant: Some(mutant), ..Script::draw(seed) };
+    let breach = run(&script, false).err()?;
+    // A world that breaks by itself proves nothing.
+    run(&Script::draw(seed), false).ok()?;
+    Some(breach.guarantee)
+}
+
+/// Lives worlds with this mutant until a promise is broken: where it died last, then new ones.
+pub fn hunt(mutant: Mutant, worlds: u64) -> Option<Death> {
+    let known = recorded().into_iter().find(|death| death.mutant == mutant).map(|death| death.seed);
+    let seeds = known.into_iter().chain(1..=worlds);
+    seeds.zip(1..).find_map(|(seed, worlds)| {
+        let guarantee = dies(mutant, seed)?.into();
+        Some(Death { mutant, guarantee, seed, worlds })
+    })
+}
