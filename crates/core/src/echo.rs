@@ -63,6 +63,7 @@ pub(crate) fn attribute(
         // The mark's table, or the mark in the log, has said which writes happened; what remains is
         // somebody else's, even if it is equal.
         Class::Marked | Class::Log => (Own::default(), None),
+        _ if plan.is_mutant(Mutant::RetiredFirst) => (Own::default(), None),
         Class::Versioned | Class::Plain | Class::Blind => by_value(plan, link, binding, seen),
     }
 }
@@ -116,7 +117,7 @@ fn by_value(
             // Existence alone proves nothing: all cells must match (F4).
             (WriteKind::Insert, Some(row)) if link.shadow.is_none() => {
                 let is_enough = plan.is_mutant(Mutant::InsertByExistence);
-                if is_enough || shows_all(plan, binding, intent, row) {
+                if is_enough || shows_all(binding, intent, row) {
                     return (ambiguous(exact(intent)), Some(intent.id));
                 }
             }
@@ -126,7 +127,7 @@ fn by_value(
                     let Some(found) = row.value(*field) else { continue };
                     let changed = shown != Some(found);
                     let known = own.fields.iter().any(|(known, _)| known == field);
-                    if changed && !known && equals(plan, binding, *field, found, value) {
+                    if changed && !known && equals(binding, *field, found, value) {
                         own.fields.push((*field, *version));
                         own.ambiguous = true;
                     }
@@ -142,22 +143,21 @@ fn ambiguous(own: Own) -> Own {
     Own { ambiguous: true, ..own }
 }
 
-fn shows_all(plan: &Plan, binding: &Binding, intent: &Intent, row: &Row) -> bool {
+fn shows_all(binding: &Binding, intent: &Intent, row: &Row) -> bool {
     intent.set.iter().all(|(field, value, _)| {
-        row.value(*field).is_some_and(|found| equals(plan, binding, *field, found, value))
+        row.value(*field).is_some_and(|found| equals(binding, *field, found, value))
     })
 }
 
 /// Equal for this system, as far as its rewriting is declared.
 fn equals(
-    plan: &Plan,
     binding: &Binding,
     field: crate::name::FieldIndex,
     found: &Value,
     written: &Value,
 ) -> bool {
-    if found == written || plan.is_mutant(Mutant::NormaliserIgnored) {
-        return found == written;
+    if found == written {
+        return true;
     }
     let Some(cell) = binding.cell(field) else { return false };
     cell.lens.normalise(found) == cell.lens.normalise(written)
@@ -208,8 +208,8 @@ pub(crate) fn image_after(binding: &Binding, intent: &Intent, shadow: Option<&Ro
 }
 
 /// Whether a row shows everything that an update in doubt would have written.
-pub(crate) fn shows_update(plan: &Plan, binding: &Binding, intent: &Intent, row: &Row) -> bool {
+pub(crate) fn shows_update(binding: &Binding, intent: &Intent, row: &Row) -> bool {
     intent.status == IntentStatus::InDoubt
         && intent.kind == WriteKind::Update
-        && shows_all(plan, binding, intent, row)
+        && shows_all(binding, intent, row)
 }

@@ -85,6 +85,8 @@ macro_rules! mutants {
 mutants! {
     BlindWrite, "blind-write", "b01", LOST_UPDATE,
         "an update expects nothing of the row that it changes";
+    BlindDelete, "blind-delete", "b01", LOST_UPDATE,
+        "a delete expects nothing of the row that it takes away";
     ExpectsItsOwn, "expects-its-own", "hand", CONVERGENCE,
         "an update expects to find the values that it brings";
     PushTrusted, "push-trusted", "b02", LOST_UPDATE,
@@ -119,8 +121,6 @@ mutants! {
         "of a row that is gone nothing is remembered, not even where in its history it went";
     ScopeExitDeletes, "scope-exit-deletes", "b13", CONVERGENCE,
         "a row that goes because its record left the scope is a delete";
-    NormaliserIgnored, "normaliser-ignored", "b14", POLLUTION,
-        "what a system makes of a value is not reckoned with when an answer was lost";
     EchoAdopted, "echo-adopted", "b20", POLLUTION,
         "what a system made of our write counts as its user's edit";
     RowCopied, "row-copied", "b28", POLLUTION,
@@ -142,7 +142,7 @@ mutants! {
     InsertByExistence, "insert-by-existence", "b25", LOST_UPDATE,
         "any row that is there is our insert whose answer was lost";
     AckMovesShadow, "ack-moves-shadow", "b27", LOST_UPDATE,
-        "the answer to a write moves what a system with a log is known to show";
+        "the answer to a write moves what a system with a log is known to show, past what it has not told";
     MarkIgnored, "mark-ignored", "hand", POLLUTION,
         "the marks in a log are not looked at";
     LoserNotKept, "loser-not-kept", "hand", LOST_UPDATE,
@@ -167,8 +167,8 @@ mutants! {
         "no count of deletes is too great";
     LostDeleteDone, "lost-delete-done", "hand", RULES,
         "a delete that lost to an edit is carried out";
+    PriorityUpsideDown, "priority-upside-down", "hand", RULES,
+        "who stands first stands last";
     BesideTheCommit, "beside-the-commit", "hand", CONVERGENCE,
         "a batch is decided without what the commit under way touches";
-    WaitForEver, "wait-for-ever", "own", CONVERGENCE,
-        "who waits for the log after a failed precondition never stops";
 }

@@ -137,9 +137,7 @@ impl Scene<'_> {
         let unseen = self.unseen(source, part, link);
         let agreed_before = link.agreed_exists;
         bury(link);
-        if self.plan.is_mutant(Mutant::TombstoneForgotten) {
-            (link.key, link.order) = (None, None);
-        }
+        link.order = link.order.filter(|_| !self.plan.is_mutant(Mutant::TombstoneForgotten));
         if let Some(version) = own.exists {
             // Taken away although the record lives: it had left the scope, and may be back in it.
             let lives = part.exists.alive && part.exists.version == version;
@@ -191,7 +189,7 @@ impl Scene<'_> {
             .map(|cell| Deed::new(cell.author, cell.at, cell.clock_suspect))
             .collect();
         let rule = self.entity.delete_conflict;
-        let verdict = if editors.is_empty() {
+        let verdict = if editors.is_empty() || self.plan.is_mutant(Mutant::LostDeleteDone) {
             Existence::Delete
         } else {
             policy::delete_or_update(rule, deleter, &editors, &self.entity.priority)
@@ -214,11 +212,6 @@ impl Scene<'_> {
                         ..event
                     });
                 }
-                self.kill(source, part);
-                link.agreed_exists = part.exists.version;
-                Taken::Applied
-            }
-            Existence::Update if self.plan.is_mutant(Mutant::LostDeleteDone) => {
                 self.kill(source, part);
                 link.agreed_exists = part.exists.version;
                 Taken::Applied
@@ -490,9 +483,8 @@ impl Scene<'_> {
                 ..event
             });
             // Every rejected edit leaves its field dirty (F8).
-            if !self.plan.is_mutant(Mutant::RejectedNotDirty) {
-                link.agree(edit.field, 0);
-            }
+            let stays = self.plan.is_mutant(Mutant::RejectedNotDirty);
+            link.agree(edit.field, if stays { link.agreed(edit.field) } else { 0 });
         }
         Taken::Lost
     }
@@ -500,8 +492,7 @@ impl Scene<'_> {
 
 /// There is no row any more: nothing of it is agreed, held or remembered but its key.
 fn bury(link: &mut Link) {
-    link.shadow = None;
-    link.token = None;
+    (link.shadow, link.token) = (None, None);
     link.agreed.fill(0);
     link.held.clear();
     link.last_own = FieldSet::default();

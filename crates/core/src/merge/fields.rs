@@ -136,7 +136,8 @@ impl Scene<'_> {
                 let theirs = edit.theirs.clone();
                 let trips = base == Base::Shadow && !same && self.is_loop(link, field, &theirs);
                 trips.then(|| {
-                    self.trip(source, link, field, theirs);
+                    let version = part.cell(field).map_or(0, |cell| cell.version);
+                    self.trip(source, link, field, theirs, version);
                     Taken::Held
                 })
             });
@@ -245,6 +246,9 @@ impl Scene<'_> {
         let ours = contestant(&cell);
         let ranks: Vec<crate::Text> = ranks(field);
         let priority = field.priority.as_deref().unwrap_or(&self.entity.priority);
+        let reversed = || priority.iter().rev().copied().collect::<Vec<_>>();
+        let upside_down = self.plan.is_mutant(Mutant::PriorityUpsideDown).then(reversed);
+        let priority = upside_down.as_deref().unwrap_or(priority);
         let around = Circumstances {
             priority,
             systems: &self.plan.systems,

@@ -267,6 +267,9 @@ impl Pass<'_> {
                 set.iter().map(|(field, value, _)| (*field, value.clone())).collect(),
             ),
             WriteKind::Update => expect_update(entity, binding, link, &set),
+            WriteKind::Delete if self.plan.is_mutant(Mutant::BlindDelete) => {
+                Expected::Fields(Vec::new())
+            }
             WriteKind::Delete => expect_delete(binding, link),
         };
         if kind == WriteKind::Update && set.is_empty() {

@@ -8,11 +8,11 @@ use crate::{
     commit::{Disposition, QuarantineChange, Subject},
     echo::{self, Traces},
     error::Problem,
-    group::{Group, IntentStatus, Lane, Link, Part},
+    group::{Group, Lane, Link, Part},
     merge::{Awaits, Own, Scene, Source, Taken, conclude},
     mutant::Mutant,
     name::{BindingIndex, OperationId, RecordId},
-    plan::{Binding, Class, Plan},
+    plan::{Binding, Class},
     step::{
         fence::{Fence, fence, in_doubt},
         gather::{How, Item, Route, Sight},
@@ -285,11 +285,6 @@ impl Pass<'_> {
         if changed {
             taken = Taken::Echo;
         }
-        if self.plan.is_mutant(Mutant::RetiredFirst)
-            && let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system))
-        {
-            link.unresolved.retain(|intent| intent.status != IntentStatus::InDoubt);
-        }
         let fresh = Link::new(system, 0);
         let link = at.part(group).and_then(|part| part.link(system)).unwrap_or(&fresh);
         let traces =
@@ -304,16 +299,14 @@ impl Pass<'_> {
         };
         let now = self.now;
         if let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system)) {
-            let waits = link.wait && self.plan.is_mutant(Mutant::WaitForEver);
             land(link, sight, settled, operation.filter(|_| changed || link_waits(link)));
-            link.wait |= waits;
             if let How::Read(operation) = sight.how
                 && (!sight.marks.is_empty() || settled.is_some())
             {
                 link.touched = link.touched.max(operation);
             }
             echo::retire(class, link, sight.marks, now);
-            retire_shown(self.plan, class, link, binding, sight.row);
+            retire_shown(class, link, binding, sight.row);
         }
         self.conclude(group, changed.then_some(system));
         Ok((taken, merged.awaits, changed))
@@ -377,12 +370,8 @@ impl Pass<'_> {
         let Some(binding) = self.plan.binding(sight.binding) else { return Ok(false) };
         let applied =
             |id| sight.marks.iter().any(|(mark, fate)| *mark == id && *fate == MarkFate::Applied);
-        if self.plan.is_mutant(Mutant::MarksUnread) {
-            return Ok(false);
-        }
-        let Some(link) = at.part(group).and_then(|part| part.link(binding.system)) else {
-            return Ok(false);
-        };
+        let part = at.part(group).filter(|_| !self.plan.is_mutant(Mutant::MarksUnread));
+        let Some(link) = part.and_then(|part| part.link(binding.system)) else { return Ok(false) };
         let mut intents: Vec<_> =
             link.unresolved.iter().filter(|intent| applied(intent.id)).cloned().collect();
         intents.sort_by_key(|intent| intent.id);
@@ -498,10 +487,10 @@ fn land(
 }
 
 /// An update in doubt whose every value is now shown has been matched.
-fn retire_shown(plan: &Plan, class: Class, link: &mut Link, binding: &Binding, row: Option<&Row>) {
+fn retire_shown(class: Class, link: &mut Link, binding: &Binding, row: Option<&Row>) {
     if class == Class::Log {
         return;
     }
     let Some(row) = row else { return };
-    link.unresolved.retain(|intent| !echo::shows_update(plan, binding, intent, row));
+    link.unresolved.retain(|intent| !echo::shows_update(binding, intent, row));
 }

@@ -175,7 +175,11 @@ impl Pass<'_> {
 
     /// Done. The post-image is the shadow; what differs from our write in it was not ours.
     fn applied(&mut self, group: &mut Group, answered: &Answered, after: &After<'_>) {
-        if answered.class == Class::Log && !self.plan.is_mutant(Mutant::AckMovesShadow) {
+        if answered.class == Class::Log {
+            if self.plan.is_mutant(Mutant::AckMovesShadow) {
+                let Some(link) = link_mut(group, answered) else { return };
+                (link.shadow, link.order) = (after.post.cloned(), after.order);
+            }
             // Only the log moves the shadow (D6).
             let Some(link) = link_mut(group, answered) else { return };
             let status = IntentStatus::Acknowledged {

@@ -63,7 +63,11 @@ impl Scene<'_> {
         link: &mut Link,
         field: FieldIndex,
         theirs: Value,
+        version: u64,
     ) {
+        if self.plan.is_mutant(Mutant::LoopAgrees) {
+            link.agree(field, version);
+        }
         link.hold(field, Hold::Loop);
         link.reflexes.retain(|reflex| reflex.field != field);
         self.journal.audit.push(AuditEvent {
