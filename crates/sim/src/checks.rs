@@ -21,6 +21,8 @@ use crate::{
     world::{Breach, Summary, World},
 };
 
+mod rules;
+
 /// Prints a line of a trace.
 #[expect(clippy::print_stdout, reason = "a trace is for people")]
 pub fn say(text: &str) {
@@ -51,7 +53,8 @@ pub fn at_rest(world: &World) -> Result<(), Breach> {
     for group in memory.groups.values() {
         shown(world, &memory, group)?;
     }
-    nobody_twice(world, &memory)
+    nobody_twice(world, &memory)?;
+    rules::kept(world, &memory)
 }
 
 /// No lost update: what the hub replaced was golden, or is in the audit.

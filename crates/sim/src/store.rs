@@ -13,14 +13,15 @@ use syncline_core::{
         MatchKey, QuarantineChange, REFERRING_MAX, Subject, Wants, Working,
     },
     error::{ErrorKind, PortError},
-    group::{Author, Group},
+    group::Group,
     mutant::Mutant,
     name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
-    value::Value,
 };
 use syncline_ports::store::{BehindCount, CommitError, Store};
 
 use crate::moment::moment;
+
+mod ghost;
 
 /// Everything the hub remembers.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,10 @@ pub struct Memory {
     pub accounted: BTreeSet<String>,
     /// Golden texts that gave way to others that systems brought: the old one, and the new.
     pub replaced: Vec<(String, String)>,
+    /// Texts that a living record took from a system: what its people must have typed.
+    pub authored: Vec<(SystemIndex, String)>,
+    /// What was decided against the rules of the plan.
+    pub broken: Vec<String>,
     /// Answers of people.
     pub answers: u64,
     /// What is wrong on purpose with the hub itself.
@@ -90,73 +95,7 @@ impl MemoryStore {
     }
 }
 
-fn texts(value: &Value, into: &mut BTreeSet<String>) {
-    match value {
-        Value::Text(text) => {
-            into.insert(text.to_string());
-        }
-        Value::List(items) | Value::Set(items) => items.iter().for_each(|item| texts(item, into)),
-        Value::Map(entries) => entries.values().for_each(|item| texts(item, into)),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Num(_)
-        | Value::Float(_)
-        | Value::Bytes(_)
-        | Value::Uuid(_)
-        | Value::Date(_)
-        | Value::Time(_)
-        | Value::LocalDateTime(..)
-        | Value::Instant(..)
-        | Value::OffsetDateTime(..)
-        | Value::Interval(..)
-        | Value::Ref(_) => {}
-    }
-}
-
 impl Memory {
-    /// Remembers which golden texts gave way to which.
-    fn compare(&mut self, changes: &[GroupChange]) {
-        for change in changes {
-            let Some(known) = self.groups.get(&change.group.id) else { continue };
-            for (old, new) in known.root.cells.iter().zip(&change.group.root.cells) {
-                let by_system = matches!(new.author, Author::System(_));
-                if let (true, true, Value::Text(old), Value::Text(new)) =
-                    (by_system, old.version != new.version, &old.value, &new.value)
-                    && old != new
-                {
-                    self.replaced.push((old.to_lowercase(), new.to_lowercase()));
-                }
-            }
-        }
-    }
-
-    fn account(&mut self, commit: &Commit) {
-        for change in &commit.groups {
-            for (_, part) in change.group.parts() {
-                for cell in &part.cells {
-                    texts(&cell.value, &mut self.accounted);
-                }
-                for candidate in part.conflicts.iter().flat_map(|conflict| &conflict.candidates) {
-                    texts(&candidate.value, &mut self.accounted);
-                }
-            }
-        }
-        for event in &commit.audit {
-            for value in event.before.iter().chain(&event.after) {
-                texts(value, &mut self.accounted);
-            }
-        }
-        for change in &commit.quarantine {
-            if let QuarantineChange::Park { row: Some(row), .. } = change {
-                for slot in row.0.iter() {
-                    if let Some(value) = slot.value() {
-                        texts(value, &mut self.accounted);
-                    }
-                }
-            }
-        }
-    }
-
     /// The first record whose row is there already for another record, as far as this commit leaves
     /// it there.
     fn taken(&self, changes: &[GroupChange]) -> Vec<RecordId> {

@@ -116,6 +116,10 @@ pub struct SimState {
     pub edits: u64,
     /// Every text that its users wrote, in small letters.
     pub typed: BTreeSet<String>,
+    /// Every text that it ever showed, in small letters.
+    pub shown: BTreeSet<String>,
+    /// Rows that the hub made without the row that they refer to.
+    pub orphans: u64,
     /// What its users counted, by the name of the stock.
     pub counted: BTreeMap<String, i64>,
     /// Calls that the weather disturbed.
@@ -150,6 +154,8 @@ impl SimSystem {
             replaced: Vec::new(),
             edits: 0,
             typed: BTreeSet::new(),
+            shown: BTreeSet::new(),
+            orphans: 0,
             counted: BTreeMap::new(),
             faults: 0,
             seen: BTreeMap::new(),
@@ -352,6 +358,7 @@ impl SimState {
             {
                 *text = Text::new(text.to_uppercase());
             }
+            self.shown.extend(values.iter().map(|value| value.to_string().to_lowercase()));
             let stamp = version.saturating_sub(back);
             table.rows.insert(key.clone(), SimRow { values, version, stamp, changed_at, parent });
         }

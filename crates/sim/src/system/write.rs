@@ -140,6 +140,7 @@ impl SimState {
         let mark = marked.then_some(write.intent);
         self.put(write.binding, &key, Put { values, parent, mark, back: 0 });
         self.written += 1;
+        self.orphans += u64::from(self.is_orphan(write));
         let post = self.observe(write.binding, &key);
         let order = match self.class {
             Class::Log => Some(Order::Log { epoch: 0, major: self.log.len() as u128, minor: 0 }),
@@ -152,6 +153,15 @@ impl SimState {
             order,
             transaction: marked.then(|| Text::new(write.intent.to_string())),
         }
+    }
+
+    /// Whether this makes a row that refers to nothing, although there is something to refer to.
+    fn is_orphan(&self, write: &RowWrite) -> bool {
+        let foreign = self.tables.get(&write.binding).and_then(|table| table.foreign);
+        write.kind == WriteKind::Insert
+            && foreign.is_some_and(|(field, _)| {
+                write.set.iter().any(|(set, value)| *set == field && value.is_null())
+            })
     }
 
     fn delete_row(&mut self, write: &RowWrite, current: Option<&[Value]>, marked: bool) -> Outcome {

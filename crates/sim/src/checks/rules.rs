@@ -1,0 +1,75 @@
+//! What a plan says of rules is what happens: who wins, what waits, what is not passed on.
+
+use syncline_core::{
+    group::Author,
+    name::EntityIndex,
+    plan::{Class, DeleteConflict},
+    value::Value,
+};
+
+use crate::{
+    store::Memory,
+    world::{Breach, World},
+};
+
+/// The rules were kept.
+///
+/// # Errors
+/// The first breach.
+pub(super) fn kept(world: &World, memory: &Memory) -> Result<(), Breach> {
+    if let Some(detail) = memory.broken.first() {
+        return Err(Breach { guarantee: "rules", detail: detail.clone() });
+    }
+    edits_survive(world, memory)?;
+    nobody_is_orphaned(world)?;
+    authors_are_right(world, memory)
+}
+
+/// Where an update wins, no record died of a delete whose system had never shown the last edit.
+fn edits_survive(world: &World, memory: &Memory) -> Result<(), Breach> {
+    let contacts = EntityIndex(0);
+    let rule = world.plan.entity(contacts).map(|entity| entity.delete_conflict);
+    if rule != Some(DeleteConflict::UpdateWins) {
+        return Ok(());
+    }
+    for group in memory.groups.values().filter(|group| group.entity == contacts) {
+        let (false, Author::System(deleter)) = (group.root.exists.alive, group.root.exists.author)
+        else {
+            continue;
+        };
+        let Some(system) = world.systems.get(deleter.at()) else { continue };
+        for cell in &group.root.cells {
+            let Value::Text(text) = &cell.value else { continue };
+            let is_edit = text.to_lowercase().starts_with("edit ");
+            if is_edit && !system.state().shown.contains(&text.to_lowercase()) {
+                let detail = format!("{} died although {text:?} had not been seen", group.id);
+                return Err(Breach { guarantee: "rules", detail });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No row was made without the row that it refers to.
+fn nobody_is_orphaned(world: &World) -> Result<(), Breach> {
+    let orphans: u64 = world.systems.iter().map(|system| system.state().orphans).sum();
+    if orphans == 0 {
+        return Ok(());
+    }
+    let detail = format!("{orphans} orders were made without a customer");
+    Err(Breach { guarantee: "rules", detail })
+}
+
+/// Nothing counts as the edit of somebody who did not type it.
+fn authors_are_right(world: &World, memory: &Memory) -> Result<(), Breach> {
+    for (system, text) in &memory.authored {
+        let Some(sim) = world.systems.get(system.at()) else { continue };
+        let state = sim.state();
+        if state.class != Class::Blind && text.starts_with("edit ") && !state.typed.contains(text) {
+            let detail =
+                format!("{text:?} counts as an edit in system {}, which never made it", system.0);
+            return Err(Breach { guarantee: "causality", detail });
+        }
+    }
+    Ok(())
+}
