@@ -235,7 +235,9 @@ fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let is_fair = Fault::ALL.iter().all(|fault| fault.get(&script.weather) == 0);
     let classes = &script.draft.classes;
     // Two processes on one hub, which its lock forbids, may commit what they read the other way round.
+    // A program writes again what somebody typed: its tag says nothing then.
     let is_exact = script.processes == 1
+        && !script.draft.extras.programs
         && ((classes.iter().all(marked) && script.capitals.is_none())
             || (is_fair && !classes.contains(&Class::Blind)));
     if !is_exact {

@@ -15,6 +15,8 @@ use syncline_core::{
     value::Digest,
 };
 
+use crate::system::unasked::has_proxy;
+
 /// What a world consists of, drawn per history (swarm testing: Groce et al.).
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -43,6 +45,18 @@ pub struct Extras {
     pub manual: bool,
     /// Few deletes trip a guard, and a person lets them through.
     pub guards: bool,
+    /// Numbers of orders and names of stocks may occur twice: what is made twice is there twice.
+    pub loose: bool,
+    /// In the first and in the last system a program writes telephone numbers its own way.
+    pub programs: bool,
+    /// What is sent to systems without marks may reach them twice.
+    pub proxies: bool,
+    /// Systems without a log tell of their changes: late, twice, in any order, or never.
+    pub webhooks: bool,
+    /// Logs are heard again from an earlier place.
+    pub rewinds: bool,
+    /// Nobody works on the last day before the passes of the evening.
+    pub quiet_end: bool,
 }
 
 /// Fields of a contact: `email` is unique and the match key.
@@ -75,7 +89,7 @@ pub fn plan(draft: &Draft) -> Plan {
         plan.systems.push(System {
             name: Text::new(char::from(b'A' + index as u8).to_string()),
             class: *class,
-            path_retries: false,
+            path_retries: draft.extras.proxies && has_proxy(*class),
             batch: 3,
         });
     }
@@ -135,6 +149,12 @@ fn scope(plan: &mut Plan, draft: &Draft) {
         && let Some(phone) = contact.fields.get_mut(2)
     {
         phone.policy = Policy::Manual;
+    }
+    if extras.programs
+        && let Some(contact) = plan.entities.first_mut()
+    {
+        // The hours of calm pass quickly; programs do not stop in them.
+        contact.guards.loop_within_ms = i64::MAX / 4_000;
     }
     if extras.guards {
         for entity in &mut plan.entities {

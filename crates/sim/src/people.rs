@@ -87,6 +87,23 @@ pub fn draw(chance: &mut Chance, emails: usize, with_orders: bool) -> Deed {
     }
 }
 
+/// People in all systems who want different things of the same contact, in a short time.
+pub fn quarrel(
+    chance: &mut Chance,
+    deeds: usize,
+    moves: usize,
+    systems: usize,
+) -> Vec<(usize, usize, Deed)> {
+    let from = chance.below(moves / 2);
+    let span = 20 + chance.below(60);
+    let deed = |chance: &mut Chance| match chance.below(6) {
+        0 => Deed::Create("p0@example.com".into()),
+        1 => Deed::Delete(0),
+        _ => Deed::Edit(0, FieldIndex(1 + chance.below(2) as u16)),
+    };
+    (0..deeds).map(|_| (from + chance.below(span), chance.below(systems), deed(chance))).collect()
+}
+
 /// Does it, if it can be done. Every value that is written is written once: `tag` names it.
 pub fn act(system: &SimSystem, tables: Tables, deed: &Deed, tag: u64) {
     let state = &mut *system.state();

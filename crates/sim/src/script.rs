@@ -51,12 +51,14 @@ pub enum Fault {
     Crash,
     /// See [`Weather::late`].
     Late,
+    /// See [`Weather::twice`].
+    Twice,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Refused, Self::Lost, Self::Zombie, Self::Cut, Self::Crash, Self::Late];
+    pub const ALL: [Self; 7] =
+        [Self::Refused, Self::Lost, Self::Zombie, Self::Cut, Self::Crash, Self::Late, Self::Twice];
 
     fn place(self, weather: &mut Weather) -> &mut u32 {
         match self {
@@ -66,6 +68,7 @@ impl Fault {
             Self::Cut => &mut weather.cut,
             Self::Crash => &mut weather.crash,
             Self::Late => &mut weather.late,
+            Self::Twice => &mut weather.twice,
         }
     }
 
@@ -83,6 +86,33 @@ impl Fault {
 impl Script {
     /// Draws a history from a seed: which features and faults it has, and how strong (swarm testing).
     pub fn draw(seed: u64) -> Self {
+        let mut script = Self::wider(seed);
+        // Drawn apart, as below.
+        let mut chance = Chance::new(seed ^ 0x7c7c);
+        let draft = &mut script.draft;
+        let classes = &draft.classes;
+        let count = classes.len();
+        draft.extras.loose = chance.percent(20);
+        draft.extras.programs = chance.percent(10) && script.capitals.is_none();
+        draft.extras.proxies = chance.percent(15) && !draft.extras.loose;
+        draft.extras.webhooks = chance.percent(20);
+        draft.extras.rewinds = chance.percent(20) && classes.contains(&Class::Log);
+        draft.extras.quiet_end = chance.percent(50);
+        if chance.percent(20) {
+            script.weather = Weather::default();
+        }
+        script.weather.twice = if draft.extras.proxies { 15 } else { 0 };
+        if chance.percent(25) {
+            let deeds = 4 + chance.below(12);
+            let quarrel = people::quarrel(&mut chance, deeds, script.moves, count);
+            script.deeds.extend(quarrel);
+            script.deeds.sort_by_key(|(at, _, _)| *at);
+        }
+        script
+    }
+
+    /// Draws a world with extras.
+    pub fn wider(seed: u64) -> Self {
         let mut script = Self::plain(seed);
         // Drawn apart, so that the plain world of a seed stays the one that it always was.
         let mut chance = Chance::new(seed ^ 0x3c3c);
@@ -95,6 +125,7 @@ impl Script {
             counters: chance.percent(40) && script.draft.classes.iter().all(exact),
             manual: chance.percent(25),
             guards: chance.percent(25),
+            ..Extras::default()
         };
         let count = script.draft.classes.len();
         for _ in 0..chance.below(12) {
@@ -137,6 +168,7 @@ impl Script {
             cut: dice(30),
             crash: dice(4),
             late: 0,
+            twice: 0,
         };
         let orders = chance.percent(40);
         let moves = 40 + chance.below(400);

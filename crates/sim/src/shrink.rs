@@ -38,12 +38,18 @@ fn candidates(script: &Script) -> Vec<Script> {
             script.last_day = script.last_day.filter(|at| *at < count);
         });
     }
-    let extras: [fn(&mut Extras); 5] = [
+    let extras: [fn(&mut Extras); 11] = [
         |extras| extras.lines = false,
         |extras| extras.scope = None,
         |extras| extras.counters = false,
         |extras| extras.manual = false,
         |extras| extras.guards = false,
+        |extras| extras.loose = false,
+        |extras| extras.programs = false,
+        |extras| extras.proxies = false,
+        |extras| extras.webhooks = false,
+        |extras| extras.rewinds = false,
+        |extras| extras.quiet_end = false,
     ];
     for without in extras {
         let mut fewer = script.draft.extras;

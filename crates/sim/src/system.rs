@@ -19,6 +19,7 @@ use syncline_core::{
 use crate::prng::Chance;
 
 pub mod doors;
+pub mod unasked;
 mod write;
 
 /// How long a request may still arrive after its sender gave up: less than the hub waits.
@@ -78,6 +79,8 @@ pub struct Weather {
     pub crash: u32,
     /// A user's transaction is committed long after it began.
     pub late: u32,
+    /// A request reaches a system without marks twice.
+    pub twice: u32,
 }
 
 /// How far a late commit's stamp may lie behind: what polls read again.
@@ -126,6 +129,12 @@ pub struct SimState {
     pub faults: u64,
     /// What a user saw when he wrote a value: by the value, in small letters.
     pub seen: BTreeMap<String, String>,
+    /// A program that writes this field in capitals or in small letters, after others have.
+    pub program: Option<(BindingIndex, FieldIndex, bool)>,
+    /// Rows that the program has not looked at since others wrote them.
+    fresh: BTreeSet<RowKey>,
+    /// What it tells of its changes by itself, if it does.
+    pub payloads: Option<Vec<Observed>>,
     /// Snapshots of scans under way, by position.
     snapshots: BTreeMap<BindingIndex, Vec<Observed>>,
 }
@@ -159,6 +168,9 @@ impl SimSystem {
             counted: BTreeMap::new(),
             faults: 0,
             seen: BTreeMap::new(),
+            program: None,
+            fresh: BTreeSet::new(),
+            payloads: None,
             snapshots: BTreeMap::new(),
         })))
     }
@@ -305,6 +317,7 @@ impl SimState {
         if gone {
             self.edits += 1;
             self.changes += 1;
+            self.publish_absence(binding, key);
             self.record(binding, key, None, None);
         }
         gone
@@ -363,6 +376,7 @@ impl SimState {
             table.rows.insert(key.clone(), SimRow { values, version, stamp, changed_at, parent });
         }
         let row = self.observe(binding, key);
+        self.publish(row.clone());
         self.record(binding, key, Some(row), mark);
     }
 

@@ -26,7 +26,7 @@ use syncline_ports::clock::Clock;
 use crate::{
     checks,
     clock::SimClock,
-    draft::{self},
+    draft::{self, names},
     people::{self, Deed, Tables},
     prng::Chance,
     script::Script,
@@ -40,6 +40,7 @@ use crate::{
 
 mod person;
 mod process;
+mod unusual;
 
 /// A history that broke a promise.
 #[derive(Clone, Debug)]
@@ -98,7 +99,10 @@ impl World {
                 });
                 let table = Table {
                     width: fields.fields.len(),
-                    unique: vec![FieldIndex(0)],
+                    unique: match fields.name.as_str() {
+                        names::ORDERS | names::STOCK if script.draft.extras.loose => Vec::new(),
+                        _ => vec![FieldIndex(0)],
+                    },
                     capitals: (script.capitals == Some(index) && entity.0 == 0)
                         .then_some(FieldIndex(1)),
                     foreign: refers,
@@ -107,6 +111,7 @@ impl World {
                 };
                 system.state().tables.insert(binding, table);
             }
+            unusual::equip(&system, script, &plan, own);
             systems.push(system);
         }
         Self { plan, systems, store, clock: Arc::new(SimClock::new()), trace }
@@ -242,7 +247,7 @@ fn last_day(world: &World, script: &Script, summary: &mut Summary) -> Result<(),
     let known = checks::undisputed(world, own);
     let deleted = people::delete_all(system, tables);
     let gone: Vec<_> = known.into_iter().filter(|(key, _)| deleted.contains(key)).collect();
-    let quiet = Script { deeds: Vec::new(), moves: script.moves / 2, ..script.clone() };
+    let quiet = unusual::last_day(script);
     storm(world, &quiet, summary)?;
     calm(world, &quiet)?;
     checks::at_rest(world)?;
@@ -275,6 +280,7 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
                 system.state().deliver_zombies();
             }
         }
+        unusual::happens(world, script, &mut chance);
         let which = chance.below(processes.len());
         let Some(running) = processes.get_mut(which) else { continue };
         if chance.percent(script.weather.crash) {
@@ -315,7 +321,7 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
             state.deliver_zombies();
         }
     }
-    let cycles_max = 30;
+    let cycles_max = if script.draft.extras.programs { 60 } else { 30 };
     let mut idle = 0;
     let mut allow = Allow::default();
     for _ in 0..cycles_max {
@@ -328,12 +334,16 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
         let answered = answer_all(world, &mut chance)?;
         for system in &world.systems {
             system.state().deliver_zombies();
+            system.state().run_program();
         }
         let is_idle = written(world) == before && !answered && allow == Allow::default();
         idle = if is_idle { idle + 1 } else { 0 };
         // Two cycles without a write, the second of them after a full comparison: at rest.
         if idle == 3 {
-            return Ok(());
+            if !unusual::rests(world)? {
+                return Ok(());
+            }
+            idle = 0;
         }
     }
     Err(Breach {

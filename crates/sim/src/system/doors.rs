@@ -208,7 +208,7 @@ impl Target for SimTarget {
                     state.delay(group.clone());
                     unknown(group)
                 } else {
-                    let done = state.apply_group(group);
+                    let done = state.apply_perhaps_twice(group);
                     if draw < weather.refused + weather.zombie + weather.lost {
                         unknown(group)
                     } else {

@@ -139,6 +139,7 @@ impl SimState {
         }
         let mark = marked.then_some(write.intent);
         self.put(write.binding, &key, Put { values, parent, mark, back: 0 });
+        self.notice(write, &key);
         self.written += 1;
         self.orphans += u64::from(self.is_orphan(write));
         let post = self.observe(write.binding, &key);
@@ -182,6 +183,7 @@ impl SimState {
             table.rows.remove(&key);
         }
         self.changes += 1;
+        self.publish_absence(write.binding, &key);
         self.record(write.binding, &key, None, marked.then_some(write.intent));
         self.written += 1;
         let order = (self.class == Class::Log).then_some(Order::Log {

@@ -23,7 +23,7 @@ use crate::{
     moment::moment,
     prng::Chance,
     system::SimSystem,
-    world::{World, person},
+    world::{World, person, unusual},
 };
 
 pub(super) type Process = Pin<Box<dyn Future<Output = Result<(), PortError>>>>;
@@ -32,6 +32,7 @@ pub(super) type Process = Pin<Box<dyn Future<Output = Result<(), PortError>>>>;
 pub(super) fn process(world: &World, mut chance: Chance) -> Process {
     let (plan, systems, store, clock) =
         (world.plan.clone(), world.systems.clone(), world.store.clone(), world.clock.clone());
+    let has_webhooks = systems.iter().any(|system| system.state().payloads.is_some());
     let has_questions = person::is_asked(&plan);
     Box::pin(async move {
         let stop = AtomicBool::new(false);
@@ -43,6 +44,10 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             moment().await;
             if has_questions && chance.percent(10) {
                 person::answer(&desk, &mut doors, &store, &mut chance).await?;
+                continue;
+            }
+            if has_webhooks && chance.percent(20) {
+                unusual::listen(&desk, &mut doors, &systems, &mut chance).await?;
                 continue;
             }
             let entity = EntityIndex(chance.below(plan.entities.len()) as u16);

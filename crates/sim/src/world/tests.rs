@@ -25,7 +25,7 @@ fn worlds_that_once_broke_a_promise_keep_it() {
         assert!(lived.is_ok(), "seed {seed}: {lived:?}");
     }
     for seed in FOUND_WITH_EXTRAS {
-        let lived = run(&Script::draw(seed), false);
+        let lived = run(&Script::wider(seed), false);
         assert!(lived.is_ok(), "seed {seed}: {lived:?}");
     }
 }

@@ -1,0 +1,115 @@
+//! What happens in some worlds only: programs, webhooks, and logs that are heard again.
+
+use std::sync::atomic::AtomicBool;
+
+use syncline_core::{
+    change::{Command, Input, Position},
+    error::PortError,
+    group::Hold,
+    name::{FieldIndex, RunId, SystemIndex},
+    plan::{Class, Plan},
+};
+use syncline_engine::{
+    account::Account,
+    desk::{Desk, Systems, Unwatched},
+    read,
+    reconcile::reconcile,
+};
+
+use crate::{
+    draft::names,
+    prng::Chance,
+    script::Script,
+    system::SimSystem,
+    world::{Breach, World, within},
+};
+
+const PHONE: FieldIndex = FieldIndex(2);
+
+/// Gives a new system what only some have.
+pub(super) fn equip(system: &SimSystem, script: &Script, plan: &Plan, own: SystemIndex) {
+    let extras = script.draft.extras;
+    let mut state = system.state();
+    let contacts = plan.entity_named(names::CONTACTS);
+    let contacts = contacts.and_then(|contacts| plan.binding_of(contacts, own));
+    let is_last = own.at() + 1 == script.draft.classes.len();
+    if let (true, Some(contacts)) = (extras.programs && (own.at() == 0 || is_last), contacts) {
+        state.program = Some((contacts, PHONE, is_last));
+    }
+    state.payloads = (extras.webhooks && state.class != Class::Log).then(Vec::new);
+}
+
+/// What else happens in the storm.
+pub(super) fn happens(world: &World, script: &Script, chance: &mut Chance) {
+    let extras = script.draft.extras;
+    if extras.programs && chance.percent(20) {
+        let which = chance.below(world.systems.len());
+        if let Some(system) = world.systems.get(which) {
+            system.state().run_program();
+        }
+    }
+    if extras.rewinds && chance.percent(5) {
+        rewind(world, chance);
+    }
+}
+
+/// A log is heard again from an earlier place.
+fn rewind(world: &World, chance: &mut Chance) {
+    let back = 1 + chance.below(6) as u64;
+    for (stream, position) in &mut world.store.memory().checkpoints {
+        if stream.starts_with("log:") {
+            let at = position.0.as_slice().try_into().map_or(0, u64::from_be_bytes);
+            *position = Position(at.saturating_sub(back).to_be_bytes().to_vec());
+        }
+    }
+}
+
+/// A process takes what a webhook brings, if anything.
+pub(super) async fn listen(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    systems: &[SimSystem],
+    chance: &mut Chance,
+) -> Result<(), PortError> {
+    let which = chance.below(systems.len());
+    let payload = systems.get(which).and_then(|system| system.state().take_payload(chance));
+    let Some(payload) = payload else { return Ok(()) };
+    let decided = reconcile(desk, &[Input::Push(payload)], Vec::new()).await?;
+    read::settle(desk, doors, decided.effects, &mut Account::default()).await.map(drop)
+}
+
+/// The last day of a world.
+pub(super) fn last_day(script: &Script) -> Script {
+    let moves = if script.draft.extras.quiet_end { 0 } else { script.moves / 2 };
+    Script { deeds: Vec::new(), moves, ..script.clone() }
+}
+
+/// All is at rest. If programs have kept anything from flowing, they stop, and a person lets it flow
+/// again: whether there was anything.
+pub(super) fn rests(world: &World) -> Result<bool, Breach> {
+    let mut stopped = false;
+    for system in &world.systems {
+        stopped |= system.state().program.take().is_some();
+    }
+    if !stopped {
+        return Ok(false);
+    }
+    let mut releases = Vec::new();
+    for group in world.store.memory().groups.values() {
+        for link in &group.root.links {
+            let held = link.held.iter().filter(|(_, hold)| *hold == Hold::Loop);
+            releases.extend(held.map(|(field, _)| {
+                let (system, field) = (Some(link.system), Some(*field));
+                Input::Command(Command::Release { record: group.id, system, field })
+            }));
+        }
+    }
+    let stop = AtomicBool::new(false);
+    let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(3));
+    let mut doors = World::doors(&world.systems);
+    within(async {
+        let decided = reconcile(&desk, &releases, Vec::new()).await?;
+        read::settle(&desk, &mut doors, decided.effects, &mut Account::default()).await
+    })?;
+    Ok(true)
+}
