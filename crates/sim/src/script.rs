@@ -95,7 +95,7 @@ impl Script {
         draft.extras.loose = chance.percent(20);
         draft.extras.programs = chance.percent(10) && script.capitals.is_none();
         draft.extras.proxies = chance.percent(15) && !draft.extras.loose;
-        draft.extras.webhooks = chance.percent(20);
+        draft.extras.webhooks = chance.percent(20) && script.processes == 1;
         draft.extras.rewinds = chance.percent(20) && classes.contains(&Class::Log);
         draft.extras.quiet_end = chance.percent(50);
         if chance.percent(20) {

@@ -62,6 +62,8 @@ pub struct Memory {
     pub authored: Vec<(SystemIndex, String)>,
     /// What was decided against the rules of the plan.
     pub broken: Vec<String>,
+    /// Several processes work on it.
+    pub crowded: bool,
     /// Answers of people.
     pub answers: u64,
     /// What is wrong on purpose with the hub itself.

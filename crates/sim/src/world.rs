@@ -85,6 +85,7 @@ impl World {
         let plan = Arc::new(plan);
         let store = MemoryStore::default();
         store.memory().mutant = plan.mutant;
+        store.memory().crowded = script.processes > 1;
         let mut systems = Vec::new();
         for (index, class) in script.draft.classes.iter().enumerate() {
             let first_key = (index as i64 + 1) * 1_000;

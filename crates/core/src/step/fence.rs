@@ -71,6 +71,8 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
 fn push(plan: &Plan, link: &Link, sight: &Sight<'_>) -> Fence {
     match sight.order {
         Some(Order::Version(_)) if is_covered(sight.order, link) => Fence::Stale,
+        // Of a row that is gone no version says whether the payload came before it went.
+        Some(Order::Version(_)) if link.shadow.is_none() => Fence::Reread,
         // A payload that arrives while our write is in flight looks concurrent although its author
         // may have seen our value: it waits until the lane is free (F10).
         Some(Order::Version(_)) if plan.is_mutant(Mutant::PushDuringWrite) => Fence::Open,

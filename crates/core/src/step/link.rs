@@ -89,6 +89,12 @@ impl Pass<'_> {
     pub(super) fn unlinked(&mut self, sight: &Sight<'_>, keys: &[(u16, MatchKey)]) {
         let Some(binding) = self.plan.binding(sight.binding) else { return };
         let Some(entity) = self.plan.entity(binding.entity) else { return };
+        if matches!(sight.how, How::Push) {
+            // A hint: whether the row is still there, the payload cannot say.
+            self.journal.count(sight.binding, Disposition::Held);
+            self.ask(sight.binding, sight.key.clone(), Vec::new());
+            return;
+        }
         if let Some((group, at)) = self.inserted(sight) {
             self.link(sight, group, at, None);
             return;
@@ -428,7 +434,7 @@ impl Pass<'_> {
     }
 
     /// Id reuse (I8): a key that belonged to a deleted row and now shows somebody else is a new
-    /// record's. Returns the group where the row is still its own.
+    /// record's. Returns the group where the row is still its own, as it is where a log is heard again.
     pub(super) fn reused(
         &mut self,
         sight: &Sight<'_>,
@@ -442,6 +448,7 @@ impl Pass<'_> {
         let is_absent = group
             .root
             .link(system)
+            .filter(|link| !matches!(sight.how, How::Log) || !is_covered(sight.order, link))
             .is_some_and(|link| link.shadow.is_none() && link.unresolved.is_empty());
         if at != PartAt::Root || !is_absent {
             return Some(group);

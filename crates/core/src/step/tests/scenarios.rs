@@ -337,6 +337,26 @@ fn a_write_that_meets_a_change_which_the_log_has_told_waits_for_nothing() {
 }
 
 #[test]
+fn a_log_heard_again_does_not_bring_back_a_row_that_had_another_address() {
+    // I7: a row came, was given another address, and went; then the log is heard from the
+    // beginning, all at once
+    let mut world = World::new(2).class(Class::Log);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    world.set("A", "a1", "email=E1");
+    world.scan("A");
+    world.run();
+    world.delete("A", "a1");
+    world.run();
+    assert_eq!((world.living(), world.keys("B").len()), (0, 0));
+    let heard = world.history.concat();
+    let effects = world.decide(&heard);
+    world.settle(effects);
+    world.run();
+    assert_eq!((world.living(), world.keys("B").len()), (0, 0));
+}
+
+#[test]
 fn our_own_row_that_comes_when_the_record_has_another_is_set_aside() {
     let mut world = World::new(2).class(Class::Log);
     world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");

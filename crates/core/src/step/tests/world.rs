@@ -88,7 +88,7 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     pub(super) observed: u64,
     /// Everything that may be delivered twice.
-    history: Vec<Vec<Input>>,
+    pub(super) history: Vec<Vec<Input>>,
     /// Inserts are answered by a key of the system; otherwise key fields make the key.
     log: Vec<Observed>,
     log_at: u128,
