@@ -93,9 +93,10 @@ impl Script {
         let classes = &draft.classes;
         let count = classes.len();
         draft.extras.loose = chance.percent(20);
-        draft.extras.programs = chance.percent(10) && script.capitals.is_none();
+        let alone = script.processes == 1;
+        draft.extras.programs = chance.percent(10) && alone && script.capitals.is_none();
         draft.extras.proxies = chance.percent(15) && !draft.extras.loose;
-        draft.extras.webhooks = chance.percent(20) && script.processes == 1;
+        draft.extras.webhooks = chance.percent(20) && alone;
         draft.extras.rewinds = chance.percent(20) && classes.contains(&Class::Log);
         draft.extras.quiet_end = chance.percent(50);
         if chance.percent(20) {

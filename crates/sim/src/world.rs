@@ -168,15 +168,19 @@ impl World {
         for group in memory.groups.values() {
             let exists = &group.root.exists;
             self.say(|| {
-                format!("  record {} alive {} v{}", group.id, exists.alive, exists.version)
+                format!(
+                    "  record {} alive {} v{} rivals {:?}",
+                    group.id, exists.alive, exists.version, group.rivals
+                )
             });
             for link in &group.root.links {
                 let values = link.shadow.as_ref().map(|row| &row.0);
                 self.say(|| {
                     format!(
-                        "    {} key {:?} shows {values:?} agreed {:?} {:?} must_read {} wait {} {:?} {} in doubt, parked {:?} waits for {:?} held {:?}",
+                        "    {} key {:?} shows {values:?} exists {} agreed {:?} {:?} must_read {} wait {} {:?} {} in doubt, parked {:?} waits for {:?} held {:?}",
                         self.name(link.system.at()),
                         link.key,
+                        link.agreed_exists,
                         link.agreed,
                         link.lane,
                         link.must_read,

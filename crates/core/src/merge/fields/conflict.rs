@@ -68,6 +68,10 @@ impl Scene<'_> {
         let ambiguous = is_in_doubt(link, edit.field);
         let known = part.conflicts.iter_mut().find(|open| open.field == Some(edit.field));
         let open = if let Some(open) = known {
+            // What the hub holds has not moved since; its author may have, and competes already.
+            let known = |author| open.candidates.iter().any(|known| known.author == author);
+            candidates
+                .retain(|new| new.author == Author::System(source.system) || !known(new.author));
             for candidate in candidates {
                 put_candidate(&mut open.candidates, candidate);
             }

@@ -9,7 +9,7 @@ use crate::{
     commit::AuditKind,
     lens::{CellSpec, FieldType, compile},
     name::{EntityIndex, FieldIndex, SystemIndex},
-    plan::{Class, DeletePolicy, SoftValue},
+    plan::{Class, DeletePolicy, Policy, SoftValue},
     value::Value,
 };
 
@@ -354,6 +354,23 @@ fn a_log_heard_again_does_not_bring_back_a_row_that_had_another_address() {
     world.settle(effects);
     world.run();
     assert_eq!((world.living(), world.keys("B").len()), (0, 0));
+}
+
+#[test]
+fn who_joins_a_conflict_does_not_bring_back_what_another_has_changed_since() {
+    // I2: A and B disagree, A changes its mind, and a third row of the same person is found
+    let mut world = World::new(3).with(|plan| plan.entities[0].fields[2].policy = Policy::Manual);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P1 status=S0");
+    world.insert("B", "b1", "name=N0 email=E0 phone=P2 status=S0");
+    world.scan("A");
+    world.scan("B");
+    world.set("A", "a1", "phone=P3");
+    world.scan("A");
+    world.insert("C", "c1", "name=N0 email=E0 phone=P4 status=S0");
+    world.scan("C");
+    let candidates = world.open.values().next().unwrap();
+    let values: Vec<String> = candidates.iter().map(|it| it.value.to_string()).collect();
+    assert_eq!(values, ["P3", "P2", "P4"]);
 }
 
 #[test]
