@@ -5,7 +5,7 @@
 
 use syncline_core::mutant::Mutant;
 
-use crate::{script::Script, world::run};
+use crate::{checks::say, script::Script, world::run};
 
 /// New worlds that a mutant must survive to pass for equivalent.
 pub const WORLDS: u64 = 4_000;
@@ -60,4 +60,31 @@ pub fn hunt(mutant: Mutant, worlds: u64) -> Option<Death> {
         let guarantee = dies(mutant, seed)?.into();
         Some(Death { mutant, guarantee, seed, worlds })
     })
+}
+
+/// Hunts the mutants of these names, or all, and tells who died where; with `--record` also as it
+/// stands in `deaths.txt`. Whether none survived.
+pub fn command(arguments: &[String]) -> bool {
+    let is_wanted = |mutant: &&Mutant| {
+        let mut named = arguments.iter().filter(|name| !name.starts_with("--")).peekable();
+        named.peek().is_none() || named.any(|name| name == mutant.name())
+    };
+    let mut deaths = Vec::new();
+    let mut survivors = 0;
+    for mutant in Mutant::ALL.iter().copied().filter(|mutant| is_wanted(&mutant)) {
+        let name = mutant.name();
+        if let Some(death) = hunt(mutant, WORLDS) {
+            let Death { guarantee, seed, worlds, .. } = &death;
+            say(&format!("{name:24} {guarantee:16} seed {seed:6}, {worlds} worlds"));
+            deaths.push(death);
+        } else {
+            survivors += 1;
+            say(&format!("{name:24} survives {WORLDS} worlds: {}", mutant.wrong()));
+        }
+    }
+    if arguments.iter().any(|argument| argument == "--record") {
+        say(&record(&deaths));
+    }
+    say(&format!("{} mutants died, {survivors} survived", deaths.len()));
+    survivors == 0
 }

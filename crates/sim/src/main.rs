@@ -1,6 +1,5 @@
 //! `sim [--seconds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
-//! its trace. `sim mutants [NAME…] [--record]`: every known-wrong variant until an oracle notices.
-//! `sim explore [NAME ...] [--moments N] [--mutant NAME]`: all histories of small worlds.
+//! its trace. `sim explore [NAME ...] [--moments N] [--mutant NAME]`: all histories of small ones.
 
 use std::{process::ExitCode, time::Instant};
 
@@ -8,7 +7,6 @@ use syncline_core::mutant::Mutant;
 use syncline_sim::{
     checks::say,
     explore::{self, configurations},
-    gate,
     script::Script,
     shrink::shrink,
     world::{Breach, live, run},
@@ -33,50 +31,9 @@ fn main() -> ExitCode {
         let rest = arguments.get(1..).unwrap_or_default();
         return explore(rest, option("--moments").unwrap_or(u64::MAX));
     }
-    if arguments.first().is_some_and(|argument| argument == "mutants") {
-        return mutants(&arguments);
-    }
     let seconds = option("--seconds").unwrap_or(60);
     let from = option("--from").unwrap_or(1);
     worlds(from, seconds)
-}
-
-/// Hunts the mutants of these names, or all; prints who died where.
-fn mutants(arguments: &[String]) -> ExitCode {
-    let is_wanted = |mutant: &&Mutant| {
-        let mut named = arguments.iter().skip(1).filter(|name| !name.starts_with("--")).peekable();
-        named.peek().is_none() || named.any(|name| name == mutant.name())
-    };
-    let mut deaths = Vec::new();
-    let mut survivors = 0;
-    for mutant in Mutant::ALL.iter().copied().filter(|mutant| is_wanted(&mutant)) {
-        match gate::hunt(mutant, gate::WORLDS) {
-            Some(death) => {
-                say(&format!(
-                    "{:24} {:16} seed {:6}, {} worlds",
-                    mutant.name(),
-                    death.guarantee,
-                    death.seed,
-                    death.worlds
-                ));
-                deaths.push(death);
-            }
-            None => {
-                survivors += 1;
-                say(&format!(
-                    "{:24} survives {} worlds: {}",
-                    mutant.name(),
-                    gate::WORLDS,
-                    mutant.wrong()
-                ));
-            }
-        }
-    }
-    if arguments.iter().any(|argument| argument == "--record") {
-        say(&gate::record(&deaths));
-    }
-    say(&format!("{} mutants died, {survivors} survived", deaths.len()));
-    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn replay(seed: u64) -> ExitCode {
