@@ -7,12 +7,9 @@
 //! the proof that everything ends, for the number of our writes is part of the moment.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use syncline_core::{mutant::Mutant, plan::Plan, value::Digest};
@@ -82,19 +79,18 @@ pub struct Trace {
 /// What a search came to: how much was seen, or a history that breaks a promise.
 pub type Answer = Result<Explored, Box<Trace>>;
 
-/// Explores several worlds, as many at once as there are processors; the answers in their order.
+/// Explores several worlds, as many at once as there are processors, and tells each answer when it
+/// is there.
 pub fn side_by_side(
     worlds: &[Configuration],
     mutant: Option<Mutant>,
     moments_max: u64,
-) -> Vec<Answer> {
-    let (next, answers) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    tell: impl Fn(&Configuration, Answer) + Sync,
+) {
+    let next = AtomicUsize::new(0);
     let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(world) = worlds.get(at) else { return };
-            let answer = explore(world, mutant, moments_max);
-            answers.lock().unwrap_or_else(PoisonError::into_inner).insert(at, answer);
+        while let Some(world) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            tell(world, explore(world, mutant, moments_max));
         }
     };
     std::thread::scope(|scope| {
@@ -102,7 +98,6 @@ pub fn side_by_side(
             scope.spawn(work);
         }
     });
-    answers.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Lives all histories of a world, up to so many moments, with the core as it is or a wrong one.

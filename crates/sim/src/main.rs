@@ -1,7 +1,11 @@
 //! `sim [--seconds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
-//! its trace. `sim explore [NAME ...] [--moments N] [--mutant NAME]`: all histories of small ones.
+//! its trace. `sim explore [NAME ...]`: all histories of small ones.
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use syncline_core::mutant::Mutant;
 use syncline_sim::{
@@ -29,7 +33,8 @@ fn main() -> ExitCode {
     }
     if arguments.first().is_some_and(|argument| argument == "explore") {
         let rest = arguments.get(1..).unwrap_or_default();
-        return explore(rest, option("--moments").unwrap_or(u64::MAX));
+        let edits = option("--edits").and_then(|edits| u8::try_from(edits).ok());
+        return explore(rest, option("--moments").unwrap_or(u64::MAX), edits);
     }
     let seconds = option("--seconds").unwrap_or(60);
     let from = option("--from").unwrap_or(1);
@@ -50,8 +55,8 @@ fn replay(seed: u64) -> ExitCode {
     }
 }
 
-/// `explore [NAME ...] [--moments N] [--mutant NAME]`.
-fn explore(arguments: &[String], moments_max: u64) -> ExitCode {
+/// `explore [NAME ...] [--deep] [--edits N] [--moments N] [--mutant NAME]`.
+fn explore(arguments: &[String], moments_max: u64, edits: Option<u8>) -> ExitCode {
     let at = arguments.iter().position(|argument| argument == "--mutant");
     let wanted = at.map(|at| arguments.get(at + 1).map_or("", String::as_str));
     let mutant = wanted.and_then(|name| Mutant::ALL.iter().find(|it| it.name() == name).copied());
@@ -62,7 +67,11 @@ fn explore(arguments: &[String], moments_max: u64) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let names: Vec<&String> = arguments.iter().take_while(|it| !it.starts_with("--")).collect();
-    let mut worlds = configurations::all();
+    let is_deep = arguments.iter().any(|argument| argument == "--deep");
+    let mut worlds = if is_deep { configurations::all() } else { configurations::quick() };
+    for world in &mut worlds {
+        world.budget.edits = edits.unwrap_or(world.budget.edits);
+    }
     worlds.retain(|world| names.is_empty() || names.iter().any(|name| *name == world.name));
     if worlds.is_empty() {
         say("no world is called that; there are:");
@@ -71,29 +80,37 @@ fn explore(arguments: &[String], moments_max: u64) -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    let mut broken = 0;
-    for (world, result) in worlds.iter().zip(explore::side_by_side(&worlds, mutant, moments_max)) {
-        match result {
-            Ok(explored) => say(&format!(
-                "{:20} {} {:>8} moments, {:>8} events, {:>6} at rest, longest {}",
-                world.name,
-                if explored.is_whole { "whole" } else { "  cut" },
-                explored.moments,
-                explored.events,
-                explored.rests,
-                explored.longest
-            )),
+    let [broken, moments, events] = [const { AtomicU64::new(0) }; 3];
+    explore::side_by_side(&worlds, mutant, moments_max, |world, answer| {
+        let (name, budget) = (world.name, world.budget.to_string());
+        match answer {
+            Ok(explored) => {
+                moments.fetch_add(explored.moments, Ordering::Relaxed);
+                events.fetch_add(explored.events, Ordering::Relaxed);
+                let (whole, longest) =
+                    (if explored.is_whole { "whole" } else { "cut" }, explored.longest);
+                say(&format!(
+                    "{name:20} {budget:32} {whole:5} {:>8} moments {:>8} events {:>6} rests, longest {longest}",
+                    explored.moments, explored.events, explored.rests,
+                ));
+            }
             Err(trace) => {
-                broken += 1;
-                let breach = &trace.breach;
-                say(&format!("{} breaks \"{}\": {}", world.name, breach.guarantee, breach.detail));
-                for event in &trace.events {
-                    say(&format!("  {event:?}"));
-                }
+                broken.fetch_add(1, Ordering::Relaxed);
+                let Breach { guarantee, detail } = &trace.breach;
+                let events: Vec<String> =
+                    trace.events.iter().map(|event| format!("\n  {event:?}")).collect();
+                say(&format!(
+                    "{name} ({budget}) breaks \"{guarantee}\": {detail}{}",
+                    events.concat()
+                ));
             }
         }
-    }
-    say(&format!("{broken} of {} worlds broke a promise", worlds.len()));
+    });
+    let [broken, moments, events] = [broken, moments, events].map(AtomicU64::into_inner);
+    let count = worlds.len();
+    say(&format!(
+        "{count} worlds, {moments} moments, {events} events: {broken} worlds broke a promise"
+    ));
     if broken > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
