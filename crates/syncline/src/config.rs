@@ -21,7 +21,7 @@ mod scalar;
 mod schema;
 mod secrets;
 mod show;
-mod similar;
+pub(crate) mod similar;
 pub(crate) mod source;
 pub(crate) mod tree;
 

@@ -78,6 +78,14 @@ fn a_row_that_means_nothing_is_found_before_the_first_run() {
 }
 
 #[test]
+fn a_filter_that_leaves_nothing_is_no_success() {
+    let world = world();
+    let said = world.run(&["test", "--filter", "emial"]).ends(2, &["error[usage.filter]"]);
+    assert!(said.said().contains("did you mean `email`?"), "{}", said.said());
+    world.run(&["test", "--filter", "zzz"]).ends(2, &["no entity, field or case has `zzz`"]);
+}
+
+#[test]
 fn a_case_that_fails_says_where_and_update_accepts_it() {
     let world = world();
     fs::create_dir(world.path("tests")).unwrap();

@@ -7,12 +7,18 @@ mod rows;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use syncline_core::name::{EntityIndex, FieldIndex};
+use syncline_core::{
+    name::{EntityIndex, FieldIndex},
+    plan::Plan,
+};
 
-use self::{cases::Played, laws::Tested};
+use self::{
+    cases::{Cases, Played},
+    laws::Tested,
+};
 use crate::{
     cli::Context,
-    config,
+    config::{self, similar},
     exit::Exit,
     report::{Answer, Failure},
     words,
@@ -36,6 +42,7 @@ impl Test {
         let seen = config::look(&loaded).await;
         let plan = loaded.plan(context, &seen.live)?;
         let cases = cases::read(&loaded, &plan, context.paint)?;
+        self.names_something(&plan, &cases)?;
         let samples = rows::sample(&loaded, &plan, &seen.live).await;
         let mut fields = Vec::new();
         for (at, entity) in plan.entities.iter().enumerate() {
@@ -61,6 +68,31 @@ impl Test {
             .collect();
         let names: Vec<&str> = plan.entities.iter().map(|entity| entity.name.as_str()).collect();
         Ok(answer(&names, &fields, &played, &unreached, updated))
+    }
+
+    /// A filter that nothing is left of tests nothing, and must not look like a success.
+    fn names_something(&self, plan: &Plan, cases: &Cases) -> Result<(), Failure> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let entities = plan.entities.iter();
+        let names: Vec<&str> = entities
+            .flat_map(|entity| {
+                let fields = entity.fields.iter().map(|field| field.name.as_str());
+                std::iter::once(entity.name.as_str()).chain(fields)
+            })
+            .chain(cases.names())
+            .collect();
+        if names.iter().any(|name| name.contains(filter.as_str())) {
+            return Ok(());
+        }
+        let message = format!("no entity, field or case has `{filter}` in its name");
+        Err(Failure::new("usage.filter", message).done("nothing was tested").fix(
+            match similar::nearest(filter, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "--filter TEXT takes a part of a name, in small and capital letters as \
+                         there"
+                    .to_owned(),
+            },
+        ))
     }
 
     fn wants(&self, names: &[&str]) -> bool {

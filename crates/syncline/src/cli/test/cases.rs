@@ -220,6 +220,11 @@ impl Cases {
         played
     }
 
+    /// The names of all cases.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.cases.iter().map(|case| case.name.as_str())
+    }
+
     /// Writes what was got as what is expected; says how many expectations changed.
     pub(super) fn update(&self, played: &[Played]) -> Result<usize, Failure> {
         let mut count = 0;
