@@ -10,7 +10,7 @@ use crate::{
     commit::{AuditEvent, AuditKind, ConflictChange, QuarantineChange, Settled, Subject},
     group::{Author, Group, Hold, OpenConflict, Part},
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
-    step::pass::Pass,
+    step::{parents::ALWAYS, pass::Pass},
     value::Value,
 };
 
@@ -28,7 +28,7 @@ impl Pass<'_> {
             }
             Command::Link { record, binding, key } => self.tie(*record, *binding, key),
             Command::Retry { record, system } => {
-                self.change(*record, |pass, group| pass.unpark(group, *system));
+                self.change(*record, |_, group| Self::unpark(group, *system));
             }
             Command::Edit { record, part, values, who } => {
                 self.change(*record, |pass, group| pass.edit(group, part, values, who));
@@ -142,22 +142,17 @@ impl Pass<'_> {
         }
     }
 
-    /// Forgets that a write was refused.
-    fn unpark(&mut self, group: &mut Group, system: SystemIndex) {
-        let record = group.id;
-        let keys: Vec<PartKey> = group.parts().map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(link) = group.part_mut(&key).and_then(|part| part.link_mut(system)) else {
-                continue;
-            };
-            if link.parked.take().is_some() {
-                let subject = Subject::Write { record, part: key, system };
-                self.journal.quarantine.push(QuarantineChange::Release { subject });
+    /// What was refused is due at once. It stays set aside, under its number, until it is written.
+    fn unpark(group: &mut Group, system: SystemIndex) {
+        let parts = std::iter::once(&mut group.root)
+            .chain(group.children.iter_mut().map(|child| &mut child.part));
+        for link in parts.filter_map(|part| part.link_mut(system)) {
+            if let Some(parked) = &mut link.parked {
+                parked.not_before = ALWAYS;
             }
-            if let Some(link) = group.root.link_mut(system).filter(|link| link.waits_for.is_some())
-            {
-                link.waits_for = None;
-            }
+        }
+        if let Some(link) = group.root.link_mut(system) {
+            link.waits_for = None;
         }
     }
 

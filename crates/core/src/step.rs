@@ -23,7 +23,7 @@ mod fence;
 mod gather;
 mod link;
 mod observe;
-mod parents;
+pub(crate) mod parents;
 pub(crate) mod pass;
 mod recover;
 mod rivals;

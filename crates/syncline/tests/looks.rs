@@ -223,16 +223,19 @@ fn status_tells_how_long_changes_took() {
 }
 
 #[test]
-fn a_write_that_is_refused_again_is_told_with_its_new_number() {
+fn a_write_that_is_refused_again_keeps_its_number_and_counts_its_tries() {
     let world = World::contacts(2);
     world.sql(
         "erp",
         "create trigger t before insert on CUSTOMER begin select raise(abort, 'not now'); end",
     );
     world.run(&["run", "--yes"]).ends(4, &["2 set aside"]);
-    world.run(&["retry", "2"]).ends(4, &["1 retried, 0 done, 1 still set aside: 2 is now 3"]);
+    world.run(&["retry", "2"]).ends(4, &["1 retried, 0 done, 1 still set aside: 2"]);
+    world.run(&["retry", "2"]).ends(4, &["1 retried, 0 done, 1 still set aside: 2"]);
+    let shown = world.run(&["quarantine", "show", "2", "--json"]).ends(0, &[]).json();
+    assert_eq!(shown["result"]["tries"], 3, "{shown}");
     world.sql("erp", "drop trigger t");
-    world.run(&["retry", "1", "3"]).ends(0, &["2 retried, 2 done, 0 still set aside"]);
+    world.run(&["retry", "1", "2"]).ends(0, &["2 retried, 2 done, 0 still set aside"]);
     world.agrees();
 }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A write that waits for another record is looked at again in every pass.
-pub(super) const ALWAYS: Option<Timestamp> = Some(Timestamp(0));
+pub(crate) const ALWAYS: Option<Timestamp> = Some(Timestamp(0));
 
 /// What becomes of a record that was deleted, in one system.
 pub(super) enum Fate {

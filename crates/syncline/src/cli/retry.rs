@@ -61,15 +61,9 @@ impl Retry {
         }
         let outcome = decide::carry_out(&mut session, context, "retry", entities).await?;
         let left = quarantine::select(&session, None, None).await?;
-        // A write that is refused again is set aside anew, under another number.
-        let now = |entry: &Quarantined| left.iter().find(|other| other.subject == entry.subject);
-        let still: Vec<(u64, u64)> =
-            entries.iter().filter_map(|was| Some((was.number, now(was)?.number))).collect();
-        let moved: Vec<String> = still
-            .iter()
-            .filter(|(was, is)| was != is)
-            .map(|(was, is)| format!("{was} is now {is}"))
-            .collect();
+        // What is refused again keeps its number.
+        let is_left = |entry: &&Quarantined| left.iter().any(|now| now.number == entry.number);
+        let still: Vec<u64> = entries.iter().filter(is_left).map(|entry| entry.number).collect();
         let retried = entries.len() as u64;
         let summary = format!(
             "{} retried, {} done, {} still set aside",
@@ -77,13 +71,13 @@ impl Retry {
             words::count(retried - still.len() as u64),
             words::count(still.len() as u64)
         );
-        let moved =
-            if moved.is_empty() { String::new() } else { format!(": {}", moved.join(", ")) };
         let mut answer = outcome.answer();
-        answer.text = format!("{summary}{moved}\n{}", answer.text);
+        let numbers: Vec<String> = still.iter().map(u64::to_string).collect();
+        let named =
+            if still.is_empty() { String::new() } else { format!(": {}", numbers.join(", ")) };
+        answer.text = format!("{summary}{named}\n{}", answer.text);
         answer.summary = summary;
-        let entries: Vec<_> =
-            still.iter().map(|(was, is)| json!({ "id": is, "was": was })).collect();
+        let entries: Vec<_> = still.iter().map(|number| json!({ "id": number })).collect();
         answer.result = json!({ "retried": retried, "still": still.len(), "entries": entries });
         Ok(if still.is_empty() { answer } else { answer.with_exit(crate::exit::Exit::SetAside) })
     }
