@@ -9,6 +9,7 @@
 //! say which.
 
 mod check;
+mod marked;
 mod park;
 mod planned;
 mod set;

@@ -14,22 +14,19 @@ use syncline_core::{
 };
 use tokio_postgres::{Error, types::Type};
 
-use crate::{
-    postgres::{
-        bound::Bound,
-        connect::{Session, borrowed},
-        target::{
-            park,
-            planned::{
-                Action, Planned, answer, assign, blame, compare, drop_refused, filled, invalid,
-                known_key, lock, nothing, parent_key, put, row_values, swallowed, take_busy,
-                take_found, take_post, valued, waves,
-            },
-            statement::{self, Filled, Lock, Patience, Statement},
+use crate::postgres::{
+    bound::Bound,
+    connect::{Session, borrowed},
+    target::{
+        park,
+        planned::{
+            Action, Planned, answer, assign, blame, compare, drop_refused, filled, invalid,
+            known_key, lock, nothing, parent_key, put, row_values, swallowed, take_busy,
+            take_found, take_post, valued, waves,
         },
-        wire::{Column, Parameter},
+        statement::{self, Filled, Lock, Patience, Statement},
     },
-    sql::marks,
+    wire::{Column, Parameter},
 };
 
 /// Why a set was not written.
@@ -214,18 +211,7 @@ impl<'a> Set<'a> {
         planned: &mut [Planned<'a>],
         refused: &[bool],
     ) -> Result<(), Failure> {
-        const MARK: &str = "insert into syncline_applied (intent_id, state, at) \
-            select id, 'applied', (extract(epoch from clock_timestamp()) * 1000)::int8 \
-            from unnest($1) as u(id)";
-        if self.has_marks {
-            let ids: Vec<String> = planned
-                .iter()
-                .filter(|item| item.verdict.is_none())
-                .map(|item| marks::id(item.write.intent))
-                .collect();
-            let mark = self.session.prepare(MARK, &[Type::BPCHAR_ARRAY]).await?;
-            self.session.client.execute(&mark, &[&ids]).await?;
-        }
+        self.mark(planned).await?;
         for (at, group) in groups.iter().enumerate() {
             if group.park && !refused.get(at).copied().unwrap_or(true) {
                 self.park(planned, at).await?;
@@ -240,28 +226,6 @@ impl<'a> Set<'a> {
         }
         self.read_back(planned).await?;
         self.name(planned).await
-    }
-
-    /// The marks learn the keys that tables have made.
-    async fn name(&mut self, planned: &[Planned<'a>]) -> Result<(), Failure> {
-        const NAME: &str = "update syncline_applied m set row_key = u.row_key \
-            from unnest($1, $2) as u(id, row_key) where m.intent_id = u.id";
-        let is_new = |item: &&Planned<'a>| {
-            self.has_marks && item.verdict.is_none() && item.bound.shape.makes_its_key(item.write)
-        };
-        let (ids, keys): (Vec<String>, Vec<String>) = planned
-            .iter()
-            .filter(is_new)
-            .filter_map(|item| {
-                Some((marks::id(item.write.intent), marks::key_text(item.key.as_ref()?)?))
-            })
-            .unzip();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let name = self.session.prepare(NAME, &[Type::BPCHAR_ARRAY, Type::TEXT_ARRAY]).await?;
-        self.session.client.execute(&name, &[&ids, &keys]).await?;
-        Ok(())
     }
 
     async fn park(&mut self, planned: &[Planned<'a>], group: usize) -> Result<(), Failure> {
