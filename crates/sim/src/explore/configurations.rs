@@ -70,6 +70,8 @@ pub struct Configuration {
     pub capitals: Option<usize>,
     /// What becomes of a contact that is active no more.
     pub on_leave: OnLeave,
+    /// Its faults are tried together in the quick tier, too.
+    pub together: bool,
 }
 
 impl fmt::Display for Budget {
@@ -92,15 +94,26 @@ impl fmt::Display for Budget {
 }
 
 impl Configuration {
-    /// The same world twice: with all faults but old looks, and with old looks alone.
+    /// The same world with each fault alone.
     fn in_turn(self) -> Vec<Self> {
         let Budget { edits, lost, refused, slow, crash, rewind, looks } = self.budget;
-        let faults = Budget { edits, lost, refused, slow, crash, rewind, looks: 0 };
-        if looks == 0 || faults == (Budget { edits, ..Budget::default() }) {
-            return vec![self];
+        let none = Budget { edits, ..Budget::default() };
+        let alone = [
+            Budget { lost, ..none },
+            Budget { refused, ..none },
+            Budget { slow, ..none },
+            Budget { crash, ..none },
+            Budget { rewind, ..none },
+            Budget { looks, ..none },
+        ];
+        let mut budgets: Vec<Budget> = alone.into_iter().filter(|it| *it != none).collect();
+        if budgets.is_empty() {
+            budgets.push(none);
         }
-        let looks = Budget { edits, looks, ..Budget::default() };
-        [faults, looks].map(|budget| Self { budget, ..self.clone() }).to_vec()
+        if self.together {
+            budgets.push(Budget { looks: 0, ..self.budget });
+        }
+        budgets.into_iter().map(|budget| Self { budget, ..self.clone() }).collect()
     }
 
     /// Its plan.
@@ -138,7 +151,8 @@ const fn one_of_each(edits: u8) -> Budget {
     Budget { edits, lost: 1, refused: 0, slow: 1, crash: 1, rewind: 0, looks: 1 }
 }
 
-/// The small worlds, with fewer faults at once: explored to the end in a minute or two.
+/// The small worlds with each fault alone, and the pairs of classes with all but old looks
+/// together: explored to the end in a minute or two.
 pub fn quick() -> Vec<Configuration> {
     all().into_iter().flat_map(Configuration::in_turn).collect()
 }
@@ -156,14 +170,16 @@ pub fn all() -> Vec<Configuration> {
         budget: one_of_each(2),
         capitals: None,
         on_leave: OnLeave::Freeze,
+        together: false,
     };
     let with = |name, classes| Configuration { name, classes, ..base.clone() };
+    let pair = |name, classes| Configuration { together: true, ..with(name, classes) };
     vec![
-        with("log-log", &[Log, Log]),
-        with("log-marked", &[Log, Marked]),
-        with("marked-marked", &[Marked, Marked]),
-        with("plain-plain", &[Plain, Plain]),
-        with("versioned-versioned", &[Versioned, Versioned]),
+        pair("log-log", &[Log, Log]),
+        pair("log-marked", &[Log, Marked]),
+        pair("marked-marked", &[Marked, Marked]),
+        pair("plain-plain", &[Plain, Plain]),
+        pair("versioned-versioned", &[Versioned, Versioned]),
         with("log-plain", &[Log, Plain]),
         with("marked-versioned", &[Marked, Versioned]),
         with("blind-blind", &[Blind, Blind]),
