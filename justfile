@@ -17,6 +17,10 @@ test:
 sim seed="":
     cargo run -p syncline-sim -- {{ if seed == "" { "--seconds 60" } else { seed } }}
 
+# every known-wrong variant of the core must die in some world: `just mutants need-by-value`
+mutants *names:
+    cargo run --profile swift -p syncline-sim -- mutants {{ names }}
+
 # everything against private PostgreSQL and MariaDB servers: `just it postgres`
 it name="":
     cargo nextest run -p syncline-adapters -p syncline --test main {{ name }}

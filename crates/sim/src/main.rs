@@ -1,5 +1,6 @@
 //! `sim [--seconds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
-//! its trace. `sim explore [NAME ...]`: all histories of small ones.
+//! its trace. `sim mutants [NAME…] [--worlds N] [--record]`: every known-wrong variant until an oracle
+//! notices. `sim explore [NAME ...]`: all histories of small ones.
 
 use std::{
     process::ExitCode,
@@ -11,6 +12,7 @@ use syncline_core::mutant::Mutant;
 use syncline_sim::{
     checks::say,
     explore::{self, configurations},
+    gate,
     script::Script,
     shrink::shrink,
     world::{Breach, live, run},
@@ -30,6 +32,10 @@ fn main() -> ExitCode {
     };
     if let Some(seed) = arguments.first().and_then(|argument| argument.parse::<u64>().ok()) {
         return replay(seed);
+    }
+    if arguments.first().is_some_and(|argument| argument == "mutants") {
+        let all_died = gate::command(arguments.get(1..).unwrap_or_default());
+        return if all_died { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if arguments.first().is_some_and(|argument| argument == "explore") {
         let rest = arguments.get(1..).unwrap_or_default();

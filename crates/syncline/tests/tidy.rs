@@ -61,6 +61,20 @@ const NOT_CODES: [&str; 5] = ["hub.db", "hub.url", "plan.db", "config.yaml", "wr
 const LONGEST_FILE_LINES: usize = 500;
 
 #[test]
+fn no_mutant_is_in_the_program() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "-p", "syncline", "-e", "normal,features"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    assert!(tree.contains("syncline-core"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!tree.contains("\"mutants\""), "the program is built with the feature `mutants`");
+    let manifest = read(&root().join("crates/core/Cargo.toml"));
+    assert!(!manifest.contains("default ="), "`mutants` is nobody's default");
+}
+
+#[test]
 fn arrows_between_packages_point_down() {
     let mut findings = Vec::new();
     for (package, allowed) in ARROWS {

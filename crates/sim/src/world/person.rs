@@ -11,12 +11,16 @@ use syncline_core::{
 use syncline_engine::{
     account::Account,
     desk::{Desk, Systems},
-    pass::{Allow, Passed, Tripped},
+    pass::{Allow, EntityPassed, Passed, Tripped},
     read,
     reconcile::reconcile,
 };
 
-use crate::{prng::Chance, store::MemoryStore, world::Breach};
+use crate::{
+    prng::Chance,
+    store::MemoryStore,
+    world::{Breach, World},
+};
 
 /// Whether some conflicts wait for a person.
 pub(super) fn is_asked(plan: &Plan) -> bool {
@@ -65,12 +69,37 @@ fn question(store: &MemoryStore, chance: &mut Chance) -> Option<(RecordId, PartK
     chance.pick(&open).cloned()
 }
 
+/// Nothing that nobody let through is more than the guards allow.
+fn within_limits(world: &World, report: &EntityPassed) -> Result<(), Breach> {
+    let Some(entity) = world.plan.entity(report.entity) else { return Ok(()) };
+    if !entity.lists.is_empty() || report.let_through > 0 {
+        return Ok(());
+    }
+    let limit = entity.guards.deletes;
+    for (system, written) in &report.written {
+        let memory = world.store.memory();
+        let groups = memory.groups.values().filter(|group| group.entity == report.entity);
+        let links = groups.filter_map(|group| group.root.link(*system));
+        let linked = links.filter(|link| link.is_present()).count() as u64 + written.deletes;
+        if written.deletes > limit.max && written.deletes * 100 > linked * limit.max_percent {
+            let detail = format!("{} of {linked} rows were deleted unasked", written.deletes);
+            return Err(Breach { guarantee: "guards", detail });
+        }
+    }
+    Ok(())
+}
+
 /// What the guards of a pass stopped, to be let through by the next one.
 ///
 /// # Errors
 /// If a guard that tripped let something through.
-pub(super) fn approvals(passed: &Passed) -> Result<Allow, Breach> {
+pub(super) fn approvals(world: &World, passed: &Passed, allowed: &Allow) -> Result<Allow, Breach> {
     let mut allow = Allow::default();
+    if allowed.approved.is_empty() {
+        for report in &passed.entities {
+            within_limits(world, report)?;
+        }
+    }
     for report in passed.entities.iter().filter(|report| !report.tripped.is_empty()) {
         let written: u64 = report.written.values().map(|written| written.total()).sum();
         if written > 0 {
