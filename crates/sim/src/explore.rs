@@ -196,3 +196,6 @@ fn shorten(
     }
     events
 }
+
+#[cfg(test)]
+mod tests;

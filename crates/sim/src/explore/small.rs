@@ -81,7 +81,7 @@ pub enum Event {
     Crash,
     /// The log of this system is heard again from its beginning.
     Rewind(usize),
-    /// Six minutes pass, and nothing was left unheard in a log.
+    /// Six minutes pass. Nobody waits for an answer so long, and no log is unheard so long.
     Wait,
 }
 
@@ -263,12 +263,14 @@ impl<'a> Small<'a> {
         if !self.to_be_read().is_empty() && !is_asked {
             events.push(Event::Reread);
         }
-        // Logs are heard within the hub's patience: that is what it rests on.
+        // Answers come or are given up, and logs are heard, within the hub's patience: that is what
+        // it rests on.
         let is_heard = |at: &usize| {
             let length = self.systems.get(*at).map_or(0, SimState::log_length);
             self.heard_of(*at) >= length
         };
-        if !later.is_empty() && (0..self.systems.len()).all(|at| is_heard(&at)) {
+        let is_calm = self.flying.is_empty() && (0..self.systems.len()).all(|at| is_heard(&at));
+        if !later.is_empty() && is_calm {
             events.push(Event::Wait);
         }
         events
