@@ -15,7 +15,11 @@ test:
 
 # new worlds for a minute, or one again with its trace: `just sim 42`
 sim seed="":
-    cargo run -p syncline-sim -- {{ if seed == "" { "--seconds 60" } else { seed } }}
+    cargo run --profile swift -p syncline-sim -- {{ if seed == "" { "--seconds 60" } else { seed } }}
+
+# all histories of small worlds: `just explore --deep marked-marked`
+explore *arguments:
+    cargo run --profile swift -p syncline-sim -- explore {{ arguments }}
 
 # every known-wrong variant of the core must die in some world: `just mutants need-by-value`
 mutants *names:
