@@ -239,6 +239,9 @@ pub enum Input {
     Timeout { binding: BindingIndex, key: RowKey, operation: OperationId },
     /// Plan what this record needs in this system, now. Level-triggered: says *that*, never *what*.
     Due { record: RecordId, system: SystemIndex, cycles: Cycles },
+    /// Decide what becomes of those that refer to this deleted record, whose row in this system is
+    /// to go. Nothing is written yet: plans show what is decided, and guards count it.
+    Orphans { record: RecordId, system: SystemIndex },
     /// A person's command.
     Command(Command),
     /// The process came back: every intent that was sent is in doubt.

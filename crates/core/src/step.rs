@@ -124,6 +124,7 @@ impl Pass<'_> {
             }
             Input::MarksRead { record, answers } => self.marks_read(*record, answers),
             Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
+            Input::Orphans { record, system } => self.orphans(*record, *system),
             Input::Command(command) => self.command(command),
             Input::Recovered { record } => self.recovered(*record),
             Input::Restored(restored) => self.restored(restored),

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod guards;
+mod orphans;
 
 /// What a pass is asked to do.
 pub struct Errand<'a> {
@@ -188,6 +189,7 @@ pub async fn observe_all(
         report.suspected = desk.suspected(report.run);
         passed.entities.push(report);
     }
+    orphans::decide(desk, systems, errand, &mut passed).await?;
     Ok(passed)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Text,
-    change::{Command, Input, MarkFate, Observed, Order, ReadResult, Row, RowKey, Token},
+    change::{Command, Cycles, Input, MarkFate, Observed, Order, ReadResult, Row, RowKey, Token},
     commit::{KnownRow, MatchKey, Wants, Working},
     group::Group,
     matching,
@@ -130,6 +130,7 @@ pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
             | Input::MarksRead { .. }
             | Input::Timeout { .. }
             | Input::Due { .. }
+            | Input::Orphans { .. }
             | Input::Command(_)
             | Input::Recovered { .. }
             | Input::Restored(_) => items.push(Item::Other(input)),
@@ -434,6 +435,7 @@ impl<'a> Gather<'a> {
                 }
             }
             Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
+            Input::Orphans { record, system } => self.due(*record, *system, Cycles::Wait),
             Input::Recovered { record } => {
                 self.record(*record);
             }

@@ -17,6 +17,7 @@ use crate::{
     group::{Author, Existence, Group, Parked, Part},
     index::versions,
     name::{EntityIndex, RecordId, SystemIndex, Timestamp},
+    need::{Need, Rows, needs},
     plan::OnParentDelete,
     step::{link::PartAt, pass::Pass},
     value::Value,
@@ -58,6 +59,26 @@ impl Pass<'_> {
             }
         }
         false
+    }
+
+    /// Decides about those that refer to a deleted record, before anybody counts what is to be done.
+    pub(super) fn orphans(&mut self, record: RecordId, system: SystemIndex) {
+        let Some(mut group) = self.take(record) else { return };
+        let before = self.before(&group);
+        let rows = Rows { working: Some(self.working) };
+        let needs = needs(self.plan, &group, system, rows);
+        let goes = needs.iter().any(|part| part.child.is_none() && part.need == Need::Delete);
+        if group.root.exists.alive || !goes {
+            self.put_back(group);
+            return;
+        }
+        match self.fate(&mut group, system) {
+            Fate::Lives => {
+                self.conclude(&mut group, None);
+                self.put_changed(group, before);
+            }
+            Fate::Goes | Fate::Waits(_) => self.put_back(group),
+        }
     }
 
     /// What becomes of a deleted record in this system, by what its children's entities say.

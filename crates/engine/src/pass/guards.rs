@@ -28,7 +28,19 @@ pub(super) async fn check(
     allow: &Allow,
     report: &mut EntityPassed,
 ) -> Result<(), PortError> {
-    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(()) };
+    let tripped = trips(desk, allow, report).await?;
+    report.tripped.extend(tripped);
+    Ok(())
+}
+
+/// The guards that what is to be written now would trip.
+pub(super) async fn trips(
+    desk: &Desk<'_>,
+    allow: &Allow,
+    report: &EntityPassed,
+) -> Result<Vec<Tripped>, PortError> {
+    let mut tripped = Vec::new();
+    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(tripped) };
     for (system, count) in desk.store.count_behind(report.entity, desk.now()).await? {
         let unasked = count.deletes.saturating_sub(report.let_through);
         let deletes = guard::deletes(&entity.guards, unasked, count.linked);
@@ -44,7 +56,7 @@ pub(super) async fn check(
             }
             let (digest, samples) = planned(desk, report.entity, system, kind).await?;
             if !allow.approved.contains(&digest) {
-                report.tripped.push(Tripped::Planned {
+                tripped.push(Tripped::Planned {
                     code,
                     system,
                     count: number,
@@ -56,7 +68,7 @@ pub(super) async fn check(
             }
         }
     }
-    Ok(())
+    Ok(tripped)
 }
 
 /// What exactly would be written: every operation of this kind, in one digest, and some of the rows.

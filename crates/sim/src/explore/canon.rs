@@ -311,6 +311,7 @@ impl Small<'_> {
             | Input::ScanChunk { .. }
             | Input::ScanDone { .. }
             | Input::Due { .. }
+            | Input::Orphans { .. }
             | Input::Command(_)
             | Input::Recovered { .. }
             | Input::Restored(_) => pen.say(format_args!("{input:?}")),

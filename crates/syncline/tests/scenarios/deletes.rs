@@ -385,3 +385,52 @@ fn d15_a_flag_in_one_system_is_a_delete_in_another_and_back() {
         ],
     );
 }
+
+/// A customer with two orders, whose system of origin does not keep the reference whole.
+const CASCADE: Given = Given {
+    tables: "create table customer (id {id}, code {text} not null unique);
+             create table orders (id {id}, number {text} not null unique, customer {big} not null, foreign key (customer) references customer (id))",
+    rows: [
+        "drop table orders; create table orders (id {id}, number {text} not null unique, customer {big} not null);
+         insert into customer (id, code) values (11, 'k'); insert into orders (number, customer) values ('o', 11), ('p', 11)",
+        "insert into customer (id, code) values (21, 'k'); insert into orders (number, customer) values ('o', 21), ('p', 21)",
+        "insert into customer (id, code) values (31, 'k'); insert into orders (number, customer) values ('o', 31), ('p', 31)",
+    ],
+    mapping: "
+entities:
+  customer:
+    in: {@customer}
+    match: code
+    fields:
+      code: {@code}
+  orders:
+    in: {@orders}
+    match: number
+    on_parent_delete: cascade
+    guards: {deletes: {max: 1, max_percent: 1}}
+    fields:
+      number: {@number}
+      customer: {ref: customer, @customer}
+",
+    show: "select k.code, o.number from customer k left join orders o on o.customer = k.id order by k.code, o.number",
+};
+
+#[test]
+fn d16_what_goes_with_its_customer_is_planned_and_guarded_like_any_delete() {
+    everywhere(&CASCADE, &[], |stage| {
+        stage.take_steps(&[LINKED, In("a", "delete from customer")]);
+        let plan = stage.expect(0, &["plan", "--out", "first.plan"]);
+        let deletes = |entity: usize| {
+            let systems = &plan["result"]["entities"][entity]["systems"];
+            ["a", "b", "c"].map(|system| systems[system]["deletes"].as_u64().unwrap_or(0))
+        };
+        assert_eq!([deletes(0), deletes(1)], [[0, 1, 1], [2, 2, 2]], "{plan}");
+        // Two orders of two are too many for the guard, and the customer waits for them.
+        stage.take_steps(&[
+            RunEnds(5, [0, 0, 0]),
+            Show("bc", &["k|o", "k|p"]),
+            Cli(0, "apply first.plan --yes --allow deletes"),
+            Show(ALL, &[]),
+        ]);
+    });
+}
