@@ -10,7 +10,7 @@ use crate::{
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
     plan::{Binding, Class, Entity},
-    step::{link::PartAt, parents::Fate, pass::Pass},
+    step::{link::PartAt, parents::Fate, pass::Pass, recover::nameless_doubts},
     value::Value,
 };
 
@@ -118,6 +118,10 @@ impl Pass<'_> {
             self.give_back(group, before, changed);
             return Planned::Nothing;
         }
+        if self.ask_marks(&group, system) {
+            self.give_back(group, before, changed);
+            return Planned::Nothing;
+        }
         if !group.root.exists.alive {
             match self.fate(&mut group, system) {
                 Fate::Goes => {}
@@ -171,6 +175,21 @@ impl Pass<'_> {
         if drafts.is_empty() { Planned::Nothing } else { Planned::Writes(drafts) }
     }
 
+    /// Asks the marks for inserts in doubt, however old they are: no time tells what a mark can tell.
+    fn ask_marks(&mut self, group: &Group, system: SystemIndex) -> bool {
+        let plan = self.plan;
+        let parts = std::iter::once((group.entity, &group.root))
+            .chain(group.children.iter().map(|child| (child.list, &child.part)));
+        let doubts = parts.filter_map(|(entity, part)| {
+            nameless_doubts(plan, plan.binding_of(entity, system)?, part.link(system)?)
+        });
+        let record = group.id;
+        let asks = doubts.map(|(binding, intents)| Effect::ReadMarks { record, binding, intents });
+        let known = self.journal.effects.len();
+        self.journal.effects.extend(asks);
+        self.journal.effects.len() > known
+    }
+
     /// The write waits for these records. Whoever waits although nothing else moves is shown.
     fn wait(
         &mut self,
@@ -198,7 +217,7 @@ impl Pass<'_> {
 
     /// An insert in doubt that no read has shown for long enough never happened.
     fn expire(&self, group: &mut Group, system: SystemIndex) -> bool {
-        let (now, plan) = (self.now, self.plan);
+        let (now, plan, class) = (self.now, self.plan, self.class(system));
         let mut changed = false;
         let parts = std::iter::once((group.entity, &mut group.root))
             .chain(group.children.iter_mut().map(|child| (child.list, &mut child.part)));
@@ -207,7 +226,9 @@ impl Pass<'_> {
             let Some(link) = part.link_mut(system) else { continue };
             let doubt = keyless_doubt(binding, link);
             let is_keyless = link.shadow.is_none() && (link.key.is_none() || doubt.is_some());
-            let is_over = doubt.is_none_or(|until| now >= until);
+            // Where there are marks, they tell.
+            let is_told = doubt.is_some() && class == Class::Marked;
+            let is_over = !is_told && doubt.is_none_or(|until| now >= until);
             let waits = link.lane == Lane::Free && (link.must_read || doubt.is_some());
             if waits && is_keyless && is_over {
                 link.unresolved.clear();

@@ -461,3 +461,21 @@ fn a_new_row_that_was_changed_before_its_mark_was_read_is_ours_and_the_change_is
     check_two(&mut world, "N0 E9 P9 S0");
     assert_eq!(world.groups().count(), 1);
 }
+
+#[test]
+fn a_new_row_of_a_marked_system_is_asked_about_however_late() {
+    let mut world = World::new(2).class(Class::Marked);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    world.weather.insert(B, Weather::AnswerLost);
+    for (system, group) in world.plan_writes("B", Cycles::Wait) {
+        let answers = world.execute(system, &group);
+        // What the hub asks now is answered by nobody.
+        world.decide(&answers);
+    }
+    world.set("A", "a1", "name=N1");
+    world.later(10);
+    check_two(&mut world, "N1 E0 P0 S0");
+    assert_eq!(world.keys("B").len(), 1);
+    assert!(world.losers().is_empty(), "our own row is no edit: {:?}", world.losers());
+}
