@@ -9,6 +9,7 @@ use crate::{
     matching,
     merge::{Taken, take},
     name::{BindingIndex, EntityIndex, RecordId},
+    plan::Class,
     step::{
         fence::{Fence, fence, in_doubt, is_covered},
         gather::{How, Sight},
@@ -243,23 +244,26 @@ impl Pass<'_> {
         }
         let Some(old) = old else {
             // No row there, but perhaps an insert of ours whose fate is not known.
-            match fence(self.plan, self.class(system), &Link { order: None, ..link.clone() }, sight)
-            {
-                Fence::Open | Fence::Stale => self.link(sight, group, at, rule),
+            let in_doubt = in_doubt(&link);
+            let class = self.class(system);
+            let is_told = |intent| sight.marks.iter().any(|(known, _)| known == intent);
+            // Where marks are kept, only they tell whose row it is.
+            let is_read = matches!(sight.how, How::Read(_));
+            let must_ask = is_read && class == Class::Marked && !in_doubt.iter().all(is_told);
+            match fence(self.plan, class, &Link { order: None, ..link.clone() }, sight) {
+                Fence::Open | Fence::Stale if !must_ask => self.link(sight, group, at, rule),
                 Fence::Busy => {
                     self.put_back(group);
                     self.journal.count(sight.binding, Disposition::Held);
                 }
-                Fence::Reread => {
-                    let in_doubt = in_doubt(&link);
-                    if in_doubt.is_empty() || matches!(sight.how, How::Read(_)) {
-                        // Nothing of ours is out there that this row could be taken for.
-                        self.link(sight, group, at, rule);
-                    } else {
-                        self.put_back(group);
-                        self.journal.count(sight.binding, Disposition::Held);
-                        self.ask(sight.binding, sight.key.clone(), in_doubt);
-                    }
+                // Nothing of ours is out there that this row could be taken for.
+                Fence::Reread if in_doubt.is_empty() || (is_read && !must_ask) => {
+                    self.link(sight, group, at, rule);
+                }
+                Fence::Open | Fence::Stale | Fence::Reread => {
+                    self.put_back(group);
+                    self.journal.count(sight.binding, Disposition::Held);
+                    self.ask(sight.binding, sight.key.clone(), in_doubt);
                 }
             }
             return;

@@ -18,6 +18,10 @@ const FOUND: [u64; 12] =
 const FOUND_WITH_EXTRAS: [u64; 9] =
     [768, 1_988, 6_853, 34_964, 100_291, 104_248, 200_381, 202_812, 604_661];
 
+/// The same for worlds with everything. 508 053: our own row, whose answer was lost, was read because
+/// of a webhook, and nobody asked its mark.
+const FOUND_LATER: [u64; 1] = [508_053];
+
 #[test]
 fn worlds_that_once_broke_a_promise_keep_it() {
     for seed in FOUND {
@@ -26,6 +30,10 @@ fn worlds_that_once_broke_a_promise_keep_it() {
     }
     for seed in FOUND_WITH_EXTRAS {
         let lived = run(&Script::wider(seed), false);
+        assert!(lived.is_ok(), "seed {seed}: {lived:?}");
+    }
+    for seed in FOUND_LATER {
+        let lived = run(&Script::draw(seed), false);
         assert!(lived.is_ok(), "seed {seed}: {lived:?}");
     }
 }
