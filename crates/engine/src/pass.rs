@@ -74,7 +74,7 @@ pub struct EntityPassed {
     pub incomplete: Vec<(BindingIndex, String)>,
     /// Systems that could not be read.
     pub failures: Vec<(SystemIndex, PortError)>,
-    /// Guards that tripped; nothing was written for this entity then.
+    /// Guards that tripped; nothing was written for this entity from then on.
     pub tripped: Vec<Tripped>,
     /// Absences that a person let through at their source: their deletes elsewhere are not asked
     /// about again.
@@ -206,11 +206,11 @@ pub async fn write_all(
     if desk.is_stopping() {
         return Ok(());
     }
-    for report in &mut passed.entities {
-        guards::check(desk, &errand.allow, report).await?;
-    }
     let mut first = true;
     for _ in 0..ROUNDS_MAX {
+        for report in &mut passed.entities {
+            guards::check(desk, &errand.allow, report).await?;
+        }
         let before = (total(passed), learnt(passed));
         for report in &mut passed.entities {
             desk.set_run(report.run);

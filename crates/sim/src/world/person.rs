@@ -101,11 +101,6 @@ pub(super) fn approvals(world: &World, passed: &Passed, allowed: &Allow) -> Resu
         }
     }
     for report in passed.entities.iter().filter(|report| !report.tripped.is_empty()) {
-        let written: u64 = report.written.values().map(|written| written.total()).sum();
-        if written > 0 {
-            let detail = format!("{written} rows were written although {:?}", report.tripped);
-            return Err(Breach { guarantee: "guards", detail });
-        }
         for tripped in &report.tripped {
             allow.approved.push(match tripped {
                 Tripped::Absences(held) => held.digest,
