@@ -79,6 +79,8 @@ pub struct EntityPassed {
     /// Absences that a person let through at their source: their deletes elsewhere are not asked
     /// about again.
     pub let_through: u64,
+    /// What the guards have looked at, per system.
+    pub judged: BTreeMap<SystemIndex, guards::Judged>,
     /// What was written, per system.
     pub written: BTreeMap<SystemIndex, Written>,
     /// The first field that is held because it looked like a loop.
@@ -133,6 +135,7 @@ impl EntityPassed {
             failures: Vec::new(),
             tripped: Vec::new(),
             let_through: 0,
+            judged: BTreeMap::new(),
             written: BTreeMap::new(),
             suspected: None,
             put_off: BTreeMap::new(),

@@ -12,7 +12,6 @@ use syncline_core::{
 };
 
 use crate::{
-    apply::Written,
     desk::Desk,
     pass::{Allow, EntityPassed, Tripped},
     preview,
@@ -33,51 +32,77 @@ pub(super) async fn check(
     if !report.tripped.is_empty() {
         return Ok(());
     }
-    let tripped = trips(desk, allow, report).await?;
+    let Verdicts { tripped, judged } = judge(desk, allow, report).await?;
     report.tripped.extend(tripped);
+    report.judged = judged;
     Ok(())
 }
 
-/// The guards that what is to be written now would trip.
-pub(super) async fn trips(
+/// What was looked at in one system so far, written or about to be, and how much of it a person let
+/// through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    deletes: Count,
+    updates: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    all: u64,
+    approved: u64,
+}
+
+/// What the guards say of what is to be written now.
+pub(super) struct Verdicts {
+    pub(super) tripped: Vec<Tripped>,
+    judged: BTreeMap<SystemIndex, Judged>,
+}
+
+/// The guards that what is to be written now would trip. Many small portions are a large one; what
+/// was judged already is not judged again.
+pub(super) async fn judge(
     desk: &Desk<'_>,
     allow: &Allow,
     report: &EntityPassed,
-) -> Result<Vec<Tripped>, PortError> {
-    let mut tripped = Vec::new();
-    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(tripped) };
+) -> Result<Verdicts, PortError> {
+    let mut verdicts = Verdicts { tripped: Vec::new(), judged: report.judged.clone() };
+    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(verdicts) };
     for (system, count) in desk.store.count_behind(report.entity, desk.now()).await? {
-        // Many small portions are a large one. What a person approved is counted no more.
         let written = report.written.get(&system).copied().unwrap_or_default();
-        let before = if allow.approved.is_empty() { written } else { Written::default() };
-        let unasked = (count.deletes + before.deletes).saturating_sub(report.let_through);
-        let linked = count.linked + before.deletes;
-        let deletes = guard::deletes(&entity.guards, unasked, linked);
-        let updates = guard::updates(&entity.guards, count.updates + before.updates, linked);
-        let checks = [
-            (deletes, allow.deletes, WriteKind::Delete, count.deletes),
-            (updates, allow.updates, WriteKind::Update, count.updates),
+        let judged = verdicts.judged.entry(system).or_default();
+        let linked = count.linked + written.deletes;
+        let portions = [
+            (WriteKind::Delete, allow.deletes, written.deletes, count.deletes, &mut judged.deletes),
+            (WriteKind::Update, allow.updates, written.updates, count.updates, &mut judged.updates),
         ];
-        for (verdict, allowed, kind, number) in checks {
+        for (kind, allowed, done, due, judged) in portions {
+            let (all, is_delete) = (done + due, kind == WriteKind::Delete);
+            let asked = judged.approved + if is_delete { report.let_through } else { 0 };
+            let guard = if is_delete { guard::deletes } else { guard::updates };
+            let verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
+            let is_more = all > judged.all;
+            judged.all = judged.all.max(all);
             let Verdict::Trip { code, max } = verdict else { continue };
-            if number == 0 || allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips) {
+            if !is_more || allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips) {
                 continue;
             }
             let (digest, samples) = planned(desk, report.entity, system, kind).await?;
-            if !allow.approved.contains(&digest) {
-                tripped.push(Tripped::Planned {
-                    code,
-                    system,
-                    count: number,
-                    linked,
-                    max,
-                    digest,
-                    samples,
-                });
+            if allow.approved.contains(&digest) {
+                judged.approved = all;
+                continue;
             }
+            verdicts.tripped.push(Tripped::Planned {
+                code,
+                system,
+                count: due,
+                linked,
+                max,
+                digest,
+                samples,
+            });
         }
     }
-    Ok(tripped)
+    Ok(verdicts)
 }
 
 /// What exactly would be written: every operation of this kind, in one digest, and some of the rows.

@@ -41,7 +41,7 @@ pub(super) async fn decide(
                 break;
             }
             known = Some(deletes);
-            if !guards::trips(desk, &errand.allow, report).await?.is_empty() {
+            if !guards::judge(desk, &errand.allow, report).await?.tripped.is_empty() {
                 break;
             }
             let bindings = desk.plan.entity(report.entity).map(|entity| entity.bindings.as_slice());
