@@ -2,8 +2,8 @@
 //!
 //! Where the big worlds draw one order of events, here every order is one of the [`Event`]s that
 //! [`Small::events`] lists. Messages are on their way for as long as one likes: what a system was
-//! asked to do and has not done ([`Flying::Write`], [`Flying::Reads`]), and what it has answered
-//! and the hub has not heard ([`Flying::Answer`], [`Flying::Shown`]).
+//! asked to do and has not done (`Flying::Write`, `Flying::Reads`), and what it has answered
+//! and the hub has not heard (`Flying::Answer`, `Flying::Shown`).
 
 use syncline_core::{
     change::{Input, Observed, WriteGroup},
