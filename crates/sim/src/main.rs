@@ -1,4 +1,4 @@
-//! `sim [--seconds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
+//! `sim [--seconds N | --worlds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
 //! its trace. `sim mutants [NAME…] [--worlds N] [--record]`: every known-wrong variant until an oracle
 //! notices. `sim explore [NAME ...]`: all histories of small ones.
 
@@ -44,7 +44,11 @@ fn main() -> ExitCode {
     }
     let seconds = option("--seconds").unwrap_or(60);
     let from = option("--from").unwrap_or(1);
-    worlds(from, seconds)
+    if let Some(count) = option("--worlds") {
+        return worlds(from, |lived| lived >= count);
+    }
+    let began = Instant::now();
+    worlds(from, |_| began.elapsed().as_secs() >= seconds)
 }
 
 fn replay(seed: u64) -> ExitCode {
@@ -130,8 +134,8 @@ fn report(seed: u64, script: &Script, breach: &Breach) {
     say(&format!("replay with: sim {seed}"));
 }
 
-fn worlds(from: u64, seconds: u64) -> ExitCode {
-    let began = Instant::now();
+/// Lives new worlds until so many are enough.
+fn worlds(from: u64, is_enough: impl Fn(u64) -> bool) -> ExitCode {
     let (mut count, mut deeds, mut writes, mut crashes) = (0u64, 0, 0, 0);
     for seed in from.. {
         let script = Script::draw(seed);
@@ -153,7 +157,7 @@ fn worlds(from: u64, seconds: u64) -> ExitCode {
             }
         }
         count += 1;
-        if began.elapsed().as_secs() >= seconds {
+        if is_enough(count) {
             break;
         }
     }
