@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use syncline_engine::pass::Allow;
+use syncline_engine::pass::{Allow, Tripped};
 use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
     session::{Reach, Session, Use},
     words::{self, Table},
 };
+
+/// A guard that was let through while others of its entity are still asked about.
+const APPROVED: &str = "approved";
 
 /// Flags of `guards`.
 #[derive(Debug, Args)]
@@ -149,21 +152,41 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
         .fix("answer on a terminal, or say --yes"));
     }
     let progress = Progress::new("guard", context.progress);
+    // Where several systems are asked about, each is let through in its turn: nothing is written
+    // before the last, and what was said of the others still holds.
+    let mut approved: Vec<_> = session
+        .hub
+        .guards(true)
+        .await?
+        .into_iter()
+        .filter(|other| other.entity == guard.entity && other.state == APPROVED)
+        .map(|other| other.digest)
+        .collect();
+    approved.push(guard.digest);
     let order = Order {
         kind: "guard",
         entities: vec![guard.entity],
         depth: Depth::Full,
         // Exactly what was shown: a set that grew or shrank since trips again.
-        allow: Allow { approved: vec![guard.digest], ..Allow::default() },
+        allow: Allow { approved, ..Allow::default() },
         allow_partial: false,
         chooses: None,
         halves: Halves::Both,
     };
     let outcome = crate::pass::run(&mut session, order, &progress).await?;
     drop(progress);
-    let again = outcome.passed.entities.iter().any(|report| !report.tripped.is_empty());
-    if !again {
-        session.hub.settle_guard(id, "applied", &run::who()).await?;
+    let mut tripped = outcome.passed.entities.iter().flat_map(|report| &report.tripped).peekable();
+    let is_done = tripped.peek().is_none();
+    let is_asked_again = tripped.any(|tripped| match tripped {
+        Tripped::Absences(held) => {
+            let system = session.plan.binding(held.binding).map(|found| found.system);
+            held.code == guard.code && system == Some(guard.system)
+        }
+        Tripped::Planned { code, system, .. } => *code == guard.code && *system == guard.system,
+    });
+    if !is_asked_again {
+        let state = if is_done { "applied" } else { APPROVED };
+        session.hub.settle_guard(id, state, &run::who()).await?;
     }
     Ok(outcome.answer())
 }
