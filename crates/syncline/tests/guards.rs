@@ -1,4 +1,4 @@
-//! What guards stop, and what a person lets through: two contact lists in SQLite files.
+//! What guards stop, and what a person lets through: contact lists in SQLite files.
 
 use crate::world::World;
 
@@ -65,4 +65,38 @@ fn an_approval_is_good_for_exactly_what_was_shown() {
     assert!(world.says(0, &["guards", "show", &number]).contains("among them"));
     world.says(0, &["guards", "apply", &number, "--yes"]);
     assert_eq!(world.value("erp", changed), "8");
+}
+
+#[test]
+fn guards_of_several_systems_are_let_through_one_after_the_other() {
+    // Few rows are missing at each source, and too many would go from each of two targets.
+    let mut file = String::from("version: 1\nsystems:\n");
+    for system in ["a", "b", "c", "d"] {
+        file += &format!("  {system}: {{url: \"sqlite:{system}.db\"}}\n");
+    }
+    file += "entities:
+  contacts:
+    in: {a: contact, b: contact, c: contact, d: contact}
+    match: email
+    guards: {deletes: {max: 1, max_percent: 10}}
+    fields:
+      email: {a: email, b: email, c: email, d: email}
+";
+    let world = World::with(&file);
+    for system in ["a", "b", "c", "d"] {
+        world.sql(
+            system,
+            "create table contact (id integer primary key, email text not null unique)",
+        );
+    }
+    world.sql("a", "insert into contact (email) values ('u1'), ('u2'), ('u3'), ('u4'), ('u5')");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    world.sql("a", "delete from contact where email = 'u1'");
+    world.sql("b", "delete from contact where email = 'u2'");
+    world.run(&["run"]).ends(5, &["2 of 5 rows of contacts in c would be deleted"]);
+    world.run(&["guards", "apply", "1", "--yes"]).ends(5, &["contacts in d would be deleted"]);
+    assert_eq!(world.value("c", "select count(*) from contact"), "5");
+    world.run(&["guards", "apply", "2", "--yes"]).ends(0, &["c 2, d 2"]);
+    world.run(&["guards", "list"]).ends(0, &["no guard waits"]);
+    world.agrees();
 }
