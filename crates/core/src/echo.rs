@@ -143,7 +143,8 @@ fn ambiguous(own: Own) -> Own {
     Own { ambiguous: true, ..own }
 }
 
-fn shows_all(binding: &Binding, intent: &Intent, row: &Row) -> bool {
+/// Whether a row shows everything that a write would have left.
+pub(crate) fn shows_all(binding: &Binding, intent: &Intent, row: &Row) -> bool {
     intent.set.iter().all(|(field, value, _)| {
         row.value(*field).is_some_and(|found| equals(binding, *field, found, value))
     })

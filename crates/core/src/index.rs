@@ -15,6 +15,7 @@ use crate::{
     need::{Need, PartNeed, Rows, needs},
     plan::{Binding, Plan},
     step::{
+        doubt,
         due::{IN_DOUBT_MS, minted_at},
         written::key_of_set,
     },
@@ -48,6 +49,7 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
     }
     let Some(entity) = plan.entity(group.entity) else { return index };
     index.matches = matching::part_keys(entity, &group.root);
+    doubt::add_keys(plan, entity, &group.root, &mut index.matches);
     index.alive = group.root.exists.alive
         && (group.root.links.is_empty()
             || group.root.links.iter().any(|link| link.scope == Scope::In));

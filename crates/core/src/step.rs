@@ -18,6 +18,7 @@ use crate::{
 
 mod aside;
 mod child;
+pub(crate) mod doubt;
 pub(crate) mod due;
 mod fence;
 mod gather;

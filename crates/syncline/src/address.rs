@@ -156,9 +156,13 @@ async fn by_field(
         let key = syncline_core::value::Digest::of(&wanted.encoded());
         let rule = u16::try_from(rule).unwrap_or(u16::MAX);
         let wants = Wants { matches: [(entity, rule, key)].into(), ..Wants::default() };
-        let matches = hub.load(&wants).await?.matches;
-        if let Some(record) = matches.into_values().flatten().next() {
-            return Ok(record);
+        let found = hub.load(&wants).await?.matches.into_values().flatten().collect();
+        let groups = hub.load(&Wants { records: found, ..Wants::default() }).await?.groups;
+        // A record is found by what was written of it, too, while its row is in doubt.
+        let has_it =
+            |group: &Group| group.root.cell(field).is_some_and(|cell| cell.value == *wanted);
+        if let Some(group) = groups.into_values().flatten().find(has_it) {
+            return Ok(group.id);
         }
     }
     // Where the type is not known, people still see what they type.

@@ -109,6 +109,10 @@ impl Pass<'_> {
             self.unlinked_child(sight);
             return;
         }
+        if let Some((group, rule)) = self.written_in_doubt(sight, keys) {
+            self.link_or_move(sight, group, PartAt::Root, Some(rule));
+            return;
+        }
         if self.clashing.contains(&(sight.binding, sight.key.clone())) {
             self.set_aside_rival(sight, keys);
             return;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     change::{Command, Cycles, Input, Outcome},
-    commit::Disposition,
+    commit::{AuditEvent, AuditKind, Disposition},
     name::{EntityIndex, FieldIndex},
     plan::Class,
     value::Value,
@@ -103,6 +103,44 @@ fn a_row_with_our_mark_is_ours_although_its_record_moved_on() {
     world.run();
     assert!(world.show("B").ends_with("N0 E9 P0 S0"), "{}", world.show("B"));
     assert_eq!((world.keys("B").len(), world.groups().count()), (1, 1));
+}
+
+#[test]
+fn a_row_in_doubt_is_its_records_although_that_is_called_otherwise_by_now() {
+    for class in [Class::Plain, Class::Marked] {
+        let mut world = World::new(2).class(class);
+        world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+        world.scan("A");
+        world.weather.insert(B, Weather::AnswerLost);
+        world.apply("B");
+        world.set("A", "a1", "email=E9");
+        world.scan("A");
+        world.run();
+        assert!(world.show("B").ends_with("N0 E9 P0 S0"), "{class:?}: {}", world.show("B"));
+        assert_eq!((world.keys("A").len(), world.keys("B").len()), (1, 1), "{class:?}");
+        assert_eq!(world.groups().count(), 1, "{class:?}");
+    }
+}
+
+#[test]
+fn a_row_in_doubt_is_not_taken_for_that_of_a_record_which_took_its_name() {
+    let mut world = contact_in(World::new(2));
+    world.insert("A", "a2", "name=N2 email=E2 phone=P2 status=S2");
+    world.scan("A");
+    world.weather.insert(B, Weather::AnswerLost);
+    world.apply("B");
+    let first = world.keys("B")[0].to_string();
+    world.delete("B", &first);
+    world.set("A", "a1", "email=E2");
+    world.set("A", "a2", "email=E0");
+    world.scan("A");
+    world.scan("B");
+    let is_edit = |event: &AuditEvent| event.system == Some(B) && event.kind == AuditKind::Changed;
+    assert!(!world.audit.iter().any(is_edit), "nobody in B changed anything");
+    world.run();
+    let images = world.images("contact");
+    assert_eq!(images[0], images[1]);
+    assert_eq!((world.living(), world.keys("B").len()), (2, 2));
 }
 
 #[test]

@@ -1,0 +1,109 @@
+//! Rows of inserts in doubt whose records are called otherwise by now.
+//!
+//! Such a row is found by what it holds, and that is what was written, not what its record has become
+//! since: until the doubt is over, the record is found by the match keys that were written, too.
+
+use crate::{
+    change::{MarkFate, WriteKind},
+    commit::MatchKey,
+    echo,
+    group::{Group, Intent, Link, Part},
+    matching,
+    name::FieldIndex,
+    plan::{Binding, Entity, MatchRule, Plan},
+    step::{
+        gather::{How, Sight},
+        pass::Pass,
+    },
+    value::Value,
+};
+
+/// Adds the match keys that rows of this record may have, where they are not its own.
+pub(crate) fn add_keys(plan: &Plan, entity: &Entity, part: &Part, keys: &mut Vec<(u16, MatchKey)>) {
+    for link in &part.links {
+        for intent in inserts(link) {
+            let bindings = entity.bindings.iter().filter_map(|binding| plan.binding(*binding));
+            let place = bindings.into_iter().find(|binding| binding.system == link.system);
+            let written = place.map(|binding| written_keys(entity, binding, part, intent));
+            for key in written.into_iter().flatten() {
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+        }
+    }
+}
+
+/// Inserts of which nobody has seen a row.
+fn inserts(link: &Link) -> impl Iterator<Item = &Intent> {
+    let all = link.unresolved.iter().filter(|_| link.shadow.is_none());
+    all.filter(|intent| intent.kind == WriteKind::Insert)
+}
+
+/// The match keys that were written, and that the record has no more.
+fn written_keys(
+    entity: &Entity,
+    binding: &Binding,
+    part: &Part,
+    intent: &Intent,
+) -> Vec<(u16, MatchKey)> {
+    let moved = |rule: &&MatchRule| rule.fields.iter().any(|field| has_moved(part, intent, *field));
+    let key = |rule: &MatchRule| {
+        let values: Vec<Option<Value>> =
+            rule.fields.iter().map(|field| written(entity, binding, intent, *field)).collect();
+        matching::key_of(values.iter().map(Option::as_ref))
+    };
+    let numbered = (0u16..).zip(&entity.matching).filter(|(_, rule)| moved(rule));
+    numbered.filter_map(|(number, rule)| Some((number, key(rule)?))).collect()
+}
+
+fn has_moved(part: &Part, intent: &Intent, field: FieldIndex) -> bool {
+    let version = part.cell(field).map(|cell| cell.version);
+    intent.set.iter().any(|(set, _, written)| *set == field && Some(*written) != version)
+}
+
+/// What a row that shows this write says of a field, in the hub's terms.
+fn written(
+    entity: &Entity,
+    binding: &Binding,
+    intent: &Intent,
+    field: FieldIndex,
+) -> Option<Value> {
+    let is_plain = entity.field(field).is_some_and(|field| field.reference.is_none());
+    let cell = binding.cell(field).filter(|_| is_plain)?;
+    let (_, value, _) = intent.set.iter().find(|(set, ..)| *set == field)?;
+    cell.lens.get(&cell.lens.normalise(value), None).ok()
+}
+
+impl Pass<'_> {
+    /// The record of an insert in doubt that this unlinked row shows from end to end, where nothing but
+    /// that insert connects the two; and the rule by which it was found.
+    pub(super) fn written_in_doubt(
+        &mut self,
+        sight: &Sight<'_>,
+        keys: &[(u16, MatchKey)],
+    ) -> Option<(Group, u16)> {
+        // A log names whoever made a row: what has no mark of ours is not ours.
+        let row = sight.row.filter(|_| sight.how != How::Log)?;
+        let binding = self.plan.binding(sight.binding)?;
+        let is_void = |intent: &Intent| sight.marks.contains(&(intent.id, MarkFate::Void));
+        let wrote = |group: &Group| {
+            let link = group.root.link(binding.system);
+            let mut doubts = link.into_iter().flat_map(inserts);
+            doubts.any(|intent| !is_void(intent) && echo::shows_all(binding, intent, row))
+        };
+        for (rule, key) in keys {
+            let match_rule = self.plan.entity(binding.entity)?.matching.get(usize::from(*rule))?;
+            let records = self.working.matches.get(&(binding.entity, *rule, *key));
+            let groups = records.into_iter().flatten().filter_map(|record| {
+                let group = self.working.groups.get(record)?.as_ref()?;
+                let is_named_so = matching::part_key(match_rule, &group.root) == Some(*key);
+                (!is_named_so && group.merged_into.is_none() && wrote(group)).then_some(*record)
+            });
+            if let Some(record) = groups.into_iter().next() {
+                return self.take(record).map(|group| (group, *rule));
+            }
+        }
+        None
+    }
+}
