@@ -25,6 +25,10 @@ explore *arguments:
 mutants *names:
     cargo run --profile swift -p syncline-sim -- mutants {{ names }}
 
+# every parser under attack, so many seconds each; what goes a new way joins the corpora
+fuzz seconds="60":
+    FUZZ_SECONDS={{ seconds }} cargo nextest run --workspace --lib --bins -E 'test(attack) + test(parsers)'
+
 # everything against private PostgreSQL and MariaDB servers: `just it postgres`
 it name="":
     cargo nextest run -p syncline-adapters -p syncline --test main {{ name }}

@@ -74,3 +74,6 @@ pub(crate) async fn open(
         class: if has_marks { Class::Marked } else { Class::Plain },
     })
 }
+
+#[cfg(test)]
+mod attack;

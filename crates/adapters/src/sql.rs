@@ -464,4 +464,6 @@ pub fn invalid(code: &'static str, reason: impl AsRef<str>) -> Outcome {
 }
 
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
 mod tests;

@@ -81,4 +81,6 @@ pub(crate) async fn open(
 }
 
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod answer;
 pub(crate) mod audit;
+pub mod chance;
 pub mod change;
 pub mod commit;
 pub mod decimal;

@@ -11,10 +11,13 @@ pub mod draft;
 pub mod explore;
 pub mod gate;
 pub mod moment;
+#[cfg(test)]
+mod parsers;
 pub mod people;
-pub mod prng;
 pub mod script;
 pub mod shrink;
 pub mod store;
 pub mod system;
 pub mod world;
+
+pub use syncline_core::chance as prng;

@@ -5,6 +5,8 @@
 //! need: settings of a system, the tables to describe, the hub's path, the plan.
 
 mod address;
+#[cfg(test)]
+mod attack;
 mod check;
 pub(crate) mod compile;
 pub(crate) mod complaint;

@@ -184,4 +184,6 @@ fn read_cell(input: &mut &[u8], exists: &Existence) -> Option<Cell> {
 }
 
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
 mod tests;

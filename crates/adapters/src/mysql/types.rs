@@ -248,12 +248,12 @@ pub(super) fn decode(wire: Wire, cell: Option<Cell>) -> Result<Value, Refusal> {
             Cell::Date(year, month, day, hour, minute, second, micros),
         ) => {
             let days = date(year, month, day)?;
-            let seconds = clock_seconds(hour, minute, second);
-            Ok(point(wire, days, seconds, u64::from(micros)))
+            let clock = clock(u64::from(hour), minute, second, micros).ok_or(UNREADABLE)?;
+            point(wire, days, clock)
         }
         (Wire::Time, Cell::Time(negative, days, hour, minute, second, micros)) => {
-            let seconds = u64::from(days) * 86_400 + clock_seconds(hour, minute, second);
-            Ok(span(negative, seconds, u64::from(micros)))
+            let hours = u64::from(days) * 24 + u64::from(hour);
+            Ok(span(negative, clock(hours, minute, second, micros).ok_or(UNREADABLE)?))
         }
         (_, Cell::Bytes(raw)) => decode_bytes(wire, raw),
         (
@@ -268,6 +268,9 @@ pub(super) fn decode(wire: Wire, cell: Option<Cell>) -> Result<Value, Refusal> {
         ) => Err(UNREADABLE),
     }
 }
+
+/// Nanoseconds.
+const DAY: u64 = 86_400_000_000_000;
 
 const UNREADABLE: Refusal =
     Refusal { code: "read.type", reason: "the system sent something that the type does not hold" };
@@ -324,17 +327,14 @@ fn decode_bytes(wire: Wire, raw: Vec<u8>) -> Result<Value, Refusal> {
         Wire::Date => Ok(Value::Date(parse_date(text)?)),
         Wire::DateTime | Wire::Timestamp => {
             let (day, clock) = text.split_once(' ').ok_or(UNREADABLE)?;
-            let days = parse_date(day)?;
-            let (seconds, micros) = parse_clock(clock).ok_or(UNREADABLE)?;
-            Ok(point(wire, days, seconds, micros))
+            point(wire, parse_date(day)?, parse_clock(clock).ok_or(UNREADABLE)?)
         }
         Wire::Time => {
             let (negative, clock) = match text.strip_prefix('-') {
                 Some(rest) => (true, rest),
                 None => (false, text),
             };
-            let (seconds, micros) = parse_clock(clock).ok_or(UNREADABLE)?;
-            Ok(span(negative, seconds, micros))
+            Ok(span(negative, parse_clock(clock).ok_or(UNREADABLE)?))
         }
         Wire::Json => json::parse(text).map_err(|_| NOT_JSON),
         Wire::Bytes | Wire::Bit => Err(UNREADABLE),
@@ -353,44 +353,49 @@ fn date(year: u16, month: u8, day: u8) -> Result<i32, Refusal> {
 
 fn parse_date(text: &str) -> Result<i32, Refusal> {
     let mut parts = text.splitn(3, '-');
-    let mut part = || parts.next().and_then(|part| part.parse::<u16>().ok()).ok_or(UNREADABLE);
+    let mut part = || parts.next().ok_or(UNREADABLE);
     let (year, month, day) = (part()?, part()?, part()?);
-    date(year, month as u8, day as u8)
+    let year = year.parse().map_err(|_| UNREADABLE)?;
+    date(year, month.parse().map_err(|_| UNREADABLE)?, day.parse().map_err(|_| UNREADABLE)?)
 }
 
-fn clock_seconds(hour: u8, minute: u8, second: u8) -> u64 {
-    u64::from(hour) * 3_600 + u64::from(minute) * 60 + u64::from(second)
+/// Nanoseconds of a time, which ends at 838:59:59.999999; `None` if it is none.
+fn clock(hours: u64, minute: u8, second: u8, micros: u32) -> Option<u64> {
+    if hours > 838 || minute > 59 || second > 59 || micros > 999_999 {
+        return None;
+    }
+    let seconds = hours * 3_600 + u64::from(minute) * 60 + u64::from(second);
+    Some(seconds * 1_000_000_000 + u64::from(micros) * 1_000)
 }
 
-/// Seconds and microseconds of `838:59:59.000000`.
-fn parse_clock(text: &str) -> Option<(u64, u64)> {
-    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut parts = clock.splitn(3, ':');
-    let mut part = || parts.next().and_then(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (part()?, part()?, part()?);
-    let micros = if fraction.is_empty() {
-        0
+/// Nanoseconds of `838:59:59.000000`.
+fn parse_clock(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = whole.splitn(3, ':');
+    let hours = parts.next()?.parse().ok()?;
+    let (minute, second) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let missing = 6u32.checked_sub(u32::try_from(fraction.len()).ok()?)?;
+    let micros: u32 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    clock(hours, minute, second, micros.checked_mul(10u32.pow(missing))?)
+}
+
+/// A point in time; `clock` is less than a day.
+fn point(wire: Wire, days: i32, clock: u64) -> Result<Value, Refusal> {
+    if clock >= DAY {
+        Err(UNREADABLE)
+    } else if wire == Wire::Timestamp {
+        let (seconds, nanos) = (clock / 1_000_000_000, clock % 1_000_000_000);
+        Ok(Value::Instant(i64::from(days) * 86_400 + seconds.cast_signed(), nanos as u32))
     } else {
-        fraction.parse::<u64>().ok()?
-            * 10u64.checked_pow(6u32.checked_sub(fraction.len() as u32)?)?
-    };
-    Some((hour * 3_600 + minute * 60 + second, micros))
-}
-
-fn point(wire: Wire, days: i32, seconds: u64, micros: u64) -> Value {
-    if wire == Wire::Timestamp {
-        Value::Instant(i64::from(days) * 86_400 + seconds as i64, (micros * 1_000) as u32)
-    } else {
-        Value::LocalDateTime(days, seconds * 1_000_000_000 + micros * 1_000)
+        Ok(Value::LocalDateTime(days, clock))
     }
 }
 
-fn span(negative: bool, seconds: u64, micros: u64) -> Value {
-    let nanos = seconds * 1_000_000_000 + micros * 1_000;
+fn span(negative: bool, nanos: u64) -> Value {
     if negative && nanos > 0 {
-        Value::Interval(0, 0, -(nanos as i64))
-    } else if seconds >= 86_400 {
-        Value::Interval(0, 0, nanos as i64)
+        Value::Interval(0, 0, -nanos.cast_signed())
+    } else if nanos >= DAY {
+        Value::Interval(0, 0, nanos.cast_signed())
     } else {
         Value::Time(nanos)
     }

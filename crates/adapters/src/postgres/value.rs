@@ -124,7 +124,11 @@ impl Codec {
                 i32::MAX | i32::MIN => return Err(infinity()),
                 days => Value::Date(days.checked_add(EPOCH_DAYS).ok_or_else(infinity)?),
             },
-            Self::Time => Value::Time(wire.i64()?.unsigned_abs() * 1_000),
+            // 24:00:00 is a time there.
+            Self::Time => match wire.i64()? {
+                micros @ 0..=MICROS_PER_DAY => Value::Time(micros.unsigned_abs() * 1_000),
+                _ => return Err(Refusal::wire()),
+            },
             Self::Timestamp => {
                 let micros = finite(wire.i64()?)?;
                 let days = i32::try_from(micros.div_euclid(MICROS_PER_DAY))

@@ -103,7 +103,7 @@ fn read(
 }
 
 /// All rows that hold anything.
-fn parse(file: usize, text: &str) -> Result<Vec<Vec<Cell>>, Complaint> {
+pub(super) fn parse(file: usize, text: &str) -> Result<Vec<Vec<Cell>>, Complaint> {
     let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let first = text.lines().next().unwrap_or_default();
     let separator = if !first.contains(',') && first.contains(';') { ';' } else { ',' };

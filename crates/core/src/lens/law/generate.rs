@@ -2,6 +2,7 @@
 
 use crate::{
     Text,
+    chance::Chance,
     decimal::Decimal,
     lens::FieldType,
     name::RecordId,
@@ -14,33 +15,11 @@ pub fn generate(kind: &FieldType, seed: u64, count: usize) -> Vec<Value> {
     let mut values = vec![Value::Null];
     values.extend(boundaries(kind));
     values.truncate(count);
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     while values.len() < count {
         values.push(random(kind, &mut chance));
     }
     values
-}
-
-/// A small generator of numbers (splitmix64): not for secrets.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `end`, which is not zero.
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
-    }
-
-    fn one<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        items.get(self.below(items.len() as u64) as usize)
-    }
 }
 
 /// NFC and NFD of one word, blanks everywhere, a torn line end, joined emoji, quotes, a percent.
@@ -231,13 +210,13 @@ fn documents() -> Vec<Value> {
 }
 
 fn random(kind: &FieldType, chance: &mut Chance) -> Value {
-    const DAY_NS: u64 = 86_400_000_000_000;
+    const DAY_NS: usize = 86_400_000_000_000;
     match kind {
         FieldType::Any | FieldType::Text => Value::text(random_text(chance)),
-        FieldType::Int => Value::int(chance.next() as i64 >> chance.below(63)),
+        FieldType::Int => Value::int(chance.bits() as i64 >> chance.below(63)),
         FieldType::Decimal => Value::Num(random_decimal(chance)),
         FieldType::Money { currency } => {
-            let code = chance.one(&CURRENCIES).copied().unwrap_or("EUR");
+            let code = chance.pick(&CURRENCIES).copied().unwrap_or("EUR");
             amount(random_decimal(chance), currency.as_ref(), code)
         }
         FieldType::Bool => Value::Bool(chance.below(2) == 0),
@@ -251,27 +230,27 @@ fn random(kind: &FieldType, chance: &mut Chance) -> Value {
             let day = random_day(chance);
             Value::LocalDateTime(day, rounded(chance.below(DAY_NS), chance))
         }
-        FieldType::Enum(values) => chance.one(values).map_or(Value::Null, Value::text),
+        FieldType::Enum(values) => chance.pick(values).map_or(Value::Null, Value::text),
         FieldType::Email => Value::text(format!(
             "{}.{}@host{}.example",
-            chance.one(&["ana", "Bo", "x+y"]).copied().unwrap_or("a"),
+            chance.pick(&["ana", "Bo", "x+y"]).copied().unwrap_or("a"),
             chance.below(1_000),
             chance.below(10)
         )),
         FieldType::Phone { .. } => {
-            let start = chance.one(&["+346001", "+336123", "+4479111", "+141555501"]);
+            let start = chance.pick(&["+346001", "+336123", "+4479111", "+141555501"]);
             let start = start.copied().unwrap_or("+346001");
             let length = if start.len() == 10 { 2 } else { 5 };
-            let number = chance.below(10u64.pow(length));
+            let number = chance.below(10usize.pow(length));
             Value::text(format!("{start}{number:0width$}", width = length as usize))
         }
         FieldType::Uuid => {
-            let wide = (u128::from(chance.next()) << 64) | u128::from(chance.next());
+            let wide = (u128::from(chance.bits()) << 64) | u128::from(chance.bits());
             Value::Uuid(wide.to_be_bytes())
         }
         FieldType::Bytes => {
             let length = chance.below(20);
-            Value::Bytes((0..length).map(|_| chance.next() as u8).collect())
+            Value::Bytes((0..length).map(|_| chance.bits() as u8).collect())
         }
         FieldType::Json => {
             let mut entries = std::collections::BTreeMap::new();
@@ -292,15 +271,15 @@ fn random(kind: &FieldType, chance: &mut Chance) -> Value {
             Value::set((0..length).map(|_| member(chance)).collect())
         }
         FieldType::Float => {
-            let number = f64::from_bits(chance.next());
+            let number = f64::from_bits(chance.bits());
             Value::Float(Float::new(if number.is_finite() { number } else { 0.5 }))
         }
         FieldType::Interval => Value::Interval(
-            chance.next() as i32 >> chance.below(31),
-            chance.next() as i32 >> chance.below(31),
-            chance.next() as i64 >> chance.below(63),
+            chance.bits() as i32 >> chance.below(31),
+            chance.bits() as i32 >> chance.below(31),
+            chance.bits() as i64 >> chance.below(63),
         ),
-        FieldType::Ref => Value::Ref(RecordId(u128::from(chance.next()))),
+        FieldType::Ref => Value::Ref(RecordId(u128::from(chance.bits()))),
     }
 }
 
@@ -308,13 +287,13 @@ fn random_text(chance: &mut Chance) -> String {
     const LETTERS: [&str; 16] =
         ["a", "b", "Z", "é", "e\u{301}", "ß", " ", " ", "-", ".", ",", "\n", "0", "9", "漢", "👩‍👧"];
     let count = chance.below(12);
-    (0..count).filter_map(|_| chance.one(&LETTERS).copied()).collect()
+    (0..count).filter_map(|_| chance.pick(&LETTERS).copied()).collect()
 }
 
 fn random_decimal(chance: &mut Chance) -> Decimal {
-    let number = chance.next() as i64 >> chance.below(63);
+    let number = chance.bits() as i64 >> chance.below(63);
     // Mostly with as many digits as people use.
-    let exponent = chance.one(&[0, -1, -2, -2, -2, -3, -4, -8, 3]).copied().unwrap_or(0);
+    let exponent = chance.pick(&[0, -1, -2, -2, -2, -3, -4, -8, 3]).copied().unwrap_or(0);
     Decimal::new(i128::from(number), exponent)
 }
 
@@ -326,7 +305,7 @@ fn random_day(chance: &mut Chance) -> i32 {
 }
 
 /// Cut to a precision that some system has, mostly.
-fn rounded(nanos: u64, chance: &mut Chance) -> u64 {
-    let step = chance.one(&[1_000_000_000, 1_000_000, 1_000, 1_000, 1]).copied().unwrap_or(1);
-    nanos - nanos % step
+fn rounded(nanos: usize, chance: &mut Chance) -> u64 {
+    let step = chance.pick(&[1_000_000_000, 1_000_000, 1_000, 1_000, 1]).copied().unwrap_or(1);
+    (nanos - nanos % step) as u64
 }
