@@ -17,6 +17,7 @@ pub mod people;
 pub mod script;
 pub mod shrink;
 pub mod store;
+pub mod survey;
 pub mod system;
 pub mod world;
 

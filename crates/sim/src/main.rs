@@ -1,6 +1,7 @@
 //! `sim [--seconds N | --worlds N] [--from SEED]`: new worlds for a while. `sim SEED`: one of them again, with
 //! its trace. `sim mutants [NAME…] [--worlds N] [--record]`: every known-wrong variant until an oracle
-//! notices. `sim explore [NAME ...]`: all histories of small ones.
+//! notices. `sim explore [NAME ...]`: all histories of small ones. `sim survey [--worlds N]`: many worlds, and
+//! what they had. `sim relations [--worlds N]`: people who wait for one another.
 
 use std::{
     process::ExitCode,
@@ -15,6 +16,7 @@ use syncline_sim::{
     gate,
     script::Script,
     shrink::shrink,
+    survey,
     world::{Breach, live, run},
 };
 
@@ -42,8 +44,17 @@ fn main() -> ExitCode {
         let edits = option("--edits").and_then(|edits| u8::try_from(edits).ok());
         return explore(rest, option("--moments").unwrap_or(u64::MAX), edits);
     }
-    let seconds = option("--seconds").unwrap_or(60);
     let from = option("--from").unwrap_or(1);
+    let survey = match arguments.first().map(String::as_str) {
+        Some("survey") => Some(survey::survey as fn(u64, u64) -> bool),
+        Some("relations") => Some(survey::relations as fn(u64, u64) -> bool),
+        Some(_) | None => None,
+    };
+    if let Some(survey) = survey {
+        let is_kept = survey(from, option("--worlds").unwrap_or(1_000));
+        return if is_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let seconds = option("--seconds").unwrap_or(60);
     if let Some(count) = option("--worlds") {
         return worlds(from, |lived| lived >= count);
     }

@@ -72,6 +72,19 @@ impl Fault {
         }
     }
 
+    /// What happens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "calls are refused",
+            Self::Lost => "answers are lost",
+            Self::Zombie => "work is done long after it was given up",
+            Self::Cut => "scans are cut",
+            Self::Crash => "processes die",
+            Self::Late => "people commit late",
+            Self::Twice => "requests arrive twice",
+        }
+    }
+
     /// How strong it is, in percent.
     pub fn get(self, weather: &Weather) -> u32 {
         *self.place(&mut weather.clone())

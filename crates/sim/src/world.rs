@@ -38,6 +38,7 @@ use crate::{
     world::process::{Process, observe, process},
 };
 
+pub mod patient;
 mod person;
 mod process;
 mod unusual;

@@ -1,0 +1,192 @@
+//! What many worlds had, and that none of them broke a promise: the table of `docs/evidence.md`.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZero,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
+
+use crate::{
+    checks::say,
+    draft::Extras,
+    people::Deed,
+    script::{Fault, Script},
+    world::{Breach, Summary, patient, run},
+};
+
+/// What was lived.
+#[derive(Debug, Default)]
+struct Tally {
+    worlds: u64,
+    total: Summary,
+    /// Worlds that had it.
+    features: BTreeMap<String, u64>,
+    /// Deeds of a kind.
+    deeds: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.worlds += other.worlds;
+        self.total.deeds += other.total.deeds;
+        self.total.writes += other.total.writes;
+        self.total.crashes += other.total.crashes;
+        for (name, count) in other.features {
+            *self.features.entry(name).or_default() += count;
+        }
+        for (name, count) in other.deeds {
+            *self.deeds.entry(name).or_default() += count;
+        }
+    }
+
+    fn count(&mut self, script: &Script, summary: &Summary) {
+        self.worlds += 1;
+        self.total.deeds += summary.deeds;
+        self.total.writes += summary.writes;
+        self.total.crashes += summary.crashes;
+        for feature in features(script) {
+            *self.features.entry(feature).or_default() += 1;
+        }
+        for (_, _, deed) in &script.deeds {
+            *self.deeds.entry(kind(deed)).or_default() += 1;
+        }
+    }
+}
+
+/// Lives so many worlds from this seed on, on all cores, and tells what they had. Whether all kept
+/// every promise.
+pub fn survey(from: u64, worlds: u64) -> bool {
+    let next = AtomicU64::new(from);
+    let end = from + worlds;
+    let began = Instant::now();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let live = || {
+        let mut tally = Tally::default();
+        let mut broken = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return (tally, broken);
+            }
+            let script = Script::draw(seed);
+            match run(&script, false) {
+                Ok(summary) => tally.count(&script, &summary),
+                Err(breach) => broken.push((seed, breach)),
+            }
+        }
+    };
+    let (mut tally, mut broken) = (Tally::default(), Vec::new());
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..cores).map(|_| scope.spawn(live)).collect();
+        for one in all.into_iter().filter_map(|one| one.join().ok()) {
+            tally.add(one.0);
+            broken.extend(one.1);
+        }
+    });
+    let rate = tally.worlds as f64 / began.elapsed().as_secs_f64() / cores as f64;
+    tell(&tally, from, rate);
+    for (seed, breach) in &broken {
+        say(&format!("\nSeed {seed} breaks \"{}\": {}", breach.guarantee, breach.detail));
+    }
+    broken.is_empty() && tally.worlds == worlds
+}
+
+fn tell(tally: &Tally, from: u64, rate: f64) {
+    let Tally { worlds, total, features, deeds } = tally;
+    let last = from + worlds.saturating_sub(1);
+    say(&format!(
+        "{worlds} histories, seeds {from} to {last}: {} deeds, {} writes of ours, {} processes that died. All \
+         came to rest, and no oracle saw a promise broken. {rate:.0} histories a second and core.\n",
+        total.deeds, total.writes, total.crashes
+    ));
+    say("| histories with | |\n|---|--:|");
+    for (name, count) in features {
+        say(&format!("| {name} | {count} |"));
+    }
+    say("\n| deeds | |\n|---|--:|");
+    for (name, count) in deeds {
+        say(&format!("| {name} | {count} |"));
+    }
+}
+
+/// Lives the people of so many worlds as people who wait for one another. Whether the weather and the
+/// order of the systems made no difference.
+pub fn relations(from: u64, worlds: u64) -> bool {
+    let broken: Vec<Breach> =
+        (from..from + worlds).filter_map(|seed| patient::relations(seed).err()).collect();
+    for breach in &broken {
+        say(&format!("\"{}\": {}", breach.guarantee, breach.detail));
+    }
+    let kept = worlds - broken.len() as u64;
+    say(&format!(
+        "{kept} of {worlds} worlds of people who wait for one another came to the same in foul and in fair \
+         weather, and with the systems in the opposite order."
+    ));
+    broken.is_empty()
+}
+
+/// What a world has that others do not.
+fn features(script: &Script) -> Vec<String> {
+    let mut features = vec![format!("{} systems", script.draft.classes.len())];
+    let mut classes: Vec<String> =
+        script.draft.classes.iter().map(|class| format!("a system of class {class:?}")).collect();
+    classes.sort();
+    classes.dedup();
+    features.append(&mut classes);
+    features.push(format!("conflicts by {:?}", script.draft.policy));
+    features.push(format!("delete conflicts by {:?}", script.draft.delete_conflict));
+    let Extras {
+        lines,
+        scope,
+        counters,
+        manual,
+        guards,
+        loose,
+        programs,
+        proxies,
+        webhooks,
+        rewinds,
+        quiet_end: _,
+    } = script.draft.extras;
+    let rare = [
+        (script.draft.orders, "references"),
+        (lines, "child lists"),
+        (scope.is_some(), "a scope"),
+        (counters, "counters"),
+        (manual, "conflicts that a person answers"),
+        (guards, "guards that a person lets pass"),
+        (loose, "tables without unique constraints"),
+        (programs, "programs that rewrite"),
+        (proxies, "proxies that send twice"),
+        (webhooks, "webhooks"),
+        (rewinds, "logs that are heard again"),
+        (script.processes > 1, "several processes"),
+        (script.capitals.is_some(), "a system that writes in capitals"),
+        (script.last_day.is_some(), "a last day on which all is deleted"),
+    ];
+    features.extend(rare.iter().filter(|(has, _)| *has).map(|(_, name)| (*name).to_owned()));
+    for fault in Fault::ALL {
+        if fault.get(&script.weather) > 0 {
+            features.push(format!("fault: {}", fault.name()));
+        }
+    }
+    features
+}
+
+fn kind(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Create(_) => "create a contact",
+        Deed::Edit(..) => "edit a contact",
+        Deed::Delete(_) => "delete a contact",
+        Deed::Swap(..) => "exchange two addresses",
+        Deed::Order(_) => "place an order",
+        Deed::Line(..) => "add a line",
+        Deed::EditLine(_) => "edit a line",
+        Deed::DeleteLine(_) => "delete a line",
+        Deed::Toggle(_) => "move into or out of the scope",
+        Deed::Stock => "begin to count",
+        Deed::Count(..) => "count",
+    }
+}
