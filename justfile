@@ -29,6 +29,10 @@ mutants *names:
 fuzz seconds="60":
     FUZZ_SECONDS={{ seconds }} cargo nextest run --workspace --lib --bins -E 'test(attack) + test(parsers)'
 
+# lives a million worlds and all else that there is to show, and writes docs/evidence.md
+evidence worlds="1000000":
+    scripts/evidence {{ worlds }}
+
 # everything against private PostgreSQL and MariaDB servers: `just it postgres`
 it name="":
     cargo nextest run -p syncline-adapters -p syncline --test main {{ name }}
