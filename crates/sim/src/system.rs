@@ -16,10 +16,11 @@ use syncline_core::{
     value::{Slot, Value},
 };
 
-use crate::prng::Chance;
+use crate::{prng::Chance, system::doors::Disturbance};
 
 pub mod doors;
 pub mod unasked;
+mod users;
 mod write;
 
 /// How long a request may still arrive after its sender gave up: less than the hub waits.
@@ -48,6 +49,8 @@ pub struct Table {
     pub rows: BTreeMap<RowKey, SimRow>,
     /// How many fields a row has.
     pub width: usize,
+    /// The field that is the key of its rows; otherwise the system numbers them.
+    pub key_field: Option<FieldIndex>,
     /// Columns whose values may occur once.
     pub unique: Vec<FieldIndex>,
     /// The column that this system writes in capitals, whatever it is given.
@@ -106,6 +109,8 @@ pub struct SimState {
     pub(crate) zombies: Vec<(Timestamp, WriteGroup)>,
     /// How the weather is.
     pub weather: Weather,
+    /// What happens to the next write.
+    pub disturbance: Option<Disturbance>,
     chance: Chance,
     /// How far its clock is ahead.
     pub ahead_ms: i64,
@@ -156,6 +161,7 @@ impl SimSystem {
             log: Vec::new(),
             zombies: Vec::new(),
             weather: Weather::default(),
+            disturbance: None,
             chance: Chance::new(seed),
             ahead_ms: 0,
             now: Timestamp(0),
@@ -200,129 +206,6 @@ fn number(key: i64) -> RowKey {
 }
 
 impl SimState {
-    /// A user creates a row. `None` if a unique value is taken.
-    pub fn create(&mut self, binding: BindingIndex, values: Vec<Value>) -> Option<RowKey> {
-        self.create_under(binding, values, None)
-    }
-
-    /// A user creates a row of a list. `None` if a unique value is taken.
-    pub fn create_under(
-        &mut self,
-        binding: BindingIndex,
-        values: Vec<Value>,
-        parent: Option<RowKey>,
-    ) -> Option<RowKey> {
-        let key = number(self.next_key);
-        if self.clash(binding, &values, parent.as_ref(), None).is_some() {
-            return None;
-        }
-        self.next_key += 1;
-        self.edits += 1;
-        for value in &values {
-            self.note(value);
-        }
-        let back = self.draw_lateness();
-        self.put(binding, &key, Put { values, parent, mark: None, back });
-        Some(key)
-    }
-
-    /// A user changes one field. Whether it could be done.
-    pub fn edit(
-        &mut self,
-        binding: BindingIndex,
-        key: &RowKey,
-        field: FieldIndex,
-        value: Value,
-    ) -> bool {
-        let Some((mut values, parent)) = self.row(binding, key) else { return false };
-        let Some(place) = values.get_mut(field.at()) else { return false };
-        let before = std::mem::replace(place, value);
-        let value = place.clone();
-        if self.clash(binding, &values, parent.as_ref(), Some(key)).is_some() {
-            return false;
-        }
-        // Addresses and states go to and fro; everything else is written once.
-        if let (Value::Text(value), Value::Text(before)) = (&value, &before)
-            && value.starts_with("edit ")
-        {
-            self.seen.insert(value.to_lowercase(), before.to_lowercase());
-        }
-        self.edits += 1;
-        self.note(&value);
-        let back = self.draw_lateness();
-        self.put(binding, key, Put { values, parent, mark: None, back });
-        true
-    }
-
-    fn note(&mut self, typed: &Value) {
-        if let Value::Text(text) = typed {
-            self.typed.insert(text.to_lowercase());
-        }
-    }
-
-    /// One value of a row.
-    pub fn value(&self, binding: BindingIndex, key: &RowKey, field: FieldIndex) -> Option<Value> {
-        self.tables.get(&binding)?.rows.get(key)?.values.get(field.at()).cloned()
-    }
-
-    /// A user counts up or down what the second field of a row counts.
-    pub fn count(&mut self, binding: BindingIndex, key: &RowKey, change: i64) {
-        let field = FieldIndex(1);
-        let name = self.value(binding, key, FieldIndex(0));
-        let known = self.value(binding, key, field).and_then(|value| whole(&value));
-        if let (Some(Value::Text(name)), Some(known)) = (name, known)
-            && self.edit(binding, key, field, Value::int(known + change))
-        {
-            *self.counted.entry(name.to_string()).or_default() += change;
-        }
-    }
-
-    fn row(&self, binding: BindingIndex, key: &RowKey) -> Option<(Vec<Value>, Option<RowKey>)> {
-        let row = self.tables.get(&binding)?.rows.get(key)?;
-        Some((row.values.clone(), row.parent.clone()))
-    }
-
-    /// A user changes one field in a transaction that began so many changes ago.
-    pub fn edit_late(
-        &mut self,
-        binding: BindingIndex,
-        key: &RowKey,
-        field: FieldIndex,
-        value: Value,
-        back: u64,
-    ) {
-        let Some((mut values, parent)) = self.row(binding, key) else { return };
-        if let Some(place) = values.get_mut(field.at()) {
-            *place = value;
-        }
-        self.edits += 1;
-        self.put(binding, key, Put { values, parent, mark: None, back });
-    }
-
-    fn draw_lateness(&mut self) -> u64 {
-        let percent = self.weather.late;
-        if percent > 0 && self.chance.percent(percent) {
-            self.chance.below(OVERLAP as usize) as u64
-        } else {
-            0
-        }
-    }
-
-    /// A user deletes a row. Whether it could be done.
-    pub fn delete(&mut self, binding: BindingIndex, key: &RowKey) -> bool {
-        if self.is_referred_to(binding, key) {
-            return false;
-        }
-        let gone = self.tables.get_mut(&binding).and_then(|table| table.rows.remove(key)).is_some();
-        if gone {
-            self.edits += 1;
-            self.changes += 1;
-            self.publish_absence(binding, key);
-            self.record(binding, key, None, None);
-        }
-        gone
-    }
-
     /// Keys of a table's rows.
     pub fn keys(&self, binding: BindingIndex) -> Vec<RowKey> {
         self.tables

@@ -119,8 +119,19 @@ impl World {
         Self { plan, systems, store, clock: Arc::new(SimClock::new()), trace }
     }
 
+    /// These systems and a hub that knows nothing yet.
+    pub(crate) fn bare(plan: Plan, systems: Vec<SimSystem>) -> Self {
+        Self {
+            plan: Arc::new(plan),
+            systems,
+            store: MemoryStore::default(),
+            clock: Arc::new(SimClock::new()),
+            trace: false,
+        }
+    }
+
     /// The doors of all systems, for one process.
-    fn doors(systems: &[SimSystem]) -> Systems {
+    pub(crate) fn doors(systems: &[SimSystem]) -> Systems {
         systems
             .iter()
             .map(|system| {

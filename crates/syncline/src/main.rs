@@ -13,6 +13,8 @@ mod pages;
 mod pass;
 mod progress;
 mod report;
+#[cfg(test)]
+mod scenarios;
 mod scratch;
 mod session;
 mod typed;

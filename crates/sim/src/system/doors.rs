@@ -1,5 +1,7 @@
 //! The two doors of a simulated system: what it shows and how it answers, in any weather.
 
+use std::future;
+
 use async_trait::async_trait;
 use syncline_core::{
     change::{
@@ -26,6 +28,19 @@ pub struct SimSource(pub SimSystem);
 /// The writing door of a simulated system.
 #[derive(Debug)]
 pub struct SimTarget(pub SimSystem);
+
+/// What happens to the next batch of writes, on a day that is calm otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    /// It is made, and its answer is lost.
+    LostAnswer,
+    /// It never arrives, and nobody says so.
+    LostWrite,
+    /// It is made, and who sent it waits for the answer for ever.
+    HeldAnswer,
+    /// It never arrives, and who sent it waits for ever.
+    HeldWrite,
+}
 
 fn refused() -> PortError {
     PortError::new(ErrorKind::Unreachable, "reach the simulated system", "bad weather")
@@ -191,6 +206,22 @@ impl Target for SimTarget {
     async fn apply(&mut self, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
         moment().await;
         let mut outcomes = Vec::new();
+        let disturbance = self.0.state().disturbance.take();
+        if let Some(disturbance) = disturbance {
+            let (arrives, ends) = match disturbance {
+                Disturbance::LostAnswer => (true, true),
+                Disturbance::LostWrite => (false, true),
+                Disturbance::HeldAnswer => (true, false),
+                Disturbance::HeldWrite => (false, false),
+            };
+            for group in groups.iter().filter(|_| arrives) {
+                self.0.state().apply_group(group);
+            }
+            if !ends {
+                future::pending::<()>().await;
+            }
+            return groups.iter().flat_map(unknown).collect();
+        }
         for group in groups {
             let fate = {
                 let mut state = self.0.state();

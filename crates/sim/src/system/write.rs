@@ -10,7 +10,7 @@ use syncline_core::{
     value::Value,
 };
 
-use crate::system::{Put, SimState, number};
+use crate::system::{Put, SimState};
 
 impl SimState {
     pub(crate) fn apply_group(&mut self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
@@ -127,10 +127,7 @@ impl SimState {
         }
         let key = match (&write.key, write.kind) {
             (Some(key), _) => key.clone(),
-            (None, _) => {
-                self.next_key += 1;
-                number(self.next_key - 1)
-            }
+            (None, _) => self.new_key(write.binding, &values),
         };
         self.remember_replaced(write, current.as_deref());
         if marked {

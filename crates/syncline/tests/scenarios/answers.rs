@@ -12,21 +12,6 @@ fn remote(stage: &Stage) -> usize {
 }
 
 #[test]
-fn w1_a_row_that_was_created_although_its_answer_was_lost_is_there_once() {
-    everywhere(&CONTACT, &[], |stage| {
-        stage.take_steps(&[LINKED, In("a", "insert into contact (email) values ('s@x'), ('t@x')")]);
-        stage.cut(remote(stage), Cut::AfterCommit);
-        let run = stage.syncline(&["run"]);
-        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
-        stage.come_back(remote(stage));
-        stage.take_steps(&[
-            Run([0, 0, 0]),
-            Query(ALL, "select email from contact order by email", &["r@x", "s@x", "t@x"]),
-        ]);
-    });
-}
-
-#[test]
 fn w1_a_row_of_which_nobody_knows_whether_it_was_created_is_said_to_be_in_doubt() {
     everywhere(&CONTACT, &[], |stage| {
         let (at, name) = (remote(stage), ["a", "b", "c"][remote(stage)]);
@@ -55,21 +40,4 @@ fn w1_a_row_of_which_nobody_knows_whether_it_was_created_is_said_to_be_in_doubt(
             Query(ALL, "select email from contact order by email", &["r@x", "s@x"]),
         ]);
     });
-}
-
-#[test]
-fn w1_a_mark_tells_at_once_whether_a_row_was_created() {
-    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
-        everywhere(&CONTACT, &[], |stage| {
-            let at = remote(stage);
-            stage.take_steps(&[Cli(0, "doctor --fix --yes"), LINKED]);
-            stage.sql(0, "insert into contact (email) values ('s@x'), ('t@x')");
-            stage.cut(at, cut);
-            stage.take_steps(&[
-                Cli(0, "run"),
-                Query(ALL, "select email from contact order by email", &["r@x", "s@x", "t@x"]),
-            ]);
-            stage.come_back(at);
-        });
-    }
 }

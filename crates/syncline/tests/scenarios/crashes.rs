@@ -3,29 +3,13 @@
 use std::process::Child;
 
 use rusqlite::Connection;
+use syncline_sim::scenario::Moment;
 
 use super::{
-    CONTACT, LINKED,
+    LINKED,
     stage::{ALL, Given, Kind, Stage, Step::*, everywhere},
     wire::Cut,
 };
-
-/// Contacts whose key is theirs: a row of which nobody knows whether it was written can be asked for.
-const KEYED: Given = Given {
-    tables: "create table contact (email {text} not null primary key, name {text}, phone {text}, status {text})",
-    rows: ["insert into contact (email, name, phone, status) values ('r@x', 'N0', 'P0', 'S0')"; 3],
-    mapping: CONTACT.mapping,
-    show: "select email, phone from contact order by email",
-};
-
-/// When the program is killed.
-#[derive(Clone, Copy, Debug)]
-enum Moment {
-    /// It is about to write, and nothing of it has arrived.
-    BeforeWrite,
-    /// It has written, and does not know it.
-    BeforeAnswer,
-}
 
 #[track_caller]
 fn until(run: &mut Child, has_come: impl Fn() -> bool) {
@@ -42,7 +26,7 @@ fn kill(mut run: Child) {
 
 /// Starts a run and kills it at this moment of its writes to this system.
 #[track_caller]
-fn run_killed(stage: &Stage, at: usize, moment: Moment, is_written: &dyn Fn() -> bool) {
+pub(super) fn run_killed(stage: &Stage, at: usize, moment: Moment, is_written: &dyn Fn() -> bool) {
     if stage.kinds[at] != Kind::Sqlite {
         let cut = match moment {
             Moment::BeforeWrite => Cut::HoldWrite,
@@ -81,101 +65,6 @@ fn run_killed(stage: &Stage, at: usize, moment: Moment, is_written: &dyn Fn() ->
             hub.execute_batch("rollback").unwrap();
         }
     }
-}
-
-#[test]
-fn w2_a_program_killed_between_two_targets_writes_what_is_missing_and_nothing_else() {
-    const MOMENTS: [(usize, Moment, [u64; 3]); 4] = [
-        (1, Moment::BeforeWrite, [0, 2, 2]),
-        (1, Moment::BeforeAnswer, [0, 0, 2]),
-        (2, Moment::BeforeWrite, [0, 0, 2]),
-        (2, Moment::BeforeAnswer, [0, 0, 0]),
-    ];
-    everywhere(&KEYED, &[], |stage| {
-        stage.take_steps(&[LINKED]);
-        for (round, (at, moment, left)) in MOMENTS.into_iter().enumerate() {
-            // An update, and an insert.
-            stage.sql(0, &format!("update contact set phone = 'Q{round}' where email = 'r@x'"));
-            stage.sql(0, &format!("insert into contact (email, phone) values ('{round}@x', 'Q')"));
-            let count = format!("{}", round + 2);
-            let is_written = || stage.sql(at, "select count(*) from contact") == [count.clone()];
-
-            run_killed(stage, at, moment, &is_written);
-
-            stage.take_steps(&[Run(left)]);
-            for place in 0..3 {
-                let phone = stage.sql(place, "select phone from contact where email = 'r@x'");
-                assert_eq!(phone, [format!("Q{round}")], "{moment:?} at {:?}", stage.kinds[at]);
-            }
-        }
-        stage.take_steps(&[
-            Query(
-                ALL,
-                "select email from contact order by email",
-                &["0@x", "1@x", "2@x", "3@x", "r@x"],
-            ),
-            Conflicts(&[]),
-        ]);
-    });
-}
-
-#[test]
-fn w2_a_new_row_whose_key_the_table_makes_is_told_by_its_mark_after_a_kill() {
-    const MOMENTS: [(usize, Moment, [u64; 3]); 4] = [
-        (1, Moment::BeforeWrite, [0, 1, 1]),
-        (1, Moment::BeforeAnswer, [1, 0, 1]),
-        (2, Moment::BeforeWrite, [0, 0, 1]),
-        (2, Moment::BeforeAnswer, [1, 1, 0]),
-    ];
-    everywhere(&CONTACT, &[], |stage| {
-        stage.take_steps(&[Cli(0, "doctor --fix --yes"), LINKED]);
-        for (round, (at, moment, left)) in MOMENTS.into_iter().enumerate() {
-            stage.sql(0, &format!("insert into contact (email, phone) values ('{round}@x', 'Q')"));
-            let count = format!("{}", round + 2);
-            let is_written = || stage.sql(at, "select count(*) from contact") == [count.clone()];
-
-            run_killed(stage, at, moment, &is_written);
-
-            // Nothing but its key tells any more that this is the row.
-            if matches!(moment, Moment::BeforeAnswer) {
-                let moved =
-                    format!("update contact set email = '{round}y' where email = '{round}@x'");
-                stage.sql(at, &moved);
-            }
-            stage.take_steps(&[Run(left)]);
-        }
-        let emails = "select email from contact order by email";
-        stage.take_steps(&[Query(ALL, emails, &["0@x", "1y", "2@x", "3y", "r@x"]), Conflicts(&[])]);
-    });
-}
-
-#[test]
-fn l9_a_write_of_which_a_killed_program_knew_nothing_is_no_edit() {
-    everywhere(&CONTACT, &[], |stage| {
-        stage.take_steps(&[LINKED]);
-        for round in 0..4 {
-            let at = 1 + round % 2;
-            let phone = format!("P{}", round + 1);
-            stage.sql(0, &format!("update contact set phone = '{phone}'"));
-            let is_written = || stage.sql(at, "select phone from contact") == [phone.clone()];
-
-            run_killed(stage, at, Moment::BeforeAnswer, &is_written);
-
-            // Meanwhile somebody works on the same row: that is an edit, and the telephone is not.
-            stage.sql(at, &format!("update contact set name = 'N{round}'"));
-            stage.take_steps(&[Cli(0, "run")]);
-            for place in 0..3 {
-                let shown = stage.sql(place, "select name, phone from contact");
-                assert_eq!(shown, [format!("N{round}|{phone}")], "{:?}", stage.kinds[place]);
-            }
-        }
-        stage.take_steps(&[Conflicts(&[])]);
-        let told = stage.history();
-        assert!(
-            !told.iter().any(|line| line.starts_with("changed: phone") && !line.contains("a:11")),
-            "{told:?}"
-        );
-    });
 }
 
 /// Orders with lines, under keys of their own.

@@ -5,79 +5,6 @@ use super::{
     stage::{ALL, Given, Step::*, everywhere, play, play_with},
 };
 
-#[test]
-fn d1_a_delete_in_the_first_system_beats_an_edit_and_keeps_it() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("a", "delete from contact"),
-            In("b", "update contact set phone = 'P2'"),
-            Run([0, 1, 1]),
-            Show(ALL, &[]),
-            Told(&["P2", "b:21"]),
-        ],
-    );
-}
-
-#[test]
-fn d2_an_edit_in_the_first_system_beats_a_delete() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("b", "delete from contact"),
-            In("a", "update contact set phone = 'P1'"),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P1|S0"]),
-            Told(&["delete in b:21 overridden"]),
-        ],
-    );
-}
-
-#[test]
-fn d3_a_delete_beats_an_edit_in_a_system_that_stands_behind() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("b", "delete from contact"),
-            In("c", "update contact set phone = 'P3'"),
-            Run([1, 0, 1]),
-            Show(ALL, &[]),
-            Told(&["P3", "c:31"]),
-        ],
-    );
-}
-
-#[test]
-fn d4_update_wins_restores_and_delete_wins_deletes() {
-    let edits = [
-        LINKED,
-        In("a", "delete from contact"),
-        In("b", "update contact set phone = 'P2'"),
-        Run([1, 0, 1]),
-        Show(ALL, &["r@x|N0|P2|S0"]),
-    ];
-    play_with(
-        &CONTACT,
-        &[("match: email", "match: email\n    delete_conflict: update_wins")],
-        &edits,
-    );
-    let edits = [
-        LINKED,
-        In("b", "delete from contact"),
-        In("a", "update contact set phone = 'P1'"),
-        Run([1, 0, 1]),
-        Show(ALL, &[]),
-    ];
-    play_with(
-        &CONTACT,
-        &[("match: email", "match: email\n    delete_conflict: delete_wins")],
-        &edits,
-    );
-}
-
 /// Contacts that are marked as deleted, everywhere, with the time of the last change.
 const MARKED: Given = Given {
     tables: "create table contact (id {id}, email {text} not null unique, name {text}, phone {text}, status {text}, gone {text}, changed {moment})",
@@ -148,47 +75,6 @@ fn d4_newest_is_refused_where_nobody_knows_when_a_row_was_deleted() {
     );
 }
 
-#[test]
-fn d5_two_deletes_are_one() {
-    play(
-        &CONTACT,
-        &[LINKED, In("ac", "delete from contact"), Run([0, 1, 0]), Show(ALL, &[]), Conflicts(&[])],
-    );
-}
-
-#[test]
-fn d6_a_delete_by_a_system_that_may_not_is_undone() {
-    play_with(
-        &CONTACT,
-        &[("match: email", "match: email\n    deletes: {policy: propagate, from: a}")],
-        &[
-            LINKED,
-            In("b", "delete from contact"),
-            Run([0, 1, 0]),
-            Show(ALL, &["r@x|N0|P0|S0"]),
-            Told(&["b:21"]),
-        ],
-    );
-}
-
-#[test]
-fn d7_a_row_made_again_under_another_key_is_the_same_record() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In(
-                "a",
-                "delete from contact; insert into contact (id, email, name, phone, status) values (12, 'r@x', 'N0', 'P1', 'S0')",
-            ),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P1|S0"]),
-            Query("b", "select id from contact", &["21"]),
-            Query("c", "select id from contact", &["31"]),
-        ],
-    );
-}
-
 const DOZEN: &str = "insert into contact (email) values ('01'), ('02'), ('03'), ('04'), ('05'), ('06'), ('07'), ('08'), ('09'), ('10'), ('11'), ('12')";
 
 #[test]
@@ -226,49 +112,6 @@ fn d13_a_mass_delete_waits_for_a_person_who_lets_exactly_that_through() {
     );
 }
 
-#[test]
-fn d14_a_record_that_leaves_the_scope_stays_linked_or_goes() {
-    let scoped = |leave: &'static str| [("match: email", leave)];
-    let freeze = scoped("match: email\n    when: status != 'internal'");
-    play_with(
-        &CONTACT,
-        &freeze,
-        &[
-            LINKED,
-            In("a", "update contact set status = 'internal', phone = 'P1'"),
-            Run([0, 0, 0]),
-            Show("bc", &["r@x|N0|P0|S0"]),
-            In("a", "update contact set status = 'S0'"),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P1|S0"]),
-        ],
-    );
-}
-
-#[test]
-fn d14_what_leaves_the_scope_is_let_go_or_taken_away_and_comes_back() {
-    for (on_leave, gone) in [("detach", false), ("delete", true)] {
-        let scoped =
-            format!("match: email\n    on_leave: {on_leave}\n    when: status != 'internal'");
-        let scoped = [("match: email", scoped.as_str())];
-        let left: &'static [&'static str] = if gone { &[] } else { &["r@x|N0|P0|S0"] };
-        everywhere(&CONTACT, &scoped, |stage| {
-            let writes = u64::from(gone);
-            stage.take_steps(&[
-                LINKED,
-                In("a", "update contact set status = 'internal', phone = 'P1'"),
-                Run([0, writes, writes]),
-                Show("bc", left),
-                Show("a", &["r@x|N0|P1|internal"]),
-                Run([0, 0, 0]),
-                In("a", "update contact set status = 'S0'"),
-                Run([0, 1, 1]),
-                Show(ALL, &["r@x|N0|P1|S0"]),
-            ]);
-        });
-    }
-}
-
 const ORDERS: Given = Given {
     tables: "create table orders (id {id}, number {text} not null unique, note {text});
              create table item (id {id}, order_id {big} not null, sku {text} not null, qty {big}, foreign key (order_id) references orders (id))",
@@ -301,53 +144,6 @@ fn d16_an_order_goes_after_its_lines() {
         &ORDERS,
         &[LINKED, In("a", "delete from item; delete from orders"), Cli(0, "run"), Show(ALL, &[])],
     );
-}
-
-#[test]
-fn d17_a_row_that_came_and_went_was_never_there() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In(
-                "a",
-                "insert into contact (email) values ('s@x'); delete from contact where email = 's@x'",
-            ),
-            Run([0, 0, 0]),
-            Show(ALL, &["r@x|N0|P0|S0"]),
-        ],
-    );
-}
-
-#[test]
-fn d18_of_a_key_used_twice_the_last_row_lives() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In(
-                "a",
-                "insert into contact (id, email, name) values (50, 's@x', 'N1'); update contact set name = 'N2' where id = 50; delete from contact where id = 50; insert into contact (id, email, name) values (50, 's@x', 'N3')",
-            ),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P0|S0", "s@x|N3|NULL|NULL"]),
-        ],
-    );
-}
-
-#[test]
-fn i8_a_key_used_again_for_somebody_else_is_somebody_else() {
-    everywhere(&CONTACT, &[], |stage| {
-        stage.take_steps(&[
-            LINKED,
-            In("a", "delete from contact"),
-            Run([0, 1, 1]),
-            In("a", "insert into contact (id, email, name) values (11, 'new@x', 'N9')"),
-            Run([0, 1, 1]),
-            Show(ALL, &["new@x|N9|NULL|NULL"]),
-            Told(&["created from a:11"]),
-        ]);
-    });
 }
 
 /// Contacts of whom `a` only says that they are gone.

@@ -1,26 +1,9 @@
 //! 1.4: our own writes coming back, systems that rewrite what they get, and others who also write.
 
 use super::{
-    CONTACT, LINKED, STAMPED,
+    CONTACT, LINKED,
     stage::{ALL, Given, Stage, Step::*, everywhere, play, text, written},
 };
-
-#[test]
-fn l1_our_own_write_that_comes_back_in_a_poll_is_no_change() {
-    play(
-        &STAMPED,
-        &[
-            LINKED,
-            In("a", "update contact set phone = 'P1', changed = {now}"),
-            Run([0, 1, 1]),
-            // Their triggers stamp what we wrote, so the next poll sees it.
-            In("bc", "update contact set changed = {later}"),
-            Run([0, 0, 0]),
-            Show(ALL, &["r@x|N0|P1|S0"]),
-            Conflicts(&[]),
-        ],
-    );
-}
 
 /// The links of a ring, each a deployment with a hub of its own: b to c, and c to a.
 const REST: [[&str; 2]; 2] = [["b", "c"], ["c", "a"]];

@@ -102,68 +102,6 @@ fn s4_amounts_in_different_forms_are_exact() {
     );
 }
 
-const STATES: [(&str, &str); 1] = [(
-    "status: {@status}",
-    "status: {type: enum, values: [active, gone], a: status, b: {column: status, values: {active: [active, vip], gone: gone}}, c: status}",
-)];
-
-#[test]
-fn s5_a_finer_word_survives_edits_of_other_fields() {
-    play_with(
-        &CONTACT,
-        &STATES,
-        &[
-            In("ac", "update contact set status = 'active'"),
-            In("b", "update contact set status = 'vip'"),
-            LINKED,
-            In("a", "update contact set name = 'N1'"),
-            Run([0, 1, 1]),
-            Show("b", &["r@x|N1|P0|vip"]),
-            In("a", "update contact set status = 'gone'"),
-            Run([0, 1, 1]),
-            In("a", "update contact set status = 'active'"),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N1|P0|active"]),
-        ],
-    );
-}
-
-#[test]
-fn s6_a_value_without_a_meaning_is_set_aside_and_nothing_is_guessed() {
-    play_with(
-        &CONTACT,
-        &STATES,
-        &[
-            In(ALL, "update contact set status = 'active'"),
-            LINKED,
-            In("b", "update contact set status = 'mystery'"),
-            RunEnds(4, [0, 0, 0]),
-            Aside(&["map.unknown_value b:21"]),
-            Show("ac", &["r@x|N0|P0|active"]),
-            In("b", "update contact set status = 'gone'"),
-            Run([1, 0, 1]),
-            Aside(&[]),
-        ],
-    );
-}
-
-#[test]
-fn s7_null_clears_and_blank_is_what_the_cell_says() {
-    play_with(
-        &CONTACT,
-        &[("phone: {@phone}", "phone: {a: phone, b: {column: phone, blank: null}, c: phone}")],
-        &[
-            LINKED,
-            In("b", "update contact set phone = ''"),
-            Run([1, 0, 1]),
-            Show("ac", &["r@x|N0|NULL|S0"]),
-            In("a", "update contact set name = ''"),
-            Run([0, 1, 1]),
-            Show("c", &["r@x||NULL|S0"]),
-        ],
-    );
-}
-
 #[test]
 fn s14_letters_that_look_alike_and_blanks_are_kept_as_they_are() {
     const TEXTS: Given = CONTACT;

@@ -2,62 +2,8 @@
 
 use super::{
     CONTACT, LINKED, STAMPED,
-    stage::{ALL, Given, Stage, Step::*, everywhere, play, play_with},
+    stage::{Given, Stage, Step::*, everywhere, play},
 };
-
-#[test]
-fn p1_a_row_created_in_the_first_system_is_created_once_in_the_others() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("a", "insert into contact (email, name, phone) values ('s@x', 'N1', 'P1')"),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P0|S0", "s@x|N1|P1|NULL"]),
-        ],
-    );
-}
-
-#[test]
-fn p2_a_row_created_in_the_second_system_is_created_once_in_the_others() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("b", "insert into contact (email, name, status) values ('s@x', 'N1', 'S1')"),
-            Run([1, 0, 1]),
-            Show(ALL, &["r@x|N0|P0|S0", "s@x|N1|NULL|S1"]),
-        ],
-    );
-}
-
-#[test]
-fn p3_an_edit_in_the_last_system_reaches_the_others_and_touches_nothing_else() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("c", "update contact set phone = 'P1'"),
-            Run([1, 1, 0]),
-            Show(ALL, &["r@x|N0|P1|S0"]),
-        ],
-    );
-}
-
-#[test]
-fn p4_a_delete_in_the_first_system_is_a_delete_in_the_others() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("a", "delete from contact"),
-            Run([0, 1, 1]),
-            Show(ALL, &[]),
-            Told(&["deleted in a:11"]),
-            Conflicts(&[]),
-        ],
-    );
-}
 
 #[test]
 fn p5_a_row_whose_time_alone_moves_says_nothing_new() {
@@ -72,82 +18,6 @@ fn p5_a_row_whose_time_alone_moves_says_nothing_new() {
                 assert_eq!(run["result"][0]["applied"], 0, "{run}");
             }),
             Conflicts(&[]),
-        ],
-    );
-}
-
-#[test]
-fn p6_an_edit_taken_back_between_two_reads_is_no_edit() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In("a", "update contact set phone = 'P1'; update contact set phone = 'P0'"),
-            Run([0, 0, 0]),
-            Show(ALL, &["r@x|N0|P0|S0"]),
-        ],
-    );
-}
-
-#[test]
-fn p7_several_edits_between_two_reads_are_one_write_for_each_target() {
-    play(
-        &CONTACT,
-        &[
-            LINKED,
-            In(
-                "a",
-                "update contact set phone = 'P1'; update contact set phone = 'P2'; update contact set phone = 'P3'",
-            ),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P3|S0"]),
-        ],
-    );
-}
-
-#[test]
-fn p9_an_edit_in_a_system_that_only_receives_is_reverted_and_shown() {
-    play_with(
-        &CONTACT,
-        &[("match: email", "match: email\n    from: a")],
-        &[
-            LINKED,
-            In("b", "update contact set phone = 'P2'"),
-            Run([0, 1, 0]),
-            Show(ALL, &["r@x|N0|P0|S0"]),
-            Told(&["rejected", "phone P2 from b:21 not taken"]),
-        ],
-    );
-}
-
-#[test]
-fn p9_an_edit_in_a_system_that_only_receives_may_be_left_alone_and_is_listed() {
-    play_with(
-        &CONTACT,
-        &[("match: email", "match: email\n    from: a\n    on_target_edit: ignore")],
-        &[
-            LINKED,
-            In("b", "update contact set phone = 'P2'"),
-            Run([0, 0, 0]),
-            Show("ac", &["r@x|N0|P0|S0"]),
-            Show("b", &["r@x|N0|P2|S0"]),
-            Told(&["rejected", "phone P2 from b:21 not taken"]),
-        ],
-    );
-}
-
-#[test]
-fn p10_a_record_that_comes_into_scope_is_created_once() {
-    let given = Given { rows: [CONTACT.rows[0], "", ""], ..CONTACT };
-    play_with(
-        &given,
-        &[("match: email", "match: email\n    when: status == 'active'")],
-        &[
-            Run([0, 0, 0]),
-            Show("bc", &[]),
-            In("a", "update contact set status = 'active'"),
-            Run([0, 1, 1]),
-            Show(ALL, &["r@x|N0|P0|active"]),
         ],
     );
 }
