@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod conformance;
 mod mysql_tests;
 mod postgres_tests;
 mod servers;

@@ -117,6 +117,10 @@ impl Bench for SqliteBench {
     fn has_marks(&self) -> bool {
         self.marks != Marks::None
     }
+
+    fn reuses_keys(&self) -> bool {
+        true
+    }
 }
 
 mod wal {

@@ -19,6 +19,11 @@ macro_rules! suites {
             one_of_a_thousand_is_refused_alone, odd_names_and_texts_are_written_exactly,
             composite_keys_are_written, locks_end_in_a_time_out,
         }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn it_lives_as_the_model_of_the_simulator() {
+            let mut bench = $bench().await;
+            $crate::conformance::lives_as_the_model(&mut bench).await;
+        }
     };
 }
 

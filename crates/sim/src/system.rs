@@ -51,6 +51,8 @@ pub struct Table {
     pub width: usize,
     /// The field that is the key of its rows; otherwise the system numbers them.
     pub key_field: Option<FieldIndex>,
+    /// A number whose row is gone is given again: the next one is one more than the highest there is.
+    pub reuses_keys: bool,
     /// Columns whose values may occur once.
     pub unique: Vec<FieldIndex>,
     /// The column that this system writes in capitals, whatever it is given.

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ("core", &[]),
     ("ports", &["core"]),
     ("engine", &["core", "ports"]),
-    ("adapters", &["core", "ports"]),
+    ("adapters", &["core", "ports", "sim"]),
     ("sim", &["core", "engine", "ports"]),
     ("syncline", &["adapters", "core", "engine", "ports", "sim"]),
 ];

@@ -55,6 +55,11 @@ pub trait Bench: Send {
 
     /// Whether our own writes leave marks.
     fn has_marks(&self) -> bool;
+
+    /// Whether the highest number of a row is given again once that row is gone.
+    fn reuses_keys(&self) -> bool {
+        false
+    }
 }
 
 /// Columns and their values.

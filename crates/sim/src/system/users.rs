@@ -25,7 +25,7 @@ impl SimState {
     }
 
     /// A user creates a row under a key of his own choice. `None` if that or a unique value is taken.
-    pub(crate) fn create_as(
+    pub fn create_as(
         &mut self,
         binding: BindingIndex,
         key: Option<RowKey>,
@@ -90,9 +90,14 @@ impl SimState {
     }
 
     pub(super) fn new_key(&mut self, binding: BindingIndex, values: &[Value]) -> RowKey {
-        let field = self.tables.get(&binding).and_then(|table| table.key_field);
+        let table = self.tables.get(&binding);
+        let field = table.and_then(|table| table.key_field);
         if let Some(value) = field.and_then(|field| values.get(field.at())) {
             return RowKey::new([value]);
+        }
+        if let Some(table) = table.filter(|table| table.reuses_keys) {
+            let numbers = table.rows.keys().filter_map(|key| whole(key.values().first()?));
+            return number(numbers.max().unwrap_or(0) + 1);
         }
         self.next_key += 1;
         number(self.next_key - 1)

@@ -86,7 +86,8 @@ impl SimState {
     fn apply_row(&mut self, write: &RowWrite, given: Option<&RowKey>) -> Outcome {
         let marked = matches!(self.class, Class::Marked | Class::Log);
         if marked && self.marks.contains_key(&write.intent) {
-            return Outcome::Retry { reason: "the mark is taken".into() };
+            // It was made, or it was given up: who asks for the mark is told which.
+            return Outcome::Unknown { reason: "the mark is taken".into() };
         }
         let current = write.key.as_ref().and_then(|key| {
             let table = self.tables.get(&write.binding)?;
