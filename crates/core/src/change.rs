@@ -240,8 +240,9 @@ pub enum Input {
     /// Plan what this record needs in this system, now. Level-triggered: says *that*, never *what*.
     Due { record: RecordId, system: SystemIndex, cycles: Cycles },
     /// Decide what becomes of those that refer to this deleted record, whose row in this system is
-    /// to go. Nothing is written yet: plans show what is decided, and guards count it.
-    Orphans { record: RecordId, system: SystemIndex },
+    /// to go: of those, the ones after `after` in the order of their ids. Nothing is written yet: plans
+    /// show what is decided, and guards count it.
+    Orphans { record: RecordId, system: SystemIndex, after: RecordId },
     /// A person's command.
     Command(Command),
     /// The process came back: every intent that was sent is in doubt.

@@ -27,8 +27,9 @@ pub struct Wants {
     pub matches: BTreeSet<(EntityIndex, u16, MatchKey)>,
     /// The keys of these records' rows in these systems (parents of references).
     pub row_keys: BTreeSet<(RecordId, SystemIndex)>,
-    /// The records that refer to these, as the index says; [`REFERRING_MAX`] of each at most.
-    pub referring: BTreeSet<RecordId>,
+    /// The records that refer to the first of these, as the index says: [`REFERRING_MAX`] at most, those
+    /// after the second in the order of their ids.
+    pub referring: BTreeSet<(RecordId, RecordId)>,
     /// The records of these intents in flight or in doubt: whose row carries their mark.
     pub intents: BTreeSet<IntentId>,
 }
@@ -59,8 +60,8 @@ pub struct Working {
     pub matches: BTreeMap<(EntityIndex, u16, MatchKey), Vec<RecordId>>,
     /// The keys of living records' rows in systems; `None`: no row there (yet), or one that is to go.
     pub row_keys: BTreeMap<(RecordId, SystemIndex), Option<RowKey>>,
-    /// The records that refer to a record, in the order of their ids.
-    pub referring: BTreeMap<RecordId, Vec<RecordId>>,
+    /// The records that refer to the first and come after the second, in the order of their ids.
+    pub referring: BTreeMap<(RecordId, RecordId), Vec<RecordId>>,
     /// Records by intent; `None`: settled, or never heard of.
     pub intents: BTreeMap<IntentId, Option<RecordId>>,
     /// The hub's operation counter; a step takes numbers from it, the commit stores it.

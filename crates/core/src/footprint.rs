@@ -137,7 +137,7 @@ mod tests {
             Wants { records: [RecordId(6), RecordId(8)].into(), ..Wants::default() },
             Wants { keys: [(BindingIndex(0), key("a"))].into(), ..Wants::default() },
             Wants { matches: [(ENTITY, 1, Digest([1; 16]))].into(), ..Wants::default() },
-            Wants { referring: [RecordId(7)].into(), ..Wants::default() },
+            Wants { referring: [(RecordId(7), RecordId::NONE)].into(), ..Wants::default() },
         ];
         for wants in apart {
             assert!(!footprint.meets(&wants), "{wants:?}");

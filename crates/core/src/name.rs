@@ -67,6 +67,9 @@ impl Timestamp {
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl RecordId {
+    /// No record has this id: all come after it.
+    pub const NONE: Self = Self(0);
+
     /// Reads the 26 letters that `Display` writes, in either case.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 26 {

@@ -125,7 +125,7 @@ impl Pass<'_> {
             }
             Input::MarksRead { record, answers } => self.marks_read(*record, answers),
             Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
-            Input::Orphans { record, system } => self.orphans(*record, *system),
+            Input::Orphans { record, system, after } => self.orphans(*record, *system, *after),
             Input::Command(command) => self.command(command),
             Input::Recovered { record } => self.recovered(*record),
             Input::Restored(restored) => self.restored(restored),

@@ -178,11 +178,11 @@ impl Memory {
             let found = self.indices.iter().find(|(_, index)| has(index));
             working.intents.insert(*intent, found.map(|(record, _)| *record));
         }
-        for target in &wants.referring {
+        for (target, after) in &wants.referring {
             let refers = |index: &GroupIndex| index.references.contains(target);
-            let found = self.indices.iter().filter(|(_, index)| refers(index));
-            let found = found.map(|(record, _)| *record).take(REFERRING_MAX).collect();
-            working.referring.insert(*target, found);
+            let found = self.indices.iter().filter(|(record, _)| *record > after);
+            let found = found.filter(|(_, index)| refers(index)).map(|(record, _)| *record);
+            working.referring.insert((*target, *after), found.take(REFERRING_MAX).collect());
         }
         working
     }

@@ -100,3 +100,47 @@ fn guards_of_several_systems_are_let_through_one_after_the_other() {
     world.run(&["guards", "list"]).ends(0, &["no guard waits"]);
     world.agrees();
 }
+
+#[test]
+fn a_guard_counts_everybody_who_goes_with_a_parent() {
+    let world = World::with(
+        r#"version: 1
+systems:
+  crm: {url: "sqlite:crm.db"}
+  erp: {url: "sqlite:erp.db"}
+entities:
+  customers:
+    in: {crm: customer, erp: customer}
+    match: email
+    fields:
+      email: {crm: email, erp: email}
+  orders:
+    in: {crm: orders, erp: orders}
+    match: number
+    on_parent_delete: cascade
+    fields:
+      number: {crm: number, erp: number}
+      customer: {ref: customers, crm: customer, erp: customer}
+"#,
+    );
+    for system in ["crm", "erp"] {
+        world.sql(system, "create table customer (id integer primary key, email text unique)");
+        let orders =
+            "create table orders (id integer primary key, number text unique, customer integer)";
+        world.sql(system, orders);
+    }
+    world.sql("crm", "insert into customer (email) values ('ada@example.com'), ('bo@example.com')");
+    world.sql(
+        "crm",
+        "insert into orders (number, customer) select value, 1 + (value > 1200) \
+         from (with recursive n(value) as (select 1 union all select value + 1 from n where value < 1300) select value from n)",
+    );
+    world.says(0, &["run", "--yes"]);
+
+    world.sql("crm", "delete from customer where email = 'ada@example.com'");
+
+    world.run(&["run"]).ends(5, &["1,200 of 1,300 rows of orders in crm would be deleted"]);
+    world.says(0, &["run", "--allow", "deletes"]);
+    assert_eq!(world.value("erp", "select count(*) from orders"), "100");
+    assert!(world.says(0, &["run"]).contains("nothing changed"));
+}

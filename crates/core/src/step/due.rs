@@ -123,7 +123,7 @@ impl Pass<'_> {
             return Planned::Nothing;
         }
         if !group.root.exists.alive {
-            match self.fate(&mut group, system) {
+            match self.fate(&mut group, system, RecordId::NONE) {
                 Fate::Goes => {}
                 Fate::Lives => {
                     self.conclude(&mut group, None);

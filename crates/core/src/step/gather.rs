@@ -435,7 +435,10 @@ impl<'a> Gather<'a> {
                 }
             }
             Input::Due { record, system, cycles } => self.due(*record, *system, *cycles),
-            Input::Orphans { record, system } => self.due(*record, *system, Cycles::Wait),
+            Input::Orphans { record, system, after } => {
+                self.due(*record, *system, Cycles::Wait);
+                self.all_referring(*record, *after);
+            }
             Input::Recovered { record } => {
                 self.record(*record);
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::{
     Text,
     audit::event,
-    change::PartKey,
+    change::{Effect, Input, PartKey},
     commit::{
         AuditEvent, AuditKind, ConflictChange, QuarantineChange, REFERRING_MAX, Settled, Subject,
     },
@@ -62,7 +62,7 @@ impl Pass<'_> {
     }
 
     /// Decides about those that refer to a deleted record, before anybody counts what is to be done.
-    pub(super) fn orphans(&mut self, record: RecordId, system: SystemIndex) {
+    pub(super) fn orphans(&mut self, record: RecordId, system: SystemIndex, after: RecordId) {
         let Some(mut group) = self.take(record) else { return };
         let before = self.before(&group);
         let rows = Rows { working: Some(self.working) };
@@ -72,7 +72,14 @@ impl Pass<'_> {
             self.put_back(group);
             return;
         }
-        match self.fate(&mut group, system) {
+        let referring = self.working.referring.get(&(record, after));
+        let last =
+            referring.filter(|found| found.len() >= REFERRING_MAX).and_then(|found| found.last());
+        if let Some(after) = last.copied() {
+            let rest = Input::Orphans { record, system, after };
+            self.journal.effects.push(Effect::Again(Box::new(rest)));
+        }
+        match self.fate(&mut group, system, after) {
             Fate::Lives => {
                 self.conclude(&mut group, None);
                 self.put_changed(group, before);
@@ -81,9 +88,10 @@ impl Pass<'_> {
         }
     }
 
-    /// What becomes of a deleted record in this system, by what its children's entities say.
-    pub(super) fn fate(&mut self, group: &mut Group, system: SystemIndex) -> Fate {
-        let referring = self.working.referring.get(&group.id).cloned().unwrap_or_default();
+    /// What becomes of a deleted record in this system, by what the entities of those say that refer to it
+    /// and come after that one.
+    pub(super) fn fate(&mut self, group: &mut Group, system: SystemIndex, after: RecordId) -> Fate {
+        let referring = self.working.referring.get(&(group.id, after)).cloned().unwrap_or_default();
         let many = referring.len() >= REFERRING_MAX;
         let mut waits = Vec::new();
         for record in referring {

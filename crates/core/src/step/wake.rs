@@ -47,7 +47,7 @@ impl Gather<'_> {
             }
         }
         if row.is_none() && link.must_read && self.plan.is_referred_to(group.entity) {
-            self.all_referring(group.id);
+            self.all_referring(group.id, RecordId::NONE);
         }
     }
 
@@ -119,7 +119,7 @@ impl Pass<'_> {
                     woken.insert((change.group.id, row.system, CHILDREN));
                     continue;
                 }
-                let referring = self.working.referring.get(&change.group.id);
+                let referring = self.working.referring.get(&(change.group.id, RecordId::NONE));
                 let referring = referring.into_iter().flatten();
                 woken.extend(referring.map(|record| (*record, row.system, PARENT)));
             }

@@ -1,11 +1,10 @@
 //! What a delete means for the records that refer to the deleted one: decided once everything was read
 //! and before anything is counted, so that a plan shows it and the guards count it.
 //!
-//! A delete that a guard stops decides about nobody. Of a record that very many refer to, the rest is
-//! decided when its delete is made.
+//! A delete that a guard stops decides about nobody.
 
 use syncline_core::{
-    change::{Input, WriteKind},
+    change::{Effect, Input, WriteKind},
     error::PortError,
     name::{EntityIndex, RecordId, SystemIndex},
     plan::{OnParentDelete, Plan},
@@ -49,10 +48,12 @@ pub(super) async fn decide(
                 let Some(found) = desk.plan.binding(*binding) else { continue };
                 let mut after = None;
                 loop {
-                    let (inputs, last) = page(desk, report.entity, found.system, after).await?;
-                    if !inputs.is_empty() {
+                    let (mut inputs, last) = page(desk, report.entity, found.system, after).await?;
+                    while !inputs.is_empty() {
                         let decided = reconcile(desk, &inputs, Vec::new()).await?;
-                        read::settle(desk, systems, decided.effects, &mut report.account).await?;
+                        let (rest, effects) = unfinished(decided.effects);
+                        read::settle(desk, systems, effects, &mut report.account).await?;
+                        inputs = rest;
                     }
                     after = last;
                     if after.is_none() {
@@ -63,6 +64,24 @@ pub(super) async fn decide(
         }
     }
     Ok(())
+}
+
+/// Parents that more refer to than were looked at, and all other effects.
+fn unfinished(effects: Vec<Effect>) -> (Vec<Input>, Vec<Effect>) {
+    let (mut inputs, mut others) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::Again(ref input) if matches!(**input, Input::Orphans { .. }) => {
+                inputs.push((**input).clone());
+            }
+            Effect::Write { .. }
+            | Effect::Read { .. }
+            | Effect::ReadMarks { .. }
+            | Effect::Again(_)
+            | Effect::BlockedOn { .. } => others.push(effect),
+        }
+    }
+    (inputs, others)
 }
 
 /// Whether a delete of this entity decides about others.
@@ -91,5 +110,8 @@ async fn page(
     let behind = desk.store.behind(entity, system, after, desk.now(), PAGE).await?;
     let last = behind.last().map(|(record, _)| *record);
     let gone = behind.into_iter().filter(|(_, behind)| behind.kind == WriteKind::Delete);
-    Ok((gone.map(|(record, _)| Input::Orphans { record, system }).collect(), last))
+    Ok((
+        gone.map(|(record, _)| Input::Orphans { record, system, after: RecordId::NONE }).collect(),
+        last,
+    ))
 }

@@ -161,7 +161,7 @@ pub async fn an_empty_store_answers_every_want(store: &dyn Store) {
         keys: [(IN_CRM, key(1)), (IN_ERP, key(1))].into(),
         matches: [(CONTACTS, 0, digest("a"))].into(),
         row_keys: [(record(1), ERP)].into(),
-        referring: [record(1)].into(),
+        referring: [(record(1), RecordId::NONE)].into(),
         ..Wants::default()
     };
     let working = must(store.load(&wants).await);
@@ -175,7 +175,7 @@ pub async fn an_empty_store_answers_every_want(store: &dyn Store) {
     assert!(must(store.behind(CONTACTS, CRM, None, NOW, 10).await).is_empty());
     assert!(must(store.must_read(CONTACTS, None, 10).await).is_empty());
     assert!(must(store.unanswered(None, 10).await).is_empty());
-    assert_eq!(working.referring, BTreeMap::from([(record(1), Vec::new())]));
+    assert_eq!(working.referring, BTreeMap::from([((record(1), RecordId::NONE), Vec::new())]));
 }
 
 /// A group comes back exactly, by its id, its row and the keys of its rows.
@@ -500,12 +500,14 @@ pub async fn references_are_followed_backwards(store: &dyn Store) {
         change.after.references = vec![record(1)];
     }
     must(store.commit(groups(changes.clone())).await);
-    let referring = async |target| {
-        let wants = Wants { referring: [record(target)].into(), ..Wants::default() };
-        let found = must(store.load(&wants).await).referring;
-        found.get(&record(target)).cloned().unwrap_or_default()
+    let after = async |target, after| {
+        let wanted = (record(target), after);
+        let wants = Wants { referring: [wanted].into(), ..Wants::default() };
+        must(store.load(&wants).await).referring.remove(&wanted).unwrap_or_default()
     };
+    let referring = async |target| after(target, RecordId::NONE).await;
     assert_eq!(referring(1).await, [record(2), record(3), record(4)]);
+    assert_eq!(after(1, record(2)).await, [record(3), record(4)]);
     let elsewhere = changes.iter().skip(2).map(|change| {
         let mut elsewhere = next(change);
         elsewhere.after.references = vec![record(2)];

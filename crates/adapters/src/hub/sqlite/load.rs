@@ -166,18 +166,20 @@ fn row_keys(
 /// The records that refer to each of these.
 fn referring(
     connection: &Connection,
-    wanted: &BTreeSet<RecordId>,
-) -> Outcome<BTreeMap<RecordId, Vec<RecordId>>> {
-    let mut select = connection
-        .prepare_cached("select record from reference where target = ? order by record limit ?")?;
+    wanted: &BTreeSet<(RecordId, RecordId)>,
+) -> Outcome<BTreeMap<(RecordId, RecordId), Vec<RecordId>>> {
+    let mut select = connection.prepare_cached(
+        "select record from reference where target = ? and record > ? order by record limit ?",
+    )?;
     let mut all = BTreeMap::new();
-    for target in wanted {
-        let mut rows = select.query(params![blob(*target), REFERRING_MAX as i64])?;
+    for (target, after) in wanted {
+        let limit = REFERRING_MAX as i64;
+        let mut rows = select.query(params![blob(*target), blob(*after), limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
         }
-        all.insert(*target, found);
+        all.insert((*target, *after), found);
     }
     Ok(all)
 }

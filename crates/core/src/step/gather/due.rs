@@ -31,13 +31,13 @@ impl Gather<'_> {
     /// The records that refer to this deleted one.
     fn referring(&mut self, group: &Group) {
         if !group.root.exists.alive && self.plan.is_referred_to(group.entity) {
-            self.all_referring(group.id);
+            self.all_referring(group.id, RecordId::NONE);
         }
     }
 
-    /// The records that refer to this one.
-    pub(in crate::step) fn all_referring(&mut self, record: RecordId) {
-        match self.working.referring.get(&record) {
+    /// The records that refer to this one, and come after that one.
+    pub(in crate::step) fn all_referring(&mut self, record: RecordId, after: RecordId) {
+        match self.working.referring.get(&(record, after)) {
             Some(records) => {
                 for record in records {
                     self.record(*record);
@@ -45,7 +45,7 @@ impl Gather<'_> {
             }
             None => {
                 self.misses = true;
-                self.wants.referring.insert(record);
+                self.wants.referring.insert((record, after));
             }
         }
     }

@@ -448,9 +448,10 @@ impl World {
                 .filter(|(_, index)| index.intents.iter().any(|(_, id)| id == intent));
             working.intents.insert(*intent, found.next().map(|(record, _)| *record));
         }
-        for target in &wants.referring {
+        for (target, after) in &wants.referring {
             let found = self.indices.iter().filter(|(_, index)| index.references.contains(target));
-            working.referring.insert(*target, found.map(|(record, _)| *record).collect());
+            let found = found.filter(|(record, _)| *record > after);
+            working.referring.insert((*target, *after), found.map(|(record, _)| *record).collect());
         }
         working
     }
