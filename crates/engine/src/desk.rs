@@ -70,6 +70,8 @@ pub struct Desk<'a> {
     suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
     /// Why writes of each run were put off, until a later sweep makes them.
     put_off: Mutex<BTreeMap<(RunId, SystemIndex, Kinds), Text>>,
+    /// Why each system did not answer the last question of each run that was asked by key.
+    silent: Mutex<BTreeMap<(RunId, SystemIndex), Text>>,
     /// How many rows each run wrote of which a system holds something else in a field.
     altered: Mutex<BTreeMap<RunId, Altered>>,
 }
@@ -99,6 +101,7 @@ impl<'a> Desk<'a> {
             minted: AtomicU64::new(0),
             suspected: Mutex::default(),
             put_off: Mutex::default(),
+            silent: Mutex::default(),
             altered: Mutex::default(),
         }
     }
@@ -146,11 +149,30 @@ impl<'a> Desk<'a> {
         };
     }
 
-    /// Systems in which writes of this run are still put off, and why.
+    /// Remembers why a system did not answer a question of the present run, or that it did.
+    pub(crate) fn saw_silence(&self, system: SystemIndex, error: Option<&PortError>) {
+        let mut known = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (self.run(), system);
+        match error {
+            Some(error) => {
+                let reason = format!("{}: {error}", error.kind.remedy().code);
+                known.insert(place, Text::new(reason))
+            }
+            None => known.remove(&place),
+        };
+    }
+
+    /// Systems in which writes of this run are still put off, or of which it could not learn what
+    /// became of them, and why.
     pub(crate) fn put_off(&self, run: RunId) -> BTreeMap<SystemIndex, Text> {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = silent.iter().filter(|((found, _), _)| *found == run);
+        let mut all: BTreeMap<SystemIndex, Text> =
+            silent.map(|((_, system), reason)| (*system, reason.clone())).collect();
         let known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
         let own = known.iter().filter(|((found, ..), _)| *found == run);
-        own.map(|((_, system, _), reason)| (*system, reason.clone())).collect()
+        all.extend(own.map(|((_, system, _), reason)| (*system, reason.clone())));
+        all
     }
 
     /// Counts cells that a system holds otherwise than it was given, in the present run.

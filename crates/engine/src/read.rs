@@ -89,12 +89,14 @@ async fn read_marks(
     asked: &[(IntentId, RecordId)],
     inputs: &mut Vec<Input>,
 ) {
-    let system = desk.plan.binding(binding).map(|found| found.system);
-    let Some(open) = system.and_then(|system| ports(systems, system)) else { return };
+    let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { return };
+    let Some(open) = ports(systems, system) else { return };
     let intents: Vec<IntentId> = asked.iter().map(|(intent, _)| *intent).collect();
     let limit = Limit { rows: intents.len(), bytes: usize::MAX };
     let request = ReadRequest::Marks { binding, intents };
-    match open.source.read(&request, limit).await {
+    let answer = open.source.read(&request, limit).await;
+    desk.saw_silence(system, answer.as_ref().err());
+    match answer {
         Ok(batch) => {
             let records: BTreeMap<IntentId, RecordId> = asked.iter().copied().collect();
             let mut answers: BTreeMap<RecordId, Vec<MarkAnswer>> = BTreeMap::new();
@@ -123,13 +125,16 @@ async fn read_keys(
         operation: read.operation,
     };
     let system = desk.plan.binding(binding).map(|found| found.system);
-    let Some(open) = system.and_then(|system| ports(systems, system)) else {
+    let found = system.and_then(|system| Some((system, ports(systems, system)?)));
+    let Some((system, open)) = found else {
         inputs.extend(keys.iter().map(unanswered));
         return;
     };
     let request = ReadRequest::Keys { binding, keys: keys.to_vec() };
     let limit = Limit { rows: keys.len(), bytes: usize::MAX };
-    match open.source.read(&request, limit).await {
+    let answer = open.source.read(&request, limit).await;
+    desk.saw_silence(system, answer.as_ref().err());
+    match answer {
         Ok(batch) => {
             let mut open: Vec<&KeyRead> = keys.iter().collect();
             for answer in batch.answers {

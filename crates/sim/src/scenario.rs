@@ -166,6 +166,10 @@ pub enum Fault {
     LostAnswer,
     /// The first write never arrives.
     LostWrite,
+    /// The system dies before the first write is made, and is there again after the run.
+    DiesBefore,
+    /// It dies after that, and before anybody hears of it.
+    DiesAfter,
 }
 
 /// When a process is killed.

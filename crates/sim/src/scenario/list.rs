@@ -76,6 +76,8 @@ macro_rules! scenarios {
             w2_a_program_killed_between_two_targets_writes_what_is_missing_and_nothing_else
             w2_a_new_row_whose_key_the_table_makes_is_told_by_its_mark_after_a_kill
             l9_a_write_of_which_a_killed_program_knew_nothing_is_no_edit
+            w13_a_server_that_dies_before_it_commits_is_written_when_it_is_back
+            w13_a_server_that_dies_after_it_committed_is_not_written_again
             w8_the_same_person_entered_twice_is_one_record
             i6_a_match_key_that_changes_goes_through_the_link
             i8_a_key_used_again_for_somebody_else_is_somebody_else

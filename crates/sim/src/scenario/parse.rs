@@ -242,6 +242,8 @@ fn run(head: &[String], rest: &str) -> Found<Step> {
                 "is away" => Fault::Away,
                 "loses the answer" => Fault::LostAnswer,
                 "loses the write" => Fault::LostWrite,
+                "dies before the write" => Fault::DiesBefore,
+                "dies after the write" => Fault::DiesAfter,
                 _ => return Err(unknown()),
             };
             Some((one(system)?, fault))

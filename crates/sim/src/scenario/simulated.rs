@@ -38,7 +38,7 @@ use crate::{
         conflicts::grouped,
         typed::{binding_of, field, moment, value},
     },
-    system::{self, SimSystem, doors::Disturbance},
+    system::{self, SimSystem, Weather, doors::Disturbance},
     world::{World, through},
 };
 
@@ -297,10 +297,13 @@ impl House for Simulated {
                 Fault::Away => None,
                 Fault::LostAnswer => Some(Disturbance::LostAnswer),
                 Fault::LostWrite => Some(Disturbance::LostWrite),
+                Fault::DiesBefore => Some(Disturbance::DiesBefore),
+                Fault::DiesAfter => Some(Disturbance::DiesAfter),
             };
         }
         let passed = through(self.process(run)).map_err(|error| error.to_string())?;
         for system in &self.world.systems {
+            system.state().weather = Weather::default();
             if system.state().disturbance.take().is_some() {
                 return Err("nothing was written there, so nothing went wrong".into());
             }

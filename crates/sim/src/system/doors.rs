@@ -40,6 +40,10 @@ pub enum Disturbance {
     HeldAnswer,
     /// It never arrives, and who sent it waits for ever.
     HeldWrite,
+    /// It never arrives, and the system cannot be reached any more.
+    DiesBefore,
+    /// It is made, nobody hears of it, and the system cannot be reached any more.
+    DiesAfter,
 }
 
 fn refused() -> PortError {
@@ -213,7 +217,12 @@ impl Target for SimTarget {
                 Disturbance::LostWrite => (false, true),
                 Disturbance::HeldAnswer => (true, false),
                 Disturbance::HeldWrite => (false, false),
+                Disturbance::DiesBefore => (false, true),
+                Disturbance::DiesAfter => (true, true),
             };
+            if matches!(disturbance, Disturbance::DiesBefore | Disturbance::DiesAfter) {
+                self.0.state().weather.refused = 100;
+            }
             for group in groups.iter().filter(|_| arrives) {
                 self.0.state().apply_group(group);
             }

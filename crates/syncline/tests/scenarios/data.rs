@@ -9,9 +9,9 @@ use syncline_sim::scenario::{
 use super::{
     crashes::run_killed,
     stage::{ARRANGEMENTS, Given, Kind, Stage, conserves, written},
-    wire::Cut,
+    wire::{Act, Cut},
 };
-use crate::servers::{mariadb, postgres};
+use crate::servers::{Server, mariadb, postgres, private_mariadb, private_postgres};
 
 macro_rules! tests {
     ($($name:ident)*) => {$(
@@ -39,7 +39,22 @@ fn play(name: &str) {
         if !scenario.steps.iter().all(is_possible) {
             continue;
         }
-        let mut house = Real::open([&first, &second], kinds, &scenario, is_used);
+        let mortal = scenario.steps.iter().find_map(|(_, step)| {
+            let Step::Run(Run { fault: Some((at, fault)), .. }) = step else { return None };
+            matches!(fault, Fault::DiesBefore | Fault::DiesAfter).then_some(kinds[*at])
+        });
+        // Their watcher stops them when this process has ended.
+        let own: Option<&Server> = mortal.map(|kind| match kind {
+            Kind::Postgres => &*Box::leak(Box::new(private_postgres())),
+            Kind::MariaDb | Kind::Sqlite => &*Box::leak(Box::new(private_mariadb())),
+        });
+        let fresh = own.map(|own| own.database("scene"));
+        let [first, second] = match (&fresh, mortal) {
+            (Some(fresh), Some(Kind::Postgres)) => [fresh, &second],
+            (Some(fresh), _) => [&first, fresh],
+            (None, _) => [&first, &second],
+        };
+        let mut house = Real::open([first, second], kinds, &scenario, is_used, own);
         is_used = true;
         if let Err(found) = scenario::play(&scenario, &mut house) {
             panic!("{kinds:?}: {found}");
@@ -55,7 +70,13 @@ struct Real<'a> {
 }
 
 impl<'a> Real<'a> {
-    fn open(databases: [&str; 2], kinds: [Kind; 3], scenario: &'a Scenario, is_used: bool) -> Self {
+    fn open(
+        databases: [&str; 2],
+        kinds: [Kind; 3],
+        scenario: &'a Scenario,
+        is_used: bool,
+        own: Option<&'static Server>,
+    ) -> Self {
         let tables: String = scenario.tables.iter().map(|table| create(scenario, table)).collect();
         let rows = [0, 1, 2].map(|at| {
             let own = scenario.rows.iter().filter(|(system, ..)| *system == at);
@@ -71,7 +92,7 @@ impl<'a> Real<'a> {
             mapping: &scenario.mapping,
             show: "",
         };
-        let stage = Stage::set(databases, kinds, &given, &[], is_used);
+        let stage = Stage::set(databases, kinds, &given, &[], is_used, own);
         if scenario.is_marked {
             stage.expect(0, &["doctor", "--fix", "--yes"]);
         }
@@ -118,9 +139,18 @@ impl House for Real<'_> {
             }
             Fault::LostAnswer => Some(self.stage.cut(at, Cut::AfterCommit)),
             Fault::LostWrite => Some(self.stage.cut(at, Cut::BeforeCommit)),
+            Fault::DiesBefore | Fault::DiesAfter => {
+                let server = self.stage.server(at);
+                let is_after = fault == Fault::DiesAfter;
+                let cut = if is_after { Cut::DieAfterCommit } else { Cut::DieBeforeCommit };
+                Some(self.stage.cut_and(at, cut, Act::of(|| server.kill())))
+            }
         });
         let done = self.stage.syncline(&words);
-        if let Some((at, _)) = run.fault {
+        if let Some((at, fault)) = run.fault {
+            if matches!(fault, Fault::DiesBefore | Fault::DiesAfter) {
+                self.stage.server(at).restart();
+            }
             self.stage.come_back(at);
         }
         if way.is_some_and(|way| !way.is_broken()) {

@@ -19,9 +19,9 @@ use std::{
 use rusqlite::{Connection, types::ValueRef};
 use serde_json::Value as Json;
 
-use super::wire::{Cut, Way, way};
+use super::wire::{Act, Cut, Way, way};
 use crate::{
-    servers::{Server, mariadb, postgres},
+    servers::{Product, Server, mariadb, postgres},
     world::{Done, World},
 };
 
@@ -157,6 +157,8 @@ pub(crate) struct Stage {
     detours: RefCell<[Option<String>; 3]>,
     mapping: RefCell<String>,
     show: String,
+    /// A server that no other test uses, and may be killed.
+    own: Option<&'static Server>,
 }
 
 /// Plays a scenario in all arrangements.
@@ -176,7 +178,7 @@ pub(crate) fn play_with(given: &Given<'_>, changes: &[(&str, &str)], steps: &[St
 pub(crate) fn everywhere(given: &Given<'_>, changes: &[(&str, &str)], story: impl Fn(&Stage)) {
     let (first, second) = (postgres().database("scene"), mariadb().database("scene"));
     for (at, kinds) in ARRANGEMENTS.into_iter().enumerate() {
-        let stage = Stage::set([&first, &second], kinds, given, changes, at > 0);
+        let stage = Stage::set([&first, &second], kinds, given, changes, at > 0, None);
         story(&stage);
         stage.curtain();
     }
@@ -191,6 +193,7 @@ impl Stage {
         given: &Given<'_>,
         changes: &[(&str, &str)],
         used: bool,
+        own: Option<&'static Server>,
     ) -> Self {
         let urls = kinds.map(|kind| match kind {
             Kind::Postgres => databases[0].to_owned(),
@@ -204,6 +207,7 @@ impl Stage {
             detours: RefCell::default(),
             mapping: RefCell::default(),
             show: given.show.to_owned(),
+            own,
         };
         for (at, kind) in kinds.into_iter().enumerate() {
             let sql = match kind {
@@ -255,8 +259,13 @@ impl Stage {
 
     /// The way to this server breaks once.
     pub(crate) fn cut(&self, at: usize, cut: Cut) -> Way {
+        self.cut_and(at, cut, Act::nothing())
+    }
+
+    /// The same, and what happens at that moment.
+    pub(crate) fn cut_and(&self, at: usize, cut: Cut, act: Act) -> Way {
         let port = self.server(at).port;
-        let way = way(port, cut);
+        let way = way(port, cut, act);
         let [from, to] = [port, way.port].map(|port| format!(":{port}/"));
         self.detour(at, self.urls[at].replacen(&from, &to, 1));
         way
@@ -332,10 +341,15 @@ impl Stage {
     /// The server of this system. SQLite has none.
     #[track_caller]
     pub(crate) fn server(&self, at: usize) -> &'static Server {
-        match self.kinds[at] {
-            Kind::Postgres => postgres(),
-            Kind::MariaDb => mariadb(),
+        let product = match self.kinds[at] {
+            Kind::Postgres => Product::Postgres,
+            Kind::MariaDb => Product::MariaDb,
             Kind::Sqlite => panic!("SQLite has no server"),
+        };
+        match (self.own, product) {
+            (Some(own), _) if own.product == product => own,
+            (_, Product::Postgres) => postgres(),
+            (_, Product::MariaDb) => mariadb(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! and hangs up on one connection, or keeps it waiting. What comes later goes through.
 
 use std::{
+    fmt,
     io::{Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
@@ -26,6 +27,38 @@ pub(crate) enum Cut {
     HoldWrite,
     /// Something was written and is committed; the answer never arrives, the connection stays.
     HoldAnswer,
+    /// As [`Self::BeforeCommit`], and the server dies.
+    DieBeforeCommit,
+    /// As [`Self::AfterCommit`], and the server dies before anybody can ask it.
+    DieAfterCommit,
+}
+
+impl Cut {
+    /// Who asked does not notice by the server's silence.
+    fn is_silent(self) -> bool {
+        !matches!(self, Self::Answers(_) | Self::BeforeCommit | Self::AfterCommit)
+    }
+}
+
+/// What happens at the moment itself, before the connection breaks: how a server dies.
+#[derive(Clone)]
+pub(crate) struct Act(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an act")
+    }
+}
+
+impl Act {
+    pub(crate) fn of(act: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(act))
+    }
+
+    /// Nothing more.
+    pub(crate) fn nothing() -> Self {
+        Self::of(|| {})
+    }
 }
 
 /// A way to a server.
@@ -44,7 +77,7 @@ impl Way {
 }
 
 /// Opens a way to the server on `port`.
-pub(crate) fn way(port: u16, cut: Cut) -> Way {
+pub(crate) fn way(port: u16, cut: Cut, act: Act) -> Way {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let here = listener.local_addr().unwrap().port();
     let armed = Arc::new(AtomicBool::new(true));
@@ -52,22 +85,22 @@ pub(crate) fn way(port: u16, cut: Cut) -> Way {
     thread::spawn(move || {
         while let Ok((client, _)) = listener.accept() {
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
-            let armed = armed.clone();
-            thread::spawn(move || carry(&client, &server, cut, &armed));
+            let (armed, act) = (armed.clone(), act.clone());
+            thread::spawn(move || carry(&client, &server, cut, &armed, &act));
         }
     });
     way
 }
 
 /// Carries one connection until it ends or is cut.
-fn carry(client: &TcpStream, server: &TcpStream, cut: Cut, armed: &Arc<AtomicBool>) {
+fn carry(client: &TcpStream, server: &TcpStream, cut: Cut, armed: &Arc<AtomicBool>, act: &Act) {
     let cut_off = Arc::new(AtomicBool::new(false));
     let answers = {
         let (client, server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         let (armed, cut_off) = (armed.clone(), cut_off.clone());
         thread::spawn(move || answers(&client, &server, cut, &armed, &cut_off))
     };
-    questions(client, server, cut, armed, &cut_off);
+    questions(client, server, cut, armed, &cut_off, act);
     answers.join().unwrap();
 }
 
@@ -88,7 +121,7 @@ fn answers(
             break;
         }
         if cut_off.load(Ordering::SeqCst) {
-            if matches!(cut, Cut::HoldAnswer | Cut::HoldWrite) {
+            if cut.is_silent() {
                 continue;
             }
             break;
@@ -97,7 +130,7 @@ fn answers(
             break;
         }
     }
-    if !matches!(cut, Cut::HoldAnswer | Cut::HoldWrite) {
+    if !(cut.is_silent() && cut_off.load(Ordering::SeqCst)) {
         let _ = client.shutdown(Shutdown::Both);
     }
 }
@@ -108,6 +141,7 @@ fn questions(
     cut: Cut,
     armed: &AtomicBool,
     cut_off: &AtomicBool,
+    act: &Act,
 ) {
     let mut buffer = vec![0; 1 << 16];
     let mut has_written = false;
@@ -119,21 +153,29 @@ fn questions(
         let is_here = match cut {
             Cut::Answers(_) => false,
             Cut::HoldWrite => has_written,
-            Cut::BeforeCommit | Cut::AfterCommit | Cut::HoldAnswer => commits,
+            Cut::BeforeCommit
+            | Cut::AfterCommit
+            | Cut::HoldAnswer
+            | Cut::DieBeforeCommit
+            | Cut::DieAfterCommit => commits,
         };
         if is_here && armed.load(Ordering::SeqCst) {
             cut_off.store(true, Ordering::SeqCst);
-            if matches!(cut, Cut::AfterCommit | Cut::HoldAnswer) {
+            if matches!(cut, Cut::AfterCommit | Cut::HoldAnswer | Cut::DieAfterCommit) {
                 // The server has done it when it has nothing more to say and hangs up.
                 let _ = server.write_all(said);
                 let _ = server.shutdown(Shutdown::Write);
             } else {
                 let _ = server.shutdown(Shutdown::Both);
             }
-            if matches!(cut, Cut::HoldAnswer) {
+            if matches!(cut, Cut::HoldAnswer | Cut::DieAfterCommit) {
                 while let Ok(1..) = server.read(&mut buffer) {}
             }
+            (act.0)();
             armed.store(false, Ordering::SeqCst);
+            if matches!(cut, Cut::DieBeforeCommit | Cut::DieAfterCommit) {
+                let _ = client.shutdown(Shutdown::Both);
+            }
             if matches!(cut, Cut::HoldAnswer | Cut::HoldWrite) {
                 while let Ok(1..) = client.read(&mut buffer) {}
             }
