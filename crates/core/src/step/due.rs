@@ -59,8 +59,9 @@ impl Pass<'_> {
     /// Plans what this record needs in this system now.
     pub(super) fn due(&mut self, record: RecordId, system: SystemIndex, cycles: Cycles) {
         let Some(group) = self.take(record) else { return };
-        let (mut members, circle) = self.chain(&group, system);
+        let chain = self.chain(&group, system);
         self.put_back(group);
+        let Some((mut members, circle)) = chain else { return };
         members.push(record);
         let mut drafts: Vec<(RecordId, Vec<Draft>)> = Vec::new();
         for member in members {

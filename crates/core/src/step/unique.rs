@@ -82,14 +82,22 @@ impl Pass<'_> {
     }
 
     /// The records to be written together with this one, in order, and whether they wait for each
-    /// other in a circle.
-    pub(super) fn chain(&self, first: &Group, system: SystemIndex) -> (Vec<RecordId>, bool) {
+    /// other in a circle. `None` if it waits for others that do: they are written without it, since
+    /// what it wants may be what one of them is about to have.
+    pub(super) fn chain(
+        &self,
+        first: &Group,
+        system: SystemIndex,
+    ) -> Option<(Vec<RecordId>, bool)> {
         let mut chain = Vec::new();
         let mut next = first.root.link(system).and_then(|link| link.waits_for);
         while let Some(record) = next {
-            if record == first.id || chain.contains(&record) {
+            if record == first.id {
                 chain.reverse();
-                return (chain, true);
+                return Some((chain, true));
+            }
+            if chain.contains(&record) {
+                return None;
             }
             chain.push(record);
             next = match self.working.groups.get(&record) {
@@ -98,7 +106,7 @@ impl Pass<'_> {
             };
         }
         chain.reverse();
-        (chain, false)
+        Some((chain, false))
     }
 }
 

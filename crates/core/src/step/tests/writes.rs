@@ -310,6 +310,28 @@ fn a_swap_of_unique_values_is_one_group() {
 }
 
 #[test]
+fn who_wants_a_value_of_two_that_exchange_theirs_does_not_hold_them_up() {
+    let mut world = World::new(3);
+    world.unique = vec![EMAIL];
+    for number in 1..=3 {
+        let values = format!("name=N{number} email=E{number} phone=P{number} status=S0");
+        world.insert("A", &format!("a{number}"), &values);
+    }
+    world.run();
+    let in_c = world.keys("C").iter().map(ToString::to_string).collect::<Vec<_>>();
+    world.set("C", &in_c[0], "email=E2");
+    world.set("C", &in_c[1], "email=E1");
+    world.set("A", "a2", "email=E3");
+    world.set("A", "a3", "email=E2");
+    world.scan("A");
+    world.scan("C");
+    world.apply("B");
+    assert!(world.show("B").contains("N2 E3 P2 S0"), "{}", world.show("B"));
+    assert!(world.show("B").contains("N3 E2 P3 S0"), "{}", world.show("B"));
+    assert!(world.codes().contains(&"write.unique_conflict"));
+}
+
+#[test]
 fn a_chain_of_unique_values_is_written_in_order() {
     let mut world = World::new(2);
     world.unique.push(EMAIL);
