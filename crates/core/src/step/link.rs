@@ -128,7 +128,11 @@ impl Pass<'_> {
             }
             Found::One(record, rule) => {
                 let Some(group) = self.take(record) else { return };
-                if group.rivals.iter().any(|rival| rival.binding == sight.binding) {
+                if let Some(at) = self.place(&group, sight.binding, sight.key) {
+                    // It was linked while this batch was looked up.
+                    self.learn(sight.binding, sight.key.clone(), record, false);
+                    self.seen(sight, group, at);
+                } else if group.rivals.iter().any(|rival| rival.binding == sight.binding) {
                     self.join_rivals(sight, group, None);
                 } else {
                     self.link_or_move(sight, group, PartAt::Root, Some(rule));

@@ -285,6 +285,18 @@ impl Pass<'_> {
         }
     }
 
+    /// The row is known to be this record's: whoever else it was set aside for, it is not theirs.
+    pub(super) fn is_no_rival(&mut self, binding: BindingIndex, key: &RowKey, record: RecordId) {
+        let known = self.working.keys.get(&(binding, key.clone())).and_then(Option::as_ref);
+        let Some(known) = known.filter(|known| known.rival && known.record != record) else {
+            return;
+        };
+        let Some(other) = self.take(known.record) else { return };
+        self.withdraw(binding, key, other);
+        let subject = Subject::Row { binding, key: key.clone() };
+        self.journal.quarantine.push(QuarantineChange::Release { subject });
+    }
+
     /// Sets a row aside that several records match.
     pub(super) fn park_several(&mut self, sight: &Sight<'_>, records: Vec<RecordId>) {
         let message = format!("{} records match it; it was not linked", records.len());

@@ -246,6 +246,7 @@ impl Pass<'_> {
         }
         let old = link.key.replace(key.clone());
         rivals::remove(group, answered.binding, key);
+        self.is_no_rival(answered.binding, key, record);
         if let Some(old) = old {
             self.forget(answered.binding, old);
         }

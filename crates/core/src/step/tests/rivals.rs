@@ -1,11 +1,12 @@
 //! Rows of one system that match the same record (I2), told like their neighbours in `tests.rs`.
 
-use super::{A, check, contact, world::World};
+use super::{A, B, check, contact, world::World};
 use crate::{
-    change::Command,
+    change::{Command, Cycles},
     commit::AuditKind,
     name::{BindingIndex, FieldIndex},
     plan::{Class, MatchRule},
+    value::Value,
 };
 
 /// Two rows of A with one address; in B as well, if asked for.
@@ -213,4 +214,25 @@ fn a_row_that_came_in_a_log_before_another_went_is_not_lost() {
     world.run();
     assert!(world.show("B").ends_with("N2 E0 P2 S0"), "{}", world.show("B"));
     assert_eq!((world.codes().len(), world.living()), (0, 1));
+}
+
+#[test]
+fn a_row_that_turns_out_to_be_ours_is_nobody_elses_rival() {
+    let mut world = World::new(2);
+    world.rewrites.insert((B, FieldIndex(0)), |_| Value::text("rewritten"));
+    world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S1");
+    world.run();
+    world.insert("A", "a2", "name=N2 email=E2 phone=P2 status=S2");
+    world.scan("A");
+    let (system, group) = world.plan_writes("B", Cycles::Wait).remove(0);
+    let answers = world.execute(system, &group);
+    world.set("A", "a1", "email=E2");
+    world.set("A", "a2", "email=E9");
+    world.scan("A");
+    world.scan("B");
+    world.hear(&answers);
+    world.run();
+    assert_eq!(world.codes(), [""; 0]);
+    let emails = |row: &str| ["E2 P1 S1", "E9 P2 S2"].iter().any(|end| row.ends_with(end));
+    assert!(world.show("B").lines().all(emails), "{}", world.show("B"));
 }
