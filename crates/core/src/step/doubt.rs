@@ -1,6 +1,6 @@
-//! Rows of inserts in doubt whose records are called otherwise by now.
+//! Rows that inserts of ours made, and that nobody has linked yet.
 //!
-//! Such a row is found by what it holds, and that is what was written, not what its record has become
+//! A mark says whose they are. Without one such a row is found by what it holds, and that is what was written, not what its record has become
 //! since: until the doubt is over, the record is found by the match keys that were written, too.
 
 use crate::{
@@ -9,10 +9,11 @@ use crate::{
     echo,
     group::{Group, Intent, Link, Part},
     matching,
-    name::FieldIndex,
+    name::{FieldIndex, RecordId},
     plan::{Binding, Entity, MatchRule, Plan},
     step::{
         gather::{How, Sight},
+        link::PartAt,
         pass::Pass,
     },
     value::Value,
@@ -76,6 +77,78 @@ fn written(
 }
 
 impl Pass<'_> {
+    /// The part whose insert left its mark on this row: its values may have moved on since.
+    pub(super) fn inserted(&mut self, sight: &Sight<'_>) -> Option<(Group, PartAt)> {
+        let mark = sight.mark?;
+        let system = self.plan.binding(sight.binding)?.system;
+        let record = self.working.intents.get(&mark).copied().flatten()?;
+        let group = self.take(record)?;
+        let has = |at: &PartAt| {
+            let link = at.part(&group).and_then(|part| part.link(system));
+            link.is_some_and(|link| {
+                link.shadow.is_none() && link.unresolved.iter().any(|intent| intent.id == mark)
+            })
+        };
+        let children = (0..group.children.len()).map(PartAt::Child);
+        match std::iter::once(PartAt::Root).chain(children).find(has) {
+            Some(at) => Some((group, at)),
+            None => {
+                self.put_back(group);
+                None
+            }
+        }
+    }
+
+    /// A row that was gone, and whose key was given to a row of ours for another record: the mark says
+    /// whose it is. Whether that was so.
+    pub(super) fn is_given_away(&mut self, sight: &Sight<'_>, record: RecordId) -> bool {
+        let Some((group, at)) = self.inserted(sight) else { return false };
+        if group.id == record {
+            self.put_back(group);
+            return false;
+        }
+        let Some(mut old) = self.take(record) else {
+            self.put_back(group);
+            return false;
+        };
+        let before = self.before(&old);
+        let place = self.place(&old, sight.binding, sight.key);
+        let system = self.plan.binding(sight.binding).map(|found| found.system);
+        let part = place.and_then(|at| at.part_mut(&mut old));
+        let link = part.zip(system).and_then(|(part, system)| part.link_mut(system));
+        match link.filter(|link| link.shadow.is_none()) {
+            Some(link) => {
+                link.key = None;
+                self.put_changed(old, before);
+                self.forget(sight.binding, sight.key.clone());
+                self.link(sight, group, at, None);
+                true
+            }
+            None => {
+                self.put_back(old);
+                self.put_back(group);
+                false
+            }
+        }
+    }
+
+    /// The record whose insert left its mark on this row, and which was given another row meanwhile.
+    pub(super) fn came_late(&self, sight: &Sight<'_>) -> Option<RecordId> {
+        let mark = sight.mark?;
+        let system = self.plan.binding(sight.binding)?.system;
+        let record = self.working.intents.get(&mark).copied().flatten()?;
+        let group = self.working.groups.get(&record)?.as_ref()?;
+        let links = group.parts().filter_map(|(_, part)| part.link(system));
+        let is_late = |link: &Link| {
+            link.shadow.is_some()
+                && link
+                    .unresolved
+                    .iter()
+                    .any(|intent| intent.id == mark && intent.kind == WriteKind::Insert)
+        };
+        links.into_iter().any(is_late).then_some(record)
+    }
+
     /// The record of an insert in doubt that this unlinked row shows from end to end, where nothing but
     /// that insert connects the two; and the rule by which it was found.
     pub(super) fn written_in_doubt(

@@ -297,6 +297,9 @@ impl<'a> Gather<'a> {
                 }
                 self.references(binding, entity, row);
                 self.parent(sight, binding, entity);
+                if let (Some(mark), None) = (sight.mark, known.digest) {
+                    self.intent(mark);
+                }
                 let rival = row.filter(|_| known.rival);
                 rival.map_or(Found::All(Route::Linked), |row| self.unlinked(binding, entity, row))
             }

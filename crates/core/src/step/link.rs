@@ -3,7 +3,7 @@
 use crate::{
     Text,
     audit::event,
-    change::{PartKey, RowKey, WriteKind},
+    change::{PartKey, RowKey},
     commit::{AuditEvent, AuditKind, Disposition, MatchKey},
     group::{Group, Link, Part, Scope},
     matching,
@@ -139,45 +139,6 @@ impl Pass<'_> {
                 }
             }
         }
-    }
-
-    /// The part whose insert left its mark on this row: its values may have moved on since.
-    pub(super) fn inserted(&mut self, sight: &Sight<'_>) -> Option<(Group, PartAt)> {
-        let mark = sight.mark?;
-        let system = self.plan.binding(sight.binding)?.system;
-        let record = self.working.intents.get(&mark).copied().flatten()?;
-        let group = self.take(record)?;
-        let has = |at: &PartAt| {
-            let link = at.part(&group).and_then(|part| part.link(system));
-            link.is_some_and(|link| {
-                link.shadow.is_none() && link.unresolved.iter().any(|intent| intent.id == mark)
-            })
-        };
-        let children = (0..group.children.len()).map(PartAt::Child);
-        match std::iter::once(PartAt::Root).chain(children).find(has) {
-            Some(at) => Some((group, at)),
-            None => {
-                self.put_back(group);
-                None
-            }
-        }
-    }
-
-    /// The record whose insert left its mark on this row, and which was given another row meanwhile.
-    fn came_late(&self, sight: &Sight<'_>) -> Option<RecordId> {
-        let mark = sight.mark?;
-        let system = self.plan.binding(sight.binding)?.system;
-        let record = self.working.intents.get(&mark).copied().flatten()?;
-        let group = self.working.groups.get(&record)?.as_ref()?;
-        let links = group.parts().filter_map(|(_, part)| part.link(system));
-        let is_late = |link: &Link| {
-            link.shadow.is_some()
-                && link
-                    .unresolved
-                    .iter()
-                    .any(|intent| intent.id == mark && intent.kind == WriteKind::Insert)
-        };
-        links.into_iter().any(is_late).then_some(record)
     }
 
     /// The record with these match keys: the living ones decide; a deleted one may live again.

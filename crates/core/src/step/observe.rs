@@ -141,6 +141,9 @@ impl Pass<'_> {
 
     /// A row whose record is known.
     fn linked(&mut self, sight: &Sight<'_>, record: RecordId) {
+        if self.is_given_away(sight, record) {
+            return;
+        }
         let Some(group) = self.take(record) else {
             self.journal.count(sight.binding, Disposition::Held);
             return;

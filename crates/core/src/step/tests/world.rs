@@ -63,7 +63,7 @@ pub(super) struct World {
     rows: BTreeMap<(BindingIndex, RowKey), KnownRow>,
     operation: OperationId,
     minted: u64,
-    next_key: u64,
+    pub(super) next_key: u64,
     /// A new row takes the place of the last one that was inserted.
     pub(super) replaces: bool,
     /// Every system refuses what would leave a reference without its row.
@@ -486,11 +486,20 @@ impl World {
             let known = self.indices.get(&id).cloned().unwrap_or_default();
             assert_eq!(known, change.before, "the index of before is what the store holds");
             for row in &change.before.rows {
-                self.rows.remove(&(row.binding, row.key.clone()));
+                let place = (row.binding, row.key.clone());
+                if self.rows.get(&place).is_some_and(|known| known.record == id) {
+                    self.rows.remove(&place);
+                }
             }
             for row in &change.after.rows {
-                let old = self.rows.insert((row.binding, row.key.clone()), row.known(id));
-                assert!(old.is_none(), "two records have row {}", row.key);
+                let (place, known) = ((row.binding, row.key.clone()), row.known(id));
+                // A row last seen absent gives way, and never displaces.
+                match self.rows.get(&place).cloned() {
+                    Some(old) if old.digest.is_none() && known.digest.is_some() => {}
+                    Some(_) if known.digest.is_none() && !known.rival => continue,
+                    old => assert!(old.is_none(), "two records have row {}", row.key),
+                }
+                self.rows.insert(place, known);
             }
             self.indices.insert(id, change.after);
             self.groups.insert(id, change.group);

@@ -401,6 +401,30 @@ fn a_key_used_again_for_somebody_else_is_a_new_record() {
 }
 
 #[test]
+fn a_key_used_again_for_a_row_of_ours_is_that_of_its_record() {
+    let mut world = contact_in(World::new(2).class(Class::Log));
+    let next_key = world.next_key - 1;
+    world.delete("A", "a1");
+    world.run();
+    world.insert("A", "a2", "name=N2 email=E2 phone=P2 status=S2");
+    world.scan("A");
+    world.next_key = next_key;
+    world.apply("B");
+    world.insert("A", "a3", "name=N3 email=E0 phone=P3 status=S3");
+    world.scan("A");
+    let (system, group) = world.plan_writes("B", Cycles::Wait).remove(0);
+    world.scan("B");
+    let answers = world.execute(system, &group);
+    world.hear(&answers);
+    world.run();
+    let images = world.images("contact");
+    assert_eq!(images[0], images[1]);
+    let links = world.groups().flat_map(|group| &group.root.links);
+    assert!(links.into_iter().all(|link| link.is_settled() && link.is_present()));
+    assert_eq!((world.living(), world.keys("B").len()), (2, 2));
+}
+
+#[test]
 fn a_key_used_again_for_the_same_is_a_new_incarnation() {
     let mut world = contact();
     world.delete("A", "a1");
