@@ -14,6 +14,7 @@ use crate::{
     need::{Need, Rows, needs},
     plan::Class,
     step::{
+        fence::in_doubt,
         gather::{How, Sight},
         link::PartAt,
         pass::Pass,
@@ -303,6 +304,15 @@ impl Pass<'_> {
             // The image has no author and no place in the log (F2): it only says whether the log has
             // told of it already.
             link.wait = current != link.shadow.as_ref();
+            return;
+        }
+        if answered.class == Class::Versioned
+            && let Some(key) = link.key.clone()
+        {
+            // The image has no version: what comes late could be taken for newer.
+            link.must_read = true;
+            let doubts = in_doubt(link);
+            self.ask(answered.binding, key, doubts);
             return;
         }
         let key = link.key.clone().or_else(|| self.key_written(answered));

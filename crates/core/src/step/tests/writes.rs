@@ -5,7 +5,7 @@ use super::{
     world::{Weather, World, entity},
 };
 use crate::{
-    change::{Command, Cycles, Input, Outcome},
+    change::{Command, Cycles, Effect, Input, Outcome},
     commit::{AuditEvent, AuditKind, Disposition},
     name::{EntityIndex, FieldIndex},
     plan::Class,
@@ -562,4 +562,20 @@ fn a_new_row_of_a_marked_system_is_asked_about_however_late() {
     check_two(&mut world, "N1 E0 P0 S0");
     assert_eq!(world.keys("B").len(), 1);
     assert!(world.losers().is_empty(), "our own row is no edit: {:?}", world.losers());
+}
+
+#[test]
+fn what_a_failed_precondition_shows_has_no_version_and_is_read_again() {
+    let mut world = contact_in(World::new(2).class(Class::Versioned));
+    let row = only(&world, "B");
+    edit(&mut world, "A", "name=N2");
+    world.scan("A");
+    world.set("B", &row, "name=N7");
+    let (system, group) = world.plan_writes("B", Cycles::Wait).remove(0);
+    let answers = world.execute(system, &group);
+    let asked = world.decide(&answers);
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::Read { .. })), "{asked:?}");
+    assert!(!world.kinds().contains(&AuditKind::Lost), "N7 counts once its version is known");
+    world.settle(asked);
+    assert!(world.kinds().contains(&AuditKind::Lost));
 }
