@@ -233,6 +233,8 @@ fn bounded(world: &World, script: &Script, summary: &Summary) -> Result<(), Brea
 fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let marked = |class: &Class| matches!(class, Class::Log | Class::Marked);
     let is_fair = Fault::ALL.iter().all(|fault| fault.get(&script.weather) == 0);
+    // An answer that could not be put on record is a lost one.
+    let is_fair = is_fair && !script.rare.full_disk;
     let classes = &script.draft.classes;
     // Two processes on one hub, which its lock forbids, may commit what they read the other way round.
     // A program writes again what somebody typed: its tag says nothing then.

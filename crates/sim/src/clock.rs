@@ -5,19 +5,32 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use syncline_core::name::Timestamp;
 use syncline_ports::clock::Clock;
 
-/// A clock that the world turns.
+/// A clock that the world turns. It is the hub's: it may be wrong.
 #[derive(Debug)]
-pub struct SimClock(AtomicI64);
+pub struct SimClock {
+    time: AtomicI64,
+    wrong_by: AtomicI64,
+}
 
 impl SimClock {
     /// A clock that begins at 2026-01-01.
     pub fn new() -> Self {
-        Self(AtomicI64::new(1_767_225_600_000_000))
+        Self { time: AtomicI64::new(1_767_225_600_000_000), wrong_by: AtomicI64::new(0) }
     }
 
     /// Lets time pass.
     pub fn pass_ms(&self, milliseconds: i64) {
-        self.0.fetch_add(milliseconds * 1_000, Ordering::Relaxed);
+        self.time.fetch_add(milliseconds * 1_000, Ordering::Relaxed);
+    }
+
+    /// The time, which others go by.
+    pub fn true_now(&self) -> Timestamp {
+        Timestamp(self.time.load(Ordering::Relaxed))
+    }
+
+    /// Somebody sets the hub's clock: so far from the time, back or ahead.
+    pub fn set_wrong_by_ms(&self, milliseconds: i64) {
+        self.wrong_by.store(milliseconds * 1_000, Ordering::Relaxed);
     }
 }
 
@@ -29,6 +42,7 @@ impl Default for SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
+        let wrong_by = self.wrong_by.load(Ordering::Relaxed);
+        Timestamp(self.time.load(Ordering::Relaxed) + wrong_by)
     }
 }

@@ -14,6 +14,7 @@ pub mod moment;
 #[cfg(test)]
 mod parsers;
 pub mod people;
+pub mod rare;
 pub mod scenario;
 pub mod script;
 pub mod shrink;

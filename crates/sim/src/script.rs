@@ -9,6 +9,7 @@ use crate::{
     draft::{Draft, Extras},
     people::{self, Deed},
     prng::Chance,
+    rare::Rare,
     system::Weather,
 };
 
@@ -32,6 +33,8 @@ pub struct Script {
     /// Once everything has come to rest, all contacts are deleted in this system, in the same
     /// weather: none of them may come back.
     pub last_day: Option<usize>,
+    /// What few worlds have.
+    pub rare: Rare,
     /// What is wrong on purpose.
     pub mutant: Option<Mutant>,
 }
@@ -97,8 +100,8 @@ impl Fault {
 }
 
 impl Script {
-    /// Draws a history from a seed: which features and faults it has, and how strong (swarm testing).
-    pub fn draw(seed: u64) -> Self {
+    /// Draws a world with everything that is not rare.
+    pub fn later(seed: u64) -> Self {
         let mut script = Self::wider(seed);
         // Drawn apart, as below.
         let mut chance = Chance::new(seed ^ 0x7c7c);
@@ -202,6 +205,7 @@ impl Script {
             processes: if chance.percent(20) { 2 } else { 1 },
             capitals: chance.percent(30).then(|| chance.below(count)),
             last_day: None,
+            rare: Rare::default(),
             mutant: None,
         }
     }

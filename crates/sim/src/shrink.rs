@@ -58,6 +58,9 @@ fn candidates(script: &Script) -> Vec<Script> {
             with(&|script| script.draft.extras = fewer);
         }
     }
+    for rare in script.rare.with_less() {
+        with(&|script| script.rare = rare);
+    }
     if script.last_day.is_some() {
         with(&|script| script.last_day = None);
     }

@@ -19,7 +19,7 @@ use syncline_core::{
 };
 use syncline_ports::store::{BehindCount, CommitError, Store};
 
-use crate::moment::moment;
+use crate::{moment::moment, rare::Happened};
 
 mod ghost;
 
@@ -64,6 +64,10 @@ pub struct Memory {
     pub broken: Vec<String>,
     /// Several processes work on it.
     pub crowded: bool,
+    /// Systems that people paused: they are read, and not written.
+    pub paused: BTreeSet<SystemIndex>,
+    /// What of the rare things has happened.
+    pub happened: Happened,
     /// Answers of people.
     pub answers: u64,
     /// What is wrong on purpose with the hub itself.
@@ -193,6 +197,7 @@ impl Memory {
     /// If others changed the groups since they were read, or the disk is full.
     pub fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
         if self.is_full {
+            self.happened.note("full_disk");
             let error =
                 PortError::new(ErrorKind::DiskFull, "commit to the hub", "the disk is full");
             return Err(CommitError::Store(error));

@@ -16,7 +16,11 @@ use syncline_core::{
     value::{Slot, Value},
 };
 
-use crate::{prng::Chance, system::doors::Disturbance};
+use crate::{
+    prng::Chance,
+    rare::{Happened, Rare},
+    system::doors::Disturbance,
+};
 
 pub mod doors;
 pub mod unasked;
@@ -70,7 +74,7 @@ struct LogEntry {
 }
 
 /// What the weather does to calls, in percent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weather {
     /// The call is refused; nothing happened.
     pub refused: u32,
@@ -88,6 +92,13 @@ pub struct Weather {
     pub twice: u32,
 }
 
+impl Weather {
+    /// Nothing is refused, lost, late or cut.
+    pub fn is_calm(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How far a late commit's stamp may lie behind: what polls read again.
 pub const OVERLAP: u64 = 8;
 
@@ -102,6 +113,12 @@ pub struct SimState {
     pub changes: u64,
     /// The number of the next row.
     pub next_key: i64,
+    /// The number of the first row.
+    first_key: i64,
+    /// Keys that rows were given.
+    given: BTreeSet<(BindingIndex, i64)>,
+    /// Keys of rows that the hub has seen go.
+    pub known_gone: BTreeSet<(BindingIndex, RowKey)>,
     /// The table of marks.
     pub(crate) marks: BTreeMap<IntentId, MarkFate>,
     /// The keys that rows of ours were given.
@@ -142,6 +159,12 @@ pub struct SimState {
     fresh: BTreeSet<RowKey>,
     /// What it tells of its changes by itself, if it does.
     pub payloads: Option<Vec<Observed>>,
+    /// What few worlds have.
+    pub rare: Rare,
+    /// What of it has happened.
+    pub happened: Happened,
+    /// What a copy shows that lags behind.
+    copy: Option<BTreeMap<BindingIndex, Table>>,
     /// Snapshots of scans under way, by position.
     snapshots: BTreeMap<BindingIndex, Vec<Observed>>,
 }
@@ -158,6 +181,9 @@ impl SimSystem {
             tables: BTreeMap::new(),
             changes: 0,
             next_key: first_key,
+            first_key,
+            given: BTreeSet::new(),
+            known_gone: BTreeSet::new(),
             marks: BTreeMap::new(),
             made: BTreeMap::new(),
             log: Vec::new(),
@@ -179,6 +205,9 @@ impl SimSystem {
             program: None,
             fresh: BTreeSet::new(),
             payloads: None,
+            rare: Rare::default(),
+            happened: Happened::default(),
+            copy: None,
             snapshots: BTreeMap::new(),
         })))
     }

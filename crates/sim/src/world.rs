@@ -8,7 +8,7 @@ use std::{
 };
 
 use syncline_core::{
-    error::PortError,
+    error::{ErrorKind, PortError},
     group::IntentStatus,
     name::{BindingIndex, EntityIndex, FieldIndex, RunId, SystemIndex},
     plan::{Class, Plan},
@@ -21,7 +21,6 @@ use syncline_engine::{
     pass::{self, Allow, Errand, Passed},
     recover,
 };
-use syncline_ports::clock::Clock;
 
 use crate::{
     checks,
@@ -29,6 +28,7 @@ use crate::{
     draft::{self, names},
     people::{self, Deed, Tables},
     prng::Chance,
+    rare::{Happened, Rare},
     script::Script,
     store::MemoryStore,
     system::{
@@ -41,6 +41,7 @@ use crate::{
 pub mod patient;
 mod person;
 mod process;
+mod rare;
 mod unusual;
 
 /// A history that broke a promise.
@@ -73,6 +74,10 @@ pub struct World {
     pub store: MemoryStore,
     /// The time.
     pub clock: Arc<SimClock>,
+    /// What few worlds have.
+    pub rare: Rare,
+    /// What of it has happened.
+    pub happened: Happened,
     trace: bool,
 }
 
@@ -87,6 +92,8 @@ impl World {
         let store = MemoryStore::default();
         store.memory().mutant = plan.mutant;
         store.memory().crowded = script.processes > 1;
+        let happened = Happened::default();
+        store.memory().happened = happened.clone();
         let mut systems = Vec::new();
         for (index, class) in script.draft.classes.iter().enumerate() {
             let first_key = (index as i64 + 1) * 1_000;
@@ -113,10 +120,13 @@ impl World {
                 };
                 system.state().tables.insert(binding, table);
             }
+            system.state().rare = script.rare;
+            system.state().happened = happened.clone();
             unusual::equip(&system, script, &plan, own);
             systems.push(system);
         }
-        Self { plan, systems, store, clock: Arc::new(SimClock::new()), trace }
+        let clock = Arc::new(SimClock::new());
+        Self { plan, systems, store, clock, rare: script.rare, happened, trace }
     }
 
     /// These systems and a hub that knows nothing yet.
@@ -126,6 +136,8 @@ impl World {
             systems,
             store: MemoryStore::default(),
             clock: Arc::new(SimClock::new()),
+            rare: Rare::default(),
+            happened: Happened::default(),
             trace: false,
         }
     }
@@ -151,7 +163,7 @@ impl World {
 
     fn turn_clock(&self) {
         self.clock.pass_ms(1_000);
-        let now = self.clock.now();
+        let now = self.clock.true_now();
         for system in &self.systems {
             system.state().now = now;
         }
@@ -236,21 +248,37 @@ pub fn run(script: &Script, trace: bool) -> Result<Summary, Breach> {
 /// digest.
 pub fn live(script: &Script, trace: bool) -> (Result<Summary, Breach>, Digest) {
     let world = World::new(script, trace);
+    let lived = whole_life(&world, script);
+    (lived, world.digest())
+}
+
+/// Runs one history, and tells how often what is rare happened in it.
+#[cfg(test)]
+fn live_in(
+    script: &Script,
+) -> (Result<Summary, Breach>, std::collections::BTreeMap<&'static str, u64>) {
+    let world = World::new(script, false);
+    (whole_life(&world, script), world.happened.all())
+}
+
+/// From the storm to the evening of the last day.
+fn whole_life(world: &World, script: &Script) -> Result<Summary, Breach> {
     let mut summary = Summary { deeds: script.deeds.len(), ..Summary::default() };
+    rare::begins(world, script);
     world.say(|| {
         let extras = script.draft.extras;
         format!("systems {:?}, {extras:?}, {:?}", script.draft.classes, script.weather)
     });
-    let lived = storm(&world, script, &mut summary)
-        .and_then(|()| calm(&world, script))
-        .and_then(|()| checks::at_rest(&world))
-        .and_then(|()| last_day(&world, script, &mut summary))
-        .and_then(|()| checks::whole_life(&world, script, &summary));
+    let lived = storm(world, script, &mut summary)
+        .and_then(|()| calm(world, script))
+        .and_then(|()| checks::at_rest(world))
+        .and_then(|()| last_day(world, script, &mut summary))
+        .and_then(|()| checks::whole_life(world, script, &summary));
     if lived.is_err() {
         world.tell();
     }
-    summary.writes = written(&world);
-    (lived.map(|()| summary), world.digest())
+    summary.writes = written(world);
+    lived.map(|()| summary)
 }
 
 /// Everything is deleted in one system, and may not come back from anywhere.
@@ -298,6 +326,7 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
             }
         }
         unusual::happens(world, script, &mut chance);
+        rare::happens(world, script, &mut chance);
         let which = chance.below(processes.len());
         let Some(running) = processes.get_mut(which) else { continue };
         if chance.percent(script.weather.crash) {
@@ -309,6 +338,11 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
         match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) if error.kind == ErrorKind::DiskFull => {
+                // Somebody starts it again.
+                summary.crashes += 1;
+                *running = process(world, Chance::new(chance.bits()));
+            }
             Poll::Ready(Err(error)) => {
                 return Err(Breach {
                     guarantee: "progress",
@@ -339,6 +373,7 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
         }
     }
     let cycles_max = if script.draft.extras.programs { 60 } else { 30 };
+    rare::ends(world);
     let mut idle = 0;
     let mut allow = Allow::default();
     for _ in 0..cycles_max {

@@ -105,7 +105,10 @@ impl SimState {
     /// highest stamp of this one.
     fn poll(&mut self, binding: BindingIndex, from: Option<&Position>, limit: Limit) -> Batch {
         const PAGE: usize = 3;
-        let (low, page) = resume(from);
+        let (low, page) = if self.is_file() { (0, None) } else { resume(from) };
+        let limit = if self.is_file() { Limit { rows: usize::MAX, ..limit } } else { limit };
+        let page_max = if self.is_file() { usize::MAX } else { PAGE };
+        let is_old = self.look_at_copy();
         let rows = self.tables.get(&binding).map(|table| &table.rows);
         let mut changed: Vec<(u64, RowKey)> = rows
             .into_iter()
@@ -114,10 +117,14 @@ impl SimState {
             .filter(|place| place.0 >= low && page.as_ref().is_none_or(|page| place > page))
             .collect();
         changed.sort();
-        let more = changed.len() > PAGE.min(limit.rows);
-        changed.truncate(PAGE.min(limit.rows));
+        let more = changed.len() > page_max.min(limit.rows);
+        changed.truncate(page_max.min(limit.rows));
         let last = changed.last().cloned().or(page);
         let rows = changed.iter().map(|(_, key)| self.observe(binding, key)).collect();
+        self.look_away(is_old);
+        if more && self.rare.crowd {
+            self.happened.note("crowd");
+        }
         let highest = last.as_ref().map_or(low, |(stamp, _)| *stamp);
         let upto = if more {
             place(low, last.as_ref())
@@ -128,11 +135,40 @@ impl SimState {
         Batch { rows, upto: Some(upto), then, ..Batch::default() }
     }
 
+    /// From now on reads show a copy that lags behind, if this system is read that way just now.
+    fn look_at_copy(&mut self) -> bool {
+        if !self.rare.old_looks || self.class != Class::Versioned {
+            return false;
+        }
+        if self.weather.is_calm() || self.chance.percent(30) || self.copy.is_none() {
+            self.copy = Some(self.tables.clone());
+            return false;
+        }
+        let Some(copy) = &mut self.copy else { return false };
+        std::mem::swap(copy, &mut self.tables);
+        self.happened.note("old_looks");
+        true
+    }
+
+    /// Reads show the system itself again.
+    fn look_away(&mut self, is_old: bool) {
+        if let (true, Some(copy)) = (is_old, &mut self.copy) {
+            std::mem::swap(copy, &mut self.tables);
+        }
+    }
+
+    /// Whether it is read and written as a whole.
+    fn is_file(&self) -> bool {
+        self.rare.files && self.class == Class::Blind
+    }
+
     fn scan(&mut self, binding: BindingIndex, after: Option<&Position>) -> Batch {
         const PAGE: usize = 2;
         if after.is_none() {
+            let is_old = self.look_at_copy();
             let keys = self.keys(binding);
             let snapshot = keys.iter().map(|key| self.observe(binding, key)).collect();
+            self.look_away(is_old);
             self.snapshots.insert(binding, snapshot);
         }
         let percent = self.weather.cut;
@@ -231,11 +267,17 @@ impl Target for SimTarget {
             }
             return groups.iter().flat_map(unknown).collect();
         }
+        let mut whole = None;
         for group in groups {
             let fate = {
                 let mut state = self.0.state();
                 let weather = state.weather;
-                let draw = state.chance.below(100) as u32;
+                let mut draw = state.chance.below(100) as u32;
+                if state.is_file() {
+                    // It is written once, with everything.
+                    draw = *whole.get_or_insert(draw);
+                    state.happened.note("files");
+                }
                 let disturbed = draw < weather.refused + weather.zombie + weather.lost;
                 // Every row of the group is in doubt then.
                 state.faults += if disturbed { group.writes.len() as u64 } else { 0 };

@@ -56,6 +56,25 @@ pub(super) async fn answer(
     Ok(true)
 }
 
+/// Tries something again that was refused, if there is any.
+pub(super) async fn retry(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    store: &MemoryStore,
+    chance: &mut Chance,
+) -> Result<(), PortError> {
+    let mut refused = Vec::new();
+    for group in store.memory().groups.values() {
+        let parked = group.root.links.iter().filter(|link| link.parked.is_some());
+        refused.extend(parked.map(|link| (group.id, link.system)));
+    }
+    let Some((record, system)) = chance.pick(&refused).copied() else { return Ok(()) };
+    store.memory().happened.note("retries");
+    let command = Input::Command(Command::Retry { record, system });
+    let decided = reconcile(desk, &[command], Vec::new()).await?;
+    read::settle(desk, doors, decided.effects, &mut Account::default()).await.map(drop)
+}
+
 fn question(store: &MemoryStore, chance: &mut Chance) -> Option<(RecordId, PartKey, OpenConflict)> {
     let memory = store.memory();
     let open: Vec<(RecordId, PartKey, OpenConflict)> = memory

@@ -34,6 +34,7 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
         (world.plan.clone(), world.systems.clone(), world.store.clone(), world.clock.clone());
     let has_webhooks = systems.iter().any(|system| system.state().payloads.is_some());
     let has_questions = person::is_asked(&plan);
+    let retries = world.rare.retries;
     Box::pin(async move {
         let stop = AtomicBool::new(false);
         let desk = Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1));
@@ -44,6 +45,10 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             moment().await;
             if has_questions && chance.percent(10) {
                 person::answer(&desk, &mut doors, &store, &mut chance).await?;
+                continue;
+            }
+            if retries && chance.percent(5) {
+                person::retry(&desk, &mut doors, &store, &mut chance).await?;
                 continue;
             }
             if has_webhooks && chance.percent(20) {
@@ -60,6 +65,8 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
                     70..85 => observe(&desk, &mut doors, &systems, binding, Mode::Scan).await,
                     _ => scan_all(&desk, &mut doors, entity).await,
                 };
+            } else if store.memory().paused.contains(&system) {
+                store.memory().happened.note("pauses");
             } else {
                 let class = plan.system(system).map(|system| system.class);
                 if class == Some(Class::Log) {

@@ -87,6 +87,8 @@ impl Stage {
             systems: self.0.systems.clone(),
             store,
             clock: self.0.clock.clone(),
+            rare: self.0.rare,
+            happened: self.0.happened.clone(),
             trace: false,
         })
     }

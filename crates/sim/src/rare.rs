@@ -1,0 +1,138 @@
+//! What few worlds have, drawn each by itself; and what of it has really happened in a world.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use syncline_core::plan::Class;
+
+use crate::{
+    people::{self, Deed},
+    prng::Chance,
+    script::Script,
+};
+
+macro_rules! rare {
+    ($($field:ident: $percent:literal, $told:literal;)*) => {
+        /// What few worlds have. A world without any of it is one that `Script::later` draws.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Rare {
+            $(#[doc = $told] pub $field: bool,)*
+        }
+
+        impl Rare {
+            /// Draws what a world has.
+            fn draw(chance: &mut Chance) -> Self {
+                Self { $($field: chance.percent($percent),)* }
+            }
+
+            /// The same with one thing less, for each thing that there is.
+            pub fn with_less(self) -> Vec<Self> {
+                let mut all = Vec::new();
+                $(if self.$field {
+                    all.push(Self { $field: false, ..self });
+                })*
+                all
+            }
+
+            /// The names of everything rare.
+            pub const NAMES: &[&str] = &[$(stringify!($field)),*];
+
+            /// A world has this, by its name.
+            pub fn set(&mut self, name: &str) {
+                $(if name == stringify!($field) {
+                    self.$field = true;
+                })*
+            }
+        }
+    };
+}
+
+rare! {
+    many_systems: 5, "Up to six systems.";
+    crowd: 4, "So many rows that batches are decided beside each other.";
+    company: 5, "Two or three processes, whatever else there is but logs.";
+    full_disk: 5, "The hub's disk is full for a while.";
+    clock: 5, "The hub's clock jumps.";
+    keys_again: 5, "A system gives the key of its newest row, once that is gone, to the next one.";
+    old_looks: 5, "Polls and scans of systems with versions read a copy that lags behind.";
+    bursts: 5, "Now and then a system refuses nearly everything for a while.";
+    pauses: 5, "People pause systems and resume them.";
+    retries: 5, "A person tries again what was refused.";
+    files: 4, "Blind systems are read and written as a whole.";
+}
+
+impl Script {
+    /// Draws a history from a seed: which features and faults it has, and how strong (swarm testing).
+    pub fn draw(seed: u64) -> Self {
+        let script = Self::later(seed);
+        // Drawn apart, so that the world without anything rare stays the one that it always was.
+        let mut chance = Chance::new(seed ^ 0xbebe);
+        let rare = Rare::draw(&mut chance);
+        script.with_rare(rare, &mut chance)
+    }
+
+    /// The same world with something rare.
+    pub fn with_rare(mut self, rare: Rare, chance: &mut Chance) -> Self {
+        self.rare = rare;
+        if rare.many_systems {
+            self.add_systems(chance);
+        }
+        if rare.crowd {
+            self.add_crowd(chance);
+        }
+        // A log has one reader.
+        if rare.company && !self.draft.classes.contains(&Class::Log) {
+            self.processes = 2 + chance.below(2);
+        }
+        self.deeds.sort_by_key(|(at, _, _)| *at);
+        self
+    }
+
+    fn add_systems(&mut self, chance: &mut Chance) {
+        let classes = &mut self.draft.classes;
+        let known = classes.clone();
+        let count = 5 + chance.below(2);
+        while classes.len() < count {
+            // What a world promises rests on the classes that it has.
+            classes.extend(chance.pick(&known).copied());
+        }
+        for _ in 0..chance.below(8) {
+            let (at, system) =
+                (chance.below(self.moves), known.len() + chance.below(count - known.len()));
+            self.deeds.push((at, system, people::draw(chance, 6, self.draft.orders)));
+        }
+    }
+
+    /// Many contacts, made within a short time in one system or in two.
+    fn add_crowd(&mut self, chance: &mut Chance) {
+        let (from, count) = (chance.below(self.moves / 2), self.draft.classes.len());
+        let systems = [chance.below(count), chance.below(count)];
+        for number in 0..8 + chance.below(12) {
+            let system = chance.pick(&systems).copied().unwrap_or_default();
+            let email = format!("c{}@example.com", number % 12);
+            self.deeds.push((from + number / 4, system, Deed::Create(email)));
+        }
+    }
+}
+
+/// How often what has happened in a world. Shared by everything in it.
+#[derive(Clone, Debug, Default)]
+pub struct Happened(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Happened {
+    /// It happened once more.
+    pub fn note(&self, what: &'static str) {
+        *self.lock().entry(what).or_default() += 1;
+    }
+
+    /// How often what happened.
+    pub fn all(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
