@@ -36,6 +36,12 @@ macro_rules! rare {
                 all
             }
 
+            /// What a world has, in words.
+            pub fn told(self) -> Vec<&'static str> {
+                let all = [$((self.$field, $told)),*];
+                all.iter().filter(|(has, _)| *has).map(|(_, told)| *told).collect()
+            }
+
             /// The names of everything rare.
             pub const NAMES: &[&str] = &[$(stringify!($field)),*];
 

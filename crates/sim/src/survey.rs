@@ -167,6 +167,9 @@ fn features(script: &Script) -> Vec<String> {
         (script.last_day.is_some(), "a last day on which all is deleted"),
     ];
     features.extend(rare.iter().filter(|(has, _)| *has).map(|(_, name)| (*name).to_owned()));
+    let told = script.rare.told().into_iter();
+    features
+        .extend(told.map(|told| format!("rare: {}", told.trim_end_matches('.').to_lowercase())));
     for fault in Fault::ALL {
         if fault.get(&script.weather) > 0 {
             features.push(format!("fault: {}", fault.name()));
