@@ -29,6 +29,11 @@ mutants *names:
 fuzz seconds="60":
     FUZZ_SECONDS={{ seconds }} cargo nextest run --workspace --lib --bins -E 'test(attack) + test(parsers)'
 
+# every small change of the core's source must fail one of its tests: about twenty hours, or a file
+# (`just mutations crates/core/src/need.rs`); needs cargo-mutants
+mutations *files:
+    cargo mutants -p syncline-core {{ if files == "" { "" } else { "--file " + files } }}
+
 # lives a million worlds and all else that there is to show, and writes docs/evidence.md
 evidence worlds="1000000":
     scripts/evidence {{ worlds }}

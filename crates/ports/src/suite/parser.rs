@@ -63,7 +63,8 @@ pub fn storable(value: &Value) {
 ///
 /// # Panics
 /// If the corpus is empty, or `parse` panics: the input then stands in the corpus as `broken-…`.
-pub fn attack(folder: &Path, words: &[&str], parse: impl Fn(&[u8]) -> u64) {
+pub fn attack(folder: &str, words: &[&str], parse: impl Fn(&[u8]) -> u64) {
+    let folder = Path::new(folder);
     let corpus = corpus(folder);
     assert!(!corpus.is_empty(), "no corpus in {}", folder.display());
     let judge = |input: &[u8]| {

@@ -1,19 +1,12 @@
 //! The configuration under attack. Whatever stands in the file, the answer is a plan or complaints that
 //! have a page; and a plan's file, shown as it is understood, means the same.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use syncline_ports::suite::parser::{attack, path};
 
 use super::{address, complaint, json, lookup, of_text, yaml};
 use crate::report::Paint;
-
-fn corpus(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name)
-}
 
 #[test]
 fn a_file_becomes_a_plan_or_complaints() {
@@ -71,7 +64,7 @@ fn a_file_becomes_a_plan_or_complaints() {
         "postgres://a:b@c/d",
     ];
     let errors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
-    attack(&corpus("configuration"), &words, |input| {
+    attack(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/configuration"), &words, |input| {
         let text = String::from_utf8_lossy(input).into_owned();
         let loaded = of_text(Path::new("syncline.yaml"), text);
         let codes: BTreeSet<&str> =
@@ -112,7 +105,7 @@ fn an_address_is_taken_apart_or_refused() {
         "65536",
         "%",
     ];
-    attack(&corpus("addresses"), &words, |input| {
+    attack(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/addresses"), &words, |input| {
         let text = String::from_utf8_lossy(input);
         match address::parse(&text) {
             Ok(url) => path((url.password.is_some(), text.len().ilog2())),
@@ -123,11 +116,15 @@ fn an_address_is_taken_apart_or_refused() {
 
 #[test]
 fn a_lookup_file_is_rows_or_a_complaint() {
-    attack(&corpus("lookups"), &[",", ";", "\"", "\"\"", "\n", "\r\n", "\u{feff}"], |input| {
-        let text = String::from_utf8_lossy(input);
-        match lookup::parse(0, &text) {
-            Ok(rows) => path((rows.len().min(8), rows.first().map(|row| row.len().min(8)))),
-            Err(complaint) => path(complaint.code),
-        }
-    });
+    attack(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/lookups"),
+        &[",", ";", "\"", "\"\"", "\n", "\r\n", "\u{feff}"],
+        |input| {
+            let text = String::from_utf8_lossy(input);
+            match lookup::parse(0, &text) {
+                Ok(rows) => path((rows.len().min(8), rows.first().map(|row| row.len().min(8)))),
+                Err(complaint) => path(complaint.code),
+            }
+        },
+    );
 }

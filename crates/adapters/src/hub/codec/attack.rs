@@ -1,15 +1,9 @@
 //! What is stored, under attack: damaged in ways that the checksum does not tell.
 
-use std::path::PathBuf;
-
 use syncline_core::name::RecordId;
 use syncline_ports::suite::parser::{attack, path};
 
 use super::{audit::decode_page, bits::checksum, decode_group, encode_group};
-
-fn corpus(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name)
-}
 
 fn signed(input: &[u8]) -> Vec<u8> {
     let mut stored = input.to_vec();
@@ -19,7 +13,7 @@ fn signed(input: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_stored_group_is_one_that_can_be_stored_or_none() {
-    attack(&corpus("groups"), &[], |input| {
+    attack(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/groups"), &[], |input| {
         let Some(group) = decode_group(RecordId(1), &signed(input)) else { return 0 };
         let mut again = Vec::new();
         encode_group(&group, &mut again);
@@ -36,7 +30,7 @@ fn a_stored_group_is_one_that_can_be_stored_or_none() {
 
 #[test]
 fn a_page_of_the_audit_is_read_whole_or_not_at_all() {
-    attack(&corpus("pages"), &[], |input| {
+    attack(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/pages"), &[], |input| {
         decode_page(&signed(input)).map_or(0, |events| path(events.len().min(8)))
     });
 }
