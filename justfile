@@ -31,8 +31,8 @@ fuzz seconds="60":
 
 # every small change of the core's source must fail one of its tests: about twenty hours, or a file
 # (`just mutations crates/core/src/need.rs`); needs cargo-mutants
-mutations *files:
-    cargo mutants -p syncline-core {{ if files == "" { "" } else { "--file " + files } }}
+mutations file="crates/core/src/**":
+    cargo mutants -p syncline-core --file '{{ file }}'
 
 # lives a million worlds and all else that there is to show, and writes docs/evidence.md
 evidence worlds="1000000":
