@@ -35,6 +35,8 @@ pub struct Scenario {
     pub mapping: String,
     /// Our writes leave marks in every system.
     pub is_marked: bool,
+    /// Values that a column of a system does not take: system, table, column, value.
+    pub refused: Vec<(usize, usize, usize, String)>,
     /// The steps, with their lines.
     pub steps: Vec<(usize, Step)>,
 }
@@ -107,6 +109,10 @@ pub enum Step {
         /// Whose value stands.
         system: usize,
     },
+    /// A person lets through what a guard stopped.
+    Approve(usize),
+    /// A person answers a guard that nothing is to happen.
+    Dismiss(usize),
     /// These systems show these rows: everything but numbered keys and moments, or one column.
     Show {
         /// Where.
@@ -191,6 +197,10 @@ pub trait House {
     fn kill(&mut self, system: usize, moment: Moment) -> Result<(), String>;
     /// A person settles a conflict.
     fn resolve(&mut self, number: usize, system: usize) -> Result<(), String>;
+    /// A person lets through what a guard stopped.
+    fn approve(&mut self, number: usize) -> Result<(), String>;
+    /// A person answers a guard that nothing is to happen.
+    fn dismiss(&mut self, number: usize) -> Result<(), String>;
     /// The rows of a table, these columns of them, cells parted by a bar.
     fn rows(&mut self, system: usize, table: &Table, columns: &[usize]) -> Vec<String>;
     /// All conflicts there ever were.
@@ -241,6 +251,8 @@ fn take(scenario: &Scenario, step: &Step, house: &mut dyn House) -> Result<(), S
         Step::Run(run) => same("the run", &house.run(run)?, &run.ended),
         Step::Killed { system, moment } => house.kill(*system, *moment),
         Step::Resolve { number, system } => house.resolve(*number, *system),
+        Step::Approve(number) => house.approve(*number),
+        Step::Dismiss(number) => house.dismiss(*number),
         Step::Show { systems, table: at, column, rows } => {
             let table = table(at)?;
             let columns = column.map_or_else(|| table.shown(), |column| vec![column]);

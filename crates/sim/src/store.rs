@@ -42,6 +42,8 @@ pub struct Memory {
     pub audit: Vec<AuditEvent>,
     /// What is set aside, with the code.
     pub quarantine: BTreeMap<Subject, (syncline_core::Text, Vec<RecordId>)>,
+    /// How often something was set aside.
+    pub parks: u64,
     /// What is set aside, and what it waits for.
     pub waiting: BTreeMap<Subject, Waiting>,
     /// Conflicts opened, those settled by rule included.
@@ -251,6 +253,7 @@ impl Memory {
                     && awaits.as_ref().is_some_and(|place| {
                         self.rows.get(place).is_some_and(|known| known.digest.is_some())
                     });
+                self.parks += 1;
                 self.waiting.insert(subject.clone(), Waiting { entity, awaits, again });
                 self.quarantine.insert(subject, (code, related));
             }

@@ -59,6 +59,8 @@ pub struct Table {
     pub reuses_keys: bool,
     /// Columns whose values may occur once.
     pub unique: Vec<FieldIndex>,
+    /// Values that a column does not take.
+    pub refuses: Vec<(FieldIndex, Value)>,
     /// The column that this system writes in capitals, whatever it is given.
     pub capitals: Option<FieldIndex>,
     /// A reference: this column holds keys of that table.

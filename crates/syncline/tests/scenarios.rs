@@ -10,8 +10,8 @@
 //! |---|---|
 //! | 1.1: P5, P12 | `propagation.rs` |
 //! | 1.2: M10, M20 | `concurrent.rs` |
-//! | 1.3: D4, D11, D13, D15, D16 | `deletes.rs` |
-//! | 1.4 and 1.7: L2, L4; S1, S4, S14 | `mapping.rs` |
+//! | 1.3: D4, D15, D16 | `deletes.rs` |
+//! | 1.4 and 1.7: L2; S4, S14 | `mapping.rs` |
 //! | 1.3: D12 | `reads.rs` |
 //! | 1.7: S2, S3 | `times.rs` |
 //! | 1.7: S8, S10 | `schema.rs` |
@@ -20,7 +20,7 @@
 //! | 1.6: W13 | `crashes.rs` |
 //! | 1.4: L3, L5 to L8 | `loops.rs` |
 //! | 1.6: W1 | `answers.rs` |
-//! | 1.6 and 1.8: W4, W6; I1 | `writes.rs` |
+//! | 1.6 and 1.8: W6; I1 | `writes.rs` |
 //! | 1.8: I2 | `identity.rs` |
 //!
 //! F1, F2 and F3 are `poll_meets_…` and `poll_shows_…` of `ports::suite::source`, on every kind; W15 is

@@ -3,8 +3,10 @@
 use crate::scenario::{Scenario, parse};
 
 /// The files, by their names.
-pub const FILES: [(&str, &str); 6] = [
+pub const FILES: [(&str, &str); 8] = [
     ("contacts", include_str!("../../scenarios/contacts.txt")),
+    ("dozen", include_str!("../../scenarios/dozen.txt")),
+    ("forms", include_str!("../../scenarios/forms.txt")),
     ("keyed", include_str!("../../scenarios/keyed.txt")),
     ("stamped", include_str!("../../scenarios/stamped.txt")),
     ("values", include_str!("../../scenarios/values.txt")),
@@ -78,9 +80,14 @@ macro_rules! scenarios {
             l9_a_write_of_which_a_killed_program_knew_nothing_is_no_edit
             w13_a_server_that_dies_before_it_commits_is_written_when_it_is_back
             w13_a_server_that_dies_after_it_committed_is_not_written_again
+            w4_one_refused_row_holds_back_nobody_else
             w8_the_same_person_entered_twice_is_one_record
             i6_a_match_key_that_changes_goes_through_the_link
             i8_a_key_used_again_for_somebody_else_is_somebody_else
+            d11_an_empty_system_is_a_failure_and_not_a_delete
+            d13_a_mass_delete_waits_for_a_person_who_lets_exactly_that_through
+            l4_a_system_that_writes_in_capitals_does_not_shout_at_the_others
+            s1_dates_in_different_forms_are_the_same_day
             w2_a_row_that_can_be_asked_for_is_written_once_whenever_the_program_is_killed
             w1_a_row_that_can_be_asked_for_is_settled_in_the_same_run
             p5_a_row_whose_time_alone_moves_says_nothing_new
@@ -96,6 +103,7 @@ macro_rules! scenarios {
             s7_null_clears_and_blank_is_what_the_cell_says
             m14_the_same_telephone_number_in_two_forms_is_no_difference
             w5_an_order_goes_after_its_customer_and_refers_to_its_row_there
+            w5_an_order_waits_for_its_customer_and_goes_when_it_is_there
             w6_a_circle_of_references_is_closed_in_two_steps
             w7_two_records_swap_a_unique_value
         }

@@ -87,6 +87,7 @@ impl Reader {
                     rows: self.rows.clone(),
                     mapping: self.mapping.clone(),
                     is_marked: false,
+                    refused: Vec::new(),
                     steps: Vec::new(),
                 });
                 Section::Scenario
@@ -174,11 +175,28 @@ fn scenario_line(scenario: &mut Scenario, number: usize, said: &str) -> Found<()
             scenario.is_marked = true;
             return Ok(());
         }
+        "refuse" => {
+            let [who, place, value] = head.as_slice() else {
+                return Err(("scenario.step", "refuse SYSTEMS TABLE.COLUMN VALUE".into()));
+            };
+            let (name, only) = place.split_once('.').unwrap_or((place, ""));
+            let at = table(&scenario.tables, name)?;
+            let column = column(&scenario.tables, at, only)?;
+            for system in systems(who)? {
+                scenario.refused.push((system, at, column, value.clone()));
+            }
+            return Ok(());
+        }
         "map" => {
             scenario.mapping = mapped(&scenario.mapping, &head.join(" "), rest.trim())?;
             return Ok(());
         }
         "run" => run(&head, rest)?,
+        "approve" | "dismiss" => {
+            let number = head.first().and_then(|number| number.parse().ok());
+            let number = number.ok_or_else(|| ("scenario.step", format!("{first} NUMBER")))?;
+            if first == "approve" { Step::Approve(number) } else { Step::Dismiss(number) }
+        }
         "resolve" => match head.as_slice() {
             [number, by, system] if by == "by" => Step::Resolve {
                 number: number.parse().map_err(|_| ("scenario.step", number.clone()))?,

@@ -17,14 +17,14 @@ use syncline_core::{
     index::keyless_doubt,
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, RunId, SystemIndex},
     plan::Plan,
-    value::Value,
+    value::{Digest, Value},
 };
 use syncline_engine::{
     account::Account,
     apply::{Everything, Written},
     capture::{Mode, has_cursor, stream_name},
     desk::{Desk, Unwatched},
-    pass::{self, Allow, Errand, Passed},
+    pass::{self, Allow, Errand, Passed, Tripped},
     read,
     reconcile::reconcile,
     recover,
@@ -34,11 +34,11 @@ use syncline_ports::{clock::Clock as _, store::Store as _};
 
 use crate::{
     scenario::{
-        Column, Deed, Ended, Fault, House, Kind, Moment, Run, SYSTEMS, Scenario, Table,
+        Deed, Ended, Fault, House, Kind, Moment, Run, SYSTEMS, Scenario, Table,
         conflicts::grouped,
-        typed::{binding_of, field, moment, value},
+        typed::{binding_of, equipped, field, moment, value},
     },
-    system::{self, SimSystem, Weather, doors::Disturbance},
+    system::{self, Weather, doors::Disturbance},
     world::{World, through},
 };
 
@@ -46,8 +46,10 @@ use crate::{
 pub struct Simulated {
     world: World,
     runs: u64,
-    /// What the last run set aside for a person.
-    known: usize,
+    /// What had been set aside before the last run, and how many conflicts were open.
+    known: (u64, usize),
+    /// What guards stopped.
+    tripped: Vec<Digest>,
 }
 
 impl Simulated {
@@ -57,34 +59,9 @@ impl Simulated {
     /// # Errors
     /// If a row does not fit its table.
     pub fn new(scenario: &Scenario, plan: Plan) -> Result<Self, String> {
-        let mut systems = Vec::new();
-        for (at, drafted) in plan.systems.iter().enumerate() {
-            let system = SimSystem::new(drafted.class, at as i64 * 1_000 + 100, at as u64);
-            for (binding, found) in plan.bindings.iter().enumerate() {
-                if found.system.at() != at {
-                    continue;
-                }
-                let table = scenario.tables.iter().find(|it| *it.name == *found.table.table);
-                let table = table.ok_or_else(|| format!("no table {}", found.table.table))?;
-                let place = |column: &Column| field(&plan, BindingIndex(binding as u16), column);
-                let columns = &table.columns;
-                let is_single = |column: &&Column| column.is_unique || column.is_key;
-                let made = system::Table {
-                    width: found.cells.len(),
-                    key_field: columns.iter().find(|it| it.is_key).and_then(place),
-                    unique: columns.iter().filter(is_single).filter_map(place).collect(),
-                    foreign: columns.iter().find_map(|column| {
-                        let refers_to = scenario.tables.get(column.refers_to?)?;
-                        let to = binding_of(&plan, at, refers_to)?;
-                        Some((place(column)?, to))
-                    }),
-                    ..system::Table::default()
-                };
-                system.state().tables.insert(BindingIndex(binding as u16), made);
-            }
-            systems.push(system);
-        }
-        let mut house = Self { world: World::bare(plan, systems), runs: 0, known: 0 };
+        let systems = equipped(scenario, &plan)?;
+        let mut house =
+            Self { world: World::bare(plan, systems), runs: 0, known: (0, 0), tripped: Vec::new() };
         house.tick();
         for (system, table, cells) in &scenario.rows {
             let table = scenario.tables.get(*table).ok_or("no such table")?;
@@ -111,7 +88,7 @@ impl Simulated {
     }
 
     /// A process that does one pass over everything.
-    async fn process(&self, run: &Run) -> Result<Passed, PortError> {
+    async fn process(&self, run: &Run, approved: Vec<Digest>) -> Result<Passed, PortError> {
         let world = &self.world;
         let stop = AtomicBool::new(false);
         let desk = self.desk(&stop);
@@ -136,7 +113,7 @@ impl Simulated {
         let errand = Errand {
             entities: roots.map(|(at, _)| (EntityIndex(at as u16), RunId(self.runs))).collect(),
             modes,
-            allow: Allow::default(),
+            allow: Allow { approved, ..Allow::default() },
             chooses: &Everything,
             closed: Vec::new(),
         };
@@ -150,7 +127,9 @@ impl Simulated {
             || reports.iter().any(|it| !it.failures.is_empty() || !it.put_off.is_empty());
         let is_refused = reports.iter().any(|it| !it.tripped.is_empty() || it.suspected.is_some());
         let is_failed = reports.iter().any(|it| !it.incomplete.is_empty()) || self.is_in_doubt();
-        let is_aside = self.waiting() > self.known;
+        let (parks, open) = self.waiting();
+        let is_parked = parks > self.known.0 && !self.world.store.memory().quarantine.is_empty();
+        let is_aside = is_parked || open > self.known.1;
         match (is_away, is_failed, is_refused, is_aside) {
             (true, _, _, _) => 3,
             (_, true, _, _) => 1,
@@ -171,11 +150,11 @@ impl Simulated {
         })
     }
 
-    /// What waits for a person: what is set aside, and conflicts that are open.
-    fn waiting(&self) -> usize {
+    /// How often something was set aside, and how many conflicts are open.
+    fn waiting(&self) -> (u64, usize) {
         let memory = self.world.store.memory();
-        let open = memory.groups.values().flat_map(|group| group.parts());
-        memory.quarantine.len() + open.map(|(_, part)| part.conflicts.len()).sum::<usize>()
+        let parts = memory.groups.values().flat_map(|group| group.parts());
+        (memory.parks, parts.map(|(_, part)| part.conflicts.len()).sum())
     }
 
     fn name(&self, system: SystemIndex) -> &str {
@@ -301,7 +280,13 @@ impl House for Simulated {
                 Fault::DiesAfter => Some(Disturbance::DiesAfter),
             };
         }
-        let passed = through(self.process(run)).map_err(|error| error.to_string())?;
+        let passed = through(self.process(run, Vec::new())).map_err(|error| error.to_string())?;
+        for tripped in passed.entities.iter().flat_map(|report| &report.tripped) {
+            self.tripped.push(match tripped {
+                Tripped::Absences(held) => held.digest,
+                Tripped::Planned { digest, .. } => *digest,
+            });
+        }
         for system in &self.world.systems {
             system.state().weather = Weather::default();
             if system.state().disturbance.take().is_some() {
@@ -326,7 +311,7 @@ impl House for Simulated {
             Moment::BeforeAnswer => Disturbance::HeldAnswer,
         });
         let run = Run::default();
-        let mut process = pin!(self.process(&run));
+        let mut process = pin!(self.process(&run, Vec::new()));
         while own.state().disturbance.is_some() {
             let polled = process.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             if let Poll::Ready(ended) = polled {
@@ -358,8 +343,25 @@ impl House for Simulated {
         })
         .map_err(|error: PortError| error.to_string())?;
         // The program writes at once what a person decided.
-        through(self.process(&Run::default())).map_err(|error| error.to_string())?;
+        through(self.process(&Run::default(), Vec::new())).map_err(|error| error.to_string())?;
         Ok(())
+    }
+
+    fn approve(&mut self, number: usize) -> Result<(), String> {
+        self.tick();
+        self.runs += 1;
+        let stopped = number.checked_sub(1).and_then(|at| self.tripped.get(at));
+        let stopped = *stopped.ok_or_else(|| format!("no guard stopped anything as {number}"))?;
+        let passed = through(self.process(&Run::default(), vec![stopped]));
+        let passed = passed.map_err(|error| error.to_string())?;
+        let is_stopped = passed.entities.iter().any(|report| !report.tripped.is_empty());
+        if is_stopped { Err("it was stopped again".into()) } else { Ok(()) }
+    }
+
+    fn dismiss(&mut self, number: usize) -> Result<(), String> {
+        // Nothing happens: what is still so is asked about again.
+        let is_known = (1..=self.tripped.len()).contains(&number);
+        if is_known { Ok(()) } else { Err(format!("no guard stopped anything as {number}")) }
     }
 
     fn rows(&mut self, system: usize, table: &Table, columns: &[usize]) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! Where what a scenario names is in a plan, and what is typed as a simulated system keeps it.
+//! The simulated systems of a scenario, where what it names is in a plan, and what is typed as a system
+//! keeps it.
 
 use syncline_core::{
     name::{BindingIndex, FieldIndex, Timestamp},
@@ -6,7 +7,52 @@ use syncline_core::{
     value::Value,
 };
 
-use crate::scenario::{Cell, Column, Kind, Table};
+use crate::{
+    scenario::{Cell, Column, Kind, Scenario, Table},
+    system::{self, SimSystem},
+};
+
+/// The systems of a scenario, with their tables, empty.
+pub(super) fn equipped(scenario: &Scenario, plan: &Plan) -> Result<Vec<SimSystem>, String> {
+    let mut systems = Vec::new();
+    for (at, drafted) in plan.systems.iter().enumerate() {
+        let system = SimSystem::new(drafted.class, at as i64 * 1_000 + 100, at as u64);
+        for (binding, found) in plan.bindings.iter().enumerate() {
+            if found.system.at() != at {
+                continue;
+            }
+            let table = scenario.tables.iter().find(|it| *it.name == *found.table.table);
+            let table = table.ok_or_else(|| format!("no table {}", found.table.table))?;
+            let place = |column: &Column| field(plan, BindingIndex(binding as u16), column);
+            let columns = &table.columns;
+            let is_single = |column: &&Column| column.is_unique || column.is_key;
+            let made = system::Table {
+                width: found.cells.len(),
+                key_field: columns.iter().find(|it| it.is_key).and_then(place),
+                unique: columns.iter().filter(is_single).filter_map(place).collect(),
+                foreign: columns.iter().find_map(|column| {
+                    let refers_to = scenario.tables.get(column.refers_to?)?;
+                    let to = binding_of(plan, at, refers_to)?;
+                    Some((place(column)?, to))
+                }),
+                refuses: scenario
+                    .refused
+                    .iter()
+                    .filter(|(system, of, ..)| {
+                        *system == at && scenario.tables.get(*of) == Some(table)
+                    })
+                    .filter_map(|(_, _, column, value)| {
+                        Some((place(columns.get(*column)?)?, Value::text(value)))
+                    })
+                    .collect(),
+                ..system::Table::default()
+            };
+            system.state().tables.insert(BindingIndex(binding as u16), made);
+        }
+        systems.push(system);
+    }
+    Ok(systems)
+}
 
 pub(super) fn binding_of(plan: &Plan, system: usize, table: &Table) -> Option<BindingIndex> {
     let mut bindings = plan.bindings.iter().enumerate();

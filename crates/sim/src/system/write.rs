@@ -116,6 +116,10 @@ impl SimState {
                 *place = value.clone();
             }
         }
+        let refuses = self.tables.get(&write.binding).map(|table| table.refuses.as_slice());
+        if refuses.into_iter().flatten().any(|refused| write.set.contains(refused)) {
+            return Outcome::Invalid { code: "write.check", reason: "a check refuses it".into() };
+        }
         let own = write.key.as_ref().filter(|_| current.is_some());
         if let Some(holder) = self.clash(write.binding, &values, parent.as_ref(), own) {
             return Outcome::Unique { columns: vec!["email".into()], holder: Some(holder) };

@@ -77,17 +77,17 @@ impl<'a> Real<'a> {
         is_used: bool,
         own: Option<&'static Server>,
     ) -> Self {
-        let tables: String = scenario.tables.iter().map(|table| create(scenario, table)).collect();
         let rows = [0, 1, 2].map(|at| {
+            let tables = (0..scenario.tables.len()).map(|table| create(scenario, at, table));
             let own = scenario.rows.iter().filter(|(system, ..)| *system == at);
             let inserts = own.map(|(_, table, cells)| {
                 let cells: Vec<(usize, Cell)> = cells.iter().cloned().enumerate().collect();
                 insert(&scenario.tables[*table], &cells)
             });
-            inserts.collect::<String>()
+            tables.chain(inserts).collect::<String>()
         });
         let given = Given {
-            tables: &tables,
+            tables: "",
             rows: [&rows[0], &rows[1], &rows[2]],
             mapping: &scenario.mapping,
             show: "",
@@ -176,6 +176,16 @@ impl House for Real<'_> {
         if is_told { Ok(()) } else { Err("nobody says who decided, and why".into()) }
     }
 
+    fn approve(&mut self, number: usize) -> Result<(), String> {
+        self.stage.expect(0, &["guards", "apply", &number.to_string(), "--yes"]);
+        Ok(())
+    }
+
+    fn dismiss(&mut self, number: usize) -> Result<(), String> {
+        self.stage.expect(0, &["guards", "dismiss", &number.to_string()]);
+        Ok(())
+    }
+
     fn rows(&mut self, system: usize, table: &Table, columns: &[usize]) -> Vec<String> {
         let names: Vec<&str> = columns.iter().map(|at| table.columns[*at].name.as_str()).collect();
         let rows =
@@ -203,9 +213,10 @@ impl House for Real<'_> {
 }
 
 /// A table in words that [`Kind::speak`] knows.
-fn create(scenario: &Scenario, table: &Table) -> String {
+fn create(scenario: &Scenario, system: usize, at: usize) -> String {
+    let table = &scenario.tables[at];
     let mut parts = Vec::new();
-    for column in &table.columns {
+    for (place, column) in table.columns.iter().enumerate() {
         let holds = match column.kind {
             Holds::Numbered => "{id}",
             Holds::Text => "{text}",
@@ -220,7 +231,16 @@ fn create(scenario: &Scenario, table: &Table) -> String {
         } else {
             ""
         };
-        parts.push(format!("{} {holds}{says}", column.name));
+        let refused = scenario.refused.iter().filter(|(in_system, in_table, in_column, _)| {
+            (*in_system, *in_table, *in_column) == (system, at, place)
+        });
+        let checks: String = refused
+            .map(|(.., value)| {
+                let value = literal(column, &Some(value.clone()));
+                format!(" check ({} <> {value})", column.name)
+            })
+            .collect();
+        parts.push(format!("{} {holds}{says}{checks}", column.name));
         if let Some(to) = column.refers_to {
             let to = &scenario.tables[to];
             let key = to.columns.iter().find(|column| column.is_key).unwrap();

@@ -75,43 +75,6 @@ fn d4_newest_is_refused_where_nobody_knows_when_a_row_was_deleted() {
     );
 }
 
-const DOZEN: &str = "insert into contact (email) values ('01'), ('02'), ('03'), ('04'), ('05'), ('06'), ('07'), ('08'), ('09'), ('10'), ('11'), ('12')";
-
-#[test]
-fn d11_an_empty_system_is_a_failure_and_not_a_delete() {
-    play(
-        &Given { rows: [DOZEN; 3], ..CONTACT },
-        &[
-            LINKED,
-            In("a", "create table kept as select * from contact; delete from contact"),
-            Cli(5, "run"),
-            Query("bc", "select count(*) from contact", &["12"]),
-            In("a", "insert into contact select * from kept"),
-        ],
-    );
-}
-
-#[test]
-fn d13_a_mass_delete_waits_for_a_person_who_lets_exactly_that_through() {
-    let limits =
-        [("match: email", "match: email\n    guards: {deletes: {max: 2, max_percent: 20}}")];
-    play_with(
-        &Given { rows: [DOZEN; 3], ..CONTACT },
-        &limits,
-        &[
-            LINKED,
-            In("a", "delete from contact where email > '05'"),
-            Cli(5, "run"),
-            Query("bc", "select count(*) from contact", &["12"]),
-            Cli(0, "guards dismiss 1"),
-            Query("bc", "select count(*) from contact", &["12"]),
-            Cli(5, "run"),
-            Cli(0, "guards apply 2 --yes"),
-            Query(ALL, "select count(*) from contact", &["5"]),
-        ],
-    );
-}
-
 const ORDERS: Given = Given {
     tables: "create table orders (id {id}, number {text} not null unique, note {text});
              create table item (id {id}, order_id {big} not null, sku {text} not null, qty {big}, foreign key (order_id) references orders (id))",

@@ -2,7 +2,7 @@
 
 use super::{
     CONTACT, LINKED,
-    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play, written},
+    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, written},
 };
 
 /// Makes a trigger: `event` is like `after insert on bell`.
@@ -68,56 +68,6 @@ fn m17_an_edit_of_another_field_between_our_read_and_our_write_is_kept() {
             Conflicts(&[]),
         ]);
     });
-}
-
-const SALES: Given = Given {
-    tables: "create table customer (id {id}, code {text} not null unique, name {text} check (name <> 'bad'));
-             create table orders (id {id}, number {text} not null unique, customer {big} not null, foreign key (customer) references customer (id))",
-    rows: [
-        "drop table orders; drop table customer; create table customer (id {id}, code {text} not null unique, name {text}); create table orders (id {id}, number {text} not null unique, customer {big} not null)",
-        "",
-        "",
-    ],
-    mapping: "
-entities:
-  orders:
-    in: {@orders}
-    match: number
-    fields:
-      number: {@number}
-      customer: {ref: customer, @customer}
-  customer:
-    in: {@customer}
-    match: code
-    fields:
-      code: {@code}
-      name: {@name}
-",
-    show: "select o.number, k.code from orders o join customer k on k.id = o.customer order by o.number",
-};
-
-#[test]
-fn w5_an_order_waits_for_its_customer_and_goes_when_it_is_there() {
-    play(
-        &SALES,
-        &[
-            In(
-                "a",
-                "insert into customer (id, code, name) values (11, 'k', 'good'), (12, 'l', 'bad'); insert into orders (number, customer) values ('o', 11), ('p', 12)",
-            ),
-            RunEnds(4, [0, 2, 2]),
-            Show("bc", &["o|k"]),
-            Do(|stage| {
-                let aside = stage.aside();
-                let parents = aside.iter().filter(|line| line.starts_with("write.check"));
-                assert_eq!(parents.count(), 2, "{aside:?}");
-            }),
-            In("a", "update customer set name = 'better' where code = 'l'"),
-            Run([0, 2, 2]),
-            Show(ALL, &["o|k", "p|l"]),
-            Aside(&[]),
-        ],
-    );
 }
 
 #[test]

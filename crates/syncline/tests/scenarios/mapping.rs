@@ -21,63 +21,6 @@ fn l2_an_edit_seen_together_with_our_own_write_flows_alone() {
 }
 
 #[test]
-fn l4_a_system_that_writes_in_capitals_does_not_shout_at_the_others() {
-    play_with(
-        &CONTACT,
-        &[("name: {@name}", "name: {a: name, b: {column: name, case: upper}, c: name}")],
-        &[
-            LINKED,
-            In("a", "update contact set name = 'Ana'"),
-            Run([0, 1, 1]),
-            Show("ac", &["r@x|Ana|P0|S0"]),
-            Show("b", &["r@x|ANA|P0|S0"]),
-            In("b", "update contact set name = 'ANA MARIA'"),
-            Run([1, 0, 1]),
-            Query("a", "select upper(name) from contact", &["ANA MARIA"]),
-        ],
-    );
-}
-
-#[test]
-fn s1_dates_in_different_forms_are_the_same_day() {
-    play_with(
-        &CONTACT,
-        &[(
-            "status: {@status}",
-            "status: {type: date, a: {column: status, format: \"%Y-%m-%d\"}, b: {column: status, format: \"%d/%m/%Y\"}, c: {column: status, format: \"%Y%m%d\"}}",
-        )],
-        &[
-            In("a", "update contact set status = '2024-01-01'"),
-            In("b", "update contact set status = '01/01/2024'"),
-            In("c", "update contact set status = '20240101'"),
-            LINKED,
-            In("b", "update contact set status = '03/04/2024'"),
-            Run([1, 0, 1]),
-            Query("a", "select status from contact", &["2024-04-03"]),
-            Query("c", "select status from contact", &["20240403"]),
-            In("b", "update contact set status = '29/02/2023'"),
-            RunEnds(4, [0, 0, 0]),
-            Aside(&["map.invalid b:21"]),
-            Query("a", "select status from contact", &["2024-04-03"]),
-            In("b", "update contact set status = '29/02/2024'"),
-            Run([1, 0, 1]),
-            Aside(&[]),
-            // The day that is not there, in the forms of the others.
-            In("a", "update contact set status = '2023-02-29'"),
-            In("c", "update contact set status = '20230229'"),
-            RunEnds(4, [0, 0, 0]),
-            Aside(&["map.invalid a:11", "map.invalid c:31"]),
-            Query("b", "select status from contact", &["29/02/2024"]),
-            In("a", "update contact set status = '2023-03-01'"),
-            In("c", "update contact set status = '20230301'"),
-            Run([0, 1, 0]),
-            Query("b", "select status from contact", &["01/03/2023"]),
-            Aside(&[]),
-        ],
-    );
-}
-
-#[test]
 fn s4_amounts_in_different_forms_are_exact() {
     play_with(
         &CONTACT,

@@ -5,26 +5,6 @@ use super::{
     stage::{ALL, Given, Step::*, everywhere, play},
 };
 
-#[test]
-fn w4_one_refused_row_holds_back_nobody_else() {
-    const STRICT: &str = "drop table contact; create table contact (id {id}, email {text} not null unique, name {text} check (name <> 'much too long'), phone {text}, status {text})";
-    let given = Given { rows: ["", STRICT, ""], ..CONTACT };
-    everywhere(&given, &[], |stage| {
-        stage.take_steps(&[
-            In("a", "insert into contact (email, name) values ('1', 'short'), ('2', 'much too long'), ('3', 'brief')"),
-            RunEnds(4, [0, 2, 3]),
-            Aside(&["write.check -> b"]),
-            In("a", "update contact set phone = 'P9' where email = '2'"),
-            Cli(4, "run"),
-            Query("b", "select email from contact order by email", &["1", "3"]),
-            In("a", "update contact set name = 'fits' where email = '2'"),
-            Cli(0, "run"),
-            Show(ALL, &["1|short|NULL|NULL", "2|fits|P9|NULL", "3|brief|NULL|NULL"]),
-            Aside(&[]),
-        ]);
-    });
-}
-
 const STAFF: Given = Given {
     tables: "create table staff (id {id}, number {text} not null unique, boss {big}, foreign key (boss) references staff (id))",
     rows: ["", "", ""],
