@@ -9,6 +9,7 @@ use crate::{
     echo,
     group::{Group, Intent, Link, Part},
     matching,
+    merge::Own,
     name::{FieldIndex, RecordId},
     plan::{Binding, Entity, MatchRule, Plan},
     step::{
@@ -33,6 +34,13 @@ pub(crate) fn add_keys(plan: &Plan, entity: &Entity, part: &Part, keys: &mut Vec
             }
         }
     }
+}
+
+/// What is ours of a row, unless the hub has forgotten that it made it (it was restored) and knows nobody
+/// else whose row it is: then nothing is, or the record would never begin to live.
+pub(crate) fn of_somebody(own: Own, part: Option<&Part>) -> Own {
+    let is_new = part.is_none_or(|part| part.exists.version == 0);
+    if is_new && own.exists == Some(0) { Own::default() } else { own }
 }
 
 /// Inserts of which nobody has seen a row.

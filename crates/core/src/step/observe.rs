@@ -14,6 +14,7 @@ use crate::{
     name::{BindingIndex, OperationId, RecordId},
     plan::{Binding, Class},
     step::{
+        doubt,
         fence::{Fence, fence, in_doubt},
         gather::{How, Item, Route, Sight},
         link::PartAt,
@@ -293,6 +294,7 @@ impl Pass<'_> {
         let traces =
             Traces { mark: sight.mark, transaction: sight.transaction, order: sight.order };
         let (own, settled) = echo::attribute(self.plan, class, link, binding, sight.row, traces);
+        let own = doubt::of_somebody(own, at.part(group));
         let merged = self.merge_part(sight, group, at, sight.row, &own)?;
         taken = taken.max(merged.taken);
         changed |= merged.changed;

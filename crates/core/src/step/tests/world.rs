@@ -293,6 +293,14 @@ impl World {
         self.tables.entry(binding).or_default().insert(key(name), stored);
     }
 
+    /// A row that a hub of ours made, and has forgotten since.
+    pub(super) fn insert_forgotten(&mut self, place: &str, name: &str, values: &str) {
+        self.insert(place, name, values);
+        if let Some(told) = self.log.last_mut() {
+            told.mark = Some(IntentId(7));
+        }
+    }
+
     /// Somebody edits a row.
     pub(super) fn set(&mut self, place: &str, name: &str, values: &str) {
         let binding = self.binding_at(place);

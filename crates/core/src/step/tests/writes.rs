@@ -579,3 +579,12 @@ fn what_a_failed_precondition_shows_has_no_version_and_is_read_again() {
     world.settle(asked);
     assert!(world.kinds().contains(&AuditKind::Lost));
 }
+
+#[test]
+fn a_row_that_a_restored_hub_has_forgotten_to_have_made_is_somebodys() {
+    let mut world = World::new(2).class(Class::Log);
+    world.insert_forgotten("B", "b1", "name=N0 email=E0 phone=P0 status=S0");
+    world.run();
+    assert!(world.show("A").ends_with("N0 E0 P0 S0"), "{}", world.show("A"));
+    assert_eq!((world.living(), world.groups().count()), (1, 1));
+}
