@@ -220,6 +220,9 @@ fn bounded(world: &World, script: &Script, summary: &Summary) -> Result<(), Brea
     let ends = script.processes * (1 + usize::from(script.last_day.is_some()));
     let faults = count(|state| state.faults) + (summary.crashes + ends) as u64 * DOUBTS_PER_CRASH;
     let systems = world.systems.len() as u64;
+    // A hub that was restored asks about every row.
+    let asked = if world.store.memory().is_restored { world.store.memory().rows.len() } else { 0 };
+    let faults = faults + asked as u64;
     if writes <= systems * (edits + faults) {
         return Ok(());
     }
@@ -238,7 +241,13 @@ fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let classes = &script.draft.classes;
     // Two processes on one hub, which its lock forbids, may commit what they read the other way round.
     // A program writes again what somebody typed: its tag says nothing then.
+    // What a hub forgot that was restored, only the marks in a log can tell. A value that a system shows
+    // again, restored, nobody typed again.
+    let remembers = !world.store.memory().is_restored || classes.iter().all(|it| *it == Class::Log);
+    let is_back = world.systems.iter().any(|system| system.state().is_restored);
     let is_exact = script.processes == 1
+        && remembers
+        && !is_back
         && !script.draft.extras.programs
         && ((classes.iter().all(marked) && script.capitals.is_none())
             || (is_fair && !classes.contains(&Class::Blind)));
@@ -273,6 +282,10 @@ fn unpolluted(world: &World, script: &Script) -> Result<(), Breach> {
     };
     let state = system.state();
     let memory = world.store.memory();
+    if memory.is_restored {
+        // Of a record that it has forgotten it learns the form in which it is first seen.
+        return Ok(());
+    }
     for group in memory.groups.values() {
         for cell in &group.root.cells {
             let Value::Text(text) = &cell.value else { continue };

@@ -29,7 +29,6 @@ pub const BEYOND: &[(Mutant, &str)] = &[
         "the read after a failed precondition shows our own value, which then agrees",
     ),
     (Mutant::PushDuringWrite, "few webhooks come between a write and its answer"),
-    (Mutant::RestoreIgnoresMarks, "no world restores the hub from a backup yet"),
     (Mutant::LoopAgrees, "a loop is hardly ever suspected while the hub holds something newer"),
     (
         Mutant::BesideTheCommit,

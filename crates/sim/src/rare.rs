@@ -66,6 +66,8 @@ rare! {
     bursts: 5, "Now and then a system refuses nearly everything for a while.";
     pauses: 5, "People pause systems and resume them.";
     retries: 5, "A person tries again what was refused.";
+    hub_backup: 3, "The hub is restored from an older backup.";
+    system_backup: 3, "A system without a log is restored to an older state, and that counts as edits.";
     files: 4, "Blind systems are read and written as a whole.";
 }
 
@@ -85,6 +87,10 @@ impl Script {
         if rare.many_systems {
             self.add_systems(chance);
         }
+        let logs = self.draft.classes.iter().filter(|class| **class == Class::Log).count();
+        // Without marks in a log nobody knows what was counted before the backup, or since.
+        self.rare.hub_backup &= !self.draft.extras.counters || logs == self.draft.classes.len();
+        self.rare.system_backup &= !self.draft.extras.counters && logs < self.draft.classes.len();
         if rare.crowd {
             self.add_crowd(chance);
         }

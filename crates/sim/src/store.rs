@@ -66,6 +66,10 @@ pub struct Memory {
     pub broken: Vec<String>,
     /// Several processes work on it.
     pub crowded: bool,
+    /// An older state of itself.
+    pub backup: Option<Box<Memory>>,
+    /// It was restored.
+    pub is_restored: bool,
     /// Systems that people paused: they are read, and not written.
     pub paused: BTreeSet<SystemIndex>,
     /// What of the rare things has happened.
@@ -243,6 +247,23 @@ impl Memory {
         for checkpoint in checkpoints {
             self.checkpoints.insert(checkpoint.stream.to_string(), checkpoint.position.clone());
         }
+    }
+
+    /// Forgets what was learnt since the backup was made, if there is one. The checks do not.
+    pub fn restore(&mut self) -> bool {
+        let Some(old) = self.backup.take() else { return false };
+        self.groups = old.groups;
+        self.indices = old.indices;
+        self.rows = old.rows;
+        self.matches = old.matches;
+        self.quarantine = old.quarantine;
+        self.waiting = old.waiting;
+        self.conflicts = old.conflicts;
+        self.checkpoints = old.checkpoints;
+        self.operation = old.operation;
+        self.minted = old.minted;
+        self.is_restored = true;
+        true
     }
 
     fn set_aside(&mut self, change: QuarantineChange) {

@@ -167,6 +167,10 @@ pub struct SimState {
     pub happened: Happened,
     /// What a copy shows that lags behind.
     copy: Option<BTreeMap<BindingIndex, Table>>,
+    /// An older state of itself.
+    backup: Option<Backup>,
+    /// It was restored.
+    pub is_restored: bool,
     /// Snapshots of scans under way, by position.
     snapshots: BTreeMap<BindingIndex, Vec<Observed>>,
 }
@@ -210,6 +214,8 @@ impl SimSystem {
             rare: Rare::default(),
             happened: Happened::default(),
             copy: None,
+            backup: None,
+            is_restored: false,
             snapshots: BTreeMap::new(),
         })))
     }
@@ -218,6 +224,15 @@ impl SimSystem {
     pub fn state(&self) -> MutexGuard<'_, SimState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a system was, once.
+#[derive(Clone, Debug)]
+struct Backup {
+    tables: BTreeMap<BindingIndex, Table>,
+    marks: BTreeMap<IntentId, MarkFate>,
+    made: BTreeMap<IntentId, RowKey>,
+    changes: u64,
 }
 
 /// What becomes of a row.

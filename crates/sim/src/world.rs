@@ -326,7 +326,13 @@ fn storm(world: &World, script: &Script, summary: &mut Summary) -> Result<(), Br
             }
         }
         unusual::happens(world, script, &mut chance);
-        rare::happens(world, script, &mut chance);
+        if rare::happens(world, script, &mut chance)? {
+            // Nobody works on a hub, or with a system, that is restored.
+            summary.crashes += processes.len();
+            for running in &mut processes {
+                *running = process(world, Chance::new(chance.bits()));
+            }
+        }
         let which = chance.below(processes.len());
         let Some(running) = processes.get_mut(which) else { continue };
         if chance.percent(script.weather.crash) {

@@ -302,7 +302,6 @@ impl Pass<'_> {
             How::Read(operation) | How::Polled(operation) => Some(operation),
             How::Log | How::Push => None,
         };
-        let now = self.now;
         if let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system)) {
             land(link, sight, settled, operation.filter(|_| changed || link_waits(link)));
             if let How::Read(operation) = sight.how
@@ -310,7 +309,7 @@ impl Pass<'_> {
             {
                 link.touched = link.touched.max(operation);
             }
-            echo::retire(class, link, sight.marks, now);
+            echo::retire(class, link, sight.marks, self.now);
             retire_shown(class, link, binding, sight.row);
         }
         self.conclude(group, changed.then_some(system));

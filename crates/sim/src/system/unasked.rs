@@ -11,7 +11,7 @@ use syncline_core::{
 
 use crate::{
     prng::Chance,
-    system::{Put, SimState},
+    system::{Backup, Put, SimState},
 };
 
 /// How many of a hundred payloads never arrive, and how many arrive more than once.
@@ -66,6 +66,33 @@ impl SimState {
         let order = (self.class == Class::Versioned).then_some(order);
         let gone = self.observe(binding, key);
         self.publish(Observed { order, row: None, ..gone });
+    }
+
+    /// Keeps a copy of everything.
+    pub fn back_up(&mut self) {
+        self.backup = Some(Backup {
+            tables: self.tables.clone(),
+            marks: self.marks.clone(),
+            made: self.made.clone(),
+            changes: self.changes,
+        });
+    }
+
+    /// Becomes again what it was when the copy was made, if there is one.
+    pub fn restore(&mut self) -> bool {
+        let Some(old) = self.backup.take() else { return false };
+        self.faults += self.tables.values().map(|table| table.rows.len() as u64).sum::<u64>();
+        self.edits += self.tables.values().map(|table| table.rows.len() as u64).sum::<u64>();
+        self.edits += old.tables.values().map(|table| table.rows.len() as u64).sum::<u64>();
+        (self.tables, self.marks, self.made) = (old.tables, old.marks, old.made);
+        self.changes = old.changes;
+        self.copy = None;
+        if let Some(payloads) = &mut self.payloads {
+            // What was told of the time before is not on its way any more.
+            payloads.clear();
+        }
+        self.is_restored = true;
+        true
     }
 
     /// The next payload that arrives, if any: in any order, sometimes more than once.

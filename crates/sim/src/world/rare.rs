@@ -1,16 +1,25 @@
 //! What happens in few worlds only: a full disk, a clock that is set, bursts of refusals, pauses.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::AtomicBool};
 
 use syncline_core::{
-    change::RowKey,
-    name::{BindingIndex, SystemIndex},
+    change::{Input, RestoreChoice, Restored, RowKey},
+    name::{BindingIndex, RecordId, RunId, SystemIndex},
+    plan::Class,
+};
+use syncline_engine::{
+    account::Account,
+    capture::Mode,
+    desk::{Desk, Unwatched},
+    read,
+    reconcile::reconcile,
+    recover,
 };
 
 use crate::{
     prng::Chance,
     script::Script,
-    world::{World, is_in_flight},
+    world::{Breach, World, is_in_flight, process::observe, within},
 };
 
 /// How many of a hundred calls a system refuses while it refuses nearly everything.
@@ -31,8 +40,8 @@ pub(super) fn begins(world: &World, script: &Script) {
     happened(rare.company && script.processes > 1, "company");
 }
 
-/// What else happens in the storm.
-pub(super) fn happens(world: &World, script: &Script, chance: &mut Chance) {
+/// What else happens in the storm. Whether all processes were stopped for it.
+pub(super) fn happens(world: &World, script: &Script, chance: &mut Chance) -> Result<bool, Breach> {
     let rare = world.rare;
     if rare.full_disk {
         let mut memory = world.store.memory();
@@ -55,6 +64,82 @@ pub(super) fn happens(world: &World, script: &Script, chance: &mut Chance) {
             paused.insert(system);
         }
     }
+    // What comes back on the last day, nobody deleted.
+    let is_day = !script.deeds.is_empty();
+    let is_hub = rare.hub_backup && is_day && chance.percent(3) && restores_hub(world);
+    if is_hub {
+        relearn(world, None)?;
+    }
+    let restored = if rare.system_backup && is_day && chance.percent(3) {
+        restores_system(world, chance)
+    } else {
+        None
+    };
+    if restored.is_some() {
+        relearn(world, restored)?;
+    }
+    Ok(is_hub || restored.is_some())
+}
+
+/// Makes a backup of the hub, or restores the one there is. Whatever was on its way has arrived by then.
+fn restores_hub(world: &World) -> bool {
+    let mut memory = world.store.memory();
+    if memory.is_restored {
+        return false;
+    }
+    if memory.backup.is_none() {
+        memory.backup = Some(Box::new(memory.clone()));
+        return false;
+    }
+    world.happened.note("hub_backup");
+    memory.restore()
+}
+
+/// The same for one of the systems without a log.
+fn restores_system(world: &World, chance: &mut Chance) -> Option<SystemIndex> {
+    let which = chance.below(world.systems.len());
+    let mut state = world.systems.get(which)?.state();
+    if state.class == Class::Log || state.is_restored {
+        return None;
+    }
+    if !state.restore() {
+        state.back_up();
+        return None;
+    }
+    world.happened.note("system_backup");
+    Some(SystemIndex(which as u16))
+}
+
+/// A person says what was restored, and everything is read before anything is written.
+fn relearn(world: &World, system: Option<SystemIndex>) -> Result<(), Breach> {
+    let mut weathers = Vec::new();
+    for system in &world.systems {
+        let mut state = system.state();
+        state.deliver_zombies();
+        weathers.push(std::mem::take(&mut state.weather));
+    }
+    let was_full = std::mem::take(&mut world.store.memory().is_full);
+    let records: Vec<RecordId> = world.store.memory().groups.keys().copied().collect();
+    let choice = RestoreChoice::Accept;
+    let restored = records.into_iter().map(|record| Restored { system, record, choice });
+    let inputs: Vec<Input> = restored.map(Input::Restored).collect();
+    let stop = AtomicBool::new(false);
+    let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(3));
+    let mut doors = World::doors(&world.systems);
+    within(async {
+        recover::recover(&desk, &mut doors).await?;
+        let decided = reconcile(&desk, &inputs, Vec::new()).await?;
+        read::settle(&desk, &mut doors, decided.effects, &mut Account::default()).await?;
+        for binding in (0..world.plan.bindings.len() as u16).map(BindingIndex) {
+            observe(&desk, &mut doors, &world.systems, binding, Mode::Scan).await?;
+        }
+        Ok(())
+    })?;
+    for (system, weather) in world.systems.iter().zip(weathers) {
+        system.state().weather = weather;
+    }
+    world.store.memory().is_full = was_full;
+    Ok(())
 }
 
 /// Which rows the hub knows to be gone for good: nothing of it is on its way to them.
