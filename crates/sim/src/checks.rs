@@ -21,7 +21,10 @@ use crate::{
     world::{Breach, Summary, World},
 };
 
+mod again;
 mod rules;
+
+pub use again::Rest;
 
 /// Prints a line of a trace.
 #[expect(clippy::print_stdout, reason = "a trace is for people")]

@@ -380,7 +380,7 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
     }
     let cycles_max = if script.draft.extras.programs { 60 } else { 30 };
     rare::ends(world);
-    let mut idle = 0;
+    let (mut idle, mut rest) = (0, checks::Rest::default());
     let mut allow = Allow::default();
     for _ in 0..cycles_max {
         // Time heals: what waits for its next attempt gets it.
@@ -396,6 +396,7 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
         }
         let is_idle = written(world) == before && !answered && allow == Allow::default();
         idle = if is_idle { idle + 1 } else { 0 };
+        rest.look(world, idle)?;
         // Two cycles without a write, the second of them after a full comparison: at rest.
         if idle == 3 {
             if !unusual::rests(world)? {
