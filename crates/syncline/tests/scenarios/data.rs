@@ -158,6 +158,9 @@ impl House for Real<'_> {
         }
         let envelope = done.json();
         conserves(&envelope, "a run");
+        if done.code == 3 && run.fault.is_none() {
+            return Err(format!("nothing is wrong, and yet: {}", envelope["error"]));
+        }
         let exit = u8::try_from(done.code).unwrap();
         Ok(Ended { exit, writes: written(&envelope) })
     }
