@@ -32,7 +32,7 @@ pub const BEYOND: &[(Mutant, &str)] = &[
     (Mutant::LoopAgrees, "a loop is hardly ever suspected while the hub holds something newer"),
     (
         Mutant::BesideTheCommit,
-        "few worlds have enough rows for two batches beside each other; `rows_of_one_record_in_neighbouring_batches_are_linked` notices",
+        "also in crowds, two batches beside each other hardly ever touch the same record; `rows_of_one_record_in_neighbouring_batches_are_linked` notices",
     ),
 ];
 

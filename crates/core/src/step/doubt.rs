@@ -1,7 +1,8 @@
 //! Rows that inserts of ours made, and that nobody has linked yet.
 //!
-//! A mark says whose they are. Without one such a row is found by what it holds, and that is what was written, not what its record has become
-//! since: until the doubt is over, the record is found by the match keys that were written, too.
+//! A mark says whose they are. Without one such a row is found by what it holds, and that is what was
+//! written, not what its record has become since: until the doubt is over, the record is found by the match
+//! keys that were written, too.
 
 use crate::{
     change::{MarkFate, WriteKind},

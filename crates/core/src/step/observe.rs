@@ -113,6 +113,11 @@ impl Pass<'_> {
 
     /// Decides what one sight means.
     pub(super) fn observe(&mut self, sight: &Sight<'_>, route: Route) {
+        if matches!(sight.how, How::Log) && self.is_put_off(sight) {
+            // Otherwise a row that is put off would come after its own end.
+            self.again(sight);
+            return;
+        }
         match route {
             Route::Quiet(record) if !self.is_touched(record) => {
                 self.journal.count(sight.binding, Disposition::NoOp);
@@ -455,8 +460,13 @@ impl Pass<'_> {
         }
     }
 
+    fn is_put_off(&self, sight: &Sight<'_>) -> bool {
+        !self.put_off.is_empty() && self.put_off.contains(&(sight.binding, sight.key.clone()))
+    }
+
     /// Feeds a sight again, once what it waits for has been read.
     pub(super) fn again(&mut self, sight: &Sight<'_>) {
+        self.put_off.insert((sight.binding, sight.key.clone()));
         self.journal.effects.push(Effect::Again(Box::new(sight.as_input())));
     }
 }

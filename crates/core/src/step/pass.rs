@@ -34,6 +34,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) unread: BTreeSet<(BindingIndex, RowKey)>,
     /// Rows that match what another row of their system in this batch matches, too.
     pub(crate) clashing: BTreeSet<(BindingIndex, RowKey)>,
+    /// Rows of which something was put off to the next batch: what a log tells of them after it waits, too.
+    pub(crate) put_off: BTreeSet<(BindingIndex, RowKey)>,
     /// The operation in which this step links rows, once it has linked one.
     birth: Option<OperationId>,
     /// Rows whose parents are not linked yet.
@@ -53,6 +55,7 @@ impl<'a> Pass<'a> {
             found: BTreeSet::new(),
             unread: BTreeSet::new(),
             clashing: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             birth: None,
             waiting: Vec::new(),
         }

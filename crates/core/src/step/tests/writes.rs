@@ -425,6 +425,18 @@ fn a_key_used_again_for_a_row_of_ours_is_that_of_its_record() {
 }
 
 #[test]
+fn a_key_used_again_for_a_moment_makes_no_record() {
+    // One batch of a log tells of the new row, which is put off, and that it is gone.
+    let mut world = contact_in(World::new(2).class(Class::Log));
+    world.delete("A", "a1");
+    world.run();
+    world.insert("A", "a1", "name=N9 email=E9 phone=P9 status=S9");
+    world.delete("A", "a1");
+    world.run();
+    assert_eq!((world.living(), world.keys("A").len(), world.keys("B").len()), (0, 0, 0));
+}
+
+#[test]
 fn a_key_used_again_for_the_same_is_a_new_incarnation() {
     let mut world = contact();
     world.delete("A", "a1");
