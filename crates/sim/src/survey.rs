@@ -19,7 +19,9 @@ use crate::{
 /// What was lived.
 #[derive(Debug, Default)]
 struct Tally {
+    /// Worlds that kept every promise.
     worlds: u64,
+    broken: Vec<(u64, Breach)>,
     total: Summary,
     /// Worlds that had it.
     features: BTreeMap<String, u64>,
@@ -30,6 +32,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, other: Self) {
         self.worlds += other.worlds;
+        self.broken.extend(other.broken);
         self.total.deeds += other.total.deeds;
         self.total.writes += other.total.writes;
         self.total.crashes += other.total.crashes;
@@ -58,49 +61,34 @@ impl Tally {
 /// Lives so many worlds from this seed on, on all cores, and tells what they had. Whether all kept
 /// every promise.
 pub fn survey(from: u64, worlds: u64) -> bool {
-    let next = AtomicU64::new(from);
-    let end = from + worlds;
     let began = Instant::now();
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let live = || {
-        let mut tally = Tally::default();
-        let mut broken = Vec::new();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
-                return (tally, broken);
-            }
-            let script = Script::draw(seed);
-            match run(&script, false) {
-                Ok(summary) => tally.count(&script, &summary),
-                Err(breach) => broken.push((seed, breach)),
-            }
+    let mut tally = Tally::default();
+    for one in on_all_cores(from, worlds, |tally: &mut Tally, seed| {
+        let script = Script::draw(seed);
+        match run(&script, false) {
+            Ok(summary) => tally.count(&script, &summary),
+            Err(breach) => tally.broken.push((seed, breach)),
         }
-    };
-    let (mut tally, mut broken) = (Tally::default(), Vec::new());
-    thread::scope(|scope| {
-        let all: Vec<_> = (0..cores).map(|_| scope.spawn(live)).collect();
-        for one in all.into_iter().filter_map(|one| one.join().ok()) {
-            tally.add(one.0);
-            broken.extend(one.1);
-        }
-    });
-    let rate = tally.worlds as f64 / began.elapsed().as_secs_f64() / cores as f64;
-    tell(&tally, from, rate);
-    for (seed, breach) in &broken {
-        say(&format!("\nSeed {seed} breaks \"{}\": {}", breach.guarantee, breach.detail));
+    }) {
+        tally.add(one);
     }
-    broken.is_empty() && tally.worlds == worlds
+    let lived = tally.worlds + tally.broken.len() as u64;
+    let rate = lived as f64 / began.elapsed().as_secs_f64() / cores() as f64;
+    tell(&tally, from, worlds, rate);
+    tally.worlds == worlds
 }
 
-fn tell(tally: &Tally, from: u64, rate: f64) {
-    let Tally { worlds, total, features, deeds } = tally;
+fn tell(tally: &Tally, from: u64, worlds: u64, rate: f64) {
+    let Tally { worlds: kept, broken, total, features, deeds } = tally;
     let last = from + worlds.saturating_sub(1);
     say(&format!(
-        "{worlds} histories, seeds {from} to {last}: {} deeds, {} writes of ours, {} processes that died. All \
-         came to rest, and no oracle saw a promise broken. {rate:.0} histories a second and core.\n",
+        "{worlds} histories, seeds {from} to {last}: {} deeds, {} writes of ours, {} processes that died. \
+         {kept} came to rest with every promise kept; {rate:.0} histories a second and core.\n",
         total.deeds, total.writes, total.crashes
     ));
+    for (seed, breach) in broken {
+        say(&format!("Seed {seed} breaks \"{}\": {}\n", breach.guarantee, breach.detail));
+    }
     say("| histories with | |\n|---|--:|");
     for (name, count) in features {
         say(&format!("| {name} | {count} |"));
@@ -114,17 +102,46 @@ fn tell(tally: &Tally, from: u64, rate: f64) {
 /// Lives the people of so many worlds as people who wait for one another. Whether the weather and the
 /// order of the systems made no difference.
 pub fn relations(from: u64, worlds: u64) -> bool {
-    let broken: Vec<Breach> =
-        (from..from + worlds).filter_map(|seed| patient::relations(seed).err()).collect();
-    for breach in &broken {
-        say(&format!("\"{}\": {}", breach.guarantee, breach.detail));
-    }
+    let all = on_all_cores(from, worlds, |broken: &mut Vec<Breach>, seed| {
+        broken.extend(patient::relations(seed).err());
+    });
+    let broken = all.concat();
     let kept = worlds - broken.len() as u64;
     say(&format!(
         "{kept} of {worlds} worlds of people who wait for one another came to the same in foul and in fair \
          weather, and with the systems in the opposite order."
     ));
+    for breach in &broken {
+        say(&format!("\n\"{}\": {}", breach.guarantee, breach.detail));
+    }
     broken.is_empty()
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Lives each of so many worlds on some core; what each core came to.
+fn on_all_cores<T: Default + Send>(
+    from: u64,
+    worlds: u64,
+    live: impl Fn(&mut T, u64) + Sync,
+) -> Vec<T> {
+    let next = AtomicU64::new(from);
+    let work = || {
+        let mut all = T::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + worlds {
+                return all;
+            }
+            live(&mut all, seed);
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
 }
 
 /// What a world has that others do not.
