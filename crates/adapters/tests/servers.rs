@@ -346,6 +346,8 @@ fn command(product: Product, dir: &Path, port: u16) -> Vec<String> {
             program("mariadbd"),
             "--no-defaults".into(),
             format!("--datadir={data}"),
+            // A server that starts removes what others have put into its folder for temporary tables.
+            format!("--tmpdir={data}"),
             format!("--port={port}"),
             "--bind-address=127.0.0.1".into(),
             format!("--socket={data}/socket"),
