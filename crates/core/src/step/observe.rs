@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Text,
-    change::{Effect, Input, MarkFate, Order, Row, RowKey, WriteKind},
+    change::{Input, MarkFate, Order, Row, RowKey, WriteKind},
     commit::{Disposition, QuarantineChange, Subject},
     echo::{self, Traces},
     error::Problem,
@@ -458,16 +458,6 @@ impl Pass<'_> {
         if let Some(doubts) = asks {
             self.ask(binding, key.clone(), doubts);
         }
-    }
-
-    fn is_put_off(&self, sight: &Sight<'_>) -> bool {
-        !self.put_off.is_empty() && self.put_off.contains(&(sight.binding, sight.key.clone()))
-    }
-
-    /// Feeds a sight again, once what it waits for has been read.
-    pub(super) fn again(&mut self, sight: &Sight<'_>) {
-        self.put_off.insert((sight.binding, sight.key.clone()));
-        self.journal.effects.push(Effect::Again(Box::new(sight.as_input())));
     }
 }
 

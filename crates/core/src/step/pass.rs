@@ -14,7 +14,7 @@ use crate::{
         Timestamp,
     },
     plan::{Class, Plan},
-    step::Step,
+    step::{Step, gather::Sight},
 };
 
 /// One step at work.
@@ -59,6 +59,17 @@ impl<'a> Pass<'a> {
             birth: None,
             waiting: Vec::new(),
         }
+    }
+
+    /// Whether something that was told of this row before was put off.
+    pub(crate) fn is_put_off(&self, sight: &Sight<'_>) -> bool {
+        !self.put_off.is_empty() && self.put_off.contains(&(sight.binding, sight.key.clone()))
+    }
+
+    /// Feeds a sight again, once what it waits for has been read.
+    pub(crate) fn again(&mut self, sight: &Sight<'_>) {
+        self.put_off.insert((sight.binding, sight.key.clone()));
+        self.journal.effects.push(Effect::Again(Box::new(sight.as_input())));
     }
 
     /// Takes a group out, to be changed; `None` if there is no such record.
