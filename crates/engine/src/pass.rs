@@ -220,6 +220,8 @@ pub async fn write_all(
             write(desk, systems, errand, Kinds::Puts, report).await?;
         }
         for report in passed.entities.iter_mut().rev() {
+            // What waited for the rows that have just gone can be written now.
+            guards::check(desk, &errand.allow, report).await?;
             desk.set_run(report.run);
             write(desk, systems, errand, Kinds::Deletes, report).await?;
         }

@@ -8,6 +8,7 @@ use syncline_core::{
     commit::{Behind, QuarantineChange, Subject, Wants},
     error::PortError,
     group::{Author, Cell, Group, Part},
+    index,
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
     plan::Plan,
     value::{Digest, Value},
@@ -30,6 +31,8 @@ pub struct Operation {
     pub writes: WriteGroup,
     /// It waits for another record's row.
     pub waits: bool,
+    /// It was tried, just like this, and refused.
+    pub tried: bool,
     /// It would be set aside, with this code, for this reason.
     pub refused: Option<(Text, Text)>,
     /// What exactly would be done, independent of the hub it was planned in: equal digests, equal
@@ -124,9 +127,15 @@ pub fn describe(plan: &Plan, group: &Group, system: SystemIndex, behind: &Behind
         origin: origin(plan, group, system),
         writes: WriteGroup::default(),
         waits: false,
+        tried: was_tried(group, system),
         refused: None,
         digest: digest(group, system, behind.kind),
     }
+}
+
+fn was_tried(group: &Group, system: SystemIndex) -> bool {
+    let parked = group.root.link(system).and_then(|link| link.parked.as_ref());
+    parked.is_some_and(|parked| parked.versions == index::versions(&group.root))
 }
 
 /// What the operation rests on: the golden values it brings and the row it finds, whole. Whoever

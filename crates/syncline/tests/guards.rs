@@ -144,3 +144,50 @@ entities:
     assert_eq!(world.value("erp", "select count(*) from orders"), "100");
     assert!(world.says(0, &["run"]).contains("nothing changed"));
 }
+
+#[test]
+fn what_was_let_through_and_waits_is_not_asked_about_again_and_holds_back_nobody() {
+    let world = World::with(
+        r#"version: 1
+systems:
+  crm: {url: "sqlite:crm.db"}
+  erp: {url: "sqlite:erp.db"}
+entities:
+  customers:
+    in: {crm: customer, erp: customer}
+    match: email
+    guards: {deletes: {max: 1, max_percent: 10}}
+    fields:
+      email: {crm: email, erp: email}
+  orders:
+    in: {crm: orders, erp: orders}
+    match: number
+    fields:
+      number: {crm: number, erp: number}
+      customer: {ref: customers, crm: customer, erp: customer}
+"#,
+    );
+    for system in ["crm", "erp"] {
+        world.sql(system, "create table customer (id integer primary key, email text unique)");
+        let orders =
+            "create table orders (id integer primary key, number text unique, customer integer)";
+        world.sql(system, orders);
+    }
+    world.sql("crm", "insert into customer (email) values ('ada'), ('bo'), ('cy')");
+    world.sql("crm", "insert into orders (number, customer) values ('o1', 1), ('o2', 2)");
+    world.says(0, &["run", "--yes"]);
+    world.sql("crm", "delete from customer where email in ('ada', 'bo')");
+    world.run(&["run"]).ends(5, &["2 of 3 customers disappeared from crm"]);
+    world.run(&["guards", "apply", "1", "--yes"]).ends(4, &["2 set aside"]);
+
+    world.sql("crm", "insert into customer (email) values ('di')");
+    world.says(0, &["run"]);
+
+    assert_eq!(world.value("erp", "select group_concat(email) from customer"), "ada,bo,cy,di");
+    assert!(world.says(0, &["guards", "list"]).contains("no guard waits"));
+    // Now they can go, two in one pass: that is asked about.
+    world.sql("crm", "delete from orders");
+    world.run(&["run"]).ends(5, &["2 of 4 rows of customers in erp would be deleted"]);
+    world.run(&["run", "--allow", "deletes"]).ends(0, &[]);
+    assert_eq!(world.value("erp", "select group_concat(email) from customer"), "cy,di");
+}

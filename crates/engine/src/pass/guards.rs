@@ -80,13 +80,19 @@ pub(super) async fn judge(
             let asked = judged.approved + if is_delete { report.let_through } else { 0 };
             let guard = if is_delete { guard::deletes } else { guard::updates };
             let verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
-            let is_more = all > judged.all;
+            let (is_more, known) = (all > judged.all, judged.all);
             judged.all = judged.all.max(all);
-            let Verdict::Trip { code, max } = verdict else { continue };
-            if !is_more || allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips) {
+            let is_let_through = allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips);
+            if verdict == Verdict::Pass || !is_more || is_let_through {
                 continue;
             }
-            let (digest, samples) = planned(desk, report.entity, system, kind).await?;
+            let Planned { digest, samples, waiting } =
+                planned(desk, report.entity, system, kind).await?;
+            // What waits is judged once it can be written.
+            let all = all.saturating_sub(waiting);
+            judged.all = known.max(all);
+            let verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
+            let Verdict::Trip { code, max } = verdict else { continue };
             if allow.approved.contains(&digest) {
                 judged.approved = all;
                 continue;
@@ -94,7 +100,7 @@ pub(super) async fn judge(
             verdicts.tripped.push(Tripped::Planned {
                 code,
                 system,
-                count: due,
+                count: due.saturating_sub(waiting),
                 linked,
                 max,
                 digest,
@@ -105,24 +111,36 @@ pub(super) async fn judge(
     Ok(verdicts)
 }
 
-/// What exactly would be written: every operation of this kind, in one digest, and some of the rows.
+/// What exactly would be written.
+struct Planned {
+    /// Every operation that counts, in one.
+    digest: Digest,
+    /// Some of their rows.
+    samples: Vec<RowKey>,
+    /// How many do not count: they were let through before, wait for other rows, and would not be written
+    /// now either. Whoever asked about them again would hold back their neighbours for good.
+    waiting: u64,
+}
+
+/// Looks at every operation of this kind.
 async fn planned(
     desk: &Desk<'_>,
     entity: EntityIndex,
     system: SystemIndex,
     kind: WriteKind,
-) -> Result<(Digest, Vec<RowKey>), PortError> {
-    let (mut all, mut samples, mut after) = (Vec::new(), Vec::new(), None);
+) -> Result<Planned, PortError> {
+    let (mut all, mut samples, mut waiting, mut after) = (Vec::new(), Vec::new(), 0, None);
     loop {
-        let page = desk.store.behind(entity, system, after, desk.now(), PLANNED_PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok((Digest::of(&all), samples)) };
-        after = Some(*last);
-        let wanted: BTreeMap<_, _> =
-            page.into_iter().filter(|(_, behind)| behind.kind == kind).collect();
-        let records: Vec<_> = wanted.keys().copied().collect();
-        for group in preview::load(desk, &records).await?.into_values() {
-            let Some(behind) = wanted.get(&group.id) else { continue };
-            let operation = preview::describe(desk.plan, &group, system, behind);
+        let (operations, last) = preview::page(desk, entity, system, after, PLANNED_PAGE).await?;
+        if last.is_none() {
+            return Ok(Planned { digest: Digest::of(&all), samples, waiting });
+        }
+        after = last;
+        for operation in operations.into_iter().filter(|operation| operation.kind == kind) {
+            if operation.tried && operation.waits {
+                waiting += 1;
+                continue;
+            }
             all.extend_from_slice(&operation.digest.0);
             if samples.len() < SAMPLES_MAX {
                 samples.extend(operation.origin.map(|(_, key)| key));
