@@ -19,9 +19,9 @@ use syncline_core::{
     name::SystemIndex,
     plan::{Class, Plan},
 };
-use syncline_ports::{catalog::Catalog, source::Source, target::Target};
+use syncline_ports::{catalog::Catalog, listener::Listener, source::Source, target::Target};
 
-use crate::settings::{Kind, Settings};
+use crate::settings::{Kind, Listening, Settings};
 
 /// An open system.
 pub struct Connector {
@@ -59,5 +59,23 @@ pub async fn open(
         Kind::Mysql => mysql::open(settings, plan, system).await,
         Kind::Sqlite => sqlite::open(settings, plan, system).await,
         Kind::Postgres => postgres::open(settings, &plan, system).await,
+    }
+}
+
+/// Opens what a system offers to hear changes as they happen. Nothing is set up yet.
+///
+/// # Errors
+/// As [`catalog`]; `Unsupported` or `Forbidden` where the system cannot be listened to, or not this
+/// way, with what would have to be changed.
+pub async fn listen(
+    settings: &Settings,
+    plan: Arc<Plan>,
+    system: SystemIndex,
+    listening: &Listening,
+) -> Result<Box<dyn Listener>, PortError> {
+    match settings.kind {
+        Kind::Mysql => mysql::listen::listen(settings, plan, system, listening).await,
+        Kind::Sqlite => sqlite::listen::listen(settings, plan, system, listening).await,
+        Kind::Postgres => postgres::listen::listen(settings, plan, system, listening).await,
     }
 }

@@ -9,6 +9,7 @@ mod catalog;
 mod connect;
 mod describe;
 mod failure;
+pub(crate) mod listen;
 mod literal;
 mod locked;
 mod overlap;

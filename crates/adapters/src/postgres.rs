@@ -7,6 +7,7 @@ mod bound;
 mod catalog;
 mod connect;
 mod failure;
+pub(crate) mod listen;
 mod literal;
 mod numeric;
 mod scan;

@@ -87,3 +87,27 @@ pub struct Settings {
     /// Marks.
     pub marks: Marks,
 }
+
+/// How to listen to a system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// What is set up in the system bears this name (a slot, a publication, triggers): lower-case
+    /// letters, digits and underscores, at most 40, no two installations the same.
+    pub name: String,
+    /// What to listen to; the best that the system offers if not said.
+    pub way: Option<Way>,
+    /// The system keeps at most so many bytes of log for us; beyond that listening is given up and
+    /// what was set up is removed, so that its disk does not fill.
+    pub max_retained: u64,
+}
+
+/// What can be listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The write-ahead log of PostgreSQL.
+    Wal,
+    /// The binary log of MariaDB or MySQL.
+    Binlog,
+    /// Triggers that note which rows change.
+    Triggers,
+}

@@ -445,6 +445,7 @@ pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
         | ErrorKind::Forbidden
         | ErrorKind::ReadOnly
         | ErrorKind::PositionLost
+        | ErrorKind::Retained
         | ErrorKind::SchemaDrift
         | ErrorKind::Unsupported
         | ErrorKind::DiskFull

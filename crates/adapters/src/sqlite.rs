@@ -7,6 +7,7 @@
 mod bound;
 mod catalog;
 mod connection;
+pub(crate) mod listen;
 mod refusal;
 mod scan;
 mod source;

@@ -64,6 +64,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// The position to read on from is gone.
     PositionLost,
+    /// The system kept more of its log for us than it may: it was told to forget it.
+    Retained,
     /// A table or column is not what the configuration says.
     SchemaDrift,
     /// A value or type that this version refuses to carry.
@@ -162,6 +164,12 @@ impl ErrorKind {
                 "detect.position_lost",
                 "the position to read on from is gone",
                 "Run `syncline refresh ENTITY --full`; keep more history in the system.",
+            ),
+            Self::Retained => (
+                Resynchronise,
+                "detect.retained",
+                "it kept more of its log for us than it may",
+                "Keep `syncline serve` running, or raise `max_retained`; everything is read again.",
             ),
             Self::SchemaDrift => (
                 Halt,

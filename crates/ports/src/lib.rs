@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod clock;
+pub mod listener;
 pub mod reader;
 pub mod source;
 pub mod store;
