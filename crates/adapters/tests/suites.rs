@@ -27,6 +27,21 @@ macro_rules! suites {
     };
 }
 
+/// Makes a test of every function of the suite of listeners.
+#[allow(unused_macros, reason = "not every kind of system is listened to yet")]
+macro_rules! listens {
+    ($bench:path) => {
+        $crate::suites::each! { $bench, listener,
+            changes_are_heard_by_key, nothing_given_up_is_heard, a_changed_key_is_heard_under_both,
+            a_transaction_is_heard_in_all_tables, keys_are_those_that_reads_show,
+            what_nobody_listened_to_is_heard, what_was_not_dealt_with_is_heard_again,
+            what_was_dealt_with_may_be_forgotten, a_large_transaction_is_heard_in_pieces,
+            a_cut_line_leaves_no_gap, silence_is_heard, what_is_removed_is_gone,
+            an_unknown_position_is_lost,
+        }
+    };
+}
+
 macro_rules! each {
     ($bench:path, $suite:ident, $($name:ident),* $(,)?) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,4 +52,5 @@ macro_rules! each {
     )*};
 }
 
-pub(crate) use {each, suites};
+#[allow(unused_imports, reason = "not every kind of system is listened to yet")]
+pub(crate) use {each, listens, suites};

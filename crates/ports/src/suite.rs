@@ -2,6 +2,7 @@
 //! drift from reality. A suite fails by panicking, like any test.
 
 pub mod bench;
+pub mod listener;
 pub mod parser;
 pub mod source;
 pub mod store;
