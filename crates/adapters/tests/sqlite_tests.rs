@@ -4,11 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use syncline_adapters::settings::{Kind, Marks, Settings, Tls};
+use syncline_adapters::settings::{Kind, Listening, Marks, Settings, Tls};
 use syncline_core::{name::SystemIndex, plan::Plan};
 use syncline_ports::{
+    listener::Listener,
     source::Source,
-    suite::bench::{Bench, Columns, Edit, condition},
+    suite::{
+        bench::{self, Bench, Columns, Edit, condition},
+        listener::Listened,
+    },
     target::Target,
 };
 
@@ -123,6 +127,27 @@ impl Bench for SqliteBench {
     }
 }
 
+#[async_trait]
+impl Listened for SqliteBench {
+    async fn listen(&mut self) -> Box<dyn Listener> {
+        let settings = self.settings(Duration::from_secs(20));
+        let listening =
+            Listening { name: "syncline_bench".into(), way: None, max_retained: 1 << 30 };
+        let plan = Arc::new(bench::plan());
+        syncline_adapters::listen(&settings, plan, SystemIndex(0), &listening).await.unwrap()
+    }
+
+    async fn execute(&mut self, edits: &[Edit]) {
+        let transaction = self.other.transaction().unwrap();
+        for edit in edits {
+            transaction.execute_batch(&edit.sql()).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+
+    async fn cut(&mut self) {}
+}
+
 mod wal {
     use std::future::{Ready, ready};
 
@@ -132,6 +157,7 @@ mod wal {
         ready(SqliteBench::new("wal", Marks::Table))
     }
 
+    crate::suites::listens!(bench);
     crate::suites::suites!(bench);
 }
 
@@ -144,5 +170,6 @@ mod rollback_journal {
         ready(SqliteBench::new("delete", Marks::None))
     }
 
+    crate::suites::listens!(bench);
     crate::suites::suites!(bench);
 }

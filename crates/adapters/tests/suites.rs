@@ -28,7 +28,6 @@ macro_rules! suites {
 }
 
 /// Makes a test of every function of the suite of listeners.
-#[allow(unused_macros, reason = "not every kind of system is listened to yet")]
 macro_rules! listens {
     ($bench:path) => {
         $crate::suites::each! { $bench, listener,
@@ -52,5 +51,4 @@ macro_rules! each {
     )*};
 }
 
-#[allow(unused_imports, reason = "not every kind of system is listened to yet")]
 pub(crate) use {each, listens, suites};

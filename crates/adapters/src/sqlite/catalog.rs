@@ -15,6 +15,7 @@ use crate::{
     sql::marks,
     sqlite::{
         connection::{Worker, port_error, quoted},
+        listen::MARKER,
         types::{Codec, Declared, raw},
     },
 };
@@ -47,7 +48,7 @@ impl Catalog for SqliteCatalog {
     async fn tables(&mut self) -> Result<Vec<Text>, PortError> {
         self.worker
             .run(|connection| {
-                list(connection, TABLES, [], |row| row.get::<_, String>(0).map(Text::from))
+                list(connection, TABLES, [MARKER], |row| row.get::<_, String>(0).map(Text::from))
                     .map_err(|error| port_error("list the tables", &error))
             })
             .await
@@ -110,7 +111,8 @@ impl Catalog for SqliteCatalog {
 }
 
 const TABLES: &str = "select name from sqlite_schema where type in ('table', 'view') \
-     and name not like 'sqlite\\_%' escape '\\' and name <> 'syncline_applied' order by name";
+     and name not like 'sqlite\\_%' escape '\\' and name <> 'syncline_applied' \
+     and instr(sql, ?1) = 0 order by name";
 
 pub(crate) fn list<T, P: rusqlite::Params>(
     connection: &Connection,
@@ -181,8 +183,9 @@ pub(crate) fn describe(connection: &Connection, name: &str) -> rusqlite::Result<
     }
     keyed.sort();
     let triggers: i64 = connection.query_row(
-        "select count(*) from sqlite_schema where type = 'trigger' and tbl_name = ?1 collate nocase",
-        [name],
+        "select count(*) from sqlite_schema where type = 'trigger' \
+         and tbl_name = ?1 collate nocase and instr(sql, ?2) = 0",
+        [name, MARKER],
         |row| row.get(0),
     )?;
     let rows: i64 = connection.query_row(
