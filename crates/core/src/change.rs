@@ -75,6 +75,16 @@ impl Row {
         Digest::of(&out)
     }
 
+    /// The same of a row as it was then, where rows have versions that compare: values that come
+    /// back are another state of it.
+    pub fn digest_at(&self, version: Option<u128>) -> Digest {
+        let Some(version) = version else { return self.digest() };
+        let mut out = Vec::with_capacity(256);
+        self.encode(&mut out);
+        out.extend(version.to_be_bytes());
+        Digest::of(&out)
+    }
+
     /// Appends the canonical encoding: the number of slots, then each slot.
     pub fn encode(&self, out: &mut Vec<u8>) {
         varint(self.0.len() as u64, out);
@@ -132,6 +142,14 @@ impl Order {
             (Self::Version(this), Self::Version(other)) => this <= other,
             (Self::Operation(this), Self::Operation(other)) => this <= other,
             (Self::Log { .. } | Self::Version(_) | Self::Operation(_), _) => false,
+        }
+    }
+
+    /// The row's own version, if this is one.
+    pub fn version(self) -> Option<u128> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Log { .. } | Self::Operation(_) => None,
         }
     }
 }

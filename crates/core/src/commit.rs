@@ -101,7 +101,7 @@ pub struct KnownRow {
     pub record: RecordId,
     /// For a child row: the part's key is in the group; `true` if this is a child.
     pub child: bool,
-    /// The digest of the shadow; `None`: the row was last seen absent.
+    /// The digest of the shadow and its version; `None`: the row was last seen absent.
     pub digest: Option<Digest>,
     /// Nothing is in flight or in doubt, nothing must be read, no hold: a row with the same digest
     /// says nothing new, and its group need not be loaded.
@@ -177,6 +177,8 @@ pub struct RowEntry {
     pub child: bool,
     /// What was last seen; `None`: absent.
     pub shadow: Option<Row>,
+    /// In which version, where rows have versions that compare.
+    pub version: Option<u128>,
     /// See [`KnownRow::quiet`].
     pub quiet: bool,
     /// [`crate::group::Link::must_read`]: listed by the store until a commit says otherwise.
@@ -188,8 +190,13 @@ pub struct RowEntry {
 impl RowEntry {
     /// What the hub knows of this row of a record without loading its group.
     pub fn known(&self, record: RecordId) -> KnownRow {
-        let digest = self.shadow.as_ref().map(Row::digest);
+        let digest = self.digest();
         KnownRow { record, child: self.child, digest, quiet: self.quiet, rival: self.rival }
+    }
+
+    /// See [`KnownRow::digest`].
+    pub fn digest(&self) -> Option<Digest> {
+        self.shadow.as_ref().map(|shadow| shadow.digest_at(self.version))
     }
 }
 

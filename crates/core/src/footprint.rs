@@ -100,6 +100,7 @@ mod tests {
             system: SystemIndex(0),
             child: false,
             shadow: None,
+            version: None,
             quiet: false,
             must_read: false,
             rival: false,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    change::WriteKind,
+    change::{Order, WriteKind},
     commit::{Behind, GroupIndex, RowEntry},
     group::{Group, Intent, Lane, Link, Parked, Part, Scope},
     matching,
@@ -41,6 +41,7 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
             system,
             child: false,
             shadow: None,
+            version: None,
             quiet: false,
             // Once it or another of them has changed or gone, they may tell themselves apart.
             must_read: true,
@@ -78,6 +79,7 @@ fn add_part(
             system: link.system,
             child,
             shadow: link.shadow.clone(),
+            version: link.order.and_then(Order::version),
             quiet: is_quiet(link),
             must_read: link.must_read,
             rival: false,

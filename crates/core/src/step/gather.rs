@@ -286,7 +286,7 @@ impl<'a> Gather<'a> {
         };
         match (known, sight.row) {
             (Some(known), row) => {
-                if known.quiet && is_same(known, row) {
+                if known.quiet && is_same(known, sight) {
                     return Found::All(Route::Quiet(known.record));
                 }
                 if let Some(group) = self.record(known.record) {
@@ -478,9 +478,13 @@ impl<'a> Gather<'a> {
     }
 }
 
-fn is_same(known: &KnownRow, row: Option<&Row>) -> bool {
-    match (known.digest, row) {
-        (Some(digest), Some(row)) => digest == row.digest(),
+/// Whether the row says nothing at all. Where a system tells what is newer, the same values in a new
+/// place do say something: whatever comes from before that place is old (2.5).
+fn is_same(known: &KnownRow, sight: &Sight<'_>) -> bool {
+    match (known.digest, sight.row) {
+        (Some(digest), Some(row)) if sight.how != How::Log => {
+            digest == row.digest_at(sight.order.and_then(Order::version))
+        }
         (Some(_) | None, _) => false,
     }
 }

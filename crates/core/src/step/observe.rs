@@ -235,7 +235,9 @@ impl Pass<'_> {
         let before = self.before(&group);
         let state = |part: Option<&Part>| {
             part.and_then(|part| part.link(system)).map(|link| {
-                (link.must_read, link.wait, link.lane, link.unresolved.len(), link.key.clone())
+                let place = link.order.filter(|order| !matches!(order, Order::Operation(_)));
+                let open = (link.must_read, link.wait, link.lane, link.unresolved.len());
+                (open, link.key.clone(), place)
             })
         };
         let state_before = state(at.part(&group));

@@ -7,6 +7,7 @@ use crate::{
     plan::{DeleteConflict, Policy},
 };
 
+mod again;
 mod chance;
 mod loops;
 mod references;

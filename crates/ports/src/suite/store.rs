@@ -133,6 +133,7 @@ fn row_entry(
         system,
         child: false,
         shadow: shows.map(shown),
+        version: None,
         quiet: true,
         must_read: false,
         rival: false,

@@ -6,7 +6,7 @@
 //! and the hub has not heard (`Flying::Answer`, `Flying::Shown`).
 
 use syncline_core::{
-    change::{Input, Observed, WriteGroup},
+    change::{Input, Observed, Order, WriteGroup},
     commit::Behind,
     name::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, SystemIndex,
@@ -361,7 +361,9 @@ impl<'a> Small<'a> {
         let keys = system.keys(binding);
         known.count() != keys.len()
             || keys.into_iter().any(|key| {
-                let shown = system.observe(binding, &key).row.map(|row| row.digest());
+                let shown = system.observe(binding, &key);
+                let version = shown.order.and_then(Order::version);
+                let shown = shown.row.map(|row| row.digest_at(version));
                 let known = self.hub.rows.get(&(binding, key));
                 known.and_then(|known| known.digest) != shown
             })

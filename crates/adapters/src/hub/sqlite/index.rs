@@ -234,7 +234,7 @@ fn write_rows(
     for (row, record, claims) in difference.rows_in.values().flatten() {
         let flags = [(row.child, CHILD), (row.quiet, QUIET), (row.rival, RIVAL)];
         let flags = flags.iter().fold(0, |sum, (set, bit)| if *set { sum | bit } else { sum });
-        let digest = row.shadow.as_ref().map(|shadow| shadow.digest().0);
+        let digest = row.digest().map(|digest| digest.0);
         let written =
             upsert.execute(params![row.binding.0, row.key.0, blob(*record), flags, digest])?;
         if written == 0 && *claims {

@@ -77,6 +77,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
             system: CRM,
             child: false,
             shadow: Some(Row([Slot::Present(Value::text(name(revision)))].into())),
+            version: None,
             quiet: true,
             must_read: false,
             rival: false,

@@ -9,7 +9,7 @@ use crate::{
     Text,
     change::{
         Command, Cycles, Effect, Expected, Input, MarkAnswer, MarkFate, Observed, Order, Outcome,
-        PartKey, ReadResult, Row, RowKey, RowWrite, WriteGroup, WriteKind,
+        PartKey, ReadResult, Row, RowKey, RowWrite, Token, WriteGroup, WriteKind,
     },
     commit::{
         AuditEvent, AuditKind, Commit, ConflictChange, Disposition, GroupIndex, KnownRow, Ledger,
@@ -1054,6 +1054,20 @@ impl World {
 
     pub(super) fn command(&mut self, command: Command) {
         let effects = self.decide(&[Input::Command(command)]);
+        self.settle(effects);
+    }
+
+    /// The one row of a system, as it is now and with this version.
+    pub(super) fn observe(&self, system: SystemIndex, version: u128) -> Observed {
+        let binding = self.bindings(system)[0];
+        let (key, stored) = self.tables[&binding].first_key_value().unwrap();
+        let token = Some(Token(version.to_be_bytes().to_vec()));
+        Observed { order: Some(Order::Version(version)), token, ..shown(binding, key, stored) }
+    }
+
+    /// A poll that began just now shows this row.
+    pub(super) fn poll_of(&mut self, row: Observed) {
+        let effects = self.decide(&[Input::Polled { row, began: self.operation }]);
         self.settle(effects);
     }
 
