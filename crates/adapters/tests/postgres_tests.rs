@@ -1,6 +1,7 @@
 //! PostgreSQL: the shared suites with and without a table of marks, and what is its own.
 
 mod describing;
+mod listening;
 mod polling;
 mod types;
 mod writing;

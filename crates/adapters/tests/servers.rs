@@ -334,6 +334,8 @@ fn command(product: Product, dir: &Path, port: u16) -> Vec<String> {
                 "max_prepared_transactions=10",
                 "log_checkpoints=off",
                 "wal_level=logical",
+                "max_replication_slots=100",
+                "max_wal_senders=100",
                 "ssl=on",
                 "ssl_cert_file=tls.crt",
                 "ssl_key_file=tls.key",

@@ -6,10 +6,7 @@
 use std::error::Error as _;
 
 use syncline_core::error::{ErrorKind, PortError};
-use tokio_postgres::{
-    Error,
-    error::{DbError, SqlState},
-};
+use tokio_postgres::{Error, error::DbError};
 
 /// The failure of a port.
 pub(crate) fn port_error(action: impl Into<String>, error: &Error) -> PortError {
@@ -19,7 +16,7 @@ pub(crate) fn port_error(action: impl Into<String>, error: &Error) -> PortError 
 /// What kind of failure this is.
 pub(crate) fn kind(error: &Error) -> ErrorKind {
     if let Some(db) = error.as_db_error() {
-        return state_kind(db.code());
+        return state_kind(db.code().code());
     }
     let mut source = error.source();
     while let Some(cause) = source {
@@ -27,14 +24,7 @@ pub(crate) fn kind(error: &Error) -> ErrorKind {
             return ErrorKind::Tls;
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return ErrorKind::Tls;
-            }
-            return if io.kind() == std::io::ErrorKind::TimedOut {
-                ErrorKind::TimedOut
-            } else {
-                ErrorKind::Unreachable
-            };
+            return io_kind(io);
         }
         source = cause.source();
     }
@@ -52,8 +42,19 @@ pub(crate) fn kind(error: &Error) -> ErrorKind {
     }
 }
 
-fn state_kind(state: &SqlState) -> ErrorKind {
-    let code = state.code();
+/// What kind of failure of the line this is.
+pub(crate) fn io_kind(error: &std::io::Error) -> ErrorKind {
+    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        ErrorKind::Tls
+    } else if error.kind() == std::io::ErrorKind::TimedOut {
+        ErrorKind::TimedOut
+    } else {
+        ErrorKind::Unreachable
+    }
+}
+
+/// What kind of failure the server means by this SQLSTATE.
+pub(crate) fn state_kind(code: &str) -> ErrorKind {
     match code {
         "28P01" | "28000" => ErrorKind::Unauthorized,
         "42501" => ErrorKind::Forbidden,
@@ -62,7 +63,7 @@ fn state_kind(state: &SqlState) -> ErrorKind {
             ErrorKind::SchemaDrift
         }
         "3D000" => ErrorKind::SchemaDrift,
-        "57014" | "55P03" | "25P03" => ErrorKind::TimedOut,
+        "57014" | "55P03" | "55006" | "25P03" => ErrorKind::TimedOut,
         "53300" | "53400" | "53000" | "53200" => ErrorKind::Throttled,
         "53100" => ErrorKind::DiskFull,
         "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::Unreachable,
@@ -84,25 +85,53 @@ pub(crate) fn describe(error: &Error) -> String {
     }
 }
 
-/// The message where it speaks of objects and people; otherwise only the state and the names.
+/// What a server says in a refusal, as far as it may be passed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said<'a> {
+    /// The SQLSTATE.
+    pub(crate) code: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) table: Option<&'a str>,
+    pub(crate) column: Option<&'a str>,
+    pub(crate) constraint: Option<&'a str>,
+}
+
 fn describe_state(db: &DbError) -> String {
-    let code = db.code().code();
-    let speaks_of_objects =
-        matches!(code.get(..2), Some("08" | "28" | "3D" | "3F" | "53" | "57" | "55" | "25" | "40"))
-            || matches!(code, "42P01" | "42703" | "42501" | "42883" | "42704" | "42601");
-    let mut text = if speaks_of_objects {
-        format!("{} (SQLSTATE {code})", db.message())
-    } else {
-        format!("SQLSTATE {code}")
-    };
-    for (word, name) in
-        [("table", db.table()), ("column", db.column()), ("constraint", db.constraint())]
-    {
-        if let Some(name) = name {
-            text.push_str(&format!(", {word} {name:?}"));
-        }
+    Said {
+        code: db.code().code(),
+        message: db.message(),
+        table: db.table(),
+        column: db.column(),
+        constraint: db.constraint(),
     }
-    text
+    .describe()
+}
+
+impl Said<'_> {
+    /// The message where it speaks of objects and people; otherwise only the state and the names.
+    pub(crate) fn describe(&self) -> String {
+        let code = self.code;
+        let speaks_of_objects = matches!(
+            code.get(..2),
+            Some("08" | "28" | "3D" | "3F" | "53" | "57" | "55" | "25" | "40" | "58")
+        ) || matches!(
+            code,
+            "42P01" | "42703" | "42501" | "42883" | "42704" | "42601" | "42710"
+        );
+        let mut text = if speaks_of_objects {
+            format!("{} (SQLSTATE {code})", self.message)
+        } else {
+            format!("SQLSTATE {code}")
+        };
+        for (word, name) in
+            [("table", self.table), ("column", self.column), ("constraint", self.constraint)]
+        {
+            if let Some(name) = name {
+                text.push_str(&format!(", {word} {name:?}"));
+            }
+        }
+        text
+    }
 }
 
 /// Whether the connection is gone, so that nothing can be known of what was under way.

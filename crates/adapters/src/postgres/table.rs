@@ -22,6 +22,8 @@ use crate::postgres::{
 pub(crate) struct Known {
     /// As people are told.
     pub(crate) table: Table,
+    /// What the server calls it.
+    pub(crate) oid: u32,
     /// Schema and name between quotes.
     pub(crate) qualified: String,
     /// Per column that travels: how.
@@ -115,6 +117,7 @@ fn heading(row: &Row, name: &str) -> Known {
             },
             ..Table::default()
         },
+        oid: row.get(0),
         qualified: sql::qualified(&schema, &relation),
         carriers: BTreeMap::new(),
         always_identity: Vec::new(),

@@ -62,7 +62,7 @@ impl Refusal {
         Self { code: "map.out_of_range", reason }
     }
 
-    fn wire() -> Self {
+    pub(crate) fn wire() -> Self {
         Self { code: "read.damaged", reason: "the server sent something else than announced" }
     }
 }

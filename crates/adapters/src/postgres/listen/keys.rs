@@ -1,0 +1,176 @@
+//! What the texts of a key in the log are as values: the same that a read of the row gives.
+//!
+//! The common types are read here. For every other the server is asked: it makes of its own text what
+//! the source would read.
+
+use syncline_core::{Text, change::RowKey, error::PortError, value::Value};
+use tokio_postgres::types::Type;
+
+use crate::postgres::{
+    bound::Bound,
+    connect::{Session, borrowed},
+    failure::{is_lost, port_error},
+    listen::decode::RawKey,
+    value::Codec,
+    wire::Raw,
+};
+
+/// A key of a binding, or why it cannot be read.
+pub(super) type Read = Result<RowKey, Text>;
+
+/// Reads the keys of one binding.
+///
+/// # Errors
+/// What happened to the connection.
+pub(super) async fn read(
+    session: &Session,
+    bound: &Bound,
+    keys: &[&RawKey],
+    action: &str,
+) -> Result<Vec<Read>, PortError> {
+    let codecs: Vec<&Codec> = bound
+        .shape
+        .key
+        .iter()
+        .filter_map(|column| bound.carriers.get(*column))
+        .map(|carrier| &carrier.codec)
+        .collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    if is_known(bound) {
+        return Ok(keys.iter().map(|key| own(&codecs, key)).collect());
+    }
+    match asked(session, bound, &codecs, keys).await {
+        Ok(read) => Ok(read),
+        Err(error) if is_lost(&error) => Err(port_error(action, &error)),
+        // One of them is no value of its type any more: the table has changed since.
+        Err(_) => Ok(keys.iter().map(|_| Err(unreadable())).collect()),
+    }
+}
+
+fn unreadable() -> Text {
+    Text::new("a key cannot be read")
+}
+
+/// Whether all columns of the key are of types that are read here.
+fn is_known(bound: &Bound) -> bool {
+    bound.shape.key.iter().filter_map(|column| bound.carriers.get(*column)).all(|carrier| {
+        match carrier.codec {
+            Codec::Bool
+            | Codec::Int2
+            | Codec::Int4
+            | Codec::Int8
+            | Codec::Oid
+            | Codec::Text
+            | Codec::Padded
+            | Codec::Uuid => true,
+            Codec::Float4
+            | Codec::Float8
+            | Codec::Numeric
+            | Codec::Bytes
+            | Codec::Date
+            | Codec::Time
+            | Codec::Timestamp
+            | Codec::Timestamptz
+            | Codec::Interval
+            | Codec::Json
+            | Codec::Jsonb
+            | Codec::Array(_) => false,
+        }
+    })
+}
+
+fn own(codecs: &[&Codec], key: &RawKey) -> Read {
+    let values: Option<Vec<Value>> = codecs
+        .iter()
+        .zip(key)
+        .map(|(codec, raw)| value(codec, std::str::from_utf8(raw).ok()?))
+        .collect();
+    match values {
+        Some(values) if values.len() == codecs.len() => Ok(RowKey::new(&values)),
+        Some(_) | None => Err(unreadable()),
+    }
+}
+
+fn value(codec: &Codec, text: &str) -> Option<Value> {
+    match codec {
+        Codec::Bool => match text {
+            "t" => Some(Value::Bool(true)),
+            "f" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Codec::Int2 | Codec::Int4 | Codec::Int8 | Codec::Oid => text.parse().ok().map(Value::int),
+        Codec::Text => Some(Value::text(text)),
+        Codec::Padded => Some(Value::text(text.trim_end_matches(' '))),
+        Codec::Uuid => uuid(text).map(Value::Uuid),
+        Codec::Float4
+        | Codec::Float8
+        | Codec::Numeric
+        | Codec::Bytes
+        | Codec::Date
+        | Codec::Time
+        | Codec::Timestamp
+        | Codec::Timestamptz
+        | Codec::Interval
+        | Codec::Json
+        | Codec::Jsonb
+        | Codec::Array(_) => None,
+    }
+}
+
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.split('-').collect();
+    if digits.len() != 32 {
+        return None;
+    }
+    Some(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes())
+}
+
+/// Lets the server read its own texts.
+async fn asked(
+    session: &Session,
+    bound: &Bound,
+    codecs: &[&Codec],
+    keys: &[&RawKey],
+) -> Result<Vec<Read>, tokio_postgres::Error> {
+    let (mut names, mut arrays, mut list, mut texts) = (vec![], vec![], vec![], vec![]);
+    for (at, column) in bound.shape.key.iter().enumerate() {
+        let (Some(carrier), Some(described)) =
+            (bound.carriers.get(*column), bound.shape.columns.get(*column))
+        else {
+            continue;
+        };
+        names.push(format!("k{at}"));
+        arrays.push(format!("${}", at + 1));
+        list.push(carrier.select(&format!("(u.k{at}::{})", described.type_name)));
+        let column: Vec<Option<&str>> = keys
+            .iter()
+            .map(|key| key.get(at).and_then(|raw| std::str::from_utf8(raw).ok()))
+            .collect();
+        texts.push(column);
+    }
+    let statement = format!(
+        "select {} from unnest({}) with ordinality as u({}, place) order by u.place",
+        list.join(", "),
+        arrays.join(", "),
+        names.join(", ")
+    );
+    let types = vec![Type::TEXT_ARRAY; texts.len()];
+    let statement = session.client.prepare_typed(&statement, &types).await?;
+    let rows = session.client.query(&statement, &borrowed(&texts)).await?;
+    let mut read: Vec<Read> = rows
+        .iter()
+        .map(|row| {
+            let values = codecs
+                .iter()
+                .enumerate()
+                .map(|(at, codec)| codec.decode(row.get::<_, Raw<'_>>(at).0).ok())
+                .collect::<Option<Vec<Value>>>()
+                .filter(|values| !values.iter().any(Value::is_null));
+            values.map(|values| RowKey::new(&values)).ok_or_else(unreadable)
+        })
+        .collect();
+    read.resize(keys.len(), Err(unreadable()));
+    Ok(read)
+}

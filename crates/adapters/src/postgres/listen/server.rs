@@ -1,0 +1,60 @@
+//! What the server must be so that its log can be read.
+
+use syncline_core::error::{ErrorKind, PortError};
+
+use crate::postgres::{connect::Session, failure::port_error, listen::sql};
+
+/// The oldest server whose log can be read this way.
+const OLDEST: i32 = 140_000;
+
+/// What matters of the server.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) version: i32,
+    pub(super) wal_level: String,
+    pub(super) is_standby: bool,
+    pub(super) user: String,
+    pub(super) slots_max: String,
+}
+
+impl Server {
+    /// Asks it.
+    pub(super) async fn ask(session: &Session, action: &str) -> Result<Self, PortError> {
+        let rows = session
+            .client
+            .query_typed(sql::SERVER, &[])
+            .await
+            .map_err(|error| port_error(action, &error))?;
+        let row = rows
+            .first()
+            .ok_or_else(|| PortError::new(ErrorKind::Unexpected, action, "no answer"))?;
+        Ok(Self {
+            version: row.get(0),
+            wal_level: row.get(1),
+            is_standby: row.get(2),
+            user: row.get(3),
+            slots_max: row.get(4),
+        })
+    }
+
+    /// Whether its log can be read.
+    ///
+    /// # Errors
+    /// `Unsupported`, with what would have to be changed.
+    pub(super) fn is_fit(&self, action: &str) -> Result<(), PortError> {
+        let detail = if self.version < OLDEST {
+            format!("it is older than PostgreSQL {}", OLDEST / 10_000)
+        } else if self.is_standby {
+            "this is a standby: point the URL at the primary".to_owned()
+        } else if self.wal_level != "logical" {
+            format!(
+                "wal_level is {:?}; reading the log needs \"logical\": alter system set wal_level = \
+                 'logical'; then restart the server",
+                self.wal_level
+            )
+        } else {
+            return Ok(());
+        };
+        Err(PortError::new(ErrorKind::Unsupported, action, detail))
+    }
+}
