@@ -8,7 +8,7 @@ use crate::{
     audit::event,
     change::{Command, PartKey, RolledBack, RowKey, Take},
     commit::{AuditEvent, AuditKind, ConflictChange, QuarantineChange, Settled, Subject},
-    group::{Author, Group, Hold, OpenConflict, Part},
+    group::{Author, FieldSet, Group, Hold, OpenConflict, Part},
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
     step::{parents::ALWAYS, pass::Pass},
     value::Value,
@@ -24,7 +24,7 @@ impl Pass<'_> {
                 });
             }
             Command::Release { record, system, field } => {
-                self.change(*record, |_, group| lift(group, *system, *field));
+                self.change(*record, |pass, group| pass.let_flow(group, *system, *field));
             }
             Command::Link { record, binding, key } => self.tie(*record, *binding, key),
             Command::Retry { record, system } => {
@@ -122,6 +122,36 @@ impl Pass<'_> {
             version: cell.version,
             ..event
         });
+    }
+
+    /// What was held flows again. Where a loop was suspected, the system shows something else than it
+    /// has agreed to: the golden value is said once more, and written there as anybody's new word.
+    fn let_flow(
+        &mut self,
+        group: &mut Group,
+        system: Option<SystemIndex>,
+        field: Option<FieldIndex>,
+    ) {
+        let (record, entity) = (group.id, group.entity);
+        let keys: Vec<PartKey> = group.parts().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(part) = group.part_mut(&key) else { continue };
+            let looped = lift(part, system, field);
+            for (cell, index) in part.cells.iter_mut().zip(0u16..) {
+                if !looped.contains(FieldIndex(index)) {
+                    continue;
+                }
+                cell.version += 1;
+                self.journal.audit.push(AuditEvent {
+                    field: Some(FieldIndex(index)),
+                    before: Some(cell.value.clone()),
+                    after: Some(cell.value.clone()),
+                    version: cell.version,
+                    note: "released".into(),
+                    ..event(record, entity, &key, AuditKind::Person)
+                });
+            }
+        }
     }
 
     fn edit(
@@ -231,19 +261,23 @@ impl Pass<'_> {
     }
 }
 
-/// Lifts loop and rollback holds; conflicts are answered, not lifted.
-fn lift(group: &mut Group, system: Option<SystemIndex>, field: Option<FieldIndex>) {
-    let parts = std::iter::once(&mut group.root)
-        .chain(group.children.iter_mut().map(|child| &mut child.part));
-    for link in parts.flat_map(|part| &mut part.links) {
+/// Lifts loop and rollback holds; conflicts are answered, not lifted. Returns the fields that a loop
+/// had held.
+fn lift(part: &mut Part, system: Option<SystemIndex>, field: Option<FieldIndex>) -> FieldSet {
+    let mut looped = FieldSet::default();
+    for link in &mut part.links {
         if system.is_some_and(|system| system != link.system) {
             continue;
         }
         link.held.retain(|(held, hold)| {
             let meant = field.is_none_or(|field| field == *held);
+            if meant && *hold == Hold::Loop {
+                looped.set(*held, true);
+            }
             !(meant && matches!(hold, Hold::Loop | Hold::Rollback))
         });
     }
+    looped
 }
 
 /// Whether the record lives, by a person's answer to a held delete.

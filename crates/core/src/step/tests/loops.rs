@@ -1,6 +1,7 @@
 //! The loop guard: cycles are stopped, and people at work are not taken for one.
 
 use super::*;
+use crate::{change::Command, commit::AuditEvent, name::FieldIndex, value::Value};
 
 fn held(world: &World) -> usize {
     world.group().root.links.iter().map(|link| link.held.len()).sum()
@@ -21,6 +22,29 @@ fn a_system_that_reverts_our_writes_trips_the_loop_guard() {
     edit(&mut world, "B", "phone=P7");
     world.run();
     assert!(world.show("A").contains("P7"), "other fields flow");
+}
+
+#[test]
+fn a_released_field_shows_the_same_everywhere_again() {
+    let mut world = contact();
+    for round in 1.. {
+        edit(&mut world, "A", &format!("status=S{round}"));
+        world.run();
+        edit(&mut world, "B", "status=S0");
+        world.run();
+        if held(&world) == 1 {
+            break;
+        }
+    }
+    // What somebody types while the field is held goes nowhere, and stays on record.
+    edit(&mut world, "B", "status=S9");
+    world.run();
+    let golden = world.group().root.cell(FieldIndex(3)).cloned().unwrap_or_default();
+    let kept = |event: &AuditEvent| event.after == Some(Value::text("S9"));
+    assert!(world.audit.iter().any(|event| event.kind == AuditKind::Rendered && kept(event)));
+    let record = world.group().id;
+    world.command(Command::Release { record, system: Some(B), field: Some(FieldIndex(3)) });
+    check(&mut world, &format!("N0 E0 P0 {}", golden.value));
 }
 
 #[test]
