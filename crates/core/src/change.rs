@@ -231,6 +231,10 @@ pub enum Input {
     /// A row that a poll or a scan showed. `began` is the hub's operation when its batch began:
     /// the row counts as a fenced read only if nothing of ours was in flight since.
     Polled { row: Observed, began: OperationId },
+    /// A row that was read because its system told that it changed. It is told once: where the row
+    /// does not count, because something of ours was in flight or something newer may be known, it
+    /// is read again.
+    Heard { row: Observed, began: OperationId },
     /// A row that could not be read as configured: set aside, with the reader's code and reason.
     Refused { binding: BindingIndex, key: RowKey, code: &'static str, reason: Text },
     /// A key that a proved complete scan did not show. Not yet a delete: it asks for a read by key.

@@ -130,7 +130,11 @@ impl Pass<'_> {
             Input::Recovered { record } => self.recovered(*record),
             Input::Restored(restored) => self.restored(restored),
             // These are sights.
-            Input::Change(_) | Input::Push(_) | Input::Polled { .. } | Input::ScanChunk { .. } => {}
+            Input::Change(_)
+            | Input::Push(_)
+            | Input::Polled { .. }
+            | Input::Heard { .. }
+            | Input::ScanChunk { .. } => {}
         }
     }
 }

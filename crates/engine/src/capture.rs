@@ -26,6 +26,8 @@ pub enum Mode {
     Poll,
     /// Everything, with a proof of completeness.
     Scan,
+    /// Not at all: its changes are heard ([`crate::hear`]).
+    Heard,
 }
 
 /// What reading one or several bindings came to.
@@ -114,7 +116,7 @@ pub fn stream_name(plan: &Plan, binding: BindingIndex, mode: Mode) -> String {
     }
     let word = match mode {
         Mode::Poll => "poll",
-        Mode::Scan => "scan",
+        Mode::Scan | Mode::Heard => "scan",
     };
     format!("{word}:{entity}@{system}")
 }
@@ -146,6 +148,7 @@ pub async fn capture(
             Ok(captured)
         }
         Mode::Scan => scan(desk, systems, bindings, absences).await,
+        Mode::Heard => Ok(Captured::default()),
     }
 }
 
@@ -179,7 +182,7 @@ async fn poll(
         }
         let then = batch.then.clone();
         let mut inputs = Vec::new();
-        reading.rows += shown(desk, binding, batch, began, account, &mut inputs);
+        reading.rows += shown(desk, binding, Mode::Poll, batch, began, account, &mut inputs);
         if !inputs.is_empty() || checkpoint.is_some() {
             let checkpoints = checkpoint.into_iter().collect();
             let decided = pipeline.push(inputs, checkpoints).await?;
@@ -219,6 +222,7 @@ pub(crate) async fn fetch(
 pub(crate) fn shown(
     desk: &Desk<'_>,
     binding: BindingIndex,
+    mode: Mode,
     batch: Batch,
     began: OperationId,
     account: &mut Account,
@@ -227,7 +231,10 @@ pub(crate) fn shown(
     let count = (batch.rows.len() + batch.refused.len()) as u64;
     account.saw(binding, count);
     desk.watch.read(binding, count);
-    inputs.extend(batch.rows.into_iter().map(|row: Observed| Input::Polled { row, began }));
+    inputs.extend(batch.rows.into_iter().map(|row: Observed| match mode {
+        Mode::Heard => Input::Heard { row, began },
+        Mode::Poll | Mode::Scan => Input::Polled { row, began },
+    }));
     inputs.extend(batch.refused.into_iter().map(|row| Input::Refused {
         binding,
         key: row.key,

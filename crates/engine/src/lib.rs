@@ -6,8 +6,10 @@
 
 pub mod account;
 pub mod apply;
+pub mod backoff;
 pub mod capture;
 pub mod desk;
+pub mod hear;
 pub mod pass;
 mod pipeline;
 pub mod preview;

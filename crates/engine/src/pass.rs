@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod guards;
+pub mod live;
 mod orphans;
 
 /// What a pass is asked to do.
@@ -277,10 +278,14 @@ pub async fn observe(
             } else if !is_open(desk.plan, systems, *binding) {
                 let reason = "the system is not reached in this pass";
                 report.incomplete.push((*binding, reason.into()));
-            } else if errand.modes.get(binding) == Some(&Mode::Poll) {
-                capture(desk, systems, errand, &[*binding], Mode::Poll, report).await?;
             } else {
-                scanned.push(*binding);
+                match errand.modes.get(binding) {
+                    Some(Mode::Poll) => {
+                        capture(desk, systems, errand, &[*binding], Mode::Poll, report).await?;
+                    }
+                    Some(Mode::Heard) => {}
+                    Some(Mode::Scan) | None => scanned.push(*binding),
+                }
             }
         }
         if !scanned.is_empty() {

@@ -120,7 +120,7 @@ async fn advance(
     scanning.after.clone_from(&batch.upto);
     let then = batch.then.clone();
     let reading = &mut scanning.reading;
-    reading.rows += shown(desk, binding, batch, scanning.began, account, inputs);
+    reading.rows += shown(desk, binding, Mode::Scan, batch, scanning.began, account, inputs);
     reading.incomplete = match then {
         Then::More | Then::Idle if desk.is_stopping() => Some("stopped".into()),
         Then::More | Then::Idle => return,

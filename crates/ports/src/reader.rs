@@ -236,6 +236,8 @@ pub trait Reader: Send + Sync {
         message: &str,
         writes: &[(SystemIndex, u64, u64, u64)],
     ) -> Result<(), PortError>;
+    /// Forgets a run in which nothing happened.
+    async fn drop_run(&self, id: RunId) -> Result<(), PortError>;
     /// Runs, newest first.
     async fn runs(&self, entity: Option<EntityIndex>, limit: usize) -> Result<Vec<Run>, PortError>;
     /// One run.

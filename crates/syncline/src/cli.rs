@@ -23,6 +23,7 @@ mod refresh;
 mod resume;
 mod retry;
 pub(crate) mod run;
+mod serve;
 mod status;
 mod test;
 mod verify;
@@ -162,6 +163,8 @@ enum Command {
     Apply(apply::Apply),
     /// One pass: detect, merge, write.
     Run(run::Run),
+    /// Keep everything in step, for as long as it runs.
+    Serve(serve::Serve),
     /// One screen: state, last success, delay, errors, what waits for you.
     Status(status::Status),
     /// Compare all systems completely; `--repair` mends.
@@ -206,6 +209,7 @@ impl Command {
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
             Self::Run(_) => "run",
+            Self::Serve(_) => "serve",
             Self::Status(_) => "status",
             Self::Verify(_) => "verify",
             Self::Refresh(_) => "refresh",
@@ -258,6 +262,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Plan(plan) => plan.run(context).await,
         Command::Apply(apply) => apply.run(context).await,
         Command::Run(run) => run.run(context).await,
+        Command::Serve(serve) => serve.run(context).await,
         Command::Status(status) => status.run(context).await,
         Command::Verify(verify) => verify.run(context).await,
         Command::Refresh(refresh) => refresh.run(context).await,

@@ -56,6 +56,7 @@ pub(crate) async fn carry_out(
         allow_partial: false,
         chooses: None,
         halves: Halves::Both,
+        beside: None,
     };
     crate::pass::run(session, order, &progress).await
 }

@@ -31,7 +31,7 @@ pub(crate) mod contact;
 pub(crate) mod paused;
 mod rewritten;
 pub(crate) mod scans;
-mod tripped;
+pub(crate) mod tripped;
 
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(crate) struct Order<'a> {
     pub(crate) chooses: Option<&'a dyn Chooses>,
     /// Which halves of a pass it has.
     pub(crate) halves: Halves,
+    /// Others work on the hub beside it, in this process; it reads its bindings so.
+    pub(crate) beside: Option<BTreeMap<BindingIndex, Mode>>,
 }
 
 /// A pass reads, then writes; `apply` looks at the plan in between.
@@ -131,7 +133,11 @@ pub(crate) async fn run(
         let run = session.hub.begin_run(order.kind, Some(*entity), began).await?;
         entities.push((*entity, run));
     }
-    let modes = modes(session, &order.entities, order.depth).await?;
+    let is_alone = order.beside.is_none();
+    let modes = match order.beside.take() {
+        Some(modes) => modes,
+        None => modes(session, &order.entities, order.depth).await?,
+    };
     let errand = Errand {
         entities: entities.clone(),
         modes: modes.clone(),
@@ -145,7 +151,10 @@ pub(crate) async fn run(
     let stop = session.stop.clone();
     let desk = Session::desk(&plan, &hub, watch, &stop, first);
     let passed = async {
-        recover::recover(&desk, &mut session.systems).await?;
+        // What others have sent and not heard of yet is not in doubt.
+        if is_alone {
+            recover::recover(&desk, &mut session.systems).await?;
+        }
         match order.halves {
             Halves::Both => {
                 let mut passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;

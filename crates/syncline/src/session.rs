@@ -24,6 +24,7 @@ use crate::{
     cli::Context,
     config::{self, Complaint, Live, Loaded},
     exit::Exit,
+    loan,
     report::Failure,
 };
 
@@ -32,8 +33,10 @@ use crate::{
 pub(crate) enum Use {
     /// Looks only; another process may be writing.
     Look,
-    /// Writes; nobody else may.
+    /// Writes; nobody else may. A daemon that works on the hub is asked to lend it.
     Write,
+    /// The daemon: it lends the hub to others, and asks nobody.
+    Keep,
 }
 
 /// Which systems a command reaches.
@@ -61,6 +64,8 @@ pub(crate) struct Session {
     pub(crate) stop: Arc<AtomicBool>,
     /// The schemas of the systems that were reached.
     live: Option<Live>,
+    /// The daemon that works on this hub stands still for as long as this is kept. Dropped last.
+    _lent: Option<loan::Lent>,
 }
 
 /// Which signal asked to stop, if one did.
@@ -69,7 +74,21 @@ static SIGNAL: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0)
 impl Session {
     /// Opens the hub, and the systems that the command reaches.
     pub(crate) async fn open(context: &Context, usage: Use, reach: Reach) -> Result<Self, Failure> {
-        let loaded = config::load(context)?;
+        Self::of(config::load(context)?, context, usage, reach).await
+    }
+
+    /// The same, of a configuration that was read before.
+    pub(crate) async fn of(
+        loaded: Loaded,
+        context: &Context,
+        usage: Use,
+        reach: Reach,
+    ) -> Result<Self, Failure> {
+        // Who is lent the hub has it for as long as this is kept.
+        let lent = match usage {
+            Use::Write => loan::ask(&loaded.hub_path(), context).await?,
+            Use::Look | Use::Keep => None,
+        };
         let (live, mut failures) = match reach {
             Reach::Systems => look(&loaded).await,
             Reach::Hub => (None, Vec::new()),
@@ -99,7 +118,35 @@ impl Session {
                 }
             }
         }
-        Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop, live })
+        Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop, live, _lent: lent })
+    }
+
+    /// Another session on the same hub, with doors of its own to the same systems, or to one of
+    /// them.
+    pub(crate) async fn beside(&self, only: Option<SystemIndex>) -> Result<Self, Failure> {
+        let mut systems: Systems = self.plan.systems.iter().map(|_| None).collect();
+        for (index, place) in systems.iter_mut().enumerate() {
+            let own = SystemIndex(u16::try_from(index).unwrap_or(u16::MAX));
+            let is_open = self.systems.get(index).is_some_and(Option::is_some);
+            if !is_open || only.is_some_and(|only| only != own) {
+                continue;
+            }
+            let settings = self.loaded.settings(self.system_name(own)).await?;
+            // Who has gone away meanwhile is missed by whoever works with it next.
+            if let Ok(open) = syncline_adapters::open(&settings, self.plan.clone(), own).await {
+                *place = Some(Ports { source: open.source, target: open.target });
+            }
+        }
+        Ok(Self {
+            loaded: self.loaded.clone(),
+            plan: self.plan.clone(),
+            hub: self.hub.clone(),
+            systems,
+            failures: Vec::new(),
+            stop: self.stop.clone(),
+            live: self.live.clone(),
+            _lent: None,
+        })
     }
 
     /// The live table of this binding, if its system was reached.
@@ -227,9 +274,9 @@ fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
     }
     let mode = match usage {
         Use::Look => Open::ReadOnly,
-        Use::Write => Open::ReadWrite,
+        Use::Write | Use::Keep => Open::ReadWrite,
     };
-    Ok(SqliteHub::open(path, mode, usage == Use::Write)?)
+    Ok(SqliteHub::open(path, mode, usage != Use::Look)?)
 }
 
 /// The first signal asks to stop after what is in flight; the second stops at once.
@@ -249,7 +296,9 @@ pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
         loop {
             let signal = next_signal().await;
             SIGNAL.store(signal, Ordering::Relaxed);
-            if seen.swap(true, Ordering::Relaxed) {
+            let is_second = seen.swap(true, Ordering::Relaxed);
+            ASKED.notify_waiters();
+            if is_second {
                 let exit = if signal == 15 { Exit::Terminated } else { Exit::Interrupted };
                 crate::scratch::remove_all();
                 // The hub holds every intent that was sent: the next run asks what became of them.
@@ -259,6 +308,29 @@ pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
         }
     });
     stop
+}
+
+/// Woken by the first signal.
+static ASKED: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+/// Waits for the first signal.
+pub(crate) async fn stop_asked() {
+    let asked = ASKED.notified();
+    tokio::pin!(asked);
+    asked.as_mut().enable();
+    if !is_stopping() {
+        asked.await;
+    }
+}
+
+/// Whether a signal asked to stop.
+pub(crate) fn is_stopping() -> bool {
+    SIGNAL.load(Ordering::Relaxed) != 0
+}
+
+/// How a daemon ends that a signal stopped.
+pub(crate) fn signalled() -> Option<Exit> {
+    stopped(&AtomicBool::new(is_stopping()))
 }
 
 /// How a command ends that was asked to stop.

@@ -366,7 +366,10 @@ impl Reading<'_> {
                 Ok(observed) if observed.key != read.key => {}
                 Ok(observed) if observed.row.is_none() => *slot = ReadResult::Absent,
                 Ok(observed) => *slot = ReadResult::Found(Box::new(observed)),
-                Err(refused) => *slot = ReadResult::Failed(refused.reason),
+                Err(refused) => {
+                    let reason = format!("{}: {}", refused.code, refused.reason);
+                    *slot = ReadResult::Failed(Text::new(reason));
+                }
             }
         }
         Ok(())

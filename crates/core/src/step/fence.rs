@@ -52,6 +52,14 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
                 Fence::Open
             }
         }
+        // It is not shown a second time: what does not count is read again.
+        How::Heard(began) => {
+            let is_fenced = link.lane == Lane::Free
+                && link.unresolved.is_empty()
+                && link.touched <= began
+                && !is_covered(sight.order.or(Some(Order::Operation(began.0))), link);
+            if is_fenced { Fence::Open } else { Fence::Reread }
+        }
         How::Read(operation) => {
             let waits_for_log = class == Class::Log && !link.unresolved.is_empty();
             if matches!(link.lane, Lane::Write(_) | Lane::Echo(_)) || waits_for_log {

@@ -67,6 +67,8 @@ pub(crate) enum How {
     Push,
     /// By a poll or a scan that began then.
     Polled(OperationId),
+    /// By a read that began then, because it was told that it changed.
+    Heard(OperationId),
     /// By a fenced read.
     Read(OperationId),
 }
@@ -96,6 +98,9 @@ pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
             Input::Push(row) => items.push(Item::Sight(sight(input, row, How::Push, &[]))),
             Input::Polled { row, began } => {
                 items.push(Item::Sight(sight(input, row, How::Polled(*began), &[])));
+            }
+            Input::Heard { row, began } => {
+                items.push(Item::Sight(sight(input, row, How::Heard(*began), &[])));
             }
             Input::ScanChunk { rows, began } => items.extend(
                 rows.iter().map(|row| Item::Sight(sight(input, row, How::Polled(*began), &[]))),
@@ -452,6 +457,7 @@ impl<'a> Gather<'a> {
             Input::Change(_)
             | Input::Push(_)
             | Input::Polled { .. }
+            | Input::Heard { .. }
             | Input::ReadDone { .. }
             | Input::ScanChunk { .. }
             | Input::ScanDone { .. }

@@ -36,7 +36,7 @@ impl Pass<'_> {
                         How::Read(_) | How::Log => {
                             last.insert((sight.binding, sight.key), at);
                         }
-                        How::Polled(_) | How::Push => {}
+                        How::Polled(_) | How::Heard(_) | How::Push => {}
                     }
                     if sight.row.is_some() && matches!(sight.how, How::Read(_)) {
                         self.found.insert((sight.binding, sight.key.clone()));
@@ -306,7 +306,9 @@ impl Pass<'_> {
         taken = taken.max(merged.taken);
         changed |= merged.changed;
         let operation = match sight.how {
-            How::Read(operation) | How::Polled(operation) => Some(operation),
+            How::Read(operation) | How::Polled(operation) | How::Heard(operation) => {
+                Some(operation)
+            }
             How::Log | How::Push => None,
         };
         if let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system)) {
@@ -451,14 +453,20 @@ impl Pass<'_> {
             return;
         }
         let Some(group) = self.take(known.record) else { return };
-        let link = self
-            .place(&group, binding, key)
-            .and_then(|at| at.part(&group))
-            .and_then(|part| part.link(system));
-        let asks = link.filter(|link| link.lane == Lane::Free).map(in_doubt);
-        self.put_back(group);
-        if let Some(doubts) = asks {
-            self.ask(binding, key.clone(), doubts);
+        let place = self.place(&group, binding, key);
+        let link = place.and_then(|at| at.part(&group)).and_then(|part| part.link(system));
+        let (doubts, is_busy) = match link {
+            Some(link) => (Some(in_doubt(link)), link.lane != Lane::Free),
+            None => (None, false),
+        };
+        match (place, doubts) {
+            // Whether the row went before or after our write, its answer does not say.
+            (Some(at), Some(_)) if is_busy => self.mark_must_read(group, at, system),
+            (_, Some(doubts)) => {
+                self.put_back(group);
+                self.ask(binding, key.clone(), doubts);
+            }
+            (_, None) => self.put_back(group),
         }
     }
 }

@@ -125,7 +125,7 @@ impl Pass<'_> {
     /// Whether the record was given its row in this system by the reading that shows this sight, and
     /// nothing was written to it since.
     fn is_fresh(&self, group: &Group, sight: &Sight<'_>) -> bool {
-        let How::Polled(began) = sight.how else { return false };
+        let (How::Polled(began) | How::Heard(began)) = sight.how else { return false };
         let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
             return false;
         };

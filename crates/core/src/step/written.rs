@@ -340,7 +340,7 @@ impl Pass<'_> {
             if token.is_some() {
                 link.token = token.cloned();
             }
-            link.must_read = result.is_err();
+            link.must_read |= result.is_err();
         }
         self.conclude(group, Some(answered.system));
     }

@@ -62,6 +62,7 @@ impl Apply {
             allow_partial: self.allow_partial,
             chooses: None,
             halves: Halves::Reads,
+            beside: None,
         };
         let looked = crate::pass::run(&mut session, look, &progress).await?;
         if let Some(error) = looked.error {
@@ -100,6 +101,7 @@ impl Apply {
             allow_partial: self.allow_partial,
             chooses: Some(&named),
             halves: Halves::Writes,
+            beside: None,
         };
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);

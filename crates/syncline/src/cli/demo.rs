@@ -305,6 +305,7 @@ impl Stage {
             allow_partial: true,
             chooses: None,
             halves: Halves::Both,
+            beside: None,
         };
         let outcome = pass::run(&mut session, order, &Progress::new("demo", false)).await?;
         match outcome.error {

@@ -172,6 +172,7 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
         allow_partial: false,
         chooses: None,
         halves: Halves::Both,
+        beside: None,
     };
     let outcome = crate::pass::run(&mut session, order, &progress).await?;
     drop(progress);

@@ -79,6 +79,7 @@ impl Refresh {
             allow_partial: false,
             chooses: None,
             halves: Halves::Both,
+            beside: None,
         };
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);

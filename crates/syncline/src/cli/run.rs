@@ -65,6 +65,7 @@ impl Run {
             allow_partial: self.allow_partial,
             chooses: named.as_ref().map(|named| named as &dyn syncline_engine::apply::Chooses),
             halves: Halves::Both,
+            beside: None,
         };
         let asked = order.entities.clone();
         let outcome = crate::pass::run(&mut session, order, &progress).await?;

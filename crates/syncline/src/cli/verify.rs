@@ -211,6 +211,7 @@ impl Verify {
             allow_partial: true,
             chooses: None,
             halves: Halves::Both,
+            beside: None,
         };
         let outcome = crate::pass::run(session, order, &progress).await?;
         drop(progress);

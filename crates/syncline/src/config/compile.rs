@@ -26,8 +26,8 @@ use syncline_ports::catalog::{Column, Table};
 use crate::config::{
     complaint::Complaint,
     draft::{
-        BindingDraft, Common, Conflicts, DAY_MS, Draft, EntityDraft, FieldDraft, GuardsDraft, Name,
-        PolicyDraft, Spanned,
+        self, BindingDraft, Common, Conflicts, DAY_MS, Draft, EntityDraft, FieldDraft, GuardsDraft,
+        Name, PolicyDraft, Spanned,
     },
     expression,
     source::Sources,
@@ -220,7 +220,11 @@ impl<'a> Compiler<'a> {
             on_target_edit: common.on_target_edit.or(defaults.on_target_edit).unwrap_or_default(),
             guards: guards(defaults.guards, common.guards),
             rekey_window_ms: None,
-            schedule: Schedule::Live,
+            schedule: match &kin.root().schedule {
+                None => Schedule::Live,
+                Some(draft::Schedule::Every(ms)) => Schedule::Every(*ms),
+                Some(draft::Schedule::Cron(cron)) => Schedule::Cron(cron.value.clone()),
+            },
             reconcile_ms: common.reconcile_ms.or(defaults.reconcile_ms).unwrap_or(Some(DAY_MS)),
             meaning: meaning::of(kin.root()),
         }

@@ -7,6 +7,8 @@ use syncline_core::{
     plan::{BelowMin, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
+use syncline_adapters::settings::Way;
+
 use crate::config::{address::Address, secrets::Reference, source::Place};
 
 /// A value and where it stands.
@@ -52,8 +54,12 @@ pub(crate) struct SystemDraft {
     pub(crate) tls: Option<Spanned<syncline_adapters::settings::Tls>>,
     /// Certificates to trust.
     pub(crate) tls_ca: Option<Spanned<String>>,
-    /// How often it is asked, in milliseconds.
-    pub(crate) poll_ms: i64,
+    /// How changes are found.
+    pub(crate) detect: Detect,
+    /// How many bytes of log it may keep for us.
+    pub(crate) max_retained: u64,
+    /// When it is written, in minutes of the day, from and to; always if not said.
+    pub(crate) hours: Option<(u16, u16)>,
     /// Rows per write batch.
     pub(crate) batch: usize,
     /// Marks.
@@ -62,6 +68,28 @@ pub(crate) struct SystemDraft {
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
     pub(crate) statement_timeout_ms: i64,
+}
+
+/// How changes of a system are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Detect {
+    /// What is listened to, in this order; empty: nothing.
+    pub(crate) ways: Vec<Way>,
+    /// It was not said: the best that the system offers.
+    pub(crate) is_auto: bool,
+    /// How often it is asked, in milliseconds: where nothing is listened to, or beside it.
+    pub(crate) poll_ms: i64,
+    /// It is asked beside listening, too.
+    pub(crate) polls_beside: bool,
+}
+
+/// When an entity is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Schedule {
+    /// Every so many milliseconds.
+    Every(i64),
+    /// At these times.
+    Cron(Name),
 }
 
 /// What can be said under `defaults:` and on an entity.
@@ -173,6 +201,8 @@ pub(crate) struct EntityDraft {
     pub(crate) matching: Vec<Spanned<Vec<Name>>>,
     /// Its fields.
     pub(crate) fields: Vec<FieldDraft>,
+    /// When `serve` takes it, if said.
+    pub(crate) schedule: Option<Schedule>,
     /// Its lines.
     pub(crate) lines: Option<Box<EntityDraft>>,
     /// Fields that merge as one.

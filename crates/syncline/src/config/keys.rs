@@ -50,6 +50,8 @@ pub(crate) enum Shape {
     Bool,
     /// A time span: `30s`, `10m`, `2h`, `1d`.
     Duration,
+    /// A size: `500MB`, `2GiB`.
+    Size,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A secret's reference: `env:NAME`, `file:PATH`, `exec:COMMAND`.

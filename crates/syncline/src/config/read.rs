@@ -227,6 +227,24 @@ impl Reader<'_> {
         found
     }
 
+    /// A size, in bytes.
+    pub(crate) fn size_of(&mut self, entries: &Entries<'_>, key: &str) -> Option<u64> {
+        let node = entries.get(key)?;
+        let found = node.text().and_then(scalar::bytes);
+        if found.is_none() {
+            let shown = node.text().unwrap_or(node.what());
+            self.complain(
+                Complaint::error(
+                    "config.value",
+                    node.place,
+                    format!("`{key}` takes a size, not `{shown}`"),
+                )
+                .fix("write 500MB or 2GiB"),
+            );
+        }
+        found
+    }
+
     /// A whole number between two bounds.
     pub(crate) fn count_of(
         &mut self,

@@ -33,6 +33,7 @@ const TAIL: &str = "\
 | text | any word; in quotes if it begins with a sign or holds `: ` or ` #` |
 | value | a text, number or word, as the column takes it |
 | time span | `500ms`, `30s`, `10m`, `2h`, `1d`, `2w` |
+| size | `500MB`, `2GiB` |
 | secret | `env:NAME`, `file:PATH` (relative to the file), `exec:COMMAND` (its output; no shell) |
 | expression | a subset of CEL with exact decimals, over the fields of the record |
 ";
@@ -46,6 +47,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Number => "number".to_owned(),
         Shape::Bool => "`true`, `false`".to_owned(),
         Shape::Duration => "time span".to_owned(),
+        Shape::Size => "size".to_owned(),
         Shape::Secret => "secret".to_owned(),
         Shape::Word(words) => {
             words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
@@ -87,6 +89,7 @@ fn leads_to(shape: &Shape, found: &mut Vec<&'static Section>) {
         | Shape::Number
         | Shape::Bool
         | Shape::Duration
+        | Shape::Size
         | Shape::Word(_)
         | Shape::Secret
         | Shape::Any => {}

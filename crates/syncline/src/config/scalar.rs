@@ -17,6 +17,26 @@ pub(crate) fn duration_ms(text: &str) -> Option<i64> {
     number.checked_mul(unit)
 }
 
+/// A size in bytes: `500MB`, `2GiB`.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let unit: u64 = match unit {
+        "B" => 1,
+        "kB" => 1_000,
+        "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        "TB" => 1_000_000_000_000,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
 /// The shortest way to write so many milliseconds.
 pub(crate) fn duration_text(ms: i64) -> String {
     let units =

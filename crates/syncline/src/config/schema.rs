@@ -85,6 +85,9 @@ fn shape(found: &Shape, definitions: &mut BTreeMap<&'static str, Json>) -> Json 
         Shape::Number => json!({ "type": ["number", "string"] }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d|w)$" }),
+        Shape::Size => {
+            json!({ "type": "string", "pattern": "^[0-9]+(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)$" })
+        }
         Shape::Word(words) => {
             json!({ "enum": words.iter().flat_map(|word| spelled(word)).collect::<Vec<_>>() })
         }

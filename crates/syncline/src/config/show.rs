@@ -88,7 +88,11 @@ fn complete_system(root: &mut Node, system: &SystemDraft) {
     }
     set("connect_timeout", &duration_text(system.connect_timeout_ms));
     set("statement_timeout", &duration_text(system.statement_timeout_ms));
-    complete(root, &["systems", name, "detect", "poll"], &duration_text(system.poll_ms));
+    if system.detect.is_auto {
+        complete(root, &["systems", name, "detect"], "auto");
+    } else if system.detect.ways.is_empty() {
+        complete(root, &["systems", name, "detect", "poll"], &duration_text(system.detect.poll_ms));
+    }
     complete(root, &["systems", name, "writes", "batch"], &system.batch.to_string());
 }
 

@@ -37,6 +37,12 @@ fn meaning_of(plan: &Plan, binding: BindingIndex) -> String {
     root.or(entity).map(|entity| words::hex(&entity.meaning)).unwrap_or_default()
 }
 
+/// Forgets when this binding was last read completely: it is read whole the next time.
+pub(crate) async fn forget(session: &Session, binding: BindingIndex) -> Result<(), Failure> {
+    session.hub.set_note(&scan_note(&session.plan, binding), "").await?;
+    Ok(())
+}
+
 /// Remembers which bindings this pass read completely.
 pub(super) async fn remember(
     session: &Session,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Puts a guard that tripped on record; the refusal to show.
-pub(super) async fn record(
+pub(crate) async fn record(
     session: &Session,
     report: &EntityPassed,
     tripped: &Tripped,

@@ -235,6 +235,10 @@ impl Reader for SqliteHub {
         self.change("close a run", move |connection| runs::end(connection, id, &end)).await
     }
 
+    async fn drop_run(&self, id: RunId) -> Result<(), PortError> {
+        self.change("forget a run", move |connection| runs::drop(connection, id)).await
+    }
+
     async fn runs(&self, entity: Option<EntityIndex>, limit: usize) -> Result<Vec<Run>, PortError> {
         self.read("list runs", |connection| runs::list(connection, entity, limit))
     }

@@ -51,6 +51,13 @@ pub(super) fn end(connection: &Connection, id: RunId, end: &End) -> Outcome<()> 
     Ok(())
 }
 
+/// Forgets a run that is nowhere referred to.
+pub(super) fn drop(connection: &Connection, id: RunId) -> Outcome<()> {
+    connection.execute("delete from ledger where run = ?", params![id.0.cast_signed()])?;
+    connection.execute("delete from run where number = ?", params![id.0.cast_signed()])?;
+    Ok(())
+}
+
 pub(super) fn list(
     connection: &Connection,
     entity: Option<EntityIndex>,

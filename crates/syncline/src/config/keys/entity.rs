@@ -62,9 +62,10 @@ pub(crate) static ENTITY: Section = Section {
             "a window comes with a later version; within one read a re-created row takes the place of the deleted",
         ),
         key("guards", Shape::Keys(&GUARDS), "Limits that stop great damage."),
-        later(
+        key(
             "schedule",
-            "there is no daemon in this version: run `syncline run ENTITY` from a timer",
+            Shape::Keys(&SCHEDULE),
+            "When `serve` takes it; unsaid: as it hears of changes, and every time it polls.",
         ),
         key(
             "reconcile",
@@ -78,6 +79,22 @@ pub(crate) static ENTITY: Section = Section {
     ],
     named: None,
     required: &["in", "fields"],
+};
+
+/// When an entity is taken.
+pub(crate) static SCHEDULE: Section = Section {
+    name: "schedule",
+    doc: "When `serve` takes an entity: one of the two.",
+    keys: &[
+        key("every", Shape::Duration, "Every so often, and not in between."),
+        key(
+            "cron",
+            Shape::Text,
+            "At these times, in `timezone:`: minute, hour, day, month, weekday.",
+        ),
+    ],
+    named: None,
+    required: &[],
 };
 
 pub(crate) static IN: Section = Section {
@@ -108,7 +125,7 @@ pub(crate) static BINDING: Section = Section {
         later("file", "file systems come with a later version"),
         later(
             "schedule",
-            "there is no daemon in this version: run `syncline run ENTITY` from a timer",
+            "a schedule of one system comes with a later version: say it on the entity",
         ),
     ],
     named: None,

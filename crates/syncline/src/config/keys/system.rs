@@ -54,7 +54,12 @@ pub(crate) static SYSTEM: Section = Section {
             Shape::Duration,
             "How long one statement may take; 5m unless said.",
         ),
-        later("max_retained", "it belongs to log capture; leave it out while detection polls"),
+        key(
+            "max_retained",
+            Shape::Size,
+            "How much of its log, or of what triggers note, the system may keep for us; then \
+             listening is given up and everything is compared. 2GiB unless said.",
+        ),
         later("auth", "HTTP systems come with a later version"),
         later("max_rate", "rates of requests belong to HTTP systems, a later version"),
         later("resources", "HTTP systems come with a later version"),
@@ -71,11 +76,30 @@ pub(crate) static DETECT: Section = Section {
     name: "detect",
     doc: "How changes are found.",
     keys: &[
-        key("poll", Shape::Duration, "Ask every so often; 30s unless said."),
-        later("cdc", "reading the log comes with a later version: say `poll: 30s`"),
-        later("triggers", "triggers come with a later version: say `poll: 30s`"),
+        key("poll", Shape::Duration, "Only ask, every so often; 30s unless said."),
+        key(
+            "cdc",
+            Shape::Word(&["wal", "binlog"]),
+            "Listen to the log: `wal` of PostgreSQL, `binlog` of MariaDB and MySQL.",
+        ),
+        key("triggers", Shape::Bool, "Listen by triggers that note which rows change; in SQLite."),
         later("webhook", "webhooks come with a later version: say `poll: 30s`"),
-        later("fallback", "polling is the only way in this version: say `poll: 30s`"),
+        key(
+            "fallback",
+            Shape::Keys(&FALLBACK),
+            "What stands behind listening, and takes its place where it is not possible.",
+        ),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(crate) static FALLBACK: Section = Section {
+    name: "fallback",
+    doc: "What stands behind listening.",
+    keys: &[
+        key("poll", Shape::Duration, "Ask every so often, beside listening."),
+        key("triggers", Shape::Bool, "Listen by triggers where the log cannot be read."),
     ],
     named: None,
     required: &[],
@@ -87,7 +111,11 @@ pub(crate) static WRITES: Section = Section {
     keys: &[
         key("batch", Shape::Count, "Rows per batch, from 1 to 10000; 500 unless said."),
         later("max_rate", "write rates come with a later version; `batch:` bounds a transaction"),
-        later("hours", "write hours come with a later version; run `syncline run` from a timer"),
+        key(
+            "hours",
+            Shape::Text,
+            "When `serve` writes: `06:00-23:00`, in `timezone:`; over midnight if the end comes first.",
+        ),
     ],
     named: None,
     required: &[],

@@ -2,13 +2,16 @@
 
 use syncline_core::Text;
 
-use crate::config::{
-    complaint::Complaint,
-    draft::{BindingDraft, EntityDraft, Name, Spanned},
-    keys::{self, Section},
-    read::{Entries, Reader},
-    similar,
-    tree::{Kind, Node},
+use crate::{
+    config::{
+        complaint::Complaint,
+        draft::{BindingDraft, EntityDraft, Name, Schedule, Spanned},
+        keys::{self, Section},
+        read::{Entries, Reader},
+        similar,
+        tree::{Kind, Node},
+    },
+    cron,
 };
 
 impl Reader<'_> {
@@ -62,10 +65,41 @@ impl Reader<'_> {
         entity.from = self.systems_of(&entries, "from", systems);
         entity.to = self.systems_of(&entries, "to", systems);
         entity.common = self.common(&entries, systems);
+        entity.schedule = entries.get("schedule").and_then(|node| self.schedule(node));
         if let Some(node) = entries.get("lines") {
             entity.lines = self.lines(name, node, systems).map(Box::new);
         }
         entity
+    }
+
+    fn schedule(&mut self, node: &Node) -> Option<Schedule> {
+        let entries = self.entries(node, &keys::entity::SCHEDULE, "`schedule`", &[])?;
+        let every = self.duration_of(&entries, "every").map(|ms| Schedule::Every(ms.max(100)));
+        let cron = self.text_of(&entries, "cron").filter(|text| match cron::parse(&text.value) {
+            Ok(_) => true,
+            Err(why) => {
+                self.complain(
+                    Complaint::error("config.value", text.place, format!("`cron`: {why}")).fix(
+                        "minute, hour, day, month, weekday: `0 2 * * *` is every night at two",
+                    ),
+                );
+                false
+            }
+        });
+        match (every, cron) {
+            (Some(_), Some(_)) => {
+                self.wrong(node.place, "`schedule` takes `every` or `cron`, not both");
+                None
+            }
+            (Some(every), None) => Some(every),
+            (None, Some(cron)) => Some(Schedule::Cron(cron)),
+            (None, None) => {
+                if entries.get("every").is_none() && entries.get("cron").is_none() {
+                    self.wrong(node.place, "`schedule` takes `every` or `cron`");
+                }
+                None
+            }
+        }
     }
 
     fn lines(&mut self, parent: &Name, node: &Node, systems: &[&str]) -> Option<EntityDraft> {

@@ -1,11 +1,11 @@
 //! `systems:`.
 
-use syncline_adapters::settings::{Kind, Marks, Tls};
+use syncline_adapters::settings::{Kind, Marks, Tls, Way};
 
 use crate::config::{
     address::{self, UrlError},
     complaint::Complaint,
-    draft::{Name, Spanned, SystemDraft},
+    draft::{Detect, Name, Spanned, SystemDraft},
     keys,
     read::Reader,
     secrets::Reference,
@@ -15,8 +15,18 @@ use crate::config::{
 
 /// How often a system is asked, unless said otherwise.
 const POLL_MS: i64 = 30_000;
+/// No system is asked more often than this, in milliseconds.
+const POLL_MS_MIN: i64 = 10;
+/// How many bytes of log a system may keep for us, unless said otherwise.
+const MAX_RETAINED: u64 = 2 << 30;
 /// Rows per write batch, unless said otherwise.
 const BATCH: usize = 500;
+
+impl Default for Detect {
+    fn default() -> Self {
+        Self { ways: Vec::new(), is_auto: true, poll_ms: POLL_MS, polls_beside: false }
+    }
+}
 
 impl Reader<'_> {
     /// All systems.
@@ -52,7 +62,9 @@ impl Reader<'_> {
             password: None,
             tls: None,
             tls_ca: None,
-            poll_ms: POLL_MS,
+            detect: Detect::default(),
+            max_retained: MAX_RETAINED,
+            hours: None,
             batch: BATCH,
             marks: Marks::IfPresent,
             connect_timeout_ms: 10_000,
@@ -84,13 +96,17 @@ impl Reader<'_> {
             system.marks = if word == "table" { Marks::Table } else { Marks::None };
         }
         if let Some(node) = entries.get("detect") {
-            system.poll_ms = self.detect(node);
+            system.detect = self.detect(node);
+        }
+        if let Some(bytes) = self.size_of(&entries, "max_retained") {
+            system.max_retained = bytes.max(1);
         }
         if let Some(node) = entries.get("writes")
             && let Some(writes) = self.entries(node, &keys::system::WRITES, "`writes`", &[])
         {
             system.batch =
                 self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
+            system.hours = self.text_of(&writes, "hours").and_then(|text| self.hours(&text));
         }
         if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
             system.connect_timeout_ms = ms.max(1);
@@ -102,17 +118,68 @@ impl Reader<'_> {
         system
     }
 
-    /// How often the system is asked, in milliseconds.
-    fn detect(&mut self, node: &Node) -> i64 {
+    /// How changes are found.
+    fn detect(&mut self, node: &Node) -> Detect {
+        let mut detect = Detect::default();
         if let NodeKind::Scalar { .. } = &node.kind {
-            // The best that every system of this version offers is to ask.
             self.word(node, "detect", &["auto"]);
-            return POLL_MS;
+            return detect;
         }
-        match self.entries(node, &keys::system::DETECT, "`detect`", &[]) {
-            Some(detect) => self.duration_of(&detect, "poll").unwrap_or(POLL_MS),
-            None => POLL_MS,
+        let Some(entries) = self.entries(node, &keys::system::DETECT, "`detect`", &[]) else {
+            return detect;
+        };
+        detect.is_auto = false;
+        if let Some(word) = self.word_of(&entries, "cdc", &["wal", "binlog"]) {
+            detect.ways.push(if word == "wal" { Way::Wal } else { Way::Binlog });
         }
+        if self.bool_of(&entries, "triggers") == Some(true) {
+            detect.ways.push(Way::Triggers);
+        }
+        if let Some(ms) = self.duration_of(&entries, "poll") {
+            detect.poll_ms = ms.max(POLL_MS_MIN);
+            if !detect.ways.is_empty() {
+                self.wrong(
+                    node.place,
+                    "`poll` beside `cdc` or `triggers` says two things: say `fallback: {poll: …}`",
+                );
+            }
+        }
+        if let Some(fallback) = entries.get("fallback")
+            && let Some(found) = self.entries(fallback, &keys::system::FALLBACK, "`fallback`", &[])
+        {
+            if detect.ways.is_empty() {
+                self.wrong(fallback.place, "`fallback` needs something that it stands behind");
+            }
+            if self.bool_of(&found, "triggers") == Some(true) {
+                detect.ways.push(Way::Triggers);
+            }
+            if let Some(ms) = self.duration_of(&found, "poll") {
+                detect.poll_ms = ms.max(POLL_MS_MIN);
+                detect.polls_beside = true;
+            }
+        }
+        detect
+    }
+
+    /// `06:00-23:00`, in minutes of the day.
+    fn hours(&mut self, text: &Name) -> Option<(u16, u16)> {
+        let minutes = |text: &str| {
+            let (hour, minute) = text.trim().split_once(':')?;
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            (hour < 24 && minute < 60 || (hour, minute) == (24, 0)).then_some(hour * 60 + minute)
+        };
+        let found = text
+            .value
+            .split_once('-')
+            .and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)))
+            .filter(|(from, to)| from != to);
+        if found.is_none() {
+            self.complain(
+                Complaint::error("config.value", text.place, "`hours` takes two times of day")
+                    .fix("write \"06:00-23:00\""),
+            );
+        }
+        found
     }
 
     /// What makes no sense for a file, and what MariaDB's driver would ignore.
@@ -132,7 +199,25 @@ impl Reader<'_> {
                 .fix("say `tls: verify-full`, or leave `tls_ca` out"),
             );
         }
-        if address.value.kind != Kind::Sqlite {
+        let kind = address.value.kind;
+        for way in &system.detect.ways {
+            let (fits, word, whose) = match way {
+                Way::Wal => (kind == Kind::Postgres, "cdc: wal", "PostgreSQL"),
+                Way::Binlog => (kind == Kind::Mysql, "cdc: binlog", "MariaDB and MySQL"),
+                Way::Triggers => (kind == Kind::Sqlite, "triggers: true", "SQLite"),
+            };
+            if !fits {
+                self.complain(
+                    Complaint::error(
+                        "config.unsupported",
+                        system.name.place,
+                        format!("`{word}` is for {whose}"),
+                    )
+                    .fix("say `detect: auto`: the best that the system offers"),
+                );
+            }
+        }
+        if kind != Kind::Sqlite {
             return;
         }
         let places = [

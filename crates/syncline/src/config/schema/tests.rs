@@ -62,11 +62,14 @@ fn complaint(schema: &Json, root: &Json, found: &Json, path: &str) -> Option<Str
                 found.as_array().filter(|items| items.is_empty()).map(|_| format!("{path}: empty"))
             }
             "pattern" => {
-                // The one pattern there is: a time span.
+                // The two patterns there are: a time span and a size.
                 let text = found.as_str().unwrap_or_default();
-                crate::config::scalar::duration_ms(text)
-                    .is_none()
-                    .then(|| format!("{path}: no time span"))
+                let is_fine = if rule.as_str().unwrap_or_default().contains("ms") {
+                    crate::config::scalar::duration_ms(text).is_some()
+                } else {
+                    crate::config::scalar::bytes(text).is_some()
+                };
+                (!is_fine).then(|| format!("{path}: {text} is not as it should be written"))
             }
             "items" => found
                 .as_array()
@@ -200,6 +203,9 @@ const FORMS: &[(&str, &str)] = &[
     ),
     ("password: env:ERP_PASSWORD", "detect: {poll: 30s}, writes: {batch: 200}, tls: verify-full"),
     ("password: env:ERP_PASSWORD", "detect: auto"),
+    ("password: env:CRM_PASSWORD", "detect: {cdc: wal, fallback: {poll: 30s}}, max_retained: 2GiB"),
+    ("match: email", "match: email\n    schedule: {every: 1m}"),
+    ("match: email", "match: email\n    schedule: {cron: \"0 2 * * *\"}"),
 ];
 
 #[test]
@@ -217,9 +223,11 @@ const WRONG: &[(&str, &str)] = &[
     ("systems:", "system:"),
     ("match: email", "match: email\n    conflcits: newest"),
     ("match: email", "match: email\n    deletes: propogate"),
-    ("match: email", "match: email\n    schedule: {every: 1m}"),
     ("match: email", "match: []"),
-    ("password: env:CRM_PASSWORD", "detect: {cdc: wal}"),
+    ("match: email", "match: email\n    schedule: {evry: 1m}"),
+    ("password: env:CRM_PASSWORD", "detect: {cdc: log}"),
+    ("password: env:CRM_PASSWORD", "detect: {webhook: {style: github}}"),
+    ("password: env:CRM_PASSWORD", "max_retained: 2 GB"),
     ("password: env:CRM_PASSWORD", "detect: {poll: 30}"),
     ("password: env:CRM_PASSWORD", "writes: {batch: -1}"),
     ("email: {crm: email, erp: EMAIL}", "email: {sensitive: mask, crm: email}"),

@@ -1,0 +1,326 @@
+//! `syncline serve`: keeps everything in step for as long as it runs.
+//!
+//! The daemon works in shifts. A shift opens the hub and the systems and sets its workers going: an
+//! ear for each system that can be listened to, one who deals with what they hear, one who asks the
+//! systems that tell nothing, and one writer for each system. It ends when somebody borrows the hub,
+//! when the configuration is read anew, when a system came back, or with the daemon; the next one
+//! finds everything in the hub.
+
+mod ear;
+mod hearer;
+mod hours;
+mod journal;
+mod notify;
+mod poller;
+mod runs;
+mod shift;
+mod start;
+mod writer;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::json;
+use syncline_engine::backoff;
+use tokio::sync::mpsc;
+
+use crate::{
+    cli::Context,
+    config::{self, Loaded},
+    exit::Exit,
+    loan,
+    report::{Answer, Failure},
+    serve::{
+        journal::{Journal, Level},
+        notify::Notify,
+        shift::Event,
+        start::{Shift, Start},
+    },
+    session,
+};
+
+/// What the command line says of a daemon.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    /// Everything is paused until `resume`.
+    pub(crate) paused: bool,
+    /// Nothing is written.
+    pub(crate) read_only: bool,
+}
+
+/// How long the workers of a shift may take to end.
+const END_MAX: Duration = Duration::from_secs(90);
+/// A system that has answered for so long starts anew with its patience.
+const FORGIVEN: Duration = Duration::from_secs(120);
+
+/// Runs until it is told to stop.
+pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer, Failure> {
+    let mut daemon = Daemon {
+        context: context.clone(),
+        options,
+        loaded: config::load(context)?,
+        journal: Journal::new(context),
+        notify: Notify::new(),
+        desk: None,
+        is_first: true,
+        failures: BTreeMap::new(),
+    };
+    let hangup = hangups();
+    // The first signal is heard from here on.
+    let _stop = session::stop_on_signals();
+    daemon.run(hangup).await
+}
+
+struct Daemon {
+    context: Context,
+    options: Options,
+    loaded: Loaded,
+    journal: Journal,
+    notify: Notify,
+    /// Where others ask for the hub.
+    desk: Option<loan::Desk>,
+    is_first: bool,
+    /// How often each system failed in a row, and when the last time.
+    failures: BTreeMap<String, (u32, tokio::time::Instant)>,
+}
+
+/// Why a shift ended.
+enum Why {
+    /// A signal.
+    Stop,
+    /// Somebody wants the hub.
+    Lend(loan::Borrower),
+    /// The configuration is to be read anew.
+    Reload,
+    /// A system came back, or something else asks for a fresh start.
+    Again,
+    /// The hub failed.
+    Broke(Failure),
+}
+
+impl Daemon {
+    async fn run(&mut self, mut hangup: mpsc::Receiver<()>) -> Result<Answer, Failure> {
+        let mut broke = 0;
+        let watch = tokio::spawn(self.notify.clone().watch(self.longest()));
+        let outcome = loop {
+            if session::is_stopping() {
+                break Ok(());
+            }
+            let (tell, mut events) = mpsc::unbounded_channel();
+            let start = Start {
+                context: &self.context,
+                loaded: &self.loaded,
+                options: self.options,
+                journal: &self.journal,
+                notify: &self.notify,
+                is_first: self.is_first,
+            };
+            let mut shift = match start.shift(tell.clone()).await {
+                Ok(shift) => shift,
+                Err(failure) if self.is_first => break Err(failure),
+                Err(failure) => {
+                    // Somebody else has the hub just now, or a disk is full: it is tried again.
+                    broke += 1;
+                    self.wait_after(broke, &failure).await;
+                    continue;
+                }
+            };
+            if self.desk.is_none() {
+                match loan::Desk::open(&self.loaded.hub_path()) {
+                    Ok(desk) => self.desk = Some(desk),
+                    Err(error) => {
+                        let message = format!("commands cannot borrow the hub: {error}");
+                        self.journal.say(Level::Warn, "serve.socket", &message, json!({}));
+                    }
+                }
+            }
+            if self.is_first {
+                self.notify.tell("READY=1");
+                self.journal.say(Level::Info, "serve.ready", &ready(), json!({}));
+            }
+            self.is_first = false;
+            self.options.paused = false;
+            for (name, failure) in std::mem::take(&mut shift.down) {
+                self.down(&name, &failure, &shift, &tell);
+            }
+            let why = self.work(&mut shift, &mut events, &tell, &mut hangup).await;
+            self.end(shift).await;
+            match why {
+                Why::Stop => break Ok(()),
+                Why::Again => broke = 0,
+                Why::Lend(borrower) => {
+                    let message = format!("the hub is lent to {}", borrower.name);
+                    self.journal.say(Level::Info, "hub.lent", &message, json!({}));
+                    let stopped = session::stop_asked();
+                    tokio::select! {
+                        () = borrower.lend() => {}
+                        () = stopped => {}
+                    }
+                    broke = 0;
+                }
+                Why::Reload => self.reload().await,
+                Why::Broke(failure) => {
+                    broke += 1;
+                    self.wait_after(broke, &failure).await;
+                }
+            }
+        };
+        watch.abort();
+        self.notify.tell("STOPPING=1");
+        outcome?;
+        let exit = session::signalled().unwrap_or(Exit::Terminated);
+        self.journal.say(Level::Info, "serve.stopped", "stopped", json!({}));
+        Ok(Answer::new("stopped; what was in flight is finished, positions are kept")
+            .with_exit(exit))
+    }
+
+    /// Waits for what ends the shift.
+    async fn work(
+        &mut self,
+        shift: &mut Shift,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+        tell: &mpsc::UnboundedSender<Event>,
+        hangup: &mut mpsc::Receiver<()>,
+    ) -> Why {
+        let mut probed = BTreeSet::new();
+        loop {
+            let asked = async {
+                match &self.desk {
+                    Some(desk) => desk.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let until = shift.ends_at.unwrap_or_else(far);
+            let event = tokio::select! {
+                () = session::stop_asked() => return Why::Stop,
+                borrower = asked => return Why::Lend(borrower),
+                Some(()) = hangup.recv() => return Why::Reload,
+                () = tokio::time::sleep_until(until) => return Why::Again,
+                Some(event) = events.recv() => event,
+            };
+            match event {
+                Event::Back => return Why::Again,
+                Event::Broke(failure) => return Why::Broke(failure),
+                Event::Down(system, failure) => {
+                    let name = shift.name(system);
+                    if probed.insert(name.clone()) {
+                        self.down(&name, &failure, shift, tell);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A system is down: it is asked now and then whether it is there again.
+    fn down(
+        &mut self,
+        name: &str,
+        failure: &Failure,
+        shift: &Shift,
+        tell: &mpsc::UnboundedSender<Event>,
+    ) {
+        let now = tokio::time::Instant::now();
+        let known = self.failures.entry(name.to_owned()).or_insert((0, now));
+        if known.1.elapsed() > FORGIVEN {
+            known.0 = 0;
+        }
+        known.0 += 1;
+        known.1 = now;
+        let mut attempt = known.0;
+        let Some(system) = shift.index(name) else { return };
+        let failure = session::of_system(name, failure);
+        let more = json!({ "system": name });
+        self.journal.failed(Level::Warn, "system.down", &failure, &more);
+        let (loaded, name, tell) = (self.loaded.clone(), name.to_owned(), tell.clone());
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            loop {
+                let wait = backoff::wait_ms(attempt, u64::from(system.0)).min(60_000);
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                    () = tell.closed() => return,
+                }
+                attempt += 1;
+                if config::look_at(&loaded, &name).await.is_ok() {
+                    let message = format!("{name} answers again");
+                    journal.say(Level::Info, "system.up", &message, json!({ "system": name }));
+                    let _ = tell.send(Event::Back);
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Ends a shift: the workers finish what is in flight, then the hub is closed.
+    async fn end(&self, shift: Shift) {
+        if !shift.end(END_MAX).await {
+            self.journal.say(
+                Level::Warn,
+                "serve.slow",
+                "a system takes long to answer; what was sent to it is asked about again",
+                json!({}),
+            );
+        }
+    }
+
+    /// Reads the configuration anew, or goes on with the one that it has.
+    async fn reload(&mut self) {
+        self.notify.tell("RELOADING=1");
+        match start::reload(&self.context, &self.loaded).await {
+            Ok(loaded) => {
+                self.loaded = loaded;
+                self.journal.say(
+                    Level::Info,
+                    "config.loaded",
+                    "the configuration was read anew",
+                    json!({}),
+                );
+            }
+            Err(failure) => {
+                let failure = failure.done("the daemon goes on with the configuration that it has");
+                self.journal.failed(Level::Error, "config.refused", &failure, &json!({}));
+            }
+        }
+        self.notify.tell("READY=1");
+    }
+
+    async fn wait_after(&self, broke: u32, failure: &Failure) {
+        self.journal.failed(Level::Error, "hub.failed", failure, &json!({}));
+        let wait = Duration::from_millis(backoff::wait_ms(broke, 0).min(30_000));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = session::stop_asked() => {}
+        }
+    }
+
+    /// Nothing takes longer than the slowest statement may.
+    fn longest(&self) -> Duration {
+        let spans = self.loaded.draft.systems.iter().map(|system| system.statement_timeout_ms);
+        let longest = spans.max().unwrap_or_default().unsigned_abs();
+        Duration::from_millis(longest) + Duration::from_secs(60)
+    }
+}
+
+fn ready() -> String {
+    format!("syncline {} keeps in step; process {}", env!("CARGO_PKG_VERSION"), std::process::id())
+}
+
+fn far() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(24 * 3_600)
+}
+
+/// Requests to read the configuration anew.
+fn hangups() -> mpsc::Receiver<()> {
+    let (tell, heard) = mpsc::channel(1);
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+        while hangup.recv().await.is_some() {
+            // One that waits to be taken stands for all.
+            let _ = tell.try_send(());
+        }
+    });
+    heard
+}

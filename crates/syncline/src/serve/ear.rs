@@ -1,0 +1,184 @@
+//! One task per system that can be listened to: it hears which rows change, and hands that on. What
+//! was handed on and is dealt with is acknowledged; after anything went wrong it begins again there.
+
+use std::{sync::Arc, time::Duration};
+
+use syncline_adapters::settings::{Listening, Settings};
+use syncline_core::{
+    change::Position,
+    error::{ErrorKind, PortError, RemedyAction},
+    name::SystemIndex,
+    plan::Plan,
+};
+use syncline_ports::listener::{Heard, Listener, Retained};
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Hints are asked for in portions of so many rows.
+const ROWS: usize = 4_000;
+/// Portions that wait to be dealt with; then the ear stops listening, and the system keeps the rest.
+const WAITING: usize = 4;
+/// A system that refuses to be listened to is asked again so late.
+const REFUSED_AGAIN: Duration = Duration::from_secs(300);
+/// How often it is asked how much it keeps for us.
+const RETAINED_EVERY: Duration = Duration::from_secs(10);
+
+/// What an ear tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// It listens, from here on. `anew`: what came before is not known.
+    Listens { word: &'static str, from: Position, anew: Option<PortError> },
+    /// These changed.
+    News(Heard),
+    /// It does not listen just now.
+    Deaf(PortError),
+    /// How much the system keeps for us.
+    Keeps(Retained),
+}
+
+/// The near end of an ear.
+pub(super) struct Ear {
+    pub(super) system: SystemIndex,
+    pub(super) told: mpsc::Receiver<Told>,
+    pub(super) done: watch::Sender<Option<Position>>,
+}
+
+/// What it takes to listen to one system.
+pub(super) struct Place {
+    pub(super) settings: Settings,
+    pub(super) plan: Arc<Plan>,
+    pub(super) system: SystemIndex,
+    /// The ways to try, in this order.
+    pub(super) ways: Vec<Listening>,
+    /// How far it was dealt with, as the hub says.
+    pub(super) from: Option<Position>,
+}
+
+/// Begins to listen, in a task of its own that ends when the near end is dropped.
+pub(super) fn listen(place: Place, wake: Arc<Notify>) -> Ear {
+    let (tell, told) = mpsc::channel(WAITING);
+    let (done, dealt_with) = watch::channel(place.from.clone());
+    let system = place.system;
+    tokio::spawn(async move {
+        let mut task = Task { place, tell, dealt_with, wake };
+        let mut failures = 0;
+        loop {
+            let error = match task.hear(&mut failures).await {
+                Ended::Gone => return,
+                Ended::Failed(error) => error,
+            };
+            let wait = match error.kind.remedy().action {
+                RemedyAction::Halt => REFUSED_AGAIN,
+                RemedyAction::Retry | RemedyAction::Resynchronise => {
+                    let at = syncline_engine::backoff::wait_ms(failures, u64::from(system.0));
+                    Duration::from_millis(at)
+                }
+            };
+            failures += 1;
+            if task.tell(Told::Deaf(error)).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = task.tell.closed() => return,
+            }
+        }
+    });
+    Ear { system, told, done }
+}
+
+struct Task {
+    place: Place,
+    tell: mpsc::Sender<Told>,
+    dealt_with: watch::Receiver<Option<Position>>,
+    wake: Arc<Notify>,
+}
+
+enum Ended {
+    /// Nobody is there any more to be told.
+    Gone,
+    /// Something went wrong.
+    Failed(PortError),
+}
+
+/// Nobody is there any more to be told.
+struct Nobody;
+
+impl Task {
+    async fn tell(&self, what: Told) -> Result<(), Nobody> {
+        let told = self.tell.send(what).await.map_err(|_| Nobody);
+        self.wake.notify_one();
+        told
+    }
+
+    /// Listens until something goes wrong.
+    async fn hear(&mut self, failures: &mut u32) -> Ended {
+        let mut listener = match self.open().await {
+            Ok(listener) => listener,
+            Err(error) => return Ended::Failed(error),
+        };
+        let known = self.dealt_with.borrow().clone();
+        let (from, anew) = match listener.begin(known.as_ref()).await {
+            Ok(from) => (from, None),
+            Err(error) if error.kind.remedy().action == RemedyAction::Resynchronise => {
+                match listener.begin(None).await {
+                    Ok(from) => (from, Some(error)),
+                    Err(error) => return Ended::Failed(error),
+                }
+            }
+            Err(error) => return Ended::Failed(error),
+        };
+        let listens = Told::Listens { word: listener.word(), from, anew };
+        if self.tell(listens).await.is_err() {
+            return Ended::Gone;
+        }
+        match self.listen(listener.as_mut(), failures).await {
+            Ok(Nobody) => Ended::Gone,
+            Err(error) => Ended::Failed(error),
+        }
+    }
+
+    async fn listen(
+        &mut self,
+        listener: &mut dyn Listener,
+        failures: &mut u32,
+    ) -> Result<Nobody, PortError> {
+        let mut asked: Option<tokio::time::Instant> = None;
+        let mut last = None;
+        loop {
+            if self.tell.is_closed() {
+                return Ok(Nobody);
+            }
+            let done = self.dealt_with.borrow_and_update().clone();
+            if let Some(upto) = done.filter(|upto| last.as_ref() != Some(upto)) {
+                listener.ack(&upto).await?;
+                last = Some(upto);
+            }
+            if asked.is_none_or(|at| at.elapsed() >= RETAINED_EVERY) {
+                asked = Some(tokio::time::Instant::now());
+                let keeps = listener.retained().await?;
+                if self.tell(Told::Keeps(keeps)).await.is_err() {
+                    return Ok(Nobody);
+                }
+            }
+            let heard = listener.hear(ROWS).await?;
+            *failures = 0;
+            if self.tell(Told::News(heard)).await.is_err() {
+                return Ok(Nobody);
+            }
+        }
+    }
+
+    /// The first way that the system offers.
+    async fn open(&self) -> Result<Box<dyn Listener>, PortError> {
+        let mut refused =
+            PortError::new(ErrorKind::Unsupported, "listen", "there is nothing to listen to");
+        for way in &self.place.ways {
+            let Place { settings, plan, system, .. } = &self.place;
+            match syncline_adapters::listen(settings, plan.clone(), *system, way).await {
+                Ok(listener) => return Ok(listener),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+}

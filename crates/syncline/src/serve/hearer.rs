@@ -1,0 +1,423 @@
+//! Deals with what the ears hear, at once: the rows are read, and what that means is decided. Rows that
+//! must be read again for any other reason are read here, too.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::json;
+use syncline_core::{
+    change::Position,
+    commit::Disposition,
+    name::{EntityIndex, RunId, SystemIndex, Timestamp},
+    plan::Schedule,
+};
+use syncline_engine::{
+    apply::Everything,
+    capture::Mode,
+    desk::Unwatched,
+    hear::{self, Gathered},
+    pass::{
+        Allow, EntityPassed, Errand, bindings,
+        live::{self, News},
+    },
+    reconcile::reconcile,
+};
+use syncline_ports::{listener::Retained, reader::Reader as _, store::Store as _};
+use tokio::time::Instant;
+
+use crate::{
+    pass::{scans, tripped},
+    report::Failure,
+    serve::{
+        ear::{Ear, Told},
+        journal::Level,
+        shift::{Event, NOTHING, Shared},
+    },
+    session::Session,
+    words,
+};
+
+/// So many rows are dealt with together, if so many were heard of.
+const ROWS: usize = 16_000;
+/// How often it is looked whether rows must be read again.
+const AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// That nothing was heard is put on record this often.
+const IDLE_EVERY: Duration = Duration::from_secs(20);
+/// A run of living traffic ends when nothing has come for so long, or after so long.
+const QUIET: Duration = Duration::from_secs(2);
+const RUN_MAX: Duration = Duration::from_secs(60);
+
+/// Hears until the shift ends.
+pub(super) async fn hear(mut session: Session, ears: Vec<Ear>, shared: Arc<Shared>) {
+    let ears = ears.into_iter().map(|ear| Hearing {
+        ear,
+        word: None,
+        idle: None,
+        recorded: Instant::now(),
+        keeps: Retained::default(),
+    });
+    let mut hearer = Hearer { ears: ears.collect(), runs: BTreeMap::new(), again: None };
+    while !shared.is_over() {
+        match hearer.once(&mut session, &shared).await {
+            Ok(true) => {}
+            Ok(false) => shared.rest(&shared.wake_hearer, AGAIN_EVERY).await,
+            Err(failure) => {
+                shared.broke(failure);
+                break;
+            }
+        }
+    }
+    // The hub may be what failed: a run that stays open says so by that.
+    let _closed = hearer.close(&session, &shared, |_| true).await;
+}
+
+struct Hearing {
+    ear: Ear,
+    word: Option<&'static str>,
+    /// Where nothing was heard up to, not on record yet.
+    idle: Option<Position>,
+    recorded: Instant,
+    keeps: Retained,
+}
+
+/// A run of living traffic.
+struct Running {
+    id: RunId,
+    began: Timestamp,
+    opened: Instant,
+    last: Instant,
+    checked: u64,
+    changed: u64,
+}
+
+struct Hearer {
+    ears: Vec<Hearing>,
+    runs: BTreeMap<EntityIndex, Running>,
+    again: Option<Instant>,
+}
+
+impl Hearer {
+    /// Deals with what was heard. Whether there was something.
+    async fn once(&mut self, session: &mut Session, shared: &Shared) -> Result<bool, Failure> {
+        let mut busy = false;
+        for at in 0..self.ears.len() {
+            busy |= self.listen(at, session, shared).await?;
+        }
+        if self.again.is_none_or(|at| at.elapsed() >= AGAIN_EVERY) {
+            self.again = Some(Instant::now());
+            busy |= self.read_again(session, shared).await?;
+        }
+        self.close(session, shared, |run| {
+            run.last.elapsed() >= QUIET || run.opened.elapsed() >= RUN_MAX
+        })
+        .await?;
+        Ok(busy)
+    }
+
+    /// Takes what one ear has told.
+    async fn listen(
+        &mut self,
+        at: usize,
+        session: &mut Session,
+        shared: &Shared,
+    ) -> Result<bool, Failure> {
+        let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
+        let system = hearing.ear.system;
+        let (mut gathered, mut upto) = (Gathered::default(), None);
+        while gathered.len() < ROWS {
+            let Ok(told) = hearing.ear.told.try_recv() else { break };
+            match told {
+                Told::News(heard) => {
+                    gathered.add(heard.hints);
+                    upto = Some(heard.upto);
+                }
+                Told::Keeps(keeps) => {
+                    hearing.keeps = keeps;
+                    remember(session, hearing, system).await?;
+                }
+                Told::Listens { word, from, anew } => {
+                    begins(session, shared, system, word, from, anew.map(Failure::from)).await?;
+                    hearing.word = Some(word);
+                    remember(session, hearing, system).await?;
+                }
+                Told::Deaf(error) => {
+                    hearing.word = None;
+                    remember(session, hearing, system).await?;
+                    deaf(session, shared, system, error.into());
+                }
+            }
+        }
+        let Some(upto) = upto else { return Ok(false) };
+        if gathered.is_empty() {
+            hearing.idle = Some(upto);
+            return self.idle(at, session).await;
+        }
+        hearing.idle = None;
+        shared.notify.beat();
+        if self.deal(system, gathered, upto.clone(), session, shared).await?
+            && let Some(hearing) = self.ears.get_mut(at)
+        {
+            hearing.recorded = Instant::now();
+            hearing.ear.done.send_replace(Some(upto));
+        }
+        Ok(true)
+    }
+
+    /// Puts on record how far nothing was heard, now and then: the system may forget it.
+    async fn idle(&mut self, at: usize, session: &Session) -> Result<bool, Failure> {
+        let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
+        if hearing.recorded.elapsed() < IDLE_EVERY {
+            return Ok(false);
+        }
+        if let Some(upto) = hearing.idle.take() {
+            record(session, hearing.ear.system, upto.clone()).await?;
+            hearing.recorded = Instant::now();
+            hearing.ear.done.send_replace(Some(upto));
+        }
+        Ok(false)
+    }
+
+    /// Reads what was heard of, and decides what it means.
+    async fn deal(
+        &mut self,
+        system: SystemIndex,
+        gathered: Gathered,
+        upto: Position,
+        session: &mut Session,
+        shared: &Shared,
+    ) -> Result<bool, Failure> {
+        let touched = gathered.rows.keys().chain(gathered.whole.keys());
+        let roots: BTreeSet<EntityIndex> =
+            touched.filter_map(|binding| live::root_of(&session.plan, *binding)).collect();
+        let mut entities = Vec::new();
+        for root in roots {
+            let schedule = session.plan.entity(root).map(|found| &found.schedule);
+            match (shared.awake.contains(&root), schedule) {
+                (true, Some(Schedule::Live)) => {
+                    entities.push((root, self.run(session, root).await?));
+                }
+                // It has times of its own, and reads everything that changed then.
+                (true, Some(Schedule::Every(_) | Schedule::Cron(_)) | None) => {}
+                (false, _) => {
+                    // What is missed while it is paused, or not approved, is found by comparing.
+                    for binding in bindings(&session.plan, root) {
+                        scans::forget(session, binding).await?;
+                    }
+                }
+            }
+        }
+        let heard = gathered.heard;
+        let news = News { system, gathered, upto };
+        let (passed, dealt_with) = {
+            let (plan, hub, stop) =
+                (session.plan.clone(), session.hub.clone(), session.stop.clone());
+            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default());
+            let errand = Errand {
+                entities: entities.clone(),
+                modes: BTreeMap::new(),
+                allow: Allow::default(),
+                chooses: &Everything,
+                closed: Vec::new(),
+            };
+            live::hear(&desk, &mut session.systems, &errand, news).await?
+        };
+        let mut changed = Vec::new();
+        for report in &passed.entities {
+            self.account(session, shared, report).await?;
+            changed.push(report.entity);
+        }
+        if !dealt_with {
+            let name = session.system_name(system);
+            let message = format!("{heard} changes of {name} wait: they could not all be read");
+            shared.journal.say(Level::Warn, "hear.waits", &message, json!({ "system": name }));
+            // They are heard again after it was opened anew.
+            let failures = passed.entities.iter().flat_map(|report| &report.failures);
+            for (system, error) in failures {
+                let _ = shared.events.send(Event::Down(*system, error.clone().into()));
+            }
+        }
+        shared.changed(&changed);
+        Ok(dealt_with)
+    }
+
+    /// Rows that must be read again: what a write's answer or a busy moment has left open.
+    async fn read_again(
+        &mut self,
+        session: &mut Session,
+        shared: &Shared,
+    ) -> Result<bool, Failure> {
+        let mut waiting = Vec::new();
+        for entity in shared.awake.iter().copied() {
+            let lists = session.plan.entity(entity).map(|found| found.lists.clone());
+            for own in std::iter::once(entity).chain(lists.unwrap_or_default()) {
+                if !session.hub.must_read(own, None, 1).await?.is_empty() {
+                    waiting.push((entity, self.run(session, entity).await?));
+                    break;
+                }
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        let passed = {
+            let (plan, hub, stop) =
+                (session.plan.clone(), session.hub.clone(), session.stop.clone());
+            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default());
+            let all = waiting.iter().flat_map(|(entity, _)| bindings(&plan, *entity));
+            let errand = Errand {
+                entities: waiting.clone(),
+                modes: all.map(|binding| (binding, Mode::Heard)).collect(),
+                allow: Allow::default(),
+                chooses: &Everything,
+                closed: Vec::new(),
+            };
+            syncline_engine::pass::observe_all(&desk, &mut session.systems, &errand).await?
+        };
+        let mut learnt = Vec::new();
+        for report in &passed.entities {
+            if report.count(Disposition::Applied) > 0 {
+                learnt.push(report.entity);
+            }
+            self.account(session, shared, report).await?;
+        }
+        shared.changed(&learnt);
+        // What cannot be read now is tried again after a rest.
+        Ok(!learnt.is_empty())
+    }
+
+    /// The open run of this entity's living traffic.
+    async fn run(&mut self, session: &Session, entity: EntityIndex) -> Result<RunId, Failure> {
+        if let Some(run) = self.runs.get_mut(&entity) {
+            run.last = Instant::now();
+            return Ok(run.id);
+        }
+        let began = Session::now();
+        let id = session.hub.begin_run("serve", Some(entity), began).await?;
+        let (opened, last) = (Instant::now(), Instant::now());
+        self.runs.insert(entity, Running { id, began, opened, last, checked: 0, changed: 0 });
+        Ok(id)
+    }
+
+    /// Enters into the books what came of an entity.
+    async fn account(
+        &mut self,
+        session: &Session,
+        shared: &Shared,
+        report: &EntityPassed,
+    ) -> Result<(), Failure> {
+        if let Some(run) = self.runs.get_mut(&report.entity) {
+            run.checked += report.checked();
+            run.changed +=
+                report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
+        }
+        for guard in &report.tripped {
+            let failure = tripped::record(session, report, guard).await?;
+            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
+        }
+        Ok(())
+    }
+
+    /// Closes the runs that are over.
+    async fn close(
+        &mut self,
+        session: &Session,
+        shared: &Shared,
+        is_over: impl Fn(&Running) -> bool,
+    ) -> Result<(), Failure> {
+        let over: Vec<EntityIndex> =
+            self.runs.iter().filter(|(_, run)| is_over(run)).map(|(entity, _)| *entity).collect();
+        for entity in over {
+            let Some(run) = self.runs.remove(&entity) else { continue };
+            let name = session.entity_name(entity);
+            let now = Session::now();
+            if run.changed == 0 {
+                session.hub.drop_run(run.id).await?;
+            } else {
+                let took = words::span((now.0 - run.began.0) / 1_000);
+                let line = format!(
+                    "{}  {name:<10}  {} changed of {} heard of  {took}",
+                    run.id,
+                    words::count(run.changed),
+                    words::count(run.checked)
+                );
+                session.hub.end_run(run.id, now, "ok", &line, &[]).await?;
+                let more =
+                    json!({ "entity": name, "run": run.id.to_string(), "changed": run.changed });
+                shared.journal.say(Level::Info, "heard", &line, more);
+            }
+            session.hub.set_note(&format!("success:{name}"), &now.0.to_string()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A system is listened to from now on.
+async fn begins(
+    session: &Session,
+    shared: &Shared,
+    system: SystemIndex,
+    word: &'static str,
+    from: Position,
+    anew: Option<Failure>,
+) -> Result<(), Failure> {
+    let stream = hear::stream_name(&session.plan, system);
+    let is_first = session.hub.checkpoint(&stream).await?.is_none();
+    let name = session.system_name(system);
+    if is_first || anew.is_some() {
+        // What came before is not known: everything is compared, and only then is it forgotten that
+        // it has to be.
+        for (at, binding) in session.plan.bindings.iter().enumerate() {
+            if binding.system == system {
+                let at = syncline_core::name::BindingIndex(u16::try_from(at).unwrap_or(u16::MAX));
+                scans::forget(session, at).await?;
+            }
+        }
+        record(session, system, from).await?;
+    }
+    if let Some(failure) = &anew {
+        shared.journal.failed(Level::Warn, &failure.code, failure, &json!({ "system": name }));
+    }
+    if shared.set_heard(system, Some(word)) {
+        let message = format!("{name} is listened to ({word})");
+        shared.journal.say(Level::Info, "hear.begins", &message, json!({ "system": name }));
+    }
+    shared.wake_poller.notify_one();
+    Ok(())
+}
+
+/// A system is not listened to just now: it is asked instead.
+fn deaf(session: &Session, shared: &Shared, system: SystemIndex, failure: Failure) {
+    let name = session.system_name(system);
+    let was_heard = shared.set_heard(system, None);
+    let level = if was_heard { Level::Warn } else { Level::Info };
+    let mut failure = failure;
+    failure.message = format!("{name} is polled, not listened to: {}", failure.message);
+    shared.journal.failed(level, "hear.ends", &failure, &json!({ "system": name }));
+    shared.wake_poller.notify_one();
+}
+
+/// Puts on record how far a system was heard.
+async fn record(session: &Session, system: SystemIndex, upto: Position) -> Result<(), Failure> {
+    let stop = session.stop.clone();
+    let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId::default());
+    reconcile(&desk, NOTHING, vec![hear::checkpoint(&session.plan, system, upto)]).await?;
+    Ok(())
+}
+
+/// Remembers for `status` how a system is listened to.
+async fn remember(
+    session: &Session,
+    hearing: &Hearing,
+    system: SystemIndex,
+) -> Result<(), Failure> {
+    let name = session.system_name(system);
+    let text = match hearing.word {
+        Some(word) => format!("{word} {} {}", Session::now().0, hearing.keeps.bytes),
+        None => String::new(),
+    };
+    session.hub.set_note(&format!("listening:{name}"), &text).await?;
+    Ok(())
+}

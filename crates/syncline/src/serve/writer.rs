@@ -1,0 +1,144 @@
+//! One writer per system: it writes what the hub holds and the system does not show. A system that is
+//! slow or dead keeps only its own writer waiting.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::json;
+use syncline_core::name::{EntityIndex, SystemIndex};
+use syncline_engine::{backoff, desk::Unwatched, pass::Allow};
+use syncline_ports::store::Store as _;
+use tokio::time::Instant;
+
+use crate::{
+    pass::{self, Depth, Halves, Order},
+    report::Failure,
+    serve::{hours::Hours, journal::Level, runs, shift::Shared},
+    session::Session,
+};
+
+/// Looks at everything so often, whether something was said to have changed or not: what was put off
+/// becomes due by itself.
+const EVERY: Duration = Duration::from_secs(5);
+/// What a guard holds is looked at again so late.
+const HELD: Duration = Duration::from_secs(30);
+
+/// Writes to one system until the shift ends.
+pub(super) async fn write(
+    mut session: Session,
+    system: SystemIndex,
+    hours: Option<Hours>,
+    shared: Arc<Shared>,
+) {
+    let mut writer = Writer { system, held: BTreeMap::new(), failures: 0 };
+    let Some(wake) = shared.writer(system) else { return };
+    let mut looked = None::<Instant>;
+    while !shared.is_over() {
+        if let Some(shut) = hours.as_ref().and_then(|hours| hours.opens_in(Session::now())) {
+            shared.rest(wake, shut.min(Duration::from_secs(60))).await;
+            continue;
+        }
+        let mut entities = shared.take_dirty(system);
+        if looked.is_none_or(|at| at.elapsed() >= EVERY) {
+            looked = Some(Instant::now());
+            entities = shared.awake.iter().copied().collect();
+        }
+        match writer.once(&mut session, entities, &shared).await {
+            Ok(Some(wait)) => shared.rest(wake, wait).await,
+            Ok(None) => {}
+            Err(failure) => return shared.broke(failure),
+        }
+    }
+}
+
+struct Writer {
+    system: SystemIndex,
+    /// Entities that a guard holds, and since when.
+    held: BTreeMap<EntityIndex, Instant>,
+    /// How often in a row the system would not be written.
+    failures: u32,
+}
+
+impl Writer {
+    /// Writes what is due of these entities. Gives how long to rest; `None`: there may be more.
+    async fn once(
+        &mut self,
+        session: &mut Session,
+        entities: BTreeSet<EntityIndex>,
+        shared: &Shared,
+    ) -> Result<Option<Duration>, Failure> {
+        let mut due = Vec::new();
+        for entity in entities {
+            let is_held = self.held.get(&entity).is_some_and(|since| since.elapsed() < HELD);
+            let is_ours = shared.plan.binding_of(entity, self.system).is_some();
+            if is_ours
+                && !is_held
+                && shared.awake.contains(&entity)
+                && self.is_behind(session, entity).await?
+            {
+                due.push(entity);
+            }
+        }
+        if due.is_empty() {
+            return Ok(Some(EVERY));
+        }
+        shared.notify.beat();
+        let order = Order {
+            kind: "serve",
+            entities: due.clone(),
+            depth: Depth::Changes,
+            allow: Allow::default(),
+            allow_partial: true,
+            chooses: None,
+            halves: Halves::Writes,
+            beside: Some(BTreeMap::new()),
+        };
+        let outcome = pass::run(session, order, &Unwatched).await?;
+        let mut progressed = Vec::new();
+        let mut put_off = None;
+        for report in &outcome.passed.entities {
+            if report.tripped.is_empty() {
+                self.held.remove(&report.entity);
+            } else {
+                self.held.insert(report.entity, Instant::now());
+            }
+            if report.written.values().any(|written| written.total() > 0) {
+                progressed.push(report.entity);
+            }
+            put_off = put_off.or_else(|| report.put_off.get(&self.system).cloned());
+        }
+        runs::tell(session, &outcome, shared).await?;
+        if !progressed.is_empty() {
+            // What was written may let others be written, and be answered with something to read.
+            shared.changed(&progressed);
+            shared.wake_hearer.notify_one();
+        }
+        match put_off {
+            Some(reason) => {
+                self.failures += 1;
+                let wait = backoff::wait_ms(self.failures, u64::from(self.system.0)).min(60_000);
+                let name = session.system_name(self.system);
+                let more = json!({ "system": name, "retry_ms": wait });
+                let message = format!("{name} is not written just now: {reason}");
+                shared.journal.say(Level::Warn, "write.put_off", &message, more);
+                Ok(Some(Duration::from_millis(wait)))
+            }
+            None if progressed.is_empty() => {
+                self.failures = 0;
+                Ok(Some(EVERY))
+            }
+            None => {
+                self.failures = 0;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn is_behind(&self, session: &Session, entity: EntityIndex) -> Result<bool, Failure> {
+        let behind = session.hub.behind(entity, self.system, None, Session::now(), 1).await?;
+        Ok(!behind.is_empty())
+    }
+}
