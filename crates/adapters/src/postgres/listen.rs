@@ -4,6 +4,7 @@
 //! The log says which rows; they are read like any others. A hint is given only when a read would see
 //! what it speaks of (`visible`), and a position only moves over transactions that were given whole.
 
+mod begin;
 mod decode;
 mod keys;
 mod line;
@@ -34,18 +35,11 @@ use tokio::time::Instant;
 
 use crate::{
     postgres::{
-        bound::{self, Bound},
+        bound::Bound,
         connect::{Purpose, Session},
-        failure::port_error,
         listen::{
-            keys::Read,
-            line::Line,
-            message::{Broken, Identity},
-            position::Lsn,
-            server::Server,
-            slot::Slot,
-            stream::Stream,
-            visible::Snapshot,
+            keys::Read, position::Place, publication::Tables, server::Server, slot::Slot,
+            stream::Stream, visible::Snapshot,
         },
     },
     settings::{Listening, Settings, Way},
@@ -53,8 +47,8 @@ use crate::{
 
 /// How long silence is listened to.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often we look at how much the server keeps for us.
-const RETAINED_EVERY: Duration = Duration::from_secs(10);
+/// How often we look around while there is much to hear; in silence, each time.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Opens what the system offers to hear changes as they happen.
 ///
@@ -77,21 +71,22 @@ pub(crate) async fn listen(
     let session = Session::open(settings, Purpose::Work).await?;
     let server = Server::ask(&session, &action).await?;
     server.is_fit(&action)?;
-    let bound = bound::bind(&session, &plan, system).await?;
     Ok(Box::new(WalListener {
         settings: settings.clone(),
         listening: listening.clone(),
         action,
         server,
-        bound,
+        plan,
+        system,
+        bound: Vec::new(),
+        tables: Tables::default(),
         session,
         stream: None,
-        identity: Identity { system: 0, timeline: 0 },
+        place: Place::default(),
         pending: VecDeque::new(),
         failed: None,
         snapshot: Snapshot::default(),
         at: None,
-        upto: Lsn::default(),
         looked_at: None,
     }))
 }
@@ -102,10 +97,15 @@ struct WalListener {
     listening: Listening,
     action: String,
     server: Server,
+    plan: Arc<Plan>,
+    system: SystemIndex,
     bound: Vec<Bound>,
+    /// What was found where the stream began.
+    tables: Tables,
     session: Session,
     stream: Option<Stream>,
-    identity: Identity,
+    /// Everything before this was given.
+    place: Place,
     /// What has come and was not given yet.
     pending: VecDeque<decode::Event>,
     /// What the stream broke with, after all that is pending.
@@ -113,8 +113,6 @@ struct WalListener {
     snapshot: Snapshot,
     /// When the transaction was committed of which hints are given.
     at: Option<Timestamp>,
-    /// Everything before this was given.
-    upto: Lsn,
     looked_at: Option<Instant>,
 }
 
@@ -125,42 +123,11 @@ impl Listener for WalListener {
     }
 
     async fn begin(&mut self, from: Option<&Position>) -> Result<Position, PortError> {
-        self.stop();
-        let mut line = Line::open(&self.settings).await.map_err(|broken| self.explain(broken))?;
-        self.identity = line.identify().await.map_err(|broken| self.explain(broken))?;
-        let published = publication::publish(
-            &self.session,
-            &self.bound,
-            &self.listening.name,
-            self.server.version,
-            &self.action,
-        )
-        .await?;
-        let slot = self.slot().await?;
-        let from = match from {
-            Some(from) => {
-                let is_whole = !published.is_new;
-                let from = self.resumable(from, slot.as_ref().filter(|_| is_whole)).await?;
-                if !published.added.is_empty() {
-                    self.settle().await?;
-                }
-                from
-            }
-            None => self.afresh(slot).await?,
-        };
-        self.start(&mut line, from).await?;
-        let decoder = decode::Decoder::new(published.wanted);
-        self.stream = Some(Stream::run(line, decoder, from, self.action.clone()));
-        self.upto = from;
-        for binding in published.added {
-            let why = "it was not listened to until now".into();
-            self.pending.push_back(decode::Event::Unnamed { binding, why });
-        }
-        Ok(position::encode(self.identity, from))
+        self.begin_after(from).await
     }
 
     async fn hear(&mut self, rows: usize) -> Result<Heard, PortError> {
-        self.look_at_retained().await?;
+        self.look_around().await?;
         let end = Instant::now() + PATIENCE;
         let count = loop {
             self.fill(rows.max(1), end).await?;
@@ -171,6 +138,7 @@ impl Listener for WalListener {
             }
             self.pass(count);
             if Instant::now() >= end {
+                self.looked_at = None;
                 return Ok(self.heard(Vec::new()));
             }
             if !self.pending.is_empty() {
@@ -198,7 +166,8 @@ impl Listener for WalListener {
                 }
                 other @ (decode::Event::Begin { .. }
                 | decode::Event::Commit { .. }
-                | decode::Event::Passed { .. }) => self.move_on(&other),
+                | decode::Event::Passed { .. }
+                | decode::Event::Named { .. }) => self.move_on(other),
             }
         }
         Ok(self.heard(hints))
@@ -206,9 +175,9 @@ impl Listener for WalListener {
 
     async fn ack(&mut self, upto: &Position) -> Result<(), PortError> {
         let stream = self.stream.as_ref().ok_or_else(|| self.not_begun())?;
-        match position::decode(upto) {
-            Some((identity, upto)) if identity == self.identity => {
-                stream.confirm(upto).map_err(|broken| broken.port_error(&self.action))
+        match Place::decode(upto) {
+            Some(place) if place.identity == self.place.identity => {
+                stream.confirm(place.upto).map_err(|broken| broken.port_error(&self.action))
             }
             Some(_) | None => {
                 let detail = "a position of another system was confirmed";
@@ -238,7 +207,8 @@ fn is_hint(event: &decode::Event) -> bool {
         decode::Event::Row { .. } | decode::Event::Unnamed { .. } => true,
         decode::Event::Begin { .. }
         | decode::Event::Commit { .. }
-        | decode::Event::Passed { .. } => false,
+        | decode::Event::Passed { .. }
+        | decode::Event::Named { .. } => false,
     }
 }
 
@@ -253,98 +223,6 @@ impl WalListener {
 
     async fn slot(&self) -> Result<Option<Slot>, PortError> {
         slot::look(&self.session, &self.listening.name, &self.action).await
-    }
-
-    async fn settle(&self) -> Result<(), PortError> {
-        slot::settle(&self.session, self.settings.statement_timeout, &self.action).await
-    }
-
-    /// How far the log is written.
-    async fn written(&self) -> Result<Lsn, PortError> {
-        let rows = self.session.client.query_typed(sql::WRITTEN, &[]).await;
-        let rows = rows.map_err(|error| port_error(&self.action, &error))?;
-        let written: i64 = rows.first().map_or(0, |row| row.get(0));
-        Ok(Lsn(written.unsigned_abs()))
-    }
-
-    /// Where to go on after a stored position, if the server still has everything after it.
-    async fn resumable(&self, from: &Position, slot: Option<&Slot>) -> Result<Lsn, PortError> {
-        let lost = |detail: &str| PortError::new(ErrorKind::PositionLost, &self.action, detail);
-        let (identity, from) =
-            position::decode(from).ok_or_else(|| lost("the position is of another kind"))?;
-        let slot = slot.ok_or_else(|| lost("the slot or the publication is gone"))?;
-        if identity.system != self.identity.system {
-            return Err(lost("this is another database server than before"));
-        }
-        if identity.timeline != self.identity.timeline {
-            return Err(lost(
-                "the server has another history than before: it took over, or was restored",
-            ));
-        }
-        if slot.is_lost || !slot.is_fit {
-            return Err(lost("the slot no longer has what came after it"));
-        }
-        if from < slot.confirmed {
-            return Err(lost(
-                "what came after it was confirmed already: is the hub an older copy?",
-            ));
-        }
-        if from > self.written().await? {
-            return Err(lost("the log ends before it: was the server restored?"));
-        }
-        Ok(from)
-    }
-
-    /// Begins with now, in a slot that is there or is made.
-    async fn afresh(&self, slot: Option<Slot>) -> Result<Lsn, PortError> {
-        let name = &self.listening.name;
-        let is_usable = slot.as_ref().is_some_and(|slot| slot.is_fit && !slot.is_lost);
-        if !is_usable {
-            if slot.is_some() {
-                slot::remove(&self.session, name, &self.action).await?;
-            }
-            let Server { user, slots_max, .. } = &self.server;
-            slot::make(&self.session, name, user, slots_max, &self.action).await?;
-        }
-        let confirmed = self.slot().await?.map_or(Lsn::default(), |slot| slot.confirmed);
-        let from = self.written().await?.max(confirmed);
-        self.settle().await?;
-        Ok(from)
-    }
-
-    /// Begins to copy. Where the end of an earlier stream was not noticed yet, waits for that.
-    async fn start(&self, line: &mut Line, from: Lsn) -> Result<(), PortError> {
-        let end = Instant::now() + slot::HANDOVER_MAX;
-        let name = &self.listening.name;
-        loop {
-            let Err(broken) = line.start(name, from).await else { return Ok(()) };
-            if broken.code != "55006" {
-                return Err(stream::explained(broken, &self.action));
-            }
-            if Instant::now() >= end {
-                let reader = self.slot().await?.and_then(|slot| slot.reader);
-                let reader = reader.map_or_else(String::new, |pid| format!(", process {pid}"));
-                let detail = format!("somebody else reads from slot {name:?}{reader}");
-                return Err(PortError::new(ErrorKind::TimedOut, &self.action, detail));
-            }
-            tokio::time::sleep(slot::LOOK).await;
-            line.ready().await.map_err(|broken| self.explain(broken))?;
-        }
-    }
-
-    /// What a refusal of the replication connection means.
-    fn explain(&self, broken: Broken) -> PortError {
-        match broken.code.as_str() {
-            "42501" => slot::not_allowed(&self.server.user, &self.action),
-            "53300" => {
-                let detail = format!(
-                    "{}: alter system set max_wal_senders = …; and restart the server",
-                    broken.detail
-                );
-                PortError::new(broken.kind, &self.action, detail)
-            }
-            _ => broken.port_error(&self.action),
-        }
     }
 
     fn not_begun(&self) -> PortError {
@@ -410,30 +288,27 @@ impl WalListener {
     /// Moves on over events that say nothing about rows.
     fn pass(&mut self, count: usize) {
         let passed: Vec<decode::Event> = self.pending.drain(..count).collect();
-        for event in &passed {
+        for event in passed {
             self.move_on(event);
         }
     }
 
-    fn move_on(&mut self, event: &decode::Event) {
+    fn move_on(&mut self, event: decode::Event) {
         match event {
-            decode::Event::Begin { at, .. } => self.at = Some(*at),
+            decode::Event::Begin { at, .. } => self.at = Some(at),
             decode::Event::Commit { end } => {
                 self.at = None;
-                self.upto = self.upto.max(*end);
+                self.place.upto = self.place.upto.max(end);
             }
-            decode::Event::Passed { upto } => self.upto = self.upto.max(*upto),
+            decode::Event::Passed { upto } => self.place.upto = self.place.upto.max(upto),
+            decode::Event::Named { marks } => self.place.marks = marks,
             decode::Event::Row { .. } | decode::Event::Unnamed { .. } => {}
         }
     }
 
     fn heard(&self, hints: Vec<Hint>) -> Heard {
         let has_more = self.stream.as_ref().is_some_and(Stream::has_more);
-        Heard {
-            hints,
-            upto: position::encode(self.identity, self.upto),
-            more: has_more || !self.pending.is_empty(),
-        }
+        Heard { hints, upto: self.place.encode(), more: has_more || !self.pending.is_empty() }
     }
 
     /// The keys among the first of the pending events, by binding, in order.
@@ -457,13 +332,21 @@ impl WalListener {
         Ok(read)
     }
 
-    /// Now and then: whether the server keeps too much for us.
-    async fn look_at_retained(&mut self) -> Result<(), PortError> {
-        if self.looked_at.is_some_and(|at| at.elapsed() < RETAINED_EVERY) {
+    /// Now and then: whether the server keeps too much for us, and whether the tables are still those
+    /// that the stream tells of.
+    async fn look_around(&mut self) -> Result<(), PortError> {
+        if self.stream.is_none() || self.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(());
         }
         self.looked_at = Some(Instant::now());
-        self.retained().await.map(|_retained| ())
+        let _bounded = self.retained().await?;
+        let name = &self.listening.name;
+        let now = Tables::survey(&self.session, &self.bound, name, &self.action).await?;
+        if now != self.tables {
+            let from = self.place.encode();
+            self.begin(Some(&from)).await?;
+        }
+        Ok(())
     }
 
     /// The server's disk is worth more than our place in its log.
@@ -479,3 +362,6 @@ impl WalListener {
         PortError::new(ErrorKind::Retained, &self.action, detail)
     }
 }
+
+#[cfg(test)]
+mod attack;

@@ -12,7 +12,10 @@ use syncline_core::{
 };
 
 use crate::postgres::{
-    listen::{message::EPOCH_MICROS, position::Lsn},
+    listen::{
+        message::EPOCH_MICROS,
+        position::{Lsn, Marks},
+    },
     value::{Refusal, Wire as _},
 };
 
@@ -39,6 +42,8 @@ pub(super) enum Event {
     Commit { end: Lsn },
     /// Nothing more comes from before here.
     Passed { upto: Lsn },
+    /// The tables that were to be read whole were named: from here on they are these.
+    Named { marks: Marks },
 }
 
 /// A table, as the stream described it last.

@@ -48,7 +48,7 @@ impl From<Refusal> for Broken {
 }
 
 /// What `IDENTIFY_SYSTEM` tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Identity {
     pub(super) system: u64,
     pub(super) timeline: u32,

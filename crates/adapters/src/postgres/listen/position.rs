@@ -1,6 +1,7 @@
-//! Where in the log listening goes on: which system, which history of it, which byte.
+//! Where in the log listening goes on: which system, which history of it, which byte; and which tables
+//! were listened to, as they were then.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use syncline_core::change::Position;
 
@@ -19,25 +20,50 @@ impl fmt::Display for Lsn {
     }
 }
 
-/// The position to store.
-pub(super) fn encode(identity: Identity, upto: Lsn) -> Position {
-    let mut out = vec![VERSION];
-    out.extend_from_slice(&identity.system.to_be_bytes());
-    out.extend_from_slice(&identity.timeline.to_be_bytes());
-    out.extend_from_slice(&upto.0.to_be_bytes());
-    Position(out)
+/// By the server's number of a table: a mark that changes when its rows change otherwise than one by
+/// one.
+pub(super) type Marks = BTreeMap<u32, u64>;
+
+/// A position.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    pub(super) identity: Identity,
+    /// Everything before this is dealt with.
+    pub(super) upto: Lsn,
+    /// And of these tables, as they were.
+    pub(super) marks: Marks,
 }
 
-/// Reads a stored position.
-pub(super) fn decode(position: &Position) -> Option<(Identity, Lsn)> {
-    let mut rest = position.0.as_slice();
-    if rest.take().ok()? != [VERSION] {
-        return None;
+impl Place {
+    /// The position to store.
+    pub(super) fn encode(&self) -> Position {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.identity.system.to_be_bytes());
+        out.extend_from_slice(&self.identity.timeline.to_be_bytes());
+        out.extend_from_slice(&self.upto.0.to_be_bytes());
+        for (table, mark) in &self.marks {
+            out.extend_from_slice(&table.to_be_bytes());
+            out.extend_from_slice(&mark.to_be_bytes());
+        }
+        Position(out)
     }
-    let identity = Identity {
-        system: u64::from_be_bytes(rest.take().ok()?),
-        timeline: u32::from_be_bytes(rest.take().ok()?),
-    };
-    let upto = Lsn(u64::from_be_bytes(rest.take().ok()?));
-    rest.is_empty().then_some((identity, upto))
+
+    /// Reads a stored position.
+    pub(super) fn decode(position: &Position) -> Option<Self> {
+        let mut rest = position.0.as_slice();
+        if rest.take().ok()? != [VERSION] {
+            return None;
+        }
+        let identity = Identity {
+            system: u64::from_be_bytes(rest.take().ok()?),
+            timeline: u32::from_be_bytes(rest.take().ok()?),
+        };
+        let upto = Lsn(u64::from_be_bytes(rest.take().ok()?));
+        let mut marks = Marks::new();
+        while !rest.is_empty() {
+            let table = u32::from_be_bytes(rest.take().ok()?);
+            marks.insert(table, u64::from_be_bytes(rest.take().ok()?));
+        }
+        Some(Self { identity, upto, marks })
+    }
 }

@@ -6,21 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use syncline_core::{
     Text,
     error::{ErrorKind, PortError},
-    name::BindingIndex,
+    value::Digest,
 };
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
 
 use crate::postgres::{
     bound::Bound,
     connect::Session,
     failure::{kind, port_error},
-    listen::{decode::Wanted, sql},
+    listen::{decode::Wanted, position::Marks, sql},
     sql::{qualified, quoted},
 };
 
 /// A table, or what it consists of.
-#[derive(Clone, Debug)]
-pub(super) struct Part {
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
     whole: u32,
     oid: u32,
     /// `r`elation, `p`artitioned, anything else cannot be listened to.
@@ -29,24 +32,143 @@ pub(super) struct Part {
     identity: String,
     qualified: String,
     /// By which an old row is told, unless by all columns.
-    columns: Vec<Text>,
+    told_by: Vec<Text>,
+    stored: u32,
+    /// Of the whole: its columns, and what each of them is.
+    columns: Vec<(String, String)>,
+}
+
+/// Our tables as the stream can see them. Where that changes, the stream begins anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tables {
+    /// What the names mean, in the order of the bindings.
+    meant: Vec<Option<u32>>,
+    parts: Vec<Part>,
+    published: BTreeSet<u32>,
+}
+
+impl Tables {
+    /// Looks at them.
+    pub(super) async fn survey(
+        session: &Session,
+        bound: &[Bound],
+        name: &str,
+        action: &str,
+    ) -> Result<Self, PortError> {
+        let query = Query { session, action };
+        let names: Vec<&str> = bound.iter().map(|bound| bound.shape.table.as_str()).collect();
+        let meant = query.rows(sql::MEANT, &[(&names, Type::TEXT_ARRAY)]).await?;
+        let oids: Vec<u32> = bound.iter().map(|bound| bound.known.oid).collect();
+        let parts = query.rows(sql::PARTS, &[(&oids, Type::OID_ARRAY)]).await?;
+        let published = query.rows(sql::PUBLISHED, &[(&name, Type::TEXT)]).await?;
+        let part = |row: &Row| Part {
+            whole: row.get(0),
+            oid: row.get(1),
+            kind: row.get(2),
+            persistence: row.get(3),
+            identity: row.get(4),
+            qualified: qualified(row.get(5), row.get(6)),
+            told_by: row.get::<_, Vec<&str>>(7).into_iter().map(Text::new).collect(),
+            stored: row.get(8),
+            columns: row
+                .get::<_, Vec<String>>(9)
+                .into_iter()
+                .zip(row.get::<_, Vec<String>>(10))
+                .collect(),
+        };
+        Ok(Self {
+            meant: meant.iter().map(|row| row.get(0)).collect(),
+            parts: parts.iter().map(part).collect(),
+            published: published.iter().map(|row| row.get(0)).collect(),
+        })
+    }
+
+    /// For each table what changes when its rows change otherwise than one by one: when they are
+    /// written anew, when partitions come and go, when one of our columns is another.
+    pub(super) fn marks(&self, bound: &[Bound]) -> Marks {
+        let mut marks: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        for part in &self.parts {
+            let mark = marks.entry(part.whole).or_default();
+            mark.extend_from_slice(&part.oid.to_be_bytes());
+            mark.extend_from_slice(&part.stored.to_be_bytes());
+            let ours = bound.iter().filter(|bound| bound.known.oid == part.oid);
+            let ours: BTreeSet<&str> = ours
+                .flat_map(|bound| &bound.shape.columns)
+                .map(|column| column.name.as_str())
+                .collect();
+            for (name, what) in part.columns.iter().filter(|(name, _)| ours.contains(name.as_str()))
+            {
+                mark.extend_from_slice(format!("{name} {what}\n").as_bytes());
+            }
+        }
+        let short = |mark: &[u8]| Digest::of(mark).0.first_chunk().copied().unwrap_or_default();
+        marks.into_iter().map(|(oid, mark)| (oid, u64::from_be_bytes(short(&mark)))).collect()
+    }
+
+    /// The parts of the table of a binding.
+    fn parts_of(&self, bound: &Bound) -> impl Iterator<Item = &Part> + Clone {
+        let whole = bound.known.oid;
+        self.parts.iter().filter(move |part| part.whole == whole)
+    }
+
+    /// Whether changes of this table are not told: neither under its own name nor under those of
+    /// everything that holds its rows.
+    fn misses(&self, bound: &Bound) -> bool {
+        let oid = bound.known.oid;
+        let is_partitioned = self.parts_of(bound).any(|part| part.oid == oid && part.kind == "p");
+        let is_told = |part: &Part| self.published.contains(&part.oid);
+        !(is_partitioned && self.published.contains(&oid))
+            && self.parts_of(bound).any(|part| part.kind == "r" && !is_told(part))
+    }
+
+    /// Who wants to hear of each part of a table.
+    fn wanted(&self, bound: &[Bound]) -> BTreeMap<u32, Vec<Wanted>> {
+        let mut wanted: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
+        for part in &self.parts {
+            let list = wanted.entry(part.oid).or_default();
+            for bound in bound.iter().filter(|bound| bound.known.oid == part.whole) {
+                let binding = bound.shape.binding;
+                if !list.iter().any(|known| known.binding == binding) {
+                    list.push(Wanted { binding, key: key_columns(bound) });
+                }
+            }
+        }
+        wanted
+    }
 }
 
 /// What was found and set up.
 pub(super) struct Published {
+    /// The tables, now.
+    pub(super) tables: Tables,
     /// Who wants to hear of which table, by the server's number of it.
     pub(super) wanted: BTreeMap<u32, Vec<Wanted>>,
     /// The publication was not there.
     pub(super) is_new: bool,
-    /// Tables that it told nothing of until now: changes of them may have been missed.
-    pub(super) added: Vec<BindingIndex>,
+    /// It told less until now.
+    pub(super) is_changed: bool,
+}
+
+struct Query<'a> {
+    session: &'a Session,
+    action: &'a str,
+}
+
+impl Query<'_> {
+    async fn rows(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, PortError> {
+        let rows = self.session.client.query_typed(statement, parameters).await;
+        rows.map_err(|error| port_error(self.action, &error))
+    }
 }
 
 /// The publication of this name, there or not.
 struct Publication<'a> {
-    session: &'a Session,
+    query: Query<'a>,
     name: &'a str,
-    action: &'a str,
 }
 
 /// Makes the publication tell of exactly these tables.
@@ -61,85 +183,70 @@ pub(super) async fn publish(
     version: i32,
     action: &str,
 ) -> Result<Published, PortError> {
-    let publication = Publication { session, name, action };
-    let parts = publication.parts(bound).await?;
+    let publication = Publication { query: Query { session, action }, name };
+    let tables = Tables::survey(session, bound, name, action).await?;
     let unfit: BTreeMap<u32, String> =
-        bound.iter().filter_map(|bound| Some((bound.known.oid, unfit(bound, &parts)?))).collect();
-    let fit: Vec<&Bound> =
-        bound.iter().filter(|bound| !unfit.contains_key(&bound.known.oid)).collect();
-    let found = publication.query(sql::PUBLICATION, &[(&name, Type::TEXT)]).await?;
+        bound.iter().filter_map(|bound| Some((bound.known.oid, unfit(bound, &tables)?))).collect();
+    let found = publication.query.rows(sql::PUBLICATION, &[(&name, Type::TEXT)]).await?;
+    let (mut is_changed, is_new) = (false, found.is_empty());
     if let Some(row) = found.first() {
         // What would do harm goes first, whether or not the rest succeeds.
-        publication.withdraw(&fit, &parts).await?;
-        let (is_complete, is_ours): (bool, bool) = (row.get(0), row.get(1));
-        if !unfit.is_empty() {
-            return Err(publication.refuse(&unfit));
-        }
+        let fit = bound.iter().filter(|bound| !unfit.contains_key(&bound.known.oid));
+        publication.withdraw(&tables, fit.map(|bound| bound.known.oid).collect()).await?;
+        refuse(&unfit, action)?;
         if version >= 150_000 {
             publication.refuse_filters().await?;
         }
-        let mut added = Vec::new();
+        let (is_complete, is_ours): (bool, bool) = (row.get(0), row.get(1));
         if !is_complete {
-            let statement = format!(
-                "alter publication {} set (publish = 'insert, update, delete, truncate')",
-                quoted(name)
-            );
-            publication.change(&statement, is_ours).await?;
-            added.extend(bound.iter().map(|bound| bound.shape.binding));
+            let set = "set (publish = 'insert, update, delete, truncate')";
+            publication
+                .change(&format!("alter publication {} {set}", quoted(name)), is_ours)
+                .await?;
+            is_changed = true;
         }
-        let missing = publication.missing(bound, &parts).await?;
+        let missing = bound.iter().filter(|bound| tables.misses(bound));
+        let missing: BTreeSet<&str> = missing.map(|bound| bound.known.qualified.as_str()).collect();
         if !missing.is_empty() {
-            let statement =
-                format!("alter publication {} add table {}", quoted(name), tables(&missing));
+            let list = missing.into_iter().collect::<Vec<_>>().join(", ");
+            let statement = format!("alter publication {} add table {list}", quoted(name));
             publication.change(&statement, is_ours).await?;
-            added.extend(missing.iter().map(|bound| bound.shape.binding));
+            is_changed = true;
         }
-        Ok(Published { wanted: wanted(bound, &parts), is_new: false, added })
     } else {
-        if !unfit.is_empty() {
-            return Err(publication.refuse(&unfit));
-        }
-        let all: Vec<&Bound> = bound.iter().collect();
+        refuse(&unfit, action)?;
+        let all: BTreeSet<&str> =
+            bound.iter().map(|bound| bound.known.qualified.as_str()).collect();
         let statement = format!(
             "create publication {} for table {} with (publish_via_partition_root = true)",
             quoted(name),
-            tables(&all)
+            all.into_iter().collect::<Vec<_>>().join(", ")
         );
         publication.change(&statement, true).await?;
-        Ok(Published { wanted: wanted(bound, &parts), is_new: true, added: Vec::new() })
     }
-}
-
-/// Who wants to hear of each part of a table.
-fn wanted(bound: &[Bound], parts: &[Part]) -> BTreeMap<u32, Vec<Wanted>> {
-    let mut wanted: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
-    for part in parts {
-        let list = wanted.entry(part.oid).or_default();
-        for bound in bound.iter().filter(|bound| bound.known.oid == part.whole) {
-            let binding = bound.shape.binding;
-            if !list.iter().any(|known| known.binding == binding) {
-                list.push(Wanted { binding, key: key_columns(bound) });
-            }
-        }
-    }
-    wanted
+    let tables = Tables::survey(session, bound, name, action).await?;
+    let wanted = tables.wanted(bound);
+    Ok(Published { tables, wanted, is_new, is_changed })
 }
 
 fn key_columns(bound: &Bound) -> Vec<Text> {
     bound.shape.key.iter().map(|column| Text::new(bound.shape.column_name(*column))).collect()
 }
 
-/// The names of tables, each once.
-fn tables(bound: &[&Bound]) -> String {
-    let names: BTreeSet<&str> = bound.iter().map(|bound| bound.known.qualified.as_str()).collect();
-    names.into_iter().collect::<Vec<_>>().join(", ")
+/// Names what cannot be listened to, if anything.
+fn refuse(unfit: &BTreeMap<u32, String>, action: &str) -> Result<(), PortError> {
+    if unfit.is_empty() {
+        return Ok(());
+    }
+    let reasons: Vec<&str> = unfit.values().map(String::as_str).collect();
+    Err(PortError::new(ErrorKind::Unsupported, action, reasons.join(" ")))
 }
 
 /// Why a table cannot be listened to as it is; what would help.
-fn unfit(bound: &Bound, parts: &[Part]) -> Option<String> {
+fn unfit(bound: &Bound, tables: &Tables) -> Option<String> {
     let table = &bound.shape.table;
     let key = key_columns(bound);
-    let mut parts = parts.iter().filter(|part| part.whole == bound.known.oid);
+    let mut parts = tables.parts_of(bound);
     if let Some(strange) = parts.clone().find(|part| !matches!(part.kind.as_str(), "r" | "p")) {
         let word = match strange.kind.as_str() {
             "v" | "m" => "a view",
@@ -153,7 +260,7 @@ fn unfit(bound: &Bound, parts: &[Part]) -> Option<String> {
         return Some(format!("{part} is not logged: alter table {part} set logged;"));
     }
     let bare = parts.find(|part| {
-        part.identity != "f" && !key.iter().all(|column| part.columns.contains(column))
+        part.identity != "f" && !key.iter().all(|column| part.told_by.contains(column))
     })?;
     let by_index = bound.known.table.unique.iter().find(|unique| {
         let same = |column: &Text| key.contains(column);
@@ -181,57 +288,11 @@ fn unfit(bound: &Bound, parts: &[Part]) -> Option<String> {
 }
 
 impl Publication<'_> {
-    async fn query(
-        &self,
-        statement: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<tokio_postgres::Row>, PortError> {
-        let rows = self.session.client.query_typed(statement, parameters).await;
-        rows.map_err(|error| port_error(self.action, &error))
-    }
-
-    async fn parts(&self, bound: &[Bound]) -> Result<Vec<Part>, PortError> {
-        let oids: Vec<u32> = bound.iter().map(|bound| bound.known.oid).collect();
-        let rows = self.query(sql::PARTS, &[(&oids, Type::OID_ARRAY)]).await?;
-        let part = |row: &tokio_postgres::Row| Part {
-            whole: row.get(0),
-            oid: row.get(1),
-            kind: row.get(2),
-            persistence: row.get(3),
-            identity: row.get(4),
-            qualified: qualified(row.get(5), row.get(6)),
-            columns: row.get::<_, Vec<&str>>(7).into_iter().map(Text::new).collect(),
-        };
-        Ok(rows.iter().map(part).collect())
-    }
-
-    /// The tables that it does not tell of: neither of themselves nor of everything that holds their
-    /// rows.
-    async fn missing<'b>(
-        &self,
-        bound: &'b [Bound],
-        parts: &[Part],
-    ) -> Result<Vec<&'b Bound>, PortError> {
-        let rows = self.query(sql::PUBLISHED, &[(&self.name, Type::TEXT)]).await?;
-        let published: BTreeSet<u32> = rows.iter().map(|row| row.get(0)).collect();
-        let is_missing = |bound: &&Bound| {
-            let oid = bound.known.oid;
-            let of_it = || parts.iter().filter(|part| part.whole == oid);
-            let is_partitioned = of_it().any(|part| part.oid == oid && part.kind == "p");
-            // Partitions are told of under the name of the whole, or each under its own.
-            let whole = is_partitioned && published.contains(&oid);
-            !whole && of_it().any(|part| part.kind == "r" && !published.contains(&part.oid))
-        };
-        Ok(bound.iter().filter(is_missing).collect())
-    }
-
     /// Takes tables out of it that are none of ours, or no longer fit.
-    async fn withdraw(&self, fit: &[&Bound], parts: &[Part]) -> Result<(), PortError> {
-        let keeps = |oid: u32| {
-            let mut of_it = parts.iter().filter(|part| part.oid == oid);
-            of_it.any(|part| fit.iter().any(|bound| bound.known.oid == part.whole))
-        };
-        let rows = self.query(sql::NAMED, &[(&self.name, Type::TEXT)]).await?;
+    async fn withdraw(&self, tables: &Tables, fit: BTreeSet<u32>) -> Result<(), PortError> {
+        let keeps =
+            |oid: u32| tables.parts.iter().any(|part| part.oid == oid && fit.contains(&part.whole));
+        let rows = self.query.rows(sql::NAMED, &[(&self.name, Type::TEXT)]).await?;
         let surplus: Vec<String> = rows
             .iter()
             .filter(|row| !keeps(row.get(0)))
@@ -242,21 +303,21 @@ impl Publication<'_> {
         }
         let statement =
             format!("alter publication {} drop table {}", quoted(self.name), surplus.join(", "));
-        match self.session.client.batch_execute(&statement).await {
+        match self.query.session.client.batch_execute(&statement).await {
             Ok(()) => Ok(()),
             // Somebody else made it so: we pass over what is not ours.
             Err(error) if kind(&error) == ErrorKind::Forbidden => Ok(()),
-            Err(error) => Err(port_error(self.action, &error)),
+            Err(error) => Err(port_error(self.query.action, &error)),
         }
     }
 
     async fn refuse_filters(&self) -> Result<(), PortError> {
-        let rows = self.query(sql::FILTERED, &[(&self.name, Type::TEXT)]).await?;
+        let rows = self.query.rows(sql::FILTERED, &[(&self.name, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(()) };
         let table: &str = row.get(0);
         Err(PortError::new(
             ErrorKind::Unsupported,
-            self.action,
+            self.query.action,
             format!(
                 "publication {:?} tells only of some rows or columns of {table:?}: drop \
                  publication {}; it is made anew",
@@ -266,11 +327,6 @@ impl Publication<'_> {
         ))
     }
 
-    fn refuse(&self, unfit: &BTreeMap<u32, String>) -> PortError {
-        let reasons: Vec<&str> = unfit.values().map(String::as_str).collect();
-        PortError::new(ErrorKind::Unsupported, self.action, reasons.join(" "))
-    }
-
     /// Changes it, or says what its owner would have to do.
     async fn change(&self, statement: &str, is_ours: bool) -> Result<(), PortError> {
         let refused = || {
@@ -278,15 +334,15 @@ impl Publication<'_> {
                 "this needs the owner of the tables, and the right to create in the database: \
                  {statement};"
             );
-            PortError::new(ErrorKind::Forbidden, self.action, detail)
+            PortError::new(ErrorKind::Forbidden, self.query.action, detail)
         };
         if !is_ours {
             return Err(refused());
         }
-        match self.session.client.batch_execute(statement).await {
+        match self.query.session.client.batch_execute(statement).await {
             Ok(()) => Ok(()),
             Err(error) if kind(&error) == ErrorKind::Forbidden => Err(refused()),
-            Err(error) => Err(port_error(self.action, &error)),
+            Err(error) => Err(port_error(self.query.action, &error)),
         }
     }
 }

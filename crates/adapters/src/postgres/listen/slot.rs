@@ -67,10 +67,13 @@ pub(super) async fn make(
     slots_max: &str,
     action: &str,
 ) -> Result<(), PortError> {
-    let Err(error) = session.client.query_typed(sql::MAKE_SLOT, &[(&name, Type::TEXT)]).await
-    else {
-        return Ok(());
-    };
+    // The other transactions are waited for by their locks.
+    let failed = |error| port_error(action, &error);
+    let (off, on) = ("set lock_timeout = 0", "reset lock_timeout");
+    session.client.batch_execute(off).await.map_err(failed)?;
+    let made = session.client.query_typed(sql::MAKE_SLOT, &[(&name, Type::TEXT)]).await;
+    session.client.batch_execute(on).await.map_err(failed)?;
+    let Err(error) = made else { return Ok(()) };
     let refused = port_error(action, &error);
     Err(match error.code().map(tokio_postgres::error::SqlState::code) {
         Some("42501") => not_allowed(user, action),

@@ -19,8 +19,21 @@ union all
 select 'prepared transaction ' || gid from pg_prepared_xacts where transaction::text::int8 = any ($1)
 order by 1";
 
+/// Which tables these names mean now, as the sessions that read them understand names.
+pub(super) const MEANT: &str = "\
+select (select c.oid
+          from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'p', 'v', 'm', 'f')
+           and ((c.relname = u.name and pg_table_is_visible(c.oid))
+                or n.nspname || '.' || c.relname = u.name)
+         order by pg_table_is_visible(c.oid) desc
+         limit 1)
+from unnest($1::text[]) with ordinality as u(name, place)
+order by u.place";
+
 /// A table with everything that it consists of: partitions and descendants. By what an old row of
-/// each is told (`relreplident`), and the columns of that.
+/// each is told (`relreplident`), and the columns of that. Where its rows are stored, which changes
+/// when all of them are written anew; and the columns of the whole.
 pub(super) const PARTS: &str = "\
 with recursive parts as (
   select r.oid as whole, r.oid as part from unnest($1::oid[]) as r(oid)
@@ -34,7 +47,17 @@ select p.whole, c.oid, c.relkind::text, c.relpersistence::text, c.relreplident::
                join pg_attribute a on a.attrelid = c.oid and a.attnum = any (x.indkey::int2[])
               where x.indrelid = c.oid and x.indisvalid and x.indimmediate
                 and ((c.relreplident = 'd' and x.indisprimary)
-                     or (c.relreplident = 'i' and x.indisreplident)))
+                     or (c.relreplident = 'i' and x.indisreplident))
+              order by a.attnum),
+       c.relfilenode,
+       case when c.oid = p.whole then
+         array(select a.attname::text from pg_attribute a
+                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+       else '{}' end,
+       case when c.oid = p.whole then
+         array(select a.attnum || ' ' || a.atttypid from pg_attribute a
+                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+       else '{}' end
 from parts p
 join pg_class c on c.oid = p.part
 join pg_namespace n on n.oid = c.relnamespace
