@@ -10,6 +10,7 @@ use crate::{
 mod again;
 mod chance;
 mod loops;
+mod needs;
 mod references;
 mod rivals;
 mod scenarios;
