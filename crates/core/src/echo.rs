@@ -214,3 +214,12 @@ pub(crate) fn shows_update(binding: &Binding, intent: &Intent, row: &Row) -> boo
         && intent.kind == WriteKind::Update
         && shows_all(binding, intent, row)
 }
+
+/// An update in doubt whose every value is now shown has been matched.
+pub(crate) fn retire_shown(class: Class, link: &mut Link, binding: &Binding, row: Option<&Row>) {
+    if class == Class::Log {
+        return;
+    }
+    let Some(row) = row else { return };
+    link.unresolved.retain(|intent| !shows_update(binding, intent, row));
+}

@@ -93,6 +93,7 @@ mod tests {
             children: Vec::new(),
             merged_into: None,
             rivals: Vec::new(),
+            former: Vec::new(),
         };
         let row = RowEntry {
             binding: BindingIndex(1),

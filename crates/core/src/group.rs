@@ -30,6 +30,19 @@ pub struct Group {
     pub merged_into: Option<RecordId>,
     /// Rows that match it and are not linked to it, since another row of their system matches, too.
     pub rivals: Vec<Rival>,
+    /// Keys that its rows gave up, in systems with logs; the oldest first.
+    pub former: Vec<Former>,
+}
+
+/// A key that a row of the record gave up. What a log tells of it from before is old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Where it is.
+    pub binding: BindingIndex,
+    /// The key.
+    pub key: RowKey,
+    /// Where in the log the row last had it.
+    pub order: Order,
 }
 
 /// A row that matches a record which another row of the same system matches, too. It is linked to
@@ -215,8 +228,7 @@ pub struct Reflex {
 pub struct Parked {
     /// The stable code.
     pub code: crate::Text,
-    /// The golden versions that were refused (existence first, then the fields): any other version
-    /// is worth another try.
+    /// The golden versions that were refused, existence first: any other is worth another try.
     pub versions: Vec<u64>,
     /// How often it was tried.
     pub tries: u32,

@@ -48,6 +48,25 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
             rival: true,
         });
     }
+    for former in &group.former {
+        let Some(binding) = plan.binding(former.binding) else { continue };
+        // It may be a row's again.
+        let mut rows = index.rows.iter();
+        if rows.any(|row| row.binding == former.binding && row.key == former.key) {
+            continue;
+        }
+        index.rows.push(RowEntry {
+            binding: former.binding,
+            key: former.key.clone(),
+            system: binding.system,
+            child: binding.entity != group.entity,
+            shadow: None,
+            version: None,
+            quiet: false,
+            must_read: false,
+            rival: false,
+        });
+    }
     let Some(entity) = plan.entity(group.entity) else { return index };
     index.matches = matching::part_keys(entity, &group.root);
     doubt::add_keys(plan, entity, &group.root, &mut index.matches);

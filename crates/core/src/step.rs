@@ -21,6 +21,7 @@ mod child;
 pub(crate) mod doubt;
 pub(crate) mod due;
 mod fence;
+mod former;
 mod gather;
 mod link;
 mod observe;

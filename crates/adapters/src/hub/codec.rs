@@ -13,7 +13,7 @@ mod link;
 
 use syncline_core::{
     change::RowKey,
-    group::{Cell, Child, Existence, Group, OpenConflict, Part, Rival},
+    group::{Cell, Child, Existence, Former, Group, OpenConflict, Part, Rival},
     name::{BindingIndex, EntityIndex, RecordId, Revision},
     value::{Value, bytes, read_bytes, read_varint, varint},
 };
@@ -50,11 +50,18 @@ pub(crate) fn encode_group(group: &Group, out: &mut Vec<u8>) {
         bytes(&child.key.0, out);
         part(&child.part, out);
     });
-    // Hardly any group has rivals, and none takes a byte for it.
-    if !group.rivals.is_empty() {
+    // Hardly any group has rivals or former keys, and none takes a byte for it.
+    if !group.rivals.is_empty() || !group.former.is_empty() {
         list(&group.rivals, out, |rival, out| {
             varint(u64::from(rival.binding.0), out);
             bytes(&rival.key.0, out);
+        });
+    }
+    if !group.former.is_empty() {
+        list(&group.former, out, |former, out| {
+            varint(u64::from(former.binding.0), out);
+            bytes(&former.key.0, out);
+            link::order(former.order, out);
         });
     }
     let sum = checksum(out.get(start..).unwrap_or_default());
@@ -93,6 +100,17 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
             })
         })?
     };
+    let former = if input.is_empty() {
+        Vec::new()
+    } else {
+        bits::read_list(input, |input| {
+            Some(Former {
+                binding: BindingIndex(number(input)?),
+                key: RowKey(read_bytes(input)?.into()),
+                order: link::read_order(input)?,
+            })
+        })?
+    };
     input.is_empty().then_some(Group {
         id: record,
         entity,
@@ -102,6 +120,7 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
         children,
         merged_into,
         rivals,
+        former,
     })
 }
 

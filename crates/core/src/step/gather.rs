@@ -10,6 +10,7 @@ use crate::{
     name::{BindingIndex, IntentId, OperationId, RecordId, Timestamp},
     need::{cells, reference_key},
     plan::{Binding, Entity, Plan},
+    step::former::is_taken_again,
     value::Slot,
 };
 
@@ -294,7 +295,9 @@ impl<'a> Gather<'a> {
                 if known.quiet && is_same(known, sight) {
                     return Found::All(Route::Quiet(known.record));
                 }
+                let mut is_another = known.rival;
                 if let Some(group) = self.record(known.record) {
+                    is_another |= is_taken_again(self.plan, group, sight);
                     let mut links = group.links_to(binding.system);
                     if let Some(link) = links.find(|link| link.key.as_ref() == Some(sight.key)) {
                         self.frees(group, binding, link, row);
@@ -305,8 +308,11 @@ impl<'a> Gather<'a> {
                 if let (Some(mark), None) = (sight.mark, known.digest) {
                     self.intent(mark);
                 }
-                let rival = row.filter(|_| known.rival);
-                rival.map_or(Found::All(Route::Linked), |row| self.unlinked(binding, entity, row))
+                match row.filter(|_| is_another) {
+                    Some(_) if entity.parent.is_some() => Found::All(Route::Unlinked(Vec::new())),
+                    Some(row) => self.unlinked(binding, entity, row),
+                    None => Found::All(Route::Linked),
+                }
             }
             (None, None) => direct,
             (None, Some(row)) => {

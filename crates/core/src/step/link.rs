@@ -9,7 +9,7 @@ use crate::{
     matching,
     merge::{Taken, take},
     name::{BindingIndex, EntityIndex, RecordId},
-    plan::Class,
+    plan::{Class, Plan},
     step::{
         fence::{Fence, fence, in_doubt, is_covered},
         gather::{How, Sight},
@@ -74,16 +74,7 @@ impl Pass<'_> {
         binding: BindingIndex,
         key: &RowKey,
     ) -> Option<PartAt> {
-        let found = self.plan.binding(binding)?;
-        let has = |part: &Part| {
-            part.link(found.system).is_some_and(|link| link.key.as_ref() == Some(key))
-        };
-        if found.entity == group.entity {
-            return has(&group.root).then_some(PartAt::Root);
-        }
-        let mut children = group.children.iter();
-        let at = children.position(|child| child.list == found.entity && has(&child.part))?;
-        Some(PartAt::Child(at))
+        place(self.plan, group, binding, key)
     }
 
     /// A row that is not linked.
@@ -274,13 +265,14 @@ impl Pass<'_> {
             return;
         };
         let before = self.before(&group);
+        let mut order = None;
         if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
             link.key = Some(sight.key.clone());
-            link.order = None;
+            order = link.order.take();
         }
         rivals::remove(&mut group, sight.binding, sight.key);
         self.gone.remove(&(sight.binding, old.clone()));
-        self.forget(sight.binding, old.clone());
+        self.give_up(&mut group, at, sight.binding, old.clone(), order);
         let is_child = at != PartAt::Root;
         self.learn(sight.binding, sight.key.clone(), group.id, is_child);
         let part = at.key(&group);
@@ -315,8 +307,9 @@ impl Pass<'_> {
         let old =
             at.part(&group).and_then(|part| part.link(system)).and_then(|link| link.key.clone());
         // What is known of an older row there says nothing about this one.
+        let mut order = None;
         if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
-            link.order = None;
+            order = link.order.take();
         }
         if at == PartAt::Root && was_new {
             // The match keys of a record that was only a place for rivals: this row says its own.
@@ -337,7 +330,7 @@ impl Pass<'_> {
                 }
                 let outside = group.root.link(system).is_some_and(|link| link.scope != Scope::In);
                 if let Some(old) = old.filter(|old| old != sight.key) {
-                    self.forget(sight.binding, old);
+                    self.give_up(&mut group, at, sight.binding, old, order);
                 }
                 self.learn(sight.binding, sight.key.clone(), record, at != PartAt::Root);
                 if !was_new {
@@ -382,7 +375,7 @@ impl Pass<'_> {
                         part.put_link(link);
                     }
                     if let Some(old) = old.filter(|old| old != sight.key) {
-                        self.forget(sight.binding, old);
+                        self.give_up(&mut group, at, sight.binding, old, order);
                     }
                     self.learn(sight.binding, sight.key.clone(), record, at != PartAt::Root);
                     self.put_changed(group, before);
@@ -459,6 +452,24 @@ impl Pass<'_> {
         }
         None
     }
+}
+
+/// Where in a group the row with this key is.
+pub(super) fn place(
+    plan: &Plan,
+    group: &Group,
+    binding: BindingIndex,
+    key: &RowKey,
+) -> Option<PartAt> {
+    let found = plan.binding(binding)?;
+    let has =
+        |part: &Part| part.link(found.system).is_some_and(|link| link.key.as_ref() == Some(key));
+    if found.entity == group.entity {
+        return has(&group.root).then_some(PartAt::Root);
+    }
+    let mut children = group.children.iter();
+    let at = children.position(|child| child.list == found.entity && has(&child.part))?;
+    Some(PartAt::Child(at))
 }
 
 /// Whether the link waits for the echo of an insert of ours that was given another key.

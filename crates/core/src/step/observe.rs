@@ -12,7 +12,6 @@ use crate::{
     merge::{Awaits, Own, Scene, Source, Taken, conclude},
     mutant::Mutant,
     name::{BindingIndex, OperationId, RecordId},
-    plan::{Binding, Class},
     step::{
         doubt,
         fence::{Fence, fence, in_doubt},
@@ -135,6 +134,9 @@ impl Pass<'_> {
         let is_rival = known.is_some_and(|known| known.rival);
         match (known.map(|known| known.record), route) {
             (Some(record), Route::Unlinked(keys)) if is_rival => self.rival(sight, record, &keys),
+            (Some(record), Route::Unlinked(keys)) if self.is_taken_again(sight, record) => {
+                self.unlinked(sight, &keys);
+            }
             (Some(record), _) => self.linked(sight, record),
             (None, Route::Unlinked(keys)) => self.unlinked(sight, &keys),
             (None, _) => {
@@ -319,7 +321,7 @@ impl Pass<'_> {
                 link.touched = link.touched.max(operation);
             }
             echo::retire(class, link, sight.marks, self.now);
-            retire_shown(class, link, binding, sight.row);
+            echo::retire_shown(class, link, binding, sight.row);
         }
         self.conclude(group, changed.then_some(system));
         Ok((taken, merged.awaits, changed))
@@ -498,13 +500,4 @@ fn land(
             link.lane = Lane::Free;
         }
     }
-}
-
-/// An update in doubt whose every value is now shown has been matched.
-fn retire_shown(class: Class, link: &mut Link, binding: &Binding, row: Option<&Row>) {
-    if class == Class::Log {
-        return;
-    }
-    let Some(row) = row else { return };
-    link.unresolved.retain(|intent| !echo::shows_update(binding, intent, row));
 }

@@ -136,6 +136,7 @@ impl<'a> Pass<'a> {
             children: Vec::new(),
             merged_into: None,
             rivals: Vec::new(),
+            former: Vec::new(),
         }
     }
 

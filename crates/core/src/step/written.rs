@@ -245,11 +245,11 @@ impl Pass<'_> {
         if link.key.as_ref() == Some(key) {
             return;
         }
-        let old = link.key.replace(key.clone());
+        let (old, order) = (link.key.replace(key.clone()), link.order);
         rivals::remove(group, answered.binding, key);
         self.is_no_rival(answered.binding, key, record);
         if let Some(old) = old {
-            self.forget(answered.binding, old);
+            self.give_up(group, answered.at, answered.binding, old, order);
         }
         let is_child = answered.at != PartAt::Root;
         self.learn(answered.binding, key.clone(), record, is_child);

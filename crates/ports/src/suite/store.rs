@@ -112,6 +112,7 @@ fn contact(number: u128, row: i64, name: &str) -> GroupChange {
         children: Vec::new(),
         merged_into: None,
         rivals: Vec::new(),
+        former: Vec::new(),
     };
     let after = GroupIndex {
         rows: vec![row_entry(IN_CRM, CRM, row, Some(name))],

@@ -96,6 +96,10 @@ impl Small<'_> {
             pen.number(u64::from(rival.binding.0));
             pen.bytes(&rival.key.0);
         }
+        for former in &group.former {
+            pen.place(former.binding, &former.key);
+            pen.order(former.order);
+        }
     }
 
     fn part(&self, part: &Part, pen: &mut Pen<'_>) {

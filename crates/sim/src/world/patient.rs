@@ -45,9 +45,6 @@ pub fn relations(seed: u64) -> Result<(), Breach> {
     foul.draft.extras.programs = false;
     // Whoever edits a row that left the scope may have to give way when it returns: no one waits for that.
     foul.draft.extras.scope = None;
-    // A log that is heard again from before a key was used for somebody else brings a row back: open, see
-    // docs/simulation.md.
-    foul.draft.extras.rewinds = false;
     let fair = Script { weather: Weather::default(), processes: 1, ..foul.clone() };
     let seen = live(&fair)?;
     let same = |other: Vec<Seen>, relation: &'static str| {

@@ -294,7 +294,7 @@ fn read_agreed(input: &mut &[u8], cells: &[Cell]) -> Option<Box<[u64]>> {
     Some(all.into())
 }
 
-fn order(order: Order, out: &mut Vec<u8>) {
+pub(super) fn order(order: Order, out: &mut Vec<u8>) {
     match order {
         Order::Log { epoch, major, minor } => {
             out.push(0);
@@ -313,7 +313,7 @@ fn order(order: Order, out: &mut Vec<u8>) {
     }
 }
 
-fn read_order(input: &mut &[u8]) -> Option<Order> {
+pub(super) fn read_order(input: &mut &[u8]) -> Option<Order> {
     Some(match byte(input)? {
         0 => Order::Log {
             epoch: number(input)?,

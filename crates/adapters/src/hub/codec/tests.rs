@@ -259,20 +259,31 @@ fn groups() -> impl Strategy<Value = Group> {
         vec(child, 0..3),
         option::of(any::<u128>()),
         vec((any::<u16>(), keys()), 0..3),
+        vec((any::<u16>(), keys(), orders()), 0..3),
     )
         .prop_map(
-            |(id, entity, revision, incarnation, root, children, merged_into, rivals)| Group {
-                id: RecordId(id),
-                entity: EntityIndex(entity),
-                revision: Revision(revision),
-                incarnation,
-                root,
-                children,
-                merged_into: merged_into.map(RecordId),
-                rivals: rivals
-                    .into_iter()
-                    .map(|(binding, key)| Rival { binding: BindingIndex(binding), key })
-                    .collect(),
+            |(id, entity, revision, incarnation, root, children, merged_into, rivals, former)| {
+                Group {
+                    id: RecordId(id),
+                    entity: EntityIndex(entity),
+                    revision: Revision(revision),
+                    incarnation,
+                    root,
+                    children,
+                    merged_into: merged_into.map(RecordId),
+                    rivals: rivals
+                        .into_iter()
+                        .map(|(binding, key)| Rival { binding: BindingIndex(binding), key })
+                        .collect(),
+                    former: former
+                        .into_iter()
+                        .map(|(binding, key, order)| Former {
+                            binding: BindingIndex(binding),
+                            key,
+                            order,
+                        })
+                        .collect(),
+                }
             },
         )
 }
@@ -411,6 +422,7 @@ fn a_row_that_shows_what_the_record_holds_costs_little() {
         children: Vec::new(),
         merged_into: None,
         rivals: Vec::new(),
+        former: Vec::new(),
     };
     let one = encoded(&group).len();
     group.root.links.push(link(1));

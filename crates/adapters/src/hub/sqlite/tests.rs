@@ -69,6 +69,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
         children: Vec::new(),
         merged_into: None,
         rivals: Vec::new(),
+        former: Vec::new(),
     };
     let index = |revision: u64| GroupIndex {
         rows: vec![RowEntry {

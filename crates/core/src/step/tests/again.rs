@@ -1,6 +1,6 @@
 //! What is heard again, or late, is no news.
 
-use super::{A, contact_in, edit, world::World};
+use super::{A, contact_in, edit, only, world::World};
 use crate::{
     change::{Input, Order},
     commit::AuditKind,
@@ -37,4 +37,37 @@ fn a_webhook_that_was_overtaken_by_a_poll_of_the_same_values_says_nothing_new() 
     assert!(!world.kinds().contains(&AuditKind::Changed), "nobody did anything since");
     let order = world.group().root.link(A).and_then(|link| link.order);
     assert_eq!(order, Some(Order::Version(3)));
+}
+
+/// A contact that B's users deleted while A's edited it, and the key that its row in B had.
+fn moved() -> (World, String) {
+    let mut world = contact_in(World::new(2).class(Class::Log));
+    let old = only(&world, "B");
+    world.delete("B", &old);
+    world.scan("B");
+    edit(&mut world, "A", "email=E9");
+    world.run();
+    assert_ne!(only(&world, "B"), old);
+    (world, old)
+}
+
+#[test]
+fn a_log_that_is_heard_again_brings_back_no_row_under_a_key_that_it_once_had() {
+    let (mut world, _) = moved();
+    // Under its old key the record was called otherwise: its values would not tell whose row it was.
+    world.replay();
+    assert_eq!(world.groups().count(), 1);
+    assert_eq!((world.keys("A").len(), world.keys("B").len()), (1, 1));
+}
+
+#[test]
+fn a_key_that_a_record_once_had_is_free_for_another() {
+    let (mut world, old) = moved();
+    world.insert("B", &old, "name=N1 email=E1 phone=P1 status=S1");
+    world.run();
+    assert_eq!(world.living(), 2);
+    assert!(world.show("A").contains("N1 E1 P1 S1"), "{}", world.show("A"));
+    world.replay();
+    world.run();
+    assert_eq!((world.living(), world.groups().count()), (2, 2));
 }
