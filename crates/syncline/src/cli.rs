@@ -25,6 +25,7 @@ mod retry;
 pub(crate) mod run;
 mod serve;
 mod status;
+mod tail;
 mod test;
 mod verify;
 mod version;
@@ -165,6 +166,8 @@ enum Command {
     Run(run::Run),
     /// Keep everything in step, for as long as it runs.
     Serve(serve::Serve),
+    /// Changes as they pass.
+    Tail(tail::Tail),
     /// One screen: state, last success, delay, errors, what waits for you.
     Status(status::Status),
     /// Compare all systems completely; `--repair` mends.
@@ -210,6 +213,7 @@ impl Command {
             Self::Apply(_) => "apply",
             Self::Run(_) => "run",
             Self::Serve(_) => "serve",
+            Self::Tail(_) => "tail",
             Self::Status(_) => "status",
             Self::Verify(_) => "verify",
             Self::Refresh(_) => "refresh",
@@ -263,6 +267,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Apply(apply) => apply.run(context).await,
         Command::Run(run) => run.run(context).await,
         Command::Serve(serve) => serve.run(context).await,
+        Command::Tail(tail) => tail.run(context).await,
         Command::Status(status) => status.run(context).await,
         Command::Verify(verify) => verify.run(context).await,
         Command::Refresh(refresh) => refresh.run(context).await,

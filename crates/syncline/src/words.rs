@@ -32,6 +32,21 @@ pub(crate) fn snake(name: &str) -> String {
     out
 }
 
+/// `18 MiB`, with as much as people need.
+pub(crate) fn bytes(count: u64) -> String {
+    if count < 1_024 {
+        return format!("{count} B");
+    }
+    let (mut whole, mut unit) = (count / 1_024, "KiB");
+    for next in ["MiB", "GiB", "TiB"] {
+        if whole < 1_024 {
+            break;
+        }
+        (whole, unit) = (whole / 1_024, next);
+    }
+    format!("{whole} {unit}")
+}
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

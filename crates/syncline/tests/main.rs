@@ -11,6 +11,7 @@ mod mapping;
 mod northwind;
 mod polls;
 mod scenarios;
+mod serve;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
 mod snippets;

@@ -60,6 +60,12 @@ enum Writer {
 }
 
 impl SqliteHub {
+    /// Who has the hub at `path` open for writing, as they name themselves (`process 4121, since …`);
+    /// `None`: nobody.
+    pub fn holder(path: &Path) -> Option<String> {
+        lock::holder(path)
+    }
+
     /// Opens the hub at `path`; makes it, and its directory, if `create` allows.
     ///
     /// # Errors

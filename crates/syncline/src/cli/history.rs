@@ -105,7 +105,7 @@ impl History {
 }
 
 /// The record of an entry as people know it; each is looked up once.
-async fn name(
+pub(super) async fn name(
     session: &Session,
     entry: &Entry,
     known: &mut BTreeMap<RecordId, String>,

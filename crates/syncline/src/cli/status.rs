@@ -6,6 +6,7 @@ use std::{sync::atomic::AtomicBool, time::Duration};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use syncline_adapters::hub::sqlite::SqliteHub;
 use syncline_core::{
     name::{EntityIndex, Timestamp},
     plan::Schedule,
@@ -360,7 +361,7 @@ async fn row(
         numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
         to_write: backlog,
         in_doubt: doubts.values().map(|doubts| doubts.count).sum(),
-        state: state(session, entity, approved.is_some(), pauses),
+        state: state(session, entity, approved.is_some(), is_served(session).await?, pauses),
         last,
         now,
         records: session.hub.count_records(entity).await?,
@@ -371,7 +372,13 @@ async fn row(
     })
 }
 
-fn state(session: &Session, entity: EntityIndex, approved: bool, pauses: &[Pause]) -> String {
+fn state(
+    session: &Session,
+    entity: EntityIndex,
+    approved: bool,
+    is_served: bool,
+    pauses: &[Pause],
+) -> String {
     let name = session.entity_name(entity);
     if pauses.iter().any(|pause| pause.name == name) {
         return "paused".into();
@@ -382,8 +389,25 @@ fn state(session: &Session, entity: EntityIndex, approved: bool, pauses: &[Pause
     match session.plan.entity(entity).map(|found| &found.schedule) {
         Some(Schedule::Every(milliseconds)) => format!("every {}", words::span(*milliseconds)),
         Some(Schedule::Cron(cron)) => format!("cron {cron}"),
+        Some(Schedule::Live) | None if is_served => "live".into(),
         Some(Schedule::Live) | None => "on demand".into(),
     }
+}
+
+/// Whether a daemon works on the hub just now.
+async fn is_served(session: &Session) -> Result<bool, Failure> {
+    let daemon = session.hub.note("serve").await?.unwrap_or_default();
+    let holder = SqliteHub::holder(&session.loaded.hub_path()).unwrap_or_default();
+    Ok(!daemon.is_empty() && holder.starts_with(&format!("{daemon},")))
+}
+
+/// How a system is listened to, and how much it keeps for us.
+async fn listened(session: &Session, system: &str) -> Result<Option<(String, u64)>, Failure> {
+    let note = session.hub.note(&format!("listening:{system}")).await?.unwrap_or_default();
+    let mut words = note.split(' ');
+    let word = words.next().filter(|word| !word.is_empty()).map(str::to_owned);
+    let bytes = words.nth(1).and_then(|bytes| bytes.parse().ok());
+    Ok(word.zip(bytes))
 }
 
 async fn systems_table(
@@ -392,7 +416,8 @@ async fn systems_table(
     pauses: &[Pause],
     now: Timestamp,
 ) -> Result<(Table, Vec<Json>), Failure> {
-    let mut table = Table::new(&["SYSTEM", "UP", "DETECTION", "BEHIND", "NOTE"]);
+    let mut table = Table::new(&["SYSTEM", "UP", "DETECTION", "BEHIND", "RETAINED", "NOTE"]);
+    let is_served = is_served(session).await?;
     let mut rows = Vec::new();
     for name in systems {
         let Some(system) = session.plan.system_named(name) else { continue };
@@ -412,7 +437,12 @@ async fn systems_table(
             Some(_) => "paused",
             None => "",
         };
-        let detection = if polls { "poll" } else { "full compare" };
+        let heard = if is_served { listened(session, name).await? } else { None };
+        let asked = if polls { "poll" } else { "full compare" };
+        let (detection, retained) = match heard {
+            Some((word, bytes)) => (word, Some(bytes)),
+            None => (asked.to_owned(), None),
+        };
         let up = match contact.is_up() {
             Some(true) => "\u{2713}",
             Some(false) => "\u{2717}",
@@ -425,10 +455,12 @@ async fn systems_table(
             }
             None => paused.to_owned(),
         };
-        table.row([name.to_string(), up.to_owned(), detection.to_owned(), behind, note]);
+        let kept = retained.map_or_else(|| "-".into(), words::bytes);
+        table.row([name.to_string(), up.to_owned(), detection.clone(), behind, kept, note]);
         rows.push(json!({
             "system": name.as_str(),
             "detection": detection,
+            "retained_bytes": retained,
             "last_full_compare": last.map(words::time),
             "up": contact.is_up(),
             "last_answer": contact.answered.map(words::time),

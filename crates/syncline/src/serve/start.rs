@@ -66,6 +66,9 @@ impl Start<'_> {
             pause_all(&session).await?;
         }
         let awake = self.awake(&session).await?;
+        // For `status`: whoever holds the hub under this name is the daemon.
+        let own = format!("process {}", std::process::id());
+        session.hub.set_note("serve", &own).await?;
         let shared = Arc::new(Shared::new(
             session.plan.clone(),
             awake,

@@ -56,6 +56,23 @@ impl Lock {
     }
 }
 
+/// Who has the hub open for writing, as they name themselves; `None`: nobody.
+pub(super) fn holder(hub: &Path) -> Option<String> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path(hub)).ok()?;
+    match file.try_lock_shared() {
+        // Nobody: what was taken to find out is let go of.
+        Ok(()) => {
+            let _ = file.unlock();
+            None
+        }
+        Err(_) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            Some(holder.lines().next().unwrap_or_default().to_owned())
+        }
+    }
+}
+
 /// The file beside the hub's.
 fn path(hub: &Path) -> PathBuf {
     let mut name = hub.as_os_str().to_owned();

@@ -1,0 +1,388 @@
+//! The daemon, as a person leaves it running: changes travel while it does, commands work beside it,
+//! and whatever happens to it or to the systems, nothing is lost.
+
+use std::{
+    fs::File,
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::world::{self, Done, World};
+
+mod faults;
+mod soak;
+
+/// A daemon that runs in a folder; stopped hard with the test.
+pub(crate) struct Daemon {
+    child: Child,
+    folder: std::path::PathBuf,
+}
+
+impl Daemon {
+    /// Starts it and waits until it keeps in step.
+    #[track_caller]
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let daemon = Self::launch(folder, arguments, &[]);
+        daemon.says("serve.ready");
+        daemon
+    }
+
+    /// Starts it.
+    pub(crate) fn launch(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let all: Vec<&str> = ["serve"].iter().chain(arguments).copied().collect();
+        let file = |name: &str| File::create(folder.join(name)).unwrap();
+        let mut command = world::command(folder, &all);
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        command.stdout(file("serve.out")).stderr(file("serve.log"));
+        Self { child: command.spawn().unwrap(), folder: folder.to_path_buf() }
+    }
+
+    /// Everything that it said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("serve.log")).unwrap()
+    }
+
+    /// Waits until it has said this.
+    #[track_caller]
+    pub(crate) fn says(&self, word: &str) {
+        eventually(&format!("{word:?} is said"), || self.log().contains(word), || self.log());
+    }
+
+    /// Sends a signal, as the service manager or a person does.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> Done {
+        let code = eventually_some(
+            "the daemon ends",
+            || self.child.try_wait().unwrap(),
+            || std::fs::read_to_string(self.folder.join("serve.log")).unwrap(),
+        );
+        Done {
+            code: code.code().unwrap_or_else(|| 128 + code.signal().unwrap()),
+            stdout: std::fs::read_to_string(self.folder.join("serve.out")).unwrap(),
+            stderr: self.log(),
+        }
+    }
+
+    /// Asks it to stop, and waits for that.
+    #[track_caller]
+    pub(crate) fn stop(self) -> Done {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until something is so; how long does not matter.
+#[track_caller]
+pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool, log: impl Fn() -> String) {
+    eventually_some(what, || is_so().then_some(()), log);
+}
+
+#[track_caller]
+fn eventually_some<T>(
+    what: &str,
+    mut found: impl FnMut() -> Option<T>,
+    log: impl Fn() -> String,
+) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not so.\n{}", log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl World {
+    /// Starts the daemon here.
+    #[track_caller]
+    fn serve(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start(&self.path(""), arguments)
+    }
+
+    /// Waits until a query gives this.
+    #[track_caller]
+    fn becomes(&self, daemon: &Daemon, system: &str, sql: &str, value: &str) {
+        eventually(
+            &format!("{system}: {sql} is {value}"),
+            || self.value(system, sql) == value,
+            || format!("{}\n{}", self.value(system, sql), daemon.log()),
+        );
+    }
+}
+
+const NAMES: &str = "select group_concat(CNAME, ' ') from (select * from CUSTOMER order by EMAIL)";
+
+#[test]
+fn changes_travel_while_it_runs() {
+    let world = World::contacts(2);
+    let daemon = world.serve(&["--yes"]);
+    world.becomes(&daemon, "erp", NAMES, "Name 1 Name 2");
+
+    world.sql("crm", "update contacts set name = 'Ada' where id = 1");
+    world.becomes(&daemon, "erp", NAMES, "Ada Name 2");
+    world.sql("erp", "update CUSTOMER set STAT = '1' where EMAIL = 'c2@example.com'");
+    let status = "select status from contacts where id = 2";
+    world.becomes(&daemon, "crm", status, "customer");
+    world.sql("erp", "delete from CUSTOMER where EMAIL = 'c1@example.com'");
+    world.becomes(&daemon, "crm", "select count(*) from contacts", "1");
+    world.sql("crm", "insert into contacts (email, name, status) values ('a', 'New', 'lead')");
+    world.becomes(&daemon, "erp", NAMES, "New Name 2");
+
+    daemon.stop().ends(143, &["serve.stopped"]);
+    world.agrees();
+}
+
+#[test]
+fn what_changed_while_it_was_stopped_is_taken_at_the_start() {
+    let world = World::in_step(3);
+    world.serve(&[]).stop().ends(143, &[]);
+    world.sql("crm", "update contacts set name = 'Ada' where id = 1");
+    world.sql("erp", "delete from CUSTOMER where EMAIL = 'c2@example.com'");
+
+    let daemon = world.serve(&[]);
+
+    world.becomes(&daemon, "erp", NAMES, "Ada Name 3");
+    world.becomes(&daemon, "crm", "select count(*) from contacts", "2");
+}
+
+#[test]
+fn an_entity_that_was_never_approved_is_not_touched() {
+    let world = World::contacts(1);
+    let done = Daemon::launch(&world.path(""), &[], &[]).ended();
+    done.ends(5, &["guard.first_run", "syncline serve --yes"]);
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER"), "0");
+}
+
+#[test]
+fn commands_borrow_the_hub() {
+    let world = World::in_step(2);
+    let daemon = world.serve(&[]);
+    // Two who disagree: a person decides, while the daemon runs.
+    world.run(&["pause"]).ends(0, &["positions are kept"]);
+    world.sql("crm", "update contacts set status = 'customer', name = 'Ada' where id = 1");
+    world.sql("erp", "update CUSTOMER set STAT = '0', CNAME = 'Eva' where NO = 2");
+    world.sql("erp", "update CUSTOMER set STAT = '1', CNAME = 'Ida' where NO = 1");
+    world.run(&["status"]).ends(0, &["paused"]);
+    world.run(&["resume"]).ends(0, &["contacts goes on"]);
+
+    world.becomes(&daemon, "crm", "select name from contacts where id = 2", "Eva");
+    world.becomes(&daemon, "erp", "select CNAME from CUSTOMER where NO = 1", "Ada");
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    world.run(&["verify"]).ends(0, &["no difference"]);
+    world.run(&["status"]).ends(0, &["live", "triggers"]);
+    daemon.stop().ends(143, &["hub.lent"]);
+}
+
+#[test]
+fn a_borrower_that_dies_gives_the_hub_back() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&[]);
+    world.edit("match: email", "match: name");
+    // It asks a person, who never answers, and is killed.
+    let asks = format!("{} run", env!("CARGO_BIN_EXE_syncline"));
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &asks, "/dev/null"]).current_dir(world.path(""));
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut borrower = command.spawn().unwrap();
+    daemon.says("hub.lent");
+    borrower.kill().unwrap();
+    borrower.wait().unwrap();
+    world.edit("match: name", "match: email");
+
+    world.sql("crm", "update contacts set name = 'Ada'");
+    world.becomes(&daemon, "erp", NAMES, "Ada");
+}
+
+#[test]
+fn two_daemons_are_one_too_many() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&[]);
+    let folder = World::empty();
+    let file = std::fs::read_to_string(world.path("syncline.yaml")).unwrap();
+    let hub = world.path("syncline.hub.db");
+    let system = |name: &str| format!("sqlite:{}", world.path(name).display());
+    let file = file
+        .replace("sqlite:crm.db", &system("crm.db"))
+        .replace("sqlite:erp.db", &system("erp.db"))
+        .replace("systems:", &format!("hub: {{path: \"{}\"}}\nsystems:", hub.display()));
+    folder.file("syncline.yaml", &file);
+
+    let second = Daemon::launch(&folder.path(""), &[], &[]).ended();
+
+    second.ends(3, &["hub.in_use"]);
+    world.sql("crm", "update contacts set name = 'Ada'");
+    world.becomes(&daemon, "erp", NAMES, "Ada");
+}
+
+#[test]
+fn another_meaning_is_refused_and_another_pace_is_taken() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&[]);
+
+    world.edit("match: email", "match: name");
+    daemon.signal("HUP");
+    daemon.says("guard.config_changed");
+    world.sql("crm", "update contacts set name = 'Ada'");
+    world.becomes(&daemon, "erp", NAMES, "Ada");
+
+    world.edit("match: name", "match: email");
+    world.edit("\"sqlite:erp.db\"", "\"sqlite:erp.db\", detect: {poll: 50ms}");
+    daemon.signal("HUP");
+    daemon.says("config.loaded");
+    world.sql("erp", "update CUSTOMER set CNAME = 'Eva'");
+    world.becomes(&daemon, "crm", "select name from contacts", "Eva");
+}
+
+#[test]
+fn a_schedule_is_kept() {
+    let world = World::in_step(1);
+    world.edit("    match: email", "    schedule: {every: 200ms}\n    match: email");
+    let daemon = world.serve(&[]);
+    daemon.says("contacts every 0.2 s");
+    world.sql("crm", "update contacts set name = 'Ada'");
+    world.becomes(&daemon, "erp", NAMES, "Ada");
+    daemon.stop().ends(143, &[]);
+
+    // A night is far away: nothing travels, until somebody asks.
+    world.edit("{every: 200ms}", "{cron: \"0 2 29 2 *\"}");
+    let daemon = world.serve(&[]);
+    world.sql("crm", "update contacts set name = 'Eva'");
+    world.run(&["status"]).ends(0, &["cron 0 2 29 2 *"]);
+    assert_eq!(world.value("erp", NAMES), "Ada");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    assert_eq!(world.value("erp", NAMES), "Eva");
+    daemon.stop().ends(143, &[]);
+}
+
+#[test]
+fn it_reads_and_writes_nothing_if_that_is_asked() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&["--read-only"]);
+    world.sql("crm", "update contacts set name = 'Ada'");
+    let known =
+        || world.run(&["status", "--json"]).json()["result"]["entities"][0]["to_write"] == 1;
+    eventually("the change is known", known, || daemon.log());
+    assert_eq!(world.value("erp", NAMES), "Name 1");
+    daemon.stop().ends(143, &[]);
+
+    let daemon = world.serve(&["--paused"]);
+    world.run(&["status"]).ends(0, &["paused"]);
+    assert_eq!(world.value("erp", NAMES), "Name 1");
+    world.run(&["resume"]).ends(0, &[]);
+    world.becomes(&daemon, "erp", NAMES, "Ada");
+}
+
+#[test]
+fn hours_keep_writes_back() {
+    let world = World::in_step(1);
+    // The one minute of the day that is as far away as can be.
+    let now = world.value("crm", "select strftime('%H', 'now', '+12 hours')");
+    let hours = format!("writes: {{hours: \"{now}:00-{now}:01\"}}");
+    world.edit("\"sqlite:erp.db\"", &format!("\"sqlite:erp.db\", {hours}"));
+    let daemon = world.serve(&[]);
+    world.sql("crm", "update contacts set name = 'Ada'");
+    let known =
+        || world.run(&["status", "--json"]).json()["result"]["entities"][0]["to_write"] == 1;
+    eventually("the change is known", known, || daemon.log());
+    // The other way is open.
+    world.sql("erp", "insert into CUSTOMER (EMAIL, CNAME, STAT) values ('x', 'Xenia', '0')");
+    world.becomes(&daemon, "crm", "select count(*) from contacts", "2");
+    assert_eq!(world.value("erp", "select CNAME from CUSTOMER where NO = 1"), "Name 1");
+}
+
+#[test]
+fn a_mass_delete_is_held_and_a_person_lets_it_through() {
+    let world = World::in_step(200);
+    let daemon = world.serve(&[]);
+    world.sql("crm", "delete from contacts where id > 100");
+    daemon.says("guard.mass_delete");
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER"), "200");
+    // Others are not kept waiting by what is asked.
+    world.run(&["guards", "list"]).ends(0, &["guard.mass_delete", "erp"]);
+    world.run(&["guards", "apply", "1", "--yes"]).ends(0, &[]);
+    world.becomes(&daemon, "erp", "select count(*) from CUSTOMER", "100");
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let world = World::in_step(1);
+    let socket = std::os::unix::net::UnixDatagram::bind(world.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let place = world.path("notify").display().to_string();
+    let environment = [("NOTIFY_SOCKET", place.as_str()), ("WATCHDOG_USEC", "300000")];
+    let daemon = Daemon::launch(&world.path(""), &[], &environment);
+    let hear = |word: &str| {
+        let mut bytes = [0; 200];
+        while {
+            let count = socket.recv(&mut bytes).unwrap();
+            !String::from_utf8_lossy(&bytes[..count]).contains(word)
+        } {}
+    };
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    hear("WATCHDOG=1");
+    daemon.signal("TERM");
+    hear("STOPPING=1");
+    daemon.ended().ends(143, &[]);
+}
+
+#[test]
+fn who_follows_sees_changes_pass() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&[]);
+    let out = File::create(world.path("tail.out")).unwrap();
+    let mut tail = world.command(&["tail", "--entity", "contacts", "--json"]);
+    let mut tail = tail.stdout(out).stdin(Stdio::null()).spawn().unwrap();
+    let seen = || {
+        // Until it has begun, it may miss a change: people go on changing.
+        world.sql("crm", "update contacts set name = name || '.'");
+        let text = std::fs::read_to_string(world.path("tail.out")).unwrap();
+        text.contains("\"field\":\"name\"") && text.contains("\"system\":\"crm\"")
+    };
+    eventually("a change passes", seen, || daemon.log());
+    std::process::Command::new("kill").arg(tail.id().to_string()).status().unwrap();
+    assert_eq!(tail.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn killed_at_any_time_it_goes_on() {
+    let world = World::in_step(20);
+    for round in 0..6 {
+        let daemon = world.serve(&[]);
+        for edit in 0..10 {
+            let id = 1 + (round * 7 + edit * 3) % 20;
+            let sql = format!("update contacts set name = 'N{round}-{edit}' where id = {id}");
+            world.sql("crm", &sql);
+            let mail = 1 + (round * 5 + edit) % 20;
+            let sql = format!(
+                "update CUSTOMER set STAT = '{}' where EMAIL = 'c{mail}@example.com'",
+                edit % 2
+            );
+            world.sql("erp", &sql);
+        }
+        daemon.kill();
+    }
+    world.agrees();
+}
