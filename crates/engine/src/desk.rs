@@ -17,7 +17,7 @@ use syncline_core::{
 };
 use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
 
-use crate::apply::Kinds;
+use crate::{apply::Kinds, turns::Turns};
 
 /// Shown to people while long work goes on.
 pub trait Watch: Send + Sync {
@@ -59,6 +59,8 @@ pub struct Desk<'a> {
     pub watch: &'a dyn Watch,
     /// Set from outside: finish what is in flight, then stop.
     pub stop: &'a AtomicBool,
+    /// Others in this process work on the same hub: whose turn it is.
+    turns: Option<&'a Turns>,
     /// The run that what happens now belongs to.
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
@@ -95,6 +97,7 @@ impl<'a> Desk<'a> {
             clock,
             watch,
             stop,
+            turns: None,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
             taken: AtomicU64::new(0),
@@ -109,6 +112,18 @@ impl<'a> Desk<'a> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The same desk, beside others in this process that work on the same hub.
+    #[must_use]
+    pub fn beside(mut self, turns: Option<&'a Turns>) -> Self {
+        self.turns = turns;
+        self
+    }
+
+    /// Whose turn it is, where there are others.
+    pub(crate) fn turns(&self) -> Option<&'a Turns> {
+        self.turns
     }
 
     /// The run that what happens now belongs to.

@@ -17,4 +17,5 @@ pub mod read;
 pub mod reconcile;
 pub mod recover;
 mod scan;
+pub mod turns;
 pub mod verify;

@@ -60,6 +60,10 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         inputs: Vec<Input>,
         checkpoints: Vec<Checkpoint>,
     ) -> Result<Decided, PortError> {
+        if self.desk.turns().is_some() {
+            // Nothing is left under way when another's turn comes.
+            return reconcile(self.desk, &inputs, checkpoints).await;
+        }
         let mut durable = Decided::default();
         let (commit, effects) = match self.under_way.take() {
             None => decide(self.desk, &inputs).await?,

@@ -44,6 +44,10 @@ pub async fn reconcile(
     inputs: &[Input],
     checkpoints: Vec<Checkpoint>,
 ) -> Result<Decided, PortError> {
+    let _turn = match desk.turns() {
+        Some(turns) => Some(turns.take().await),
+        None => None,
+    };
     for _ in 0..STALE_MAX {
         let (mut commit, effects) = decide(desk, inputs).await?;
         commit.run = desk.run();

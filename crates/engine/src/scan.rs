@@ -7,9 +7,10 @@
 //! the record is then loaded, decided and committed once, not once per system.
 
 use syncline_core::{
-    change::{Input, Position, ReadResult, RowKey},
-    commit::Checkpoint,
+    change::{Input, Order, Position, ReadResult, RowKey},
+    commit::{Checkpoint, Wants},
     error::PortError,
+    group::Group,
     guard::{self, Verdict},
     mutant::Mutant,
     name::{BindingIndex, OperationId},
@@ -174,6 +175,7 @@ async fn conclude(
     }
     let rows = scanning.seen.count();
     let unseen = unseen(desk, binding, std::mem::take(&mut scanning.seen)).await?;
+    let unseen = known_before(desk, binding, unseen, began).await?;
     if unseen.is_empty() {
         return Ok(());
     }
@@ -241,6 +243,49 @@ pub(crate) async fn unseen(
             return Ok(missing);
         }
     }
+}
+
+/// Those of these rows of which nothing was seen or written since the scan began: of the others its
+/// snapshot says nothing. Somebody who works beside it may have made them meanwhile.
+async fn known_before(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    keys: Vec<RowKey>,
+    began: OperationId,
+) -> Result<Vec<RowKey>, PortError> {
+    let mut before = Vec::with_capacity(keys.len());
+    for chunk in keys.chunks(UNSEEN_CHUNK) {
+        let wanted = chunk.iter().map(|key| (binding, key.clone())).collect();
+        let known = desk.store.load(&Wants { keys: wanted, ..Wants::default() }).await?.keys;
+        let record_of = |key: &RowKey| {
+            known.get(&(binding, key.clone())).and_then(Option::as_ref).map(|known| known.record)
+        };
+        let records = chunk.iter().filter_map(record_of).collect();
+        let groups = desk.store.load(&Wants { records, ..Wants::default() }).await?.groups;
+        for key in chunk {
+            let group = record_of(key).and_then(|record| groups.get(&record)?.as_ref());
+            if group.is_none_or(|group| !is_newer(desk, group, binding, key, began)) {
+                before.push(key.clone());
+            }
+        }
+    }
+    Ok(before)
+}
+
+/// Whether the row of this key was seen or written after that.
+fn is_newer(
+    desk: &Desk<'_>,
+    group: &Group,
+    binding: BindingIndex,
+    key: &RowKey,
+    began: OperationId,
+) -> bool {
+    let system = desk.plan.binding(binding).map(|found| found.system);
+    let mut links = group.parts().filter_map(|(_, part)| part.link(system?));
+    links.any(|link| {
+        let seen_since = matches!(link.order, Some(Order::Operation(at)) if at > began.0);
+        link.key.as_ref() == Some(key) && (link.touched > began || seen_since)
+    })
 }
 
 fn set_digest(keys: &[RowKey]) -> Digest {

@@ -149,7 +149,8 @@ pub(crate) async fn run(
     let plan = session.plan.clone();
     let hub = session.hub.clone();
     let stop = session.stop.clone();
-    let desk = Session::desk(&plan, &hub, watch, &stop, first);
+    let turns = session.turns.clone();
+    let desk = Session::desk(&plan, &hub, watch, &stop, first).beside(turns.as_deref());
     let passed = async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {

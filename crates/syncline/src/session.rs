@@ -17,7 +17,10 @@ use syncline_core::{
     name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
-use syncline_engine::desk::{Desk, Ports, Systems, Watch};
+use syncline_engine::{
+    desk::{Desk, Ports, Systems, Watch},
+    turns::Turns,
+};
 use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
 
 use crate::{
@@ -62,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) failures: Vec<(String, Failure)>,
     /// Set by the first signal.
     pub(crate) stop: Arc<AtomicBool>,
+    /// Whose turn it is to decide, where others in this process work on the same hub.
+    pub(crate) turns: Option<Arc<Turns>>,
     /// The schemas of the systems that were reached.
     live: Option<Live>,
     /// The daemon that works on this hub stands still for as long as this is kept. Dropped last.
@@ -118,7 +123,17 @@ impl Session {
                 }
             }
         }
-        Ok(Self { loaded, plan: Arc::new(plan), hub, systems, failures, stop, live, _lent: lent })
+        Ok(Self {
+            loaded,
+            plan: Arc::new(plan),
+            hub,
+            systems,
+            failures,
+            stop,
+            turns: None,
+            live,
+            _lent: lent,
+        })
     }
 
     /// Another session on the same hub, with doors of its own to the same systems, or to one of
@@ -144,6 +159,7 @@ impl Session {
             systems,
             failures: Vec::new(),
             stop: self.stop.clone(),
+            turns: self.turns.clone(),
             live: self.live.clone(),
             _lent: None,
         })

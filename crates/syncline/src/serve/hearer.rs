@@ -214,7 +214,9 @@ impl Hearer {
         let (passed, dealt_with) = {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
-            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default());
+            let turns = session.turns.clone();
+            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
+                .beside(turns.as_deref());
             let errand = Errand {
                 entities: entities.clone(),
                 modes: BTreeMap::new(),
@@ -265,7 +267,9 @@ impl Hearer {
         let passed = {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
-            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default());
+            let turns = session.turns.clone();
+            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
+                .beside(turns.as_deref());
             let all = waiting.iter().flat_map(|(entity, _)| bindings(&plan, *entity));
             let errand = Errand {
                 entities: waiting.clone(),
@@ -402,7 +406,8 @@ fn deaf(session: &Session, shared: &Shared, system: SystemIndex, failure: Failur
 /// Puts on record how far a system was heard.
 async fn record(session: &Session, system: SystemIndex, upto: Position) -> Result<(), Failure> {
     let stop = session.stop.clone();
-    let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId::default());
+    let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId::default())
+        .beside(session.turns.as_deref());
     reconcile(&desk, NOTHING, vec![hear::checkpoint(&session.plan, system, upto)]).await?;
     Ok(())
 }

@@ -15,6 +15,8 @@ use syncline_engine::{
     pass::{self as passes, Allow},
 };
 
+use syncline_ports::reader::Reader as _;
+
 use crate::{
     cron,
     pass::{self, Depth, Halves, Order, scans},
@@ -43,7 +45,13 @@ pub(super) async fn poll(
     zone: TimeZone,
     shared: Arc<Shared>,
 ) {
-    let mut agenda = Agenda { asking, zone, polled: BTreeMap::new(), next: BTreeMap::new() };
+    let mut agenda = Agenda {
+        asking,
+        zone,
+        polled: BTreeMap::new(),
+        next: BTreeMap::new(),
+        looked: BTreeMap::new(),
+    };
     while !shared.is_over() {
         match agenda.once(&mut session, &shared).await {
             Ok(wait) if wait.is_zero() => {}
@@ -61,7 +69,12 @@ struct Agenda {
     polled: BTreeMap<BindingIndex, Timestamp>,
     /// When each entity with a schedule is taken next.
     next: BTreeMap<EntityIndex, Timestamp>,
+    /// When each entity that a guard holds was looked at.
+    looked: BTreeMap<EntityIndex, tokio::time::Instant>,
 }
+
+/// What a guard holds is looked at whole again so often: it may be over by itself.
+const GUARDED_EVERY: Duration = Duration::from_secs(300);
 
 /// Longest rest: whether a full comparison is due is looked at this often.
 const REST_MAX: Duration = Duration::from_secs(30);
@@ -70,6 +83,9 @@ impl Agenda {
     /// Takes what is due, and gives how long to rest.
     async fn once(&mut self, session: &mut Session, shared: &Shared) -> Result<Duration, Failure> {
         let now = Session::now();
+        if let Some(entity) = self.guarded(session, shared).await? {
+            return self.look_whole(session, shared, entity).await;
+        }
         let (mut entities, mut modes, mut soonest) = (Vec::new(), BTreeMap::new(), None);
         for entity in shared.awake.iter().copied() {
             let (due, own, next) = self.due(session, shared, entity, now).await?;
@@ -118,6 +134,46 @@ impl Agenda {
             self.reschedule(session, *entity, now);
         }
         shared.changed(&entities);
+        Ok(Duration::ZERO)
+    }
+
+    /// An entity that an open guard holds, and that was not looked at for long.
+    async fn guarded(
+        &self,
+        session: &Session,
+        shared: &Shared,
+    ) -> Result<Option<EntityIndex>, Failure> {
+        let open = session.hub.guards(false).await?;
+        let due = |entity: &EntityIndex| {
+            let looked = self.looked.get(entity);
+            shared.awake.contains(entity) && looked.is_none_or(|at| at.elapsed() >= GUARDED_EVERY)
+        };
+        Ok(open.iter().map(|guard| guard.entity).find(due))
+    }
+
+    /// Looks at an entity that a guard holds, as `run` does: everything is read, and if no guard trips
+    /// any more, it goes on. Its writers rest meanwhile.
+    async fn look_whole(
+        &mut self,
+        session: &mut Session,
+        shared: &Shared,
+        entity: EntityIndex,
+    ) -> Result<Duration, Failure> {
+        self.looked.insert(entity, tokio::time::Instant::now());
+        let all = passes::bindings(&session.plan, entity).into_iter();
+        let order = Order {
+            kind: "serve",
+            entities: vec![entity],
+            depth: Depth::Full,
+            allow: Allow::default(),
+            allow_partial: true,
+            chooses: None,
+            halves: Halves::Both,
+            beside: Some(all.map(|binding| (binding, Mode::Scan)).collect()),
+        };
+        let outcome = pass::run(session, order, &Unwatched).await?;
+        runs::tell(session, &outcome, shared).await?;
+        shared.changed(&[entity]);
         Ok(Duration::ZERO)
     }
 

@@ -77,6 +77,7 @@ impl Start<'_> {
             events,
         ));
         session.stop = shared.halt.clone();
+        session.turns = Some(Arc::default());
         if self.is_first {
             poller::say(&session, &shared);
         }

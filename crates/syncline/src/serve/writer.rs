@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 use syncline_core::name::{EntityIndex, SystemIndex};
 use syncline_engine::{backoff, desk::Unwatched, pass::Allow};
-use syncline_ports::store::Store as _;
+use syncline_ports::{reader::Reader as _, store::Store as _};
 use tokio::time::Instant;
 
 use crate::{
@@ -71,8 +71,11 @@ impl Writer {
         shared: &Shared,
     ) -> Result<Option<Duration>, Failure> {
         let mut due = Vec::new();
+        // Until a person, or a complete look, has settled a guard, nothing of its entity is written.
+        let open = session.hub.guards(false).await?;
         for entity in entities {
             let is_held = self.held.get(&entity).is_some_and(|since| since.elapsed() < HELD);
+            let is_held = is_held || open.iter().any(|guard| guard.entity == entity);
             let is_ours = shared.plan.binding_of(entity, self.system).is_some();
             if is_ours
                 && !is_held

@@ -191,11 +191,13 @@ fn a_truncated_table_is_no_mass_delete() {
 
     daemon.says("guard.empty_source");
     three.desk_is(&daemon, "select count(*) from people", "60");
-    // Everything else goes on.
+    // Nothing of it is written until a person has looked; then the rows come back.
     three.world.sql("desk", "update people set city = 'Bonn' where mail = 'c2@example.com'");
+    three.world.run(&["guards", "list"]).ends(0, &["guard.empty_source", "crm"]);
     let city = "select CITY from CUSTOMER where EMAIL = 'c2@example.com'";
-    let arrives = || three.erp.execute(&three.erp_url, city).trim() == "Bonn";
-    eventually("the ERP has it", arrives, || daemon.log());
+    assert_eq!(three.erp.execute(&three.erp_url, city).trim(), "Rome");
+    three.world.run(&["guards", "apply", "1", "--yes"]).ends(0, &[]);
+    three.agree(&daemon);
 }
 
 #[test]
@@ -231,11 +233,11 @@ fn a_large_transaction_arrives_whole() {
         &three.crm_url,
         "begin;
          insert into contacts (email, name) select 'n' || i, repeat('x', i % 50)
-         from generate_series(1, 20000) as i;
+         from generate_series(1, 4000) as i;
          update contacts set city = 'Oslo';
          commit",
     );
 
-    three.desk_is(&daemon, "select count(*) from people where city = 'Oslo'", "20010");
+    three.desk_is(&daemon, "select count(*) from people where city = 'Oslo'", "4010");
     three.agree(&daemon);
 }
