@@ -16,6 +16,7 @@ use crate::{
     postgres::{
         connect::{Purpose, Session, borrowed},
         failure::port_error,
+        listen::examine,
         sql,
         table::{self, Known},
         wire::Raw,
@@ -90,6 +91,7 @@ impl Catalog for PostgresCatalog {
         checks.push(privileges(&known, &server.user));
         checks.extend(hidden(&known));
         checks.extend(server.marks(&settings, is_there, is_usable));
+        checks.extend(examine::checks(session, &settings.name, &known).await?);
         checks.push(clock(clock_ahead_ms));
         checks.extend(server.encoding());
         Ok(Fitness {
@@ -416,11 +418,13 @@ fn clock(ahead_ms: i64) -> Check {
     check("clock", CheckState::Warning, message, Vec::new())
 }
 
-fn passed(name: &str, message: String) -> Check {
+/// A check without complaint.
+pub(super) fn passed(name: &str, message: String) -> Check {
     check(name, CheckState::Passed, message, Vec::new())
 }
 
-fn check(name: &str, state: CheckState, message: String, fix: Vec<String>) -> Check {
+/// How a check went.
+pub(super) fn check(name: &str, state: CheckState, message: String, fix: Vec<String>) -> Check {
     Check {
         name: Text::new(name),
         state,

@@ -6,6 +6,7 @@
 
 mod begin;
 mod decode;
+pub(super) mod examine;
 mod keys;
 mod line;
 mod message;

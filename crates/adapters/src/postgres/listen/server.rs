@@ -58,3 +58,31 @@ impl Server {
         Err(PortError::new(ErrorKind::Unsupported, action, detail))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+
+    fn refusal(server: &Server) -> String {
+        server.is_fit("listen").map_or_else(|error| error.detail.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_the_server_lacks_is_said_with_what_helps() {
+        let fit = Server {
+            version: 150_004,
+            wal_level: "logical".into(),
+            is_standby: false,
+            user: "syncline".into(),
+            slots_max: "10".into(),
+        };
+
+        assert_eq!(refusal(&fit), "");
+        let replica = Server { wal_level: "replica".into(), ..fit.clone() };
+        assert!(refusal(&replica).contains("alter system set wal_level = 'logical'; then restart"));
+        let standby = Server { is_standby: true, ..fit.clone() };
+        assert!(refusal(&standby).contains("primary"));
+        let old = Server { version: 130_010, ..fit };
+        assert!(refusal(&old).contains("older than PostgreSQL 14"));
+    }
+}

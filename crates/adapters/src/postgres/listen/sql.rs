@@ -112,3 +112,25 @@ pub(super) const MAKE_SLOT: &str =
 
 /// Removes the slot.
 pub(super) const DROP_SLOT: &str = "select pg_drop_replication_slot($1)::text";
+
+/// What listening needs of the server and of our user.
+pub(super) const NEEDS: &str = "\
+select current_setting('wal_level'),
+       coalesce(current_setting('max_slot_wal_keep_size', true), '-1') <> '-1',
+       r.rolreplication or r.rolsuper
+       or exists (select from pg_roles g
+                   where g.rolname = 'rds_replication' and pg_has_role(g.oid, 'member')),
+       current_user::text
+from pg_roles r where r.rolname = current_user";
+
+/// Those of these tables that are neither our user's nor published for us.
+pub(super) const NOT_OURS: &str = "\
+select c.relname::text
+from unnest($1::oid[]) as u(oid)
+join pg_class c on c.oid = u.oid
+join pg_namespace n on n.oid = c.relnamespace
+where not pg_has_role(c.relowner, 'usage')
+  and not exists (select from pg_publication_tables p
+                   where p.pubname like 'syncline%' and p.schemaname = n.nspname
+                     and p.tablename = c.relname)
+order by 1";

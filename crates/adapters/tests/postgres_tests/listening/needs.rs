@@ -170,3 +170,31 @@ async fn a_password_goes_over_an_encrypted_line() {
     assert_eq!(found, ["0 1"]);
     assert_eq!(refused, Some(ErrorKind::Unauthorized));
 }
+
+#[tokio::test]
+async fn the_doctor_says_what_listening_lacks() {
+    let sql = "create table contacts (id int primary key); create table loose (id int unique)";
+    let tables: [(&str, &[&str]); 2] = [("contacts", &["id"]), ("loose", &["id"])];
+    let mut scene = Scene::new(servers::postgres(), sql, &tables).await;
+    let role = format!("clerk_{}", scene.url.rsplit('/').next().unwrap());
+    let grants = format!("create role {role} login; grant all on contacts, loose to {role}");
+    scene.execute(&grants).await;
+    scene.settings.user.clone_from(&role);
+
+    let mut catalog = syncline_adapters::catalog(&scene.settings).await.unwrap();
+    let fitness = catalog.examine(&["contacts".into(), "loose".into()]).await.unwrap();
+
+    let said = |name: &str| {
+        let check = fitness.checks.iter().find(|check| check.name == name).unwrap();
+        format!("{:?}: {} -> {}", check.state, check.message, check.fix.join(" "))
+    };
+    assert_eq!(said("wal_level"), "Passed: logical -> ");
+    let grant = format!(
+        r#"Warning: our user may not read the log: changes are polled -> ALTER ROLE "{role}" REPLICATION;"#
+    );
+    assert_eq!(said("replication"), grant);
+    assert!(said("slot_retention").contains("max_slot_wal_keep_size = '4GB';"));
+    let identity = r#"ALTER TABLE "public"."loose" REPLICA IDENTITY FULL;"#;
+    assert!(said("replica_identity").ends_with(identity));
+    assert!(said("publication").contains("the owner of contacts, loose has"));
+}
