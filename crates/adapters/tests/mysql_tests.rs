@@ -2,11 +2,20 @@
 
 mod bench;
 mod failures;
+mod listening;
 mod polling;
 mod table;
 mod types;
 
 use bench::MysqlBench;
+
+mod listened {
+    async fn bench() -> super::MysqlBench {
+        super::MysqlBench::new(syncline_adapters::settings::Marks::None).await
+    }
+
+    crate::suites::listens! { bench }
+}
 
 mod marked {
     async fn bench() -> super::MysqlBench {

@@ -279,6 +279,17 @@ pub(super) async fn open(settings: &Settings, purpose: Purpose) -> Result<Sessio
         .map_err(|failure| failure.error(format!("connect to \"{}\"", settings.name)))
 }
 
+/// Opens a connection to be told the log: a row may be as large as the server allows any.
+pub(super) async fn log(settings: &Settings) -> Result<Conn, Failure> {
+    const PACKET_MAX: usize = 1 << 30;
+    let opts = OptsBuilder::from_opts(options(settings).await).max_allowed_packet(Some(PACKET_MAX));
+    let connecting = tokio::time::timeout(settings.connect_timeout, Conn::new(opts));
+    match connecting.await {
+        Ok(conn) => Ok(conn?),
+        Err(_) => Err(Failure::Late(settings.connect_timeout)),
+    }
+}
+
 async fn options(settings: &Settings) -> Opts {
     let mut builder = OptsBuilder::default()
         .user(Some(settings.user.as_str()))

@@ -102,7 +102,11 @@ async fn one(
 }
 
 /// `table_schema = 'x' and table_name = 'y'`, as the views of `information_schema` call them.
-fn place((schema_column, name_column): (&str, &str), schema: &str, name: &str) -> String {
+pub(super) fn place(
+    (schema_column, name_column): (&str, &str),
+    schema: &str,
+    name: &str,
+) -> String {
     let mut sql = format!("{schema_column} = ").into_bytes();
     literal::text(schema, &mut sql);
     sql.extend_from_slice(format!(" and {name_column} = ").as_bytes());
@@ -111,7 +115,7 @@ fn place((schema_column, name_column): (&str, &str), schema: &str, name: &str) -
 }
 
 /// What most views call the two.
-const TABLE: (&str, &str) = ("table_schema", "table_name");
+pub(super) const TABLE: (&str, &str) = ("table_schema", "table_name");
 
 async fn columns(
     session: &mut Session,

@@ -1,26 +1,449 @@
-//! Hears which rows of this system change.
+//! Hears which rows of MariaDB or MySQL change: reads the binary log as a replica does.
+//!
+//! The log holds whole rows; only their keys are taken. What cannot be named with certainty makes a
+//! binding be read whole: a table that was altered or emptied, a row logged under another shape of
+//! its table, rows that a foreign key deletes or changes along (the log has none of them), a
+//! statement that was logged instead of its rows.
+//!
+//! The description of a table is newer than the events behind us. An alteration between the two
+//! stands further on in the log, and has the table read whole then: what was named wrongly before
+//! is repaired by that.
+//!
+//! A position is a file of the log, an offset, and when and by which server the file was begun.
+//! Another server, or one that was set up anew or restored, has other files: the position is lost.
+//! Listening begins again only after whole transactions, because rows need the description of their
+//! table, which stands before them.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod attack;
+mod event;
+mod key;
+mod kind;
+mod reading;
+mod statement;
+mod tables;
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use mysql_async::{BinlogStream, BinlogStreamRequest, binlog::events::Event, prelude::Queryable};
 use syncline_core::{
+    change::Position,
     error::{ErrorKind, PortError},
     name::SystemIndex,
     plan::Plan,
+    value::Digest,
 };
-use syncline_ports::listener::Listener;
+use syncline_ports::listener::{Heard, Listener, Retained};
 
-use crate::settings::{Listening, Settings};
+use self::{
+    reading::{Head, Place, Reading},
+    tables::Tables,
+};
+use crate::{
+    mysql::{
+        connect::{self, Purpose, Session},
+        describe::Cells,
+        failure::Failure,
+    },
+    settings::{Listening, Settings, Way},
+};
 
-/// Opens what the system offers to hear changes as they happen.
+/// So long nothing is waited for in one go.
+const WAIT: Duration = Duration::from_secs(2);
+/// The server says so often that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// A server that says nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(15);
+/// The log does not go back so far, or has no such place.
+const NO_SUCH_PLACE: u16 = 1_236;
+
+/// Opens a server to be listened to.
 ///
 /// # Errors
 /// As [`crate::listen`].
 pub(crate) async fn listen(
     settings: &Settings,
-    _plan: Arc<Plan>,
-    _system: SystemIndex,
-    _listening: &Listening,
+    plan: Arc<Plan>,
+    system: SystemIndex,
+    listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
     let action = format!("listen to \"{}\"", settings.name);
-    Err(PortError::new(ErrorKind::Unsupported, action, "changes are polled"))
+    match listening.way {
+        None | Some(Way::Binlog) => {}
+        Some(Way::Wal | Way::Triggers) => {
+            let detail = "only its binary log can be listened to: set `detect: {cdc: binlog}`";
+            return Err(PortError::new(ErrorKind::Unsupported, action, detail));
+        }
+    }
+    let mut session = connect::open(settings, Purpose::Read).await?;
+    let logs = Logs::ask(&mut session).await.map_err(|failure| failure.error(&*action))?;
+    if let Some(missing) = logs.missing() {
+        return Err(PortError::new(ErrorKind::Unsupported, action, missing));
+    }
+    Ok(Box::new(Binlog {
+        settings: settings.clone(),
+        plan,
+        system,
+        action,
+        server: server_number(&listening.name),
+        has_whole_rows: logs.row_image.eq_ignore_ascii_case("full"),
+        session: Some(session),
+        begun: None,
+    }))
+}
+
+/// How the server logs.
+struct Logs {
+    is_on: bool,
+    format: String,
+    row_image: String,
+    is_compressed: bool,
+}
+
+impl Logs {
+    async fn ask(session: &mut Session) -> Result<Self, Failure> {
+        let compressed = if session.server.is_mariadb {
+            "@@global.log_bin_compress"
+        } else if session.server.number >= (8, 0) {
+            "@@global.binlog_transaction_compression"
+        } else {
+            "0"
+        };
+        let sql = format!(
+            "select @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image, {compressed}"
+        );
+        let row = session.rows(&sql).await?.into_iter().next().unwrap_or_default();
+        let mut cells = Cells(row.into_iter());
+        Ok(Self {
+            is_on: cells.text() == "1",
+            format: cells.text(),
+            row_image: cells.text(),
+            is_compressed: cells.text() == "1",
+        })
+    }
+
+    /// What must be changed at the server first.
+    fn missing(&self) -> Option<&'static str> {
+        if !self.is_on {
+            Some(
+                "the server keeps no binary log: put `log_bin`, `binlog_format = ROW` and a \
+                 `server_id` of its own into its file and restart it, or set `detect: {poll: 30s}`",
+            )
+        } else if !self.format.eq_ignore_ascii_case("row") {
+            Some(
+                "the binary log holds statements: run `set global binlog_format = 'ROW'` and put it \
+                 into the server's file; connections that are open keep the old format",
+            )
+        } else if self.is_compressed {
+            Some(
+                "the binary log is compressed: run `set global log_bin_compress = off` (MariaDB) or \
+                 `set global binlog_transaction_compression = off` (MySQL)",
+            )
+        } else {
+            None
+        }
+    }
+}
+
+/// The number that we are known by as a replica: the same each time, hardly that of another server.
+fn server_number(name: &str) -> u32 {
+    let Digest(digest) = Digest::of(name.as_bytes());
+    let number = digest.first_chunk::<4>().map_or(0, |first| u32::from_be_bytes(*first));
+    number | 0x8000_0000
+}
+
+/// Listens to the binary log.
+struct Binlog {
+    settings: Settings,
+    plan: Arc<Plan>,
+    system: SystemIndex,
+    action: String,
+    server: u32,
+    has_whole_rows: bool,
+    session: Option<Session>,
+    begun: Option<Begun>,
+}
+
+/// The stream of events, and what was made of them. Moves only between waits: who gives up waiting
+/// loses nothing.
+struct Begun {
+    stream: BinlogStream,
+    reading: Reading,
+    /// An event that waits for the tables to be described again.
+    waiting: Option<Event>,
+    /// When the server was last heard of.
+    heard: Instant,
+}
+
+#[async_trait]
+impl Listener for Binlog {
+    fn word(&self) -> &'static str {
+        "binlog"
+    }
+
+    async fn begin(&mut self, from: Option<&Position>) -> Result<Position, PortError> {
+        self.begun = None;
+        let (place, is_known) = match from.map(Place::of) {
+            Some(None) => return Err(self.lost("the position is none of ours")),
+            Some(Some(place)) => (place, true),
+            None => (self.now().await?, false),
+        };
+        let stream = self.stream(&place).await?;
+        let mut begun = Begun {
+            stream,
+            reading: Reading::at(place.clone()),
+            waiting: None,
+            heard: Instant::now(),
+        };
+        // The server says first which file it reads, and when and by whom that was begun.
+        loop {
+            let next = tokio::time::timeout(self.settings.connect_timeout, begun.stream.next());
+            let event = match next.await {
+                Ok(next) => self.event(next).await?,
+                Err(_) => return Err(self.failed(&Failure::Late(self.settings.connect_timeout))),
+            };
+            let head = head(&event);
+            begun.reading.take(head, event.data());
+            if head.kind == kind::FORMAT {
+                break;
+            }
+        }
+        let origin = begun.reading.place.origin;
+        if is_known && origin != place.origin {
+            return Err(self.lost("its log is not the one that was listened to"));
+        }
+        begun.reading.upto.origin = origin;
+        begun.reading.given.origin = origin;
+        let tables = self.tables().await?;
+        begun.reading.describe(tables);
+        let position = begun.reading.upto.position();
+        self.begun = Some(begun);
+        Ok(position)
+    }
+
+    async fn hear(&mut self, rows: usize) -> Result<Heard, PortError> {
+        let until = Instant::now() + WAIT;
+        loop {
+            if self.begun()?.waiting.is_some() {
+                // Nothing is taken before the answer is there: a wait given up begins again.
+                let tables = self.tables().await?;
+                let begun = self.begun()?;
+                begun.reading.describe(tables);
+                if let Some(event) = begun.waiting.take() {
+                    begun.reading.take(head(&event), event.data());
+                }
+            }
+            let begun = self.begun()?;
+            let is_full = begun.reading.found.len() >= rows.max(1);
+            // What is there is taken along; it is not waited for more.
+            let left = if begun.reading.found.is_empty() {
+                until.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
+            };
+            let next = if is_full {
+                None
+            } else {
+                tokio::time::timeout(left, begun.stream.next()).await.ok()
+            };
+            let Some(next) = next else {
+                if begun.heard.elapsed() > SILENCE {
+                    let detail = format!("it said nothing for {} s", SILENCE.as_secs());
+                    return Err(self.failed(&Failure::Lost(detail)));
+                }
+                let (hints, upto) = begun.reading.hand_out(rows.max(1));
+                return Ok(Heard { hints, upto, more: is_full });
+            };
+            begun.heard = Instant::now();
+            let event = self.event(next).await?;
+            let begun = self.begun()?;
+            let head = head(&event);
+            if begun.reading.must_look(head) {
+                begun.waiting = Some(event);
+            } else {
+                begun.reading.take(head, event.data());
+            }
+        }
+    }
+
+    async fn ack(&mut self, _upto: &Position) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn retained(&mut self) -> Result<Retained, PortError> {
+        let (file, offset) = match &self.begun {
+            Some(begun) => (begun.reading.upto.file.clone(), u64::from(begun.reading.upto.offset)),
+            None => return Ok(Retained { bytes: 0, bounded: true }),
+        };
+        let files = match self.session().await?.rows("show binary logs").await {
+            Ok(files) => files,
+            // Without the privilege to see it nothing is known.
+            Err(Failure::Server { .. }) => Vec::new(),
+            Err(failure) => return Err(self.failed(&failure)),
+        };
+        let sizes = files.into_iter().map(|row| {
+            let mut cells = Cells(row.into_iter());
+            (cells.text(), cells.number().unwrap_or(0))
+        });
+        let ours: u64 = sizes.skip_while(|(name, _)| *name != file).map(|(_, size)| size).sum();
+        Ok(Retained { bytes: ours.saturating_sub(offset), bounded: true })
+    }
+
+    async fn remove(&mut self) -> Result<(), PortError> {
+        // Nothing was put into the system: it forgets a replica with its connection.
+        self.begun = None;
+        Ok(())
+    }
+}
+
+impl Binlog {
+    fn begun(&mut self) -> Result<&mut Begun, PortError> {
+        let action = &self.action;
+        self.begun.as_mut().ok_or_else(|| {
+            PortError::new(ErrorKind::Unexpected, action.clone(), "it has not begun")
+        })
+    }
+
+    fn failed(&self, failure: &Failure) -> PortError {
+        failure.error(&*self.action)
+    }
+
+    fn lost(&self, detail: &str) -> PortError {
+        PortError::new(ErrorKind::PositionLost, self.action.clone(), detail)
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, PortError> {
+        if !self.session.as_ref().is_some_and(Session::is_usable) {
+            self.session = Some(connect::open(&self.settings, Purpose::Read).await?);
+        }
+        let action = &self.action;
+        self.session
+            .as_mut()
+            .ok_or_else(|| PortError::new(ErrorKind::Unreachable, action.clone(), "no connection"))
+    }
+
+    async fn tables(&mut self) -> Result<Tables, PortError> {
+        let (plan, system) = (Arc::clone(&self.plan), self.system);
+        let (database, has_whole_rows) = (self.settings.database.clone(), self.has_whole_rows);
+        let session = self.session().await?;
+        Tables::load(session, &database, &plan, system, has_whole_rows).await
+    }
+
+    /// Where the log ends now.
+    async fn now(&mut self) -> Result<Place, PortError> {
+        let session = self.session().await?;
+        let status = match session.rows("show master status").await {
+            // Newer servers have another word for it.
+            Err(Failure::Server { code: 1064, .. }) => session.rows("show binary log status").await,
+            status => status,
+        };
+        let row = match status {
+            Ok(rows) => rows.into_iter().next().unwrap_or_default(),
+            Err(failure) => return Err(self.refused(&failure).await),
+        };
+        let mut cells = Cells(row.into_iter());
+        let (file, offset) = (cells.text(), cells.number());
+        let (only, without) = (cells.text(), cells.text());
+        if !only.is_empty() || !without.is_empty() {
+            let detail = "the server logs only some databases: take `binlog_do_db` and \
+                 `binlog_ignore_db` out of its file, or set `detect: {poll: 30s}`";
+            return Err(PortError::new(ErrorKind::Unsupported, self.action.clone(), detail));
+        }
+        match offset.and_then(|offset| u32::try_from(offset).ok()).filter(|_| !file.is_empty()) {
+            Some(offset) => Ok(Place { file, offset, ..Place::default() }),
+            None => Err(self.failed(&Failure::Lost("it does not say where its log ends".into()))),
+        }
+    }
+
+    async fn stream(&mut self, place: &Place) -> Result<BinlogStream, PortError> {
+        let opened = self.open_stream(place).await;
+        match opened {
+            Ok(stream) => Ok(stream),
+            Err(failure) => Err(self.refused(&failure).await),
+        }
+    }
+
+    async fn open_stream(&self, place: &Place) -> Result<BinlogStream, Failure> {
+        let mut conn = connect::log(&self.settings).await?;
+        let (wait, server) = (self.settings.connect_timeout, self.server);
+        let setting = format!(
+            "set @master_heartbeat_period = {}, @mariadb_slave_capability = 4, \
+             net_write_timeout = 600, net_read_timeout = 600",
+            HEARTBEAT.as_nanos()
+        );
+        let opening = async {
+            conn.query_drop(setting).await?;
+            let request = BinlogStreamRequest::new(server)
+                .with_filename(place.file.as_bytes())
+                .with_pos(u64::from(place.offset));
+            conn.get_binlog_stream(request).await
+        };
+        match tokio::time::timeout(wait, opening).await {
+            Ok(stream) => Ok(stream?),
+            Err(_) => Err(Failure::Late(wait)),
+        }
+    }
+
+    /// A refusal of the log, with the privilege to grant.
+    async fn refused(&mut self, failure: &Failure) -> PortError {
+        match failure.code() {
+            Some(NO_SUCH_PLACE) => self.lost("the log does not go back so far"),
+            Some(1044 | 1045 | 1142 | 1227) => {
+                let detail = self.grant().await;
+                PortError::new(ErrorKind::Forbidden, self.action.clone(), detail)
+            }
+            _ => self.failed(failure),
+        }
+    }
+
+    async fn grant(&mut self) -> String {
+        let user = match self.session().await {
+            Ok(session) => session.rows("select current_user()").await.ok(),
+            Err(_) => None,
+        };
+        let user = user.and_then(|rows| rows.into_iter().next());
+        let user = user.map(|row| Cells(row.into_iter()).text()).unwrap_or_default();
+        let (name, host) = user.rsplit_once('@').unwrap_or((self.settings.user.as_str(), "%"));
+        let quote = |part: &str| part.replace('\'', "''");
+        let privilege = match &self.session {
+            Some(session) if session.server.is_mariadb && session.server.number >= (10, 5) => {
+                "binlog monitor"
+            }
+            Some(_) | None => "replication client",
+        };
+        format!(
+            "run `grant replication slave, {privilege} on *.* to '{}'@'{}';`",
+            quote(name),
+            quote(host)
+        )
+    }
+
+    /// The next event, or what became of the stream.
+    async fn event(
+        &mut self,
+        next: Option<mysql_async::Result<Event>>,
+    ) -> Result<Event, PortError> {
+        match next {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(self.refused(&Failure::from(error)).await),
+            None => Err(self.failed(&Failure::Lost("the server ended the log".to_owned()))),
+        }
+    }
+}
+
+fn head(event: &Event) -> Head {
+    let header = event.header();
+    Head {
+        kind: header.event_type_raw(),
+        at: header.timestamp(),
+        server: header.server_id(),
+        end: header.log_pos(),
+        size: header.event_size(),
+        flags: header.flags_raw(),
+    }
 }

@@ -4,11 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
-use syncline_adapters::settings::{Kind, Marks, Settings, Tls};
+use syncline_adapters::settings::{Kind, Listening, Marks, Settings, Tls};
 use syncline_core::{name::SystemIndex, plan::Plan};
 use syncline_ports::{
+    listener::Listener,
     source::Source,
-    suite::bench::{Bench, Columns, Edit, condition},
+    suite::{
+        bench::{self, Bench, Columns, Edit, condition},
+        listener::Listened,
+    },
     target::Target,
 };
 
@@ -132,5 +136,39 @@ impl Bench for MysqlBench {
 
     fn has_marks(&self) -> bool {
         self.settings.marks != Marks::None
+    }
+}
+
+#[async_trait]
+impl Listened for MysqlBench {
+    async fn listen(&mut self) -> Box<dyn Listener> {
+        // Servers tell replicas apart by a number made of this.
+        let name = self.settings.database.clone();
+        let listening = Listening { name, way: None, max_retained: 1 << 30 };
+        let plan = Arc::new(bench::plan());
+        syncline_adapters::listen(&self.settings, plan, SystemIndex(0), &listening).await.unwrap()
+    }
+
+    async fn execute(&mut self, edits: &[Edit]) {
+        self.other.query_drop("start transaction").await.unwrap();
+        for edit in edits {
+            self.edit(edit).await;
+        }
+        self.other.query_drop("commit").await.unwrap();
+    }
+
+    async fn cut(&mut self) {
+        let threads: Vec<u64> = self
+            .other
+            .query("select id from information_schema.processlist where command = 'Binlog Dump' and db = database()")
+            .await
+            .unwrap();
+        for thread in threads {
+            let _gone = self.other.query_drop(format!("kill {thread}")).await;
+        }
+    }
+
+    fn leaves_something(&self) -> bool {
+        false
     }
 }

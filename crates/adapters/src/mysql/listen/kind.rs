@@ -1,0 +1,36 @@
+//! Kinds of events, as the log numbers them.
+
+pub(super) const QUERY: u8 = 2;
+pub(super) const STOP: u8 = 3;
+pub(super) const ROTATE: u8 = 4;
+pub(super) const INTVAR: u8 = 5;
+pub(super) const RAND: u8 = 13;
+pub(super) const USER_VAR: u8 = 14;
+pub(super) const FORMAT: u8 = 15;
+pub(super) const XID: u8 = 16;
+pub(super) const TABLE_MAP: u8 = 19;
+pub(super) const WRITE: u8 = 23;
+pub(super) const UPDATE: u8 = 24;
+pub(super) const DELETE: u8 = 25;
+pub(super) const HEARTBEAT: u8 = 27;
+pub(super) const IGNORABLE: u8 = 28;
+pub(super) const ROWS_QUERY: u8 = 29;
+pub(super) const WRITE_EXTRA: u8 = 30;
+pub(super) const UPDATE_EXTRA: u8 = 31;
+pub(super) const DELETE_EXTRA: u8 = 32;
+pub(super) const MYSQL_GTID: u8 = 33;
+pub(super) const ANONYMOUS_GTID: u8 = 34;
+pub(super) const PREVIOUS_GTIDS: u8 = 35;
+pub(super) const TRANSACTION_CONTEXT: u8 = 36;
+pub(super) const VIEW_CHANGE: u8 = 37;
+pub(super) const XA_PREPARE: u8 = 38;
+pub(super) const PARTIAL_UPDATE: u8 = 39;
+pub(super) const HEARTBEAT_LONG: u8 = 41;
+pub(super) const TAGGED_GTID: u8 = 42;
+pub(super) const ANNOTATE: u8 = 160;
+pub(super) const CHECKPOINT: u8 = 161;
+pub(super) const GTID: u8 = 162;
+pub(super) const GTID_LIST: u8 = 163;
+pub(super) const ENCRYPTION: u8 = 164;
+pub(super) const COMPRESSED_ROWS_FIRST: u8 = 166;
+pub(super) const COMPRESSED_ROWS_LAST: u8 = 171;
