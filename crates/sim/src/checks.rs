@@ -51,7 +51,7 @@ pub fn conserved(captured: &Captured) -> Result<(), PortError> {
 /// # Errors
 /// The first breach.
 pub fn at_rest(world: &World) -> Result<(), Breach> {
-    let memory = world.store.memory().clone();
+    let memory = world.store.memory();
     nothing_lost(world, &memory)?;
     for group in memory.groups.values() {
         shown(world, &memory, group)?;

@@ -111,20 +111,31 @@ impl Memory {
     /// The first record whose row is there already for another record, as far as this commit leaves
     /// it there.
     fn taken(&self, changes: &[GroupChange]) -> Vec<RecordId> {
-        let mut rows = self.rows.clone();
-        take_out(&mut rows, changes);
+        // What this commit makes of the rows it tells of, before those that follow.
+        let mut told: BTreeMap<(BindingIndex, RowKey), Option<KnownRow>> = BTreeMap::new();
+        for change in changes {
+            for row in &change.before.rows {
+                let place = (row.binding, row.key.clone());
+                if self.rows.get(&place).is_some_and(|known| known.record == change.group.id) {
+                    told.insert(place, None);
+                }
+            }
+        }
         let mut taken = Vec::new();
         for change in changes {
             // What made a new record knew of no other one with its row, whatever became of it.
             let is_new = change.group.revision.0 <= 1;
             for row in change.after.rows.iter().filter(|row| is_new || row.shadow.is_some()) {
                 let place = (row.binding, row.key.clone());
-                let holder =
-                    rows.get(&place).filter(|known| row.shadow.is_none() || known.digest.is_some());
+                let holder = match told.get(&place) {
+                    Some(known) => known.as_ref(),
+                    None => self.rows.get(&place),
+                };
+                let holder = holder.filter(|known| row.shadow.is_none() || known.digest.is_some());
                 if holder.is_some_and(|known| known.record != change.group.id) {
                     taken.push(change.group.id);
                 }
-                rows.insert(place, row.known(change.group.id));
+                told.insert(place, Some(row.known(change.group.id)));
             }
         }
         taken

@@ -241,7 +241,7 @@ impl World {
 /// # Errors
 /// The first promise that was broken.
 pub fn run(script: &Script, trace: bool) -> Result<Summary, Breach> {
-    live(script, trace).0
+    whole_life(&World::new(script, trace), script)
 }
 
 /// Runs one history. Also returns a digest of everything that it led to: the same script, the same

@@ -14,7 +14,9 @@ use super::Memory;
 fn texts(value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Text(text) => {
-            into.insert(text.to_string());
+            if !into.contains(text.as_str()) {
+                into.insert(text.to_string());
+            }
         }
         Value::List(items) | Value::Set(items) => items.iter().for_each(|item| texts(item, into)),
         Value::Map(entries) => entries.values().for_each(|item| texts(item, into)),
