@@ -156,6 +156,13 @@ async fn every_type_of_key_is_named_as_a_read_shows_it() {
         ("time", "'10:02:03', '-00:00:01', '838:59:59', '24:00:00'"),
         ("time(1)", "'-00:00:00.1', '00:00:00.9', '-10:00:00.5'"),
         ("time(4)", "'-00:00:00.0001', '12:34:56.7891'"),
+        (
+            "uuid",
+            "'a1a2a3a4-b1b2-41c2-8112-e1e2e3e4e5e6', 'a1a2a3a4-b1b2-71c2-8112-e1e2e3e40000', \
+             'a1a2a3a4-b1b2-11c2-8112-e1e2e3e4e5e6', '00000000-0000-0000-0000-000000000000', \
+             '00000000-0000-0000-0000-000000000001'",
+        ),
+        ("inet4", "'1.2.3.4', '10.0.0.0', '0.0.0.0'"),
         ("time(6)", "'-838:59:59.000001', '00:00:00.000001'"),
     ];
     let mut sql = String::from("create table last (id int primary key);");
@@ -202,14 +209,14 @@ async fn every_type_of_key_is_named_as_a_read_shows_it() {
 async fn a_key_that_cannot_be_read_from_the_log_has_the_table_read_whole() {
     let mut shop = Shop::new(
         &[("notes", &["id"]), ("named", &["code"]), LAST],
-        "create table notes (id uuid primary key, n int);
+        "create table notes (id inet6 primary key, n int);
          create table named (code varchar(20) character set latin1 primary key);
          create table last (id int primary key)",
     )
     .await;
     let mut listener = shop.begun().await;
     shop.run(
-        "insert into notes values (uuid(), 1), (uuid(), 2); insert into named values ('größe');
+        "insert into notes values ('::1', 1), ('fe80::', 2); insert into named values ('größe');
          insert into last values (1)",
     )
     .await;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::mysql::types::Wire;
 
-const WIRES: [(Wire, &str); 17] = [
+const WIRES: [(Wire, &str); 19] = [
     (Wire::Int, "tinyint"),
     (Wire::Int, "int"),
     (Wire::Int, "bigint"),
@@ -30,6 +30,8 @@ const WIRES: [(Wire, &str); 17] = [
     (Wire::DateTime, "datetime"),
     (Wire::Timestamp, "timestamp"),
     (Wire::Time, "time"),
+    (Wire::Uuid, "uuid"),
+    (Wire::Text, "inet4"),
 ];
 
 #[test]

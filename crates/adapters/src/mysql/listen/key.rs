@@ -1,6 +1,8 @@
 //! Key columns as the log holds them, turned into the values that a read shows, or into nothing:
 //! a wrong key would hide a change, and none means that the table is read whole.
 
+use std::net::Ipv4Addr;
+
 use mysql_async::Value as Cell;
 use syncline_core::{Text, value::Value};
 
@@ -87,6 +89,10 @@ impl KeyColumn {
                 )
             }
             (Wire::DateTime, kind::DATETIME2) => date_time(raw)?,
+            (Wire::Uuid, kind::STRING) => return Some(Value::Uuid(filled(raw)?)),
+            (Wire::Text, kind::STRING) if self.type_name == "inet4" => {
+                Cell::Bytes(Ipv4Addr::from(filled::<4>(raw)?).to_string().into_bytes())
+            }
             (Wire::Timestamp, kind::TIMESTAMP2) => return instant(raw),
             (Wire::Time, kind::TIME2) => time(raw)?,
             _ => return None,
@@ -133,6 +139,13 @@ impl KeyColumn {
         }
         Some(chosen.join(","))
     }
+}
+
+/// So many bytes: zero bytes at the end are not logged.
+fn filled<const BYTES: usize>(raw: &[u8]) -> Option<[u8; BYTES]> {
+    let mut whole = [0; BYTES];
+    whole.get_mut(..raw.len())?.copy_from_slice(raw);
+    Some(whole)
 }
 
 /// A number of up to eight bytes, highest first.
