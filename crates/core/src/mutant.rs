@@ -117,8 +117,6 @@ mutants! {
         "an edit that loses to a delete leaves its field agreed";
     ConflictByValue, "conflict-by-value", "b11", CAUSALITY,
         "whether two edits are a conflict is asked of the values";
-    TombstoneForgotten, "tombstone-forgotten", "b12", RESURRECTION,
-        "of a row that is gone nothing is remembered, not even where in its history it went";
     ScopeExitDeletes, "scope-exit-deletes", "b13", CONVERGENCE,
         "a row that goes because its record left the scope is a delete";
     EchoAdopted, "echo-adopted", "b20", POLLUTION,

@@ -21,15 +21,17 @@ pub const BEYOND: &[(Mutant, &str)] = &[
         "a process reads and writes by turns, so that no answer to a write comes before that of an earlier read",
     ),
     (
-        Mutant::TombstoneForgotten,
-        "the key of a row that is gone is remembered, and a late word about it is answered by a read",
-    ),
-    (
         Mutant::FailureFinal,
         "the read after a failed precondition shows our own value, which then agrees",
     ),
-    (Mutant::PushDuringWrite, "few webhooks come between a write and its answer"),
-    (Mutant::LoopAgrees, "a loop is hardly ever suspected while the hub holds something newer"),
+    (
+        Mutant::PushDuringWrite,
+        "few webhooks come between a write and its answer; `a_webhook_that_comes_between_our_write_and_its_answer_waits_for_it` notices",
+    ),
+    (
+        Mutant::LoopAgrees,
+        "a loop is hardly ever suspected while the hub holds something newer; `whoever_deletes_a_row_whose_field_is_held_has_not_seen_what_it_does_not_show` notices",
+    ),
     (
         Mutant::BesideTheCommit,
         "also in crowds, two batches beside each other hardly ever touch the same record; `rows_of_one_record_in_neighbouring_batches_are_linked` notices",

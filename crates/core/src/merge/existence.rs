@@ -137,7 +137,6 @@ impl Scene<'_> {
         let unseen = self.unseen(source, part, link);
         let agreed_before = link.agreed_exists;
         bury(link);
-        link.order = link.order.filter(|_| !self.plan.is_mutant(Mutant::TombstoneForgotten));
         if let Some(version) = own.exists {
             // Taken away although the record lives: it had left the scope, and may be back in it.
             let lives = part.exists.alive && part.exists.version == version;

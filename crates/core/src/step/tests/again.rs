@@ -1,8 +1,8 @@
 //! What is heard again, or late, is no news.
 
-use super::{A, contact_in, edit, only, world::World};
+use super::{A, B, contact_in, edit, only, world::World};
 use crate::{
-    change::{Input, Order},
+    change::{Cycles, Input, Order},
     commit::AuditKind,
     plan::Class,
 };
@@ -70,4 +70,25 @@ fn a_key_that_a_record_once_had_is_free_for_another() {
     world.replay();
     world.run();
     assert_eq!((world.living(), world.groups().count()), (2, 2));
+}
+
+#[test]
+fn a_webhook_that_comes_between_our_write_and_its_answer_waits_for_it() {
+    let mut world = contact_in(World::new(2).class(Class::Versioned));
+    edit(&mut world, "A", "phone=P1");
+    world.scan("A");
+    let groups = world.plan_writes("B", Cycles::Wait);
+    let mut answers = Vec::new();
+    for (system, group) in &groups {
+        answers.extend(world.execute(*system, group));
+    }
+    // Who edits now has seen what we wrote, although the hub does not know yet that it is there.
+    edit(&mut world, "B", "phone=P2");
+    let told = world.observe(B, 3);
+    let asked = world.decide(&[Input::Push(told)]);
+    world.hear(&answers);
+    world.settle(asked);
+    world.run();
+    assert!(world.show("A").ends_with("N0 E0 P2 S0"), "{}", world.show("A"));
+    assert!(world.losers().is_empty(), "{:?}", world.losers());
 }

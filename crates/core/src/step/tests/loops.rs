@@ -48,6 +48,30 @@ fn a_released_field_shows_the_same_everywhere_again() {
 }
 
 #[test]
+fn whoever_deletes_a_row_whose_field_is_held_has_not_seen_what_it_does_not_show() {
+    let mut world = contact_in(World::new(2).with(|plan| {
+        plan.entities[0].delete_conflict = DeleteConflict::UpdateWins;
+    }));
+    for round in 1.. {
+        edit(&mut world, "A", &format!("status=S{round}"));
+        world.run();
+        edit(&mut world, "B", "status=S0");
+        // The hub holds something newer when the loop is suspected.
+        edit(&mut world, "A", &format!("status=T{round}"));
+        world.scan("A");
+        world.scan("B");
+        if held(&world) == 1 {
+            break;
+        }
+        world.run();
+    }
+    let row = only(&world, "B");
+    world.delete("B", &row);
+    world.run();
+    assert_eq!(world.living(), 1, "the last edit was never shown there");
+}
+
+#[test]
 fn people_who_answer_each_other_are_no_loop() {
     // M20, S2: each edit is made on top of a write of ours, and each says something new.
     let mut world = contact();
