@@ -65,7 +65,7 @@ pub async fn open(
 /// Opens what a system offers to hear changes as they happen. Nothing is set up yet.
 ///
 /// # Errors
-/// As [`catalog`]; `Unsupported` or `Forbidden` where the system cannot be listened to, or not this
+/// As [`catalog`]; `Unheard` or `Forbidden` where the system cannot be listened to, or not this
 /// way, with what would have to be changed.
 pub async fn listen(
     settings: &Settings,

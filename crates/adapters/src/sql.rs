@@ -446,6 +446,7 @@ pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
         | ErrorKind::ReadOnly
         | ErrorKind::PositionLost
         | ErrorKind::Retained
+        | ErrorKind::Unheard
         | ErrorKind::SchemaDrift
         | ErrorKind::Unsupported
         | ErrorKind::DiskFull

@@ -66,6 +66,8 @@ pub enum ErrorKind {
     PositionLost,
     /// The system kept more of its log for us than it may: it was told to forget it.
     Retained,
+    /// As it is set up, it tells nobody of its changes.
+    Unheard,
     /// A table or column is not what the configuration says.
     SchemaDrift,
     /// A value or type that this version refuses to carry.
@@ -170,6 +172,12 @@ impl ErrorKind {
                 "detect.retained",
                 "it kept more of its log for us than it may",
                 "Keep `syncline serve` running, or raise `max_retained`; everything is read again.",
+            ),
+            Self::Unheard => (
+                Halt,
+                "detect.unavailable",
+                "it cannot be listened to as it is set up",
+                "Do what the cause says, or leave it as it is: its changes are polled.",
             ),
             Self::SchemaDrift => (
                 Halt,

@@ -77,13 +77,13 @@ pub(crate) async fn listen(
         None | Some(Way::Binlog) => {}
         Some(Way::Wal | Way::Triggers) => {
             let detail = "only its binary log can be listened to: set `detect: {cdc: binlog}`";
-            return Err(PortError::new(ErrorKind::Unsupported, action, detail));
+            return Err(PortError::new(ErrorKind::Unheard, action, detail));
         }
     }
     let mut session = connect::open(settings, Purpose::Read).await?;
     let logs = Logs::ask(&mut session).await.map_err(|failure| failure.error(&*action))?;
     if let Some(missing) = logs.missing() {
-        return Err(PortError::new(ErrorKind::Unsupported, action, missing));
+        return Err(PortError::new(ErrorKind::Unheard, action, missing));
     }
     Ok(Box::new(Binlog {
         settings: settings.clone(),
@@ -352,7 +352,7 @@ impl Binlog {
         if !only.is_empty() || !without.is_empty() {
             let detail = "the server logs only some databases: take `binlog_do_db` and \
                  `binlog_ignore_db` out of its file, or set `detect: {poll: 30s}`";
-            return Err(PortError::new(ErrorKind::Unsupported, self.action.clone(), detail));
+            return Err(PortError::new(ErrorKind::Unheard, self.action.clone(), detail));
         }
         match offset.and_then(|offset| u32::try_from(offset).ok()).filter(|_| !file.is_empty()) {
             Some(offset) => Ok(Place { file, offset, ..Place::default() }),

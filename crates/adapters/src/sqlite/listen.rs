@@ -78,7 +78,7 @@ pub(crate) async fn listen(
         None | Some(Way::Triggers) => {}
         Some(Way::Wal | Way::Binlog) => {
             let detail = "SQLite keeps no log that could be read: set `detect: {triggers: true}`";
-            return Err(PortError::new(ErrorKind::Unsupported, action, detail));
+            return Err(PortError::new(ErrorKind::Unheard, action, detail));
         }
     }
     let settings = Arc::new(settings.clone());

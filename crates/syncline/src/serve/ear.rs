@@ -171,7 +171,7 @@ impl Task {
     /// The first way that the system offers.
     async fn open(&self) -> Result<Box<dyn Listener>, PortError> {
         let mut refused =
-            PortError::new(ErrorKind::Unsupported, "listen", "there is nothing to listen to");
+            PortError::new(ErrorKind::Unheard, "listen", "there is nothing to listen to");
         for way in &self.place.ways {
             let Place { settings, plan, system, .. } = &self.place;
             match syncline_adapters::listen(settings, plan.clone(), *system, way).await {

@@ -130,7 +130,7 @@ impl Tables {
         if described.table.is_view {
             let detail = "it is a view, and the log has no rows of views: bind a table, or set \
                  `detect: {poll: 30s}`";
-            return Err(PortError::new(ErrorKind::Unsupported, action(), detail));
+            return Err(PortError::new(ErrorKind::Unheard, action(), detail));
         }
         let (schema, table) = unquoted(&described.sql_name);
         let shape = Shape::of(plan, index, &described.table)?;
@@ -148,7 +148,7 @@ impl Tables {
         if !has_whole_rows && !is_primary {
             let detail = "its key is not the primary key, and the log has only that of rows before \
                  a change: run `set global binlog_row_image = 'FULL'` and put it into the server's file";
-            return Err(PortError::new(ErrorKind::Unsupported, action(), detail));
+            return Err(PortError::new(ErrorKind::Unheard, action(), detail));
         }
         let name = self.name(&schema, &table);
         self.named.insert(index, name.clone());

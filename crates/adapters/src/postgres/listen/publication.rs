@@ -174,7 +174,7 @@ struct Publication<'a> {
 /// Makes the publication tell of exactly these tables.
 ///
 /// # Errors
-/// `Unsupported` for tables that cannot be listened to as they are, with what would have to be
+/// `Unheard` for tables that cannot be listened to as they are, with what would have to be
 /// changed; `Forbidden` if somebody else has to make the publication, with the statement.
 pub(super) async fn publish(
     session: &Session,
@@ -239,7 +239,7 @@ fn refuse(unfit: &BTreeMap<u32, String>, action: &str) -> Result<(), PortError> 
         return Ok(());
     }
     let reasons: Vec<&str> = unfit.values().map(String::as_str).collect();
-    Err(PortError::new(ErrorKind::Unsupported, action, reasons.join(" ")))
+    Err(PortError::new(ErrorKind::Unheard, action, reasons.join(" ")))
 }
 
 /// Why a table cannot be listened to as it is; what would help.
@@ -316,7 +316,7 @@ impl Publication<'_> {
         let Some(row) = rows.first() else { return Ok(()) };
         let table: &str = row.get(0);
         Err(PortError::new(
-            ErrorKind::Unsupported,
+            ErrorKind::Unheard,
             self.query.action,
             format!(
                 "publication {:?} tells only of some rows or columns of {table:?}: drop \

@@ -78,7 +78,7 @@ pub(super) async fn make(
     Err(match error.code().map(tokio_postgres::error::SqlState::code) {
         Some("42501") => not_allowed(user, action),
         Some("53400") => PortError::new(
-            ErrorKind::Unsupported,
+            ErrorKind::Unheard,
             action,
             format!(
                 "all {slots_max} replication slots of the server are taken: alter system set \

@@ -420,7 +420,7 @@ async fn a_view_cannot_be_listened_to_and_the_message_names_it() {
         "create table t (id integer primary key); create view notes as select * from t",
     );
     let error = desk.open().await.begin(None).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unsupported);
+    assert_eq!(error.kind, ErrorKind::Unheard);
     assert!(error.to_string().contains("notes") && error.to_string().contains("poll"), "{error}");
 }
 

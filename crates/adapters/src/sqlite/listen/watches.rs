@@ -218,7 +218,7 @@ fn can_have_triggers(connection: &Connection, table: &str) -> Result<(), PortErr
                 "it is a {kind}, and no triggers would tell of its changes: bind a table, or set \
                  `detect: {{poll: 30s}}`"
             );
-            Err(PortError::new(ErrorKind::Unsupported, action, detail))
+            Err(PortError::new(ErrorKind::Unheard, action, detail))
         }
     }
 }

@@ -35,7 +35,7 @@ async fn a_table_that_would_refuse_updates_is_not_published() {
 
     let (kind, detail) = refusal(scene.try_begin(None).await);
 
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unheard);
     let by_index =
         r#"alter table "public"."contacts" replica identity using index "contacts_id_key";"#;
     let full = r#"alter table "public"."loose" replica identity full;"#;
@@ -63,7 +63,7 @@ async fn a_table_that_loses_its_identity_is_withdrawn() {
         }
     };
 
-    assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
+    assert_eq!(error.kind, ErrorKind::Unheard, "{error}");
     scene.execute("update contacts set name = 'goes through'").await;
 }
 
@@ -105,7 +105,7 @@ async fn a_view_has_no_log() {
 
     let (kind, detail) = refusal(scene.try_begin(None).await);
 
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unheard);
     assert!(detail.contains("people") && detail.contains("view"), "{detail}");
 }
 
