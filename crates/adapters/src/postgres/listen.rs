@@ -66,7 +66,7 @@ pub(crate) async fn listen(
         None | Some(Way::Wal) => {}
         Some(Way::Binlog | Way::Triggers) => {
             let detail = "PostgreSQL is listened to by its write-ahead log: wal";
-            return Err(PortError::new(ErrorKind::Unsupported, action, detail));
+            return Err(PortError::new(ErrorKind::Unheard, action, detail));
         }
     }
     let session = Session::open(settings, Purpose::Work).await?;
@@ -340,6 +340,8 @@ impl WalListener {
             return Ok(());
         }
         self.looked_at = Some(Instant::now());
+        let server = Server::ask(&self.session, &self.action).await?;
+        server.is_fit(&self.action).inspect_err(|_| self.stop())?;
         let _bounded = self.retained().await?;
         let name = &self.listening.name;
         let now = Tables::survey(&self.session, &self.bound, name, &self.action).await?;

@@ -36,6 +36,8 @@ use crate::{
     settings::Settings,
 };
 
+/// What the server calls us.
+pub(super) const APPLICATION: &str = "syncline";
 /// No message before the copying is longer.
 const GREETING_MAX: usize = 1 << 20;
 /// The server builds no message that is longer.
@@ -91,7 +93,7 @@ impl Line {
             ("database", settings.database.as_str()),
             ("replication", "database"),
             ("client_encoding", "UTF8"),
-            ("application_name", "syncline"),
+            ("application_name", APPLICATION),
             ("options", options.as_str()),
         ];
         self.send(|out| frontend::startup_message(parameters, out)).await?;

@@ -2,7 +2,11 @@
 
 use syncline_core::error::{ErrorKind, PortError};
 
-use crate::postgres::{connect::Session, failure::port_error, listen::sql};
+use crate::postgres::{
+    connect::Session,
+    failure::port_error,
+    listen::{line::APPLICATION, sql},
+};
 
 /// The oldest server whose log can be read this way.
 const OLDEST: i32 = 140_000;
@@ -15,6 +19,7 @@ pub(super) struct Server {
     pub(super) is_standby: bool,
     pub(super) user: String,
     pub(super) slots_max: String,
+    standbys: String,
 }
 
 impl Server {
@@ -34,13 +39,14 @@ impl Server {
             is_standby: row.get(2),
             user: row.get(3),
             slots_max: row.get(4),
+            standbys: row.get(5),
         })
     }
 
     /// Whether its log can be read.
     ///
     /// # Errors
-    /// `Unsupported`, with what would have to be changed.
+    /// `Unheard`, with what would have to be changed.
     pub(super) fn is_fit(&self, action: &str) -> Result<(), PortError> {
         let detail = if self.version < OLDEST {
             format!("it is older than PostgreSQL {}", OLDEST / 10_000)
@@ -52,10 +58,17 @@ impl Server {
                  'logical'; then restart the server",
                 self.wal_level
             )
+        } else if self.standbys.contains('*') || self.standbys.contains(APPLICATION) {
+            // We wait until a commit is seen, which then would wait for us.
+            format!(
+                "synchronous_standby_names is {:?}: commits would wait for us; it must name the \
+                 standbys that are meant",
+                self.standbys
+            )
         } else {
             return Ok(());
         };
-        Err(PortError::new(ErrorKind::Unsupported, action, detail))
+        Err(PortError::new(ErrorKind::Unheard, action, detail))
     }
 }
 
@@ -75,6 +88,7 @@ mod tests {
             is_standby: false,
             user: "syncline".into(),
             slots_max: "10".into(),
+            standbys: "ANY 1 (berlin, paris)".into(),
         };
 
         assert_eq!(refusal(&fit), "");
@@ -82,6 +96,8 @@ mod tests {
         assert!(refusal(&replica).contains("alter system set wal_level = 'logical'; then restart"));
         let standby = Server { is_standby: true, ..fit.clone() };
         assert!(refusal(&standby).contains("primary"));
+        let waiting = Server { standbys: "*".into(), ..fit.clone() };
+        assert!(refusal(&waiting).contains("commits would wait for us"));
         let old = Server { version: 130_010, ..fit };
         assert!(refusal(&old).contains("older than PostgreSQL 14"));
     }

@@ -1,10 +1,11 @@
 //! The statements of listening that do not depend on the tables.
 
-/// What matters of the server: version, `wal_level`, standby, our user, how many slots there may be.
+/// What matters of the server: version, `wal_level`, standby, our user, how many slots there may be,
+/// for whom commits wait.
 pub(super) const SERVER: &str = "\
 select current_setting('server_version_num')::int4, current_setting('wal_level'),
        pg_is_in_recovery(), current_user::text,
-       current_setting('max_replication_slots')";
+       current_setting('max_replication_slots'), current_setting('synchronous_standby_names')";
 
 /// How far the log is written.
 pub(super) const WRITTEN: &str = "select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::int8";
