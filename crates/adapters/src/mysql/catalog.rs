@@ -20,6 +20,7 @@ use crate::{
         connect::{self, Purpose, Server, Session},
         describe::{self, Described},
         failure::Failure,
+        listen::Logs,
         literal::{self, cell_text},
         types::{self, Wire},
     },
@@ -100,6 +101,7 @@ impl Catalog for MysqlCatalog {
         let check = marks_check(session, &settings, &user).await.map_err(&failed)?;
         fitness.has_marks = check.state == CheckState::Passed;
         fitness.checks.push(check);
+        fitness.checks.push(log(session).await.map_err(&failed)?);
         fitness.checks.push(clock(fitness.clock_ahead_ms));
         Ok(fitness)
     }
@@ -209,6 +211,21 @@ fn product(session: &Session) -> String {
     let version = server.version.strip_prefix("5.5.5-").unwrap_or(&server.version);
     let number = version.split('-').next().unwrap_or_default();
     format!("{} {number}", if server.is_mariadb { "MariaDB" } else { "MySQL" })
+}
+
+/// Whether the binary log can be listened to.
+async fn log(session: &mut Session) -> Result<Check, Failure> {
+    const A_WEEK: &str = "SET GLOBAL binlog_expire_logs_seconds = 604800;";
+    let logs = Logs::ask(session).await?;
+    if let Some(missing) = logs.missing() {
+        let message = format!("changes are polled: {missing}");
+        return Ok(check("binlog", CheckState::Warning, message, &[]));
+    }
+    if !logs.are_kept_long() {
+        let message = format!("{}: whoever stops for longer reads everything again", logs.words());
+        return Ok(check("binlog", CheckState::Warning, message, &[A_WEEK.to_owned()]));
+    }
+    Ok(check("binlog", CheckState::Passed, logs.words(), &[]))
 }
 
 fn check(name: &str, state: CheckState, message: impl AsRef<str>, fix: &[String]) -> Check {

@@ -98,15 +98,17 @@ pub(crate) async fn listen(
 }
 
 /// How the server logs.
-struct Logs {
+pub(super) struct Logs {
     is_on: bool,
     format: String,
     row_image: String,
     is_compressed: bool,
+    /// Seconds that files are kept; zero: until somebody removes them.
+    kept: u64,
 }
 
 impl Logs {
-    async fn ask(session: &mut Session) -> Result<Self, Failure> {
+    pub(super) async fn ask(session: &mut Session) -> Result<Self, Failure> {
         let compressed = if session.server.is_mariadb {
             "@@global.log_bin_compress"
         } else if session.server.number >= (8, 0) {
@@ -114,8 +116,16 @@ impl Logs {
         } else {
             "0"
         };
+        let has_seconds =
+            session.server.number >= if session.server.is_mariadb { (10, 6) } else { (8, 0) };
+        let kept = if has_seconds {
+            "@@global.binlog_expire_logs_seconds"
+        } else {
+            "cast(@@global.expire_logs_days * 86400 as unsigned)"
+        };
         let sql = format!(
-            "select @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image, {compressed}"
+            "select @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image, \
+             {compressed}, {kept}"
         );
         let row = session.rows(&sql).await?.into_iter().next().unwrap_or_default();
         let mut cells = Cells(row.into_iter());
@@ -124,11 +134,29 @@ impl Logs {
             format: cells.text(),
             row_image: cells.text(),
             is_compressed: cells.text() == "1",
+            kept: cells.number().unwrap_or(0),
         })
     }
 
+    /// In a few words: `ROW, FULL row image, 7 days kept`.
+    pub(super) fn words(&self) -> String {
+        let (days, hours) = (self.kept / 86_400, self.kept / 3_600);
+        let kept = match (days, hours) {
+            (0, 0) if self.kept == 0 => "kept until somebody removes it".to_owned(),
+            (0, hours) => format!("{hours} hours kept"),
+            (1, _) => "1 day kept".to_owned(),
+            (days, _) => format!("{days} days kept"),
+        };
+        format!("{}, {} row image, {kept}", self.format, self.row_image)
+    }
+
+    /// Whether a stop of some hours is bridged.
+    pub(super) fn are_kept_long(&self) -> bool {
+        self.kept == 0 || self.kept >= 86_400
+    }
+
     /// What must be changed at the server first.
-    fn missing(&self) -> Option<&'static str> {
+    pub(super) fn missing(&self) -> Option<&'static str> {
         if !self.is_on {
             Some(
                 "the server keeps no binary log: put `log_bin`, `binlog_format = ROW` and a \

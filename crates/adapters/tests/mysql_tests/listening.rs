@@ -408,3 +408,26 @@ async fn a_user_without_the_privilege_is_told_what_to_grant() {
     listener.begin(None).await.unwrap();
     assert!(listener.retained().await.is_ok());
 }
+
+#[tokio::test]
+async fn a_doctor_says_how_the_server_logs() {
+    let server = private_mariadb();
+    let mut shop = Shop::on(&server, &[NOTES, LAST], MADE).await;
+    let mut said = Vec::new();
+    for setting in [
+        "binlog_expire_logs_seconds = 604800",
+        "binlog_expire_logs_seconds = 7200",
+        "binlog_format = 'MIXED'",
+    ] {
+        shop.run(&format!("set global {setting}")).await;
+        let mut catalog = syncline_adapters::catalog(&shop.settings).await.unwrap();
+        let checks = catalog.examine(&["notes".into()]).await.unwrap().checks;
+        let found = checks.into_iter().find(|check| check.name == "binlog").unwrap();
+        said.push(format!("{:?} {}", found.state, found.message));
+    }
+    assert_eq!(said[0], "Passed ROW, FULL row image, 7 days kept");
+    assert!(said[1].starts_with("Warning ROW, FULL row image, 2 hours kept"), "{said:?}");
+    assert!(said[2].contains("set global binlog_format = 'ROW'"), "{said:?}");
+    let error = shop.try_open(&shop.settings).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
+}
