@@ -2,7 +2,7 @@
 //! next to nothing, and asks SQLite itself once they move, and once a second anyway.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -20,11 +20,11 @@ use crate::sqlite::connection::port_error;
 /// Between two looks while changes come.
 const BUSY_LOOK: Duration = Duration::from_millis(3);
 /// Between two looks else.
-const IDLE_LOOK: Duration = Duration::from_millis(15);
+const IDLE_LOOK: Duration = Duration::from_millis(25);
 /// So long after a change more are expected.
 const BUSY_FOR: Duration = Duration::from_secs(1);
 /// The times of files move in steps: what is written within one step of a look shows in none.
-const CLOCK_STEP: Duration = Duration::from_millis(50);
+const CLOCK_STEP: Duration = Duration::from_millis(20);
 /// SQLite itself is asked so often, whatever the file's times say.
 const ASK_ANYWAY: Duration = Duration::from_secs(1);
 
@@ -60,7 +60,7 @@ impl Given {
 pub(crate) struct FileId(u64, u64);
 
 /// How a file looks from outside.
-type Look = Option<(Option<SystemTime>, u64)>;
+type Look = (Option<SystemTime>, u64);
 
 impl FileId {
     /// The file that is there now.
@@ -160,14 +160,15 @@ impl Watch {
         }
     }
 
-    fn look(&self) -> (Look, Look) {
-        (look(&self.path), look(&self.log))
+    /// Where there is a log beside the file, commits go there first.
+    fn look(&self) -> Option<Look> {
+        look(&self.log).or_else(|| look(&self.path))
     }
 }
 
-fn look(path: &Path) -> Look {
-    let found: io::Result<fs::Metadata> = fs::metadata(path);
-    found.ok().map(|found| (found.modified().ok(), found.len()))
+fn look(path: &Path) -> Option<Look> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.modified().ok(), found.len()))
 }
 
 /// A number that moves with every commit of another connection.
