@@ -69,6 +69,7 @@ rare! {
     hub_backup: 3, "The hub is restored from an older backup.";
     system_backup: 3, "A system without a log is restored to an older state, and that counts as edits.";
     files: 4, "Blind systems are read and written as a whole.";
+    ears: 10, "Systems without a log tell which rows changed, and are read by nothing else.";
 }
 
 impl Script {
@@ -91,6 +92,8 @@ impl Script {
         // Without marks in a log nobody knows what was counted before the backup, or since.
         self.rare.hub_backup &= !self.draft.extras.counters || logs == self.draft.classes.len();
         self.rare.system_backup &= !self.draft.extras.counters && logs < self.draft.classes.len();
+        // Nothing tells that a system went back.
+        self.rare.ears &= !self.rare.system_backup;
         if rare.crowd {
             self.add_crowd(chance);
         }

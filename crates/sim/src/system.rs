@@ -126,6 +126,8 @@ pub struct SimState {
     /// The keys that rows of ours were given.
     pub(crate) made: BTreeMap<IntentId, RowKey>,
     log: Vec<LogEntry>,
+    /// Which rows have changed, in order, where the system tells that.
+    told: Vec<(BindingIndex, RowKey)>,
     /// Writes still on their way although the caller gave up.
     pub(crate) zombies: Vec<(Timestamp, WriteGroup)>,
     /// How the weather is.
@@ -192,6 +194,7 @@ impl SimSystem {
             known_gone: BTreeSet::new(),
             marks: BTreeMap::new(),
             made: BTreeMap::new(),
+            told: Vec::new(),
             log: Vec::new(),
             zombies: Vec::new(),
             weather: Weather::default(),
@@ -267,6 +270,16 @@ impl SimState {
         self.log.iter().skip(from).take(limit).map(|entry| entry.observed.clone()).collect()
     }
 
+    /// Whether it tells which rows change.
+    pub fn tells(&self) -> bool {
+        self.rare.ears && !matches!(self.class, Class::Log | Class::Blind)
+    }
+
+    /// Which rows have changed, from this change on.
+    pub fn told_from(&self, from: usize, limit: usize) -> Vec<(BindingIndex, RowKey)> {
+        self.told.iter().skip(from).take(limit).cloned().collect()
+    }
+
     /// How many changes the log has.
     pub fn log_length(&self) -> usize {
         self.log.len()
@@ -318,6 +331,9 @@ impl SimState {
         shown: Option<Observed>,
         mark: Option<IntentId>,
     ) {
+        if self.tells() {
+            self.told.push((binding, key.clone()));
+        }
         if self.class != Class::Log {
             return;
         }

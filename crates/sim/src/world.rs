@@ -443,7 +443,7 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
     within(async {
         recover::recover(&desk, &mut doors).await?;
         for (binding, found) in world.plan.bindings.iter().enumerate() {
-            if world.plan.system(found.system).is_some_and(|system| system.class == Class::Log) {
+            if is_told(world, found.system) {
                 let binding = BindingIndex(binding as u16);
                 observe(&desk, &mut doors, &world.systems, binding, Mode::Scan).await?;
             }
@@ -453,10 +453,13 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
             .bindings
             .iter()
             .enumerate()
-            .filter(|(_, found)| {
-                world.plan.system(found.system).is_some_and(|system| system.class == Class::Log)
+            .filter(|(_, found)| is_told(world, found.system))
+            .map(|(binding, found)| {
+                let tells =
+                    world.systems.get(found.system.at()).is_some_and(|it| it.state().tells());
+                let mode = if tells { Mode::Heard } else { Mode::Poll };
+                (BindingIndex(binding as u16), mode)
             })
-            .map(|(binding, _)| (BindingIndex(binding as u16), Mode::Poll))
             .collect();
         let errand = Errand {
             entities,
@@ -467,6 +470,12 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
         };
         pass::run(&desk, &mut doors, &errand).await
     })
+}
+
+/// Whether a system tells of its changes, in a log or otherwise: then it is read by nothing else.
+fn is_told(world: &World, system: SystemIndex) -> bool {
+    let has_log = world.plan.system(system).is_some_and(|system| system.class == Class::Log);
+    has_log || world.systems.get(system.at()).is_some_and(|system| system.state().tells())
 }
 
 /// How many moments a full pass in calm weather may take at the most: more is no work any more.

@@ -1,9 +1,9 @@
 //! A process that works on the hub: it reads, decides and writes in an order of its own.
 
-use std::{future::Future, pin::Pin, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::atomic::AtomicBool};
 
 use syncline_core::{
-    change::Input,
+    change::{Input, Position},
     commit::Checkpoint,
     error::PortError,
     name::{BindingIndex, EntityIndex, RunId, SystemIndex},
@@ -14,9 +14,16 @@ use syncline_engine::{
     apply::{self, Everything, Kinds},
     capture::{self, Absences, Mode},
     desk::{Desk, Systems, Unwatched},
+    hear::{self, Gathered},
+    pass::{
+        Allow, Errand,
+        live::{self, News},
+    },
     reconcile::reconcile,
     recover,
 };
+
+use syncline_ports::listener::{Changed, Hint};
 
 use crate::{
     checks,
@@ -63,7 +70,7 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
                 let _refusal = match chance.below(100) {
                     0..70 => observe(&desk, &mut doors, &systems, binding, Mode::Poll).await,
                     70..85 => observe(&desk, &mut doors, &systems, binding, Mode::Scan).await,
-                    _ => scan_all(&desk, &mut doors, entity).await,
+                    _ => scan_all(&desk, &mut doors, &systems, entity).await,
                 };
             } else if store.memory().paused.contains(&system) {
                 store.memory().happened.note("pauses");
@@ -80,16 +87,63 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
     })
 }
 
+/// Reads what a system has told of, as the daemon does: which rows changed, never what they hold.
+async fn hear(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    system: SystemIndex,
+    sim: &SimSystem,
+) -> Result<(), PortError> {
+    let stream = hear::stream_name(desk.plan, system);
+    let roots = (0..desk.plan.entities.len() as u16).map(EntityIndex);
+    let entities: Vec<_> = roots.map(|entity| (entity, desk.run())).collect();
+    loop {
+        let from = desk.store.checkpoint(&stream).await?;
+        let at = from.and_then(|position| position.0.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let told = sim.state().told_from(at as usize, 4);
+        if told.is_empty() {
+            return Ok(());
+        }
+        sim.state().happened.note("ears");
+        let upto = Position((at + told.len() as u64).to_be_bytes().to_vec());
+        let mut gathered = Gathered::default();
+        let hint = |(binding, key)| Hint { binding, what: Changed::Row(key), at: None };
+        gathered.add(told.into_iter().map(hint).collect());
+        let errand = Errand {
+            entities: entities.clone(),
+            modes: BTreeMap::new(),
+            allow: Allow::default(),
+            chooses: &Everything,
+            closed: Vec::new(),
+        };
+        let news = News { system, gathered, upto };
+        let (passed, is_dealt_with) = live::hear(desk, doors, &errand, news).await?;
+        // Who refuses is left out of a pass; here the next one begins.
+        if let Some(place @ None) = doors.get_mut(system.at()) {
+            *place = World::doors(std::slice::from_ref(sim)).pop().flatten();
+        }
+        let failure = passed.entities.into_iter().flat_map(|report| report.failures).next();
+        match failure {
+            Some((_, failure)) => return Err(failure),
+            None if is_dealt_with => {}
+            None => return Ok(()),
+        }
+    }
+}
+
 /// Scans the systems of an entity side by side, those with a log excepted.
 async fn scan_all(
     desk: &Desk<'_>,
     doors: &mut Systems,
+    systems: &[SimSystem],
     entity: EntityIndex,
 ) -> Result<(), PortError> {
     let bindings = desk.plan.entity(entity).map(|found| found.bindings.as_slice());
     let has_log = |binding: &BindingIndex| {
         let system = desk.plan.binding(*binding).and_then(|found| desk.plan.system(found.system));
+        let sim = desk.plan.binding(*binding).and_then(|found| systems.get(found.system.at()));
         system.is_some_and(|system| system.class == Class::Log)
+            || sim.is_some_and(|sim| sim.state().tells())
     };
     let mut bindings = bindings.unwrap_or_default().to_vec();
     bindings.retain(|binding| !has_log(binding));
@@ -118,6 +172,9 @@ pub(super) async fn observe(
 ) -> Result<(), PortError> {
     let Some(system) = desk.plan.binding(binding).map(|found| found.system) else { return Ok(()) };
     let Some(sim) = systems.get(system.at()) else { return Ok(()) };
+    if sim.state().tells() {
+        return hear(desk, doors, system, sim).await;
+    }
     if sim.state().class != Class::Log {
         return read(desk, doors, &[binding], mode).await;
     }
