@@ -38,6 +38,10 @@ mutations file="crates/core/src/**":
 evidence worlds="1000000":
     scripts/evidence {{ worlds }}
 
+# edits in three databases at once, with random kills of the daemon and the servers; then they must agree
+soak seconds="3600":
+    SOAK_SECONDS={{ seconds }} cargo nextest run -p syncline --test main soak
+
 # everything against private PostgreSQL and MariaDB servers: `just it postgres`
 it name="":
     cargo nextest run -p syncline-adapters -p syncline --test main {{ name }}

@@ -484,6 +484,9 @@ pub enum Effect {
     /// This input could not be decided yet: feed it again, in one batch with the answers to the
     /// reads of this step. It was counted nowhere.
     Again(Box<Input>),
+    /// A row that was heard of, and is nobody's yet, cannot be decided while a write is in flight: it
+    /// must be heard of again, even if the process ends. It was counted as held.
+    Later { binding: BindingIndex, key: RowKey },
     /// The row waits until this record has a row in this system.
     BlockedOn { record: RecordId, system: SystemIndex },
 }

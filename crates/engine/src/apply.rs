@@ -197,7 +197,10 @@ async fn sweep(
                     result.blocked = true;
                     result.written.waits += u64::from(kinds == Kinds::Deletes);
                 }
-                Effect::Read { .. } | Effect::ReadMarks { .. } | Effect::Again(_) => {}
+                Effect::Read { .. }
+                | Effect::ReadMarks { .. }
+                | Effect::Again(_)
+                | Effect::Later { .. } => {}
             }
         }
         let is_done = groups.is_empty() && answers.is_empty() && pipeline.is_empty();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
     Text,
-    change::{Input, Position, ReadResult, RowKey},
+    change::{Effect, Input, Position, ReadResult, RowKey},
     commit::Checkpoint,
     error::PortError,
     name::{BindingIndex, OperationId, SystemIndex},
@@ -20,10 +20,11 @@ use syncline_ports::{
 };
 
 use crate::{
-    capture::{BATCH, Captured, Mode, Reading, fetch, shown, took},
+    capture::{BATCH, Captured, Mode, Reading, fetch, shown},
     desk::{Desk, Systems},
     pipeline::Pipeline,
-    reconcile::reconcile,
+    read,
+    reconcile::Decided,
 };
 
 /// The name under which it is stored how far a system was heard.
@@ -35,7 +36,7 @@ pub fn stream_name(plan: &Plan, system: SystemIndex) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gathered {
     /// Rows to be read, by binding.
-    pub rows: BTreeMap<BindingIndex, BTreeSet<RowKey>>,
+    pub rows: Rows,
     /// Bindings to be read whole, and why.
     pub whole: BTreeMap<BindingIndex, Text>,
     /// How many changes were heard.
@@ -58,6 +59,13 @@ impl Gathered {
         }
     }
 
+    /// Adds rows that must be heard of again.
+    pub fn again(&mut self, rows: Rows) {
+        for (binding, keys) in rows {
+            self.rows.entry(binding).or_default().extend(keys);
+        }
+    }
+
     /// How many rows are to be read, by key.
     pub fn len(&self) -> usize {
         self.rows.values().map(BTreeSet::len).sum()
@@ -69,22 +77,29 @@ impl Gathered {
     }
 }
 
-/// Reads rows of one system that were heard of, and commits what they show; and then that the
-/// system was heard up to `upto`, unless a system did not answer: what was heard must then be heard
-/// again.
+/// What reading what was heard of came to.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// As with every reading.
+    pub(crate) captured: Captured,
+    /// Rows that could not be decided about yet: they must be heard of again.
+    pub(crate) later: Rows,
+}
+
+/// Rows by the binding that they are of.
+pub type Rows = BTreeMap<BindingIndex, BTreeSet<RowKey>>;
+
+/// Reads rows of one system that were heard of, and commits what they show.
 ///
 /// # Errors
-/// The store's only.
+/// The store's only. A system that does not answer ends the reading of its binding.
 pub(crate) async fn read(
     desk: &Desk<'_>,
     systems: &mut Systems,
-    rows: BTreeMap<BindingIndex, BTreeSet<RowKey>>,
-    mut upto: Option<Checkpoint>,
-) -> Result<Captured, PortError> {
-    let mut captured = Captured::default();
+    rows: Rows,
+) -> Result<Read, PortError> {
+    let mut read = Read::default();
     let mut pipeline = Pipeline::new(desk);
-    let chunks: usize = rows.values().map(|keys| keys.len().div_ceil(BATCH.rows)).sum();
-    let (mut done, mut asks) = (0, false);
     for (binding, keys) in rows {
         let mut reading = Reading::new(binding);
         let keys: Vec<RowKey> = keys.into_iter().collect();
@@ -109,24 +124,33 @@ pub(crate) async fn read(
                 break;
             }
             sort(binding, answers, &mut batch, began, &mut inputs);
-            asks |= !inputs.is_empty();
-            let account = &mut captured.account;
+            let account = &mut read.captured.account;
             reading.rows += shown(desk, binding, Mode::Heard, batch, began, account, &mut inputs);
-            done += 1;
-            // What is asked about a row that is gone is not on record: it must be answered first.
-            let last = done == chunks && !asks;
-            let checkpoint = if last { upto.take() } else { None };
-            let decided = pipeline.push(inputs, checkpoint.into_iter().collect()).await?;
-            took(desk, systems, decided, account).await?;
+            let decided = pipeline.push(inputs, Vec::new()).await?;
+            settle(desk, systems, decided, &mut read).await?;
         }
         reading.complete = reading.failure.is_none() && reading.incomplete.is_none();
-        captured.readings.push(reading);
+        read.captured.readings.push(reading);
     }
-    took(desk, systems, pipeline.finish().await?, &mut captured.account).await?;
-    if let Some(upto) = upto.filter(|_| done == chunks) {
-        reconcile(desk, &[], vec![upto]).await?;
+    settle(desk, systems, pipeline.finish().await?, &mut read).await?;
+    Ok(read)
+}
+
+/// Does the reads that a decision asks for, and keeps what must be heard of again.
+async fn settle(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    decided: Decided,
+    read: &mut Read,
+) -> Result<(), PortError> {
+    let account = &mut read.captured.account;
+    account.ledger.absorb(&decided.ledger);
+    for effect in read::settle(desk, systems, decided.effects, account).await? {
+        if let Effect::Later { binding, key } = effect {
+            read.later.entry(binding).or_default().insert(key);
+        }
     }
-    Ok(captured)
+    Ok(())
 }
 
 /// Rows that are there count as shown, those that cannot be read are set aside, and those that are

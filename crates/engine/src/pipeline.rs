@@ -180,6 +180,6 @@ impl UnderWay<'_> {
 fn reads(effect: &Effect) -> bool {
     match effect {
         Effect::Read { .. } | Effect::ReadMarks { .. } | Effect::Again(_) => true,
-        Effect::Write { .. } | Effect::BlockedOn { .. } => false,
+        Effect::Write { .. } | Effect::Later { .. } | Effect::BlockedOn { .. } => false,
     }
 }

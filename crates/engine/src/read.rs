@@ -47,7 +47,10 @@ pub async fn settle(
                     marks.entry(binding).or_default().extend(intents);
                 }
                 Effect::Again(input) => waiting.push(*input),
-                other @ (Effect::Write { .. } | Effect::BlockedOn { .. }) => rest.push(other),
+                other
+                @ (Effect::Write { .. } | Effect::Later { .. } | Effect::BlockedOn { .. }) => {
+                    rest.push(other);
+                }
             }
         }
         if reads.is_empty() && marks.is_empty() && waiting.is_empty() {
@@ -72,7 +75,8 @@ pub async fn settle(
         account.ledger.absorb(&more);
         asked = effects;
     }
-    rest.extend(asked.into_iter().filter(|effect| matches!(effect, Effect::Write { .. })));
+    let keeps = |effect: &Effect| matches!(effect, Effect::Write { .. } | Effect::Later { .. });
+    rest.extend(asked.into_iter().filter(keeps));
     Ok(rest)
 }
 

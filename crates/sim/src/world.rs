@@ -455,9 +455,13 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
             .enumerate()
             .filter(|(_, found)| is_told(world, found.system))
             .map(|(binding, found)| {
-                let tells =
-                    world.systems.get(found.system.at()).is_some_and(|it| it.state().tells());
-                let mode = if tells { Mode::Heard } else { Mode::Poll };
+                // What became of an insert is known where marks are kept, or by a complete look.
+                let class = world.plan.system(found.system).map(|system| system.class);
+                let mode = match class {
+                    Some(Class::Marked) => Mode::Heard,
+                    Some(Class::Log) => Mode::Poll,
+                    Some(Class::Versioned | Class::Plain | Class::Blind) | None => Mode::Scan,
+                };
                 (BindingIndex(binding as u16), mode)
             })
             .collect();

@@ -9,7 +9,10 @@ use std::{fs, path::Path};
 
 use rusqlite::Connection;
 
-use crate::world::{command, finished};
+use crate::{
+    serve::{Daemon, eventually},
+    world::{command, finished},
+};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -49,8 +52,17 @@ fn without_remark(command: &str) -> String {
     command.split(" #").next().unwrap_or_default().trim().to_owned()
 }
 
-fn execute(home: &Path, command: &str) {
-    if let Some(rest) = command.strip_prefix("sqlite3 ") {
+fn execute(home: &Path, command: &str, daemon: &mut Option<Daemon>) {
+    if command == "syncline serve &" {
+        *daemon = Some(Daemon::start(home, &[]));
+    } else if command.starts_with("sleep ") {
+        // Long enough is when the change has arrived: see `kill`.
+    } else if command == "kill $!" {
+        let daemon = daemon.take().expect("something runs");
+        let arrived = || phones(home, "crm.db", "contacts", "phone").contains("030 5555");
+        eventually("the change arrives", arrived, || daemon.log());
+        daemon.stop().ends(143, &[]);
+    } else if let Some(rest) = command.strip_prefix("sqlite3 ") {
         let (file, sql) = rest.split_once(' ').unwrap();
         let database = Connection::open(home.join(file)).unwrap();
         database.execute_batch(sql.trim_matches('"')).unwrap();
@@ -60,6 +72,14 @@ fn execute(home: &Path, command: &str) {
         let is_build = command.starts_with("cargo ") || command == "scripts/test";
         assert!(is_build, "nobody tries this command of the README: {command}");
     }
+}
+
+/// All telephone numbers, in the order of the people.
+fn phones(home: &Path, file: &str, table: &str, column: &str) -> String {
+    let database = Connection::open(home.join(file)).unwrap();
+    let sql =
+        format!("select group_concat({column}, ', ') from (select * from {table} order by email)");
+    database.query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
 }
 
 #[test]
@@ -72,19 +92,18 @@ fn the_readme_works_as_it_stands() {
                 fs::write(home.path().join("syncline.yaml"), text).unwrap();
             }
             "yaml" => {} // fields, which the next test looks at
-            "sh" => commands(&text).iter().for_each(|command| execute(home.path(), command)),
+            "sh" => {
+                let mut daemon = None;
+                for command in commands(&text) {
+                    execute(home.path(), &command, &mut daemon);
+                }
+            }
             _ => {}
         }
     }
-    let phone = |file: &str, table: &str, column: &str| {
-        let database = Connection::open(home.path().join(file)).unwrap();
-        let sql = format!(
-            "select group_concat({column}, ', ') from (select * from {table} order by email)"
-        );
-        database.query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
-    };
-    assert_eq!(phone("crm.db", "contacts", "phone"), "030 1234, 040 55");
-    assert_eq!(phone("erp.db", "CUSTOMER", "TEL"), "030 1234, 040 55");
+    let both = "030 1234, 030 5555, 040 55";
+    assert_eq!(phones(home.path(), "crm.db", "contacts", "phone"), both);
+    assert_eq!(phones(home.path(), "erp.db", "CUSTOMER", "TEL"), both);
     let history = "history contacts/email=ada@example.com";
     assert!(readme.contains(&format!("`syncline {history}`")));
     let history = said(home.path(), &history.split(' ').collect::<Vec<_>>());

@@ -3,9 +3,9 @@
 use crate::{
     Text,
     audit::event,
-    change::{PartKey, RowKey},
+    change::{Effect, PartKey, RowKey},
     commit::{AuditEvent, AuditKind, Disposition, MatchKey},
-    group::{Group, Link, Part, Scope},
+    group::{Group, Lane, Link, Part, Scope},
     matching,
     merge::{Taken, take},
     name::{BindingIndex, EntityIndex, RecordId},
@@ -210,6 +210,14 @@ impl Pass<'_> {
             // Where marks are kept, only they tell whose row it is.
             let is_read = matches!(sight.how, How::Read(_));
             let must_ask = is_read && class == Class::Marked && !in_doubt.iter().all(is_told);
+            if matches!(sight.how, How::Heard(_)) && link.lane != Lane::Free {
+                // It may be the very row that is being written: the answer will say so, or nobody.
+                self.put_back(group);
+                self.journal.count(sight.binding, Disposition::Held);
+                let (binding, key) = (sight.binding, sight.key.clone());
+                self.journal.effects.push(Effect::Later { binding, key });
+                return;
+            }
             match fence(self.plan, class, &Link { order: None, ..link.clone() }, sight) {
                 Fence::Open | Fence::Stale if !must_ask => self.link(sight, group, at, rule),
                 Fence::Busy => {
@@ -475,6 +483,6 @@ pub(super) fn place(
 /// Whether the link waits for the echo of an insert of ours that was given another key.
 fn is_claimed(link: &Link, sight: &Sight<'_>) -> bool {
     link.shadow.is_none()
-        && matches!(link.lane, crate::group::Lane::Echo(_))
+        && matches!(link.lane, Lane::Echo(_))
         && link.key.as_ref().is_some_and(|key| key != sight.key)
 }

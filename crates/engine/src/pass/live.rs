@@ -4,33 +4,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
-    change::{Position, RowKey},
     error::PortError,
-    name::{BindingIndex, EntityIndex, SystemIndex},
+    name::{BindingIndex, EntityIndex},
     plan::Plan,
 };
 
 use crate::{
     capture::Mode,
     desk::{Desk, Systems},
-    hear::{self, Gathered},
+    hear::{self, Gathered, Rows},
     pass::{Errand, Passed, capture, in_order, note, orphans, reread},
-    reconcile::reconcile,
 };
 
-/// What was heard of one system, and how far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// The system.
-    pub system: SystemIndex,
-    /// What is to be read.
-    pub gathered: Gathered,
-    /// Where to go on to listen once that is dealt with.
-    pub upto: Position,
+/// What dealing with what was heard came to.
+#[derive(Debug)]
+pub struct Dealt {
+    /// Entity by entity, as with every pass.
+    pub passed: Passed,
+    /// Everything could be read. What could not must be heard again.
+    pub is_complete: bool,
+    /// Rows that could not be decided about yet: they must be dealt with again before it is put on
+    /// record how far the system was heard.
+    pub later: Rows,
 }
 
-/// The first half of a pass over living traffic: reads what was heard of. The report says of which
-/// entities; `true` if everything was dealt with, and the position is on record.
+/// The first half of a pass over living traffic: reads what was heard of, as far as it is of the
+/// entities of this errand.
 ///
 /// # Errors
 /// The store's. A system that does not answer is left out, and named.
@@ -38,28 +37,22 @@ pub async fn hear(
     desk: &Desk<'_>,
     systems: &mut Systems,
     errand: &Errand<'_>,
-    news: News,
-) -> Result<(Passed, bool), PortError> {
-    let News { system, gathered, upto } = news;
+    gathered: Gathered,
+) -> Result<Dealt, PortError> {
     let mut passed = Passed::unread(&errand.entities);
     let order =
         in_order(desk.plan, &passed.entities.iter().map(|it| it.entity).collect::<Vec<_>>());
     passed.entities.sort_by_key(|report| order.iter().position(|it| *it == report.entity));
-    let mut upto = Some(hear::checkpoint(desk.plan, system, upto));
     let mut portions = portions(desk.plan, gathered.rows);
-    portions.retain(|entity, _| order.contains(entity));
-    let (mut dealt_with, mut left) = (true, portions.len());
+    let (mut is_complete, mut later) = (true, Rows::new());
     for report in &mut passed.entities {
         let Some(rows) = portions.remove(&report.entity) else { continue };
         desk.set_run(report.run);
-        left -= 1;
-        // With the last rows, unless there is more to do than rows.
-        let last = left == 0 && gathered.whole.is_empty() && dealt_with;
-        let checkpoint = if last { upto.take() } else { None };
-        let captured = hear::read(desk, systems, rows, checkpoint).await?;
-        report.account.absorb(&captured.account);
-        for reading in captured.readings {
-            dealt_with &= reading.complete;
+        let read = hear::read(desk, systems, rows).await?;
+        report.account.absorb(&read.captured.account);
+        later.extend(read.later);
+        for reading in read.captured.readings {
+            is_complete &= reading.complete;
             note(desk, systems, reading, report);
         }
     }
@@ -72,25 +65,19 @@ pub async fn hear(
         desk.set_run(report.run);
         let failures = report.failures.len();
         capture(desk, systems, errand, &[binding], Mode::Scan, report).await?;
-        dealt_with &= report.failures.len() == failures && report.complete.contains(&binding);
-    }
-    if let Some(upto) = upto.filter(|_| dealt_with) {
-        reconcile(desk, &[], vec![upto]).await?;
+        is_complete &= report.failures.len() == failures && report.complete.contains(&binding);
     }
     for report in &mut passed.entities {
         desk.set_run(report.run);
         reread(desk, systems, report).await?;
     }
     orphans::decide(desk, systems, errand, &mut passed).await?;
-    Ok((passed, dealt_with))
+    Ok(Dealt { passed, is_complete, later })
 }
 
 /// Rows by the entity that they belong to; those of child lists go with their parents'.
-fn portions(
-    plan: &Plan,
-    rows: BTreeMap<BindingIndex, BTreeSet<RowKey>>,
-) -> BTreeMap<EntityIndex, BTreeMap<BindingIndex, BTreeSet<RowKey>>> {
-    let mut portions: BTreeMap<EntityIndex, BTreeMap<_, _>> = BTreeMap::new();
+fn portions(plan: &Plan, rows: Rows) -> BTreeMap<EntityIndex, Rows> {
+    let mut portions: BTreeMap<EntityIndex, Rows> = BTreeMap::new();
     for (binding, keys) in rows {
         if let Some(root) = root_of(plan, binding) {
             portions.entry(root).or_default().insert(binding, keys);

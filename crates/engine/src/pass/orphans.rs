@@ -78,6 +78,7 @@ fn unfinished(effects: Vec<Effect>) -> (Vec<Input>, Vec<Effect>) {
             | Effect::Read { .. }
             | Effect::ReadMarks { .. }
             | Effect::Again(_)
+            | Effect::Later { .. }
             | Effect::BlockedOn { .. } => others.push(effect),
         }
     }

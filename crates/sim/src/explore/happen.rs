@@ -257,7 +257,7 @@ impl Small<'_> {
                     marks.push((record, binding, intents));
                 }
                 Effect::Again(input) => again.push(*input),
-                Effect::BlockedOn { .. } => {}
+                Effect::Later { .. } | Effect::BlockedOn { .. } => {}
             }
         }
         if !reads.is_empty() || !marks.is_empty() || !again.is_empty() {

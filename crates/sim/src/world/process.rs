@@ -15,10 +15,7 @@ use syncline_engine::{
     capture::{self, Absences, Mode},
     desk::{Desk, Systems, Unwatched},
     hear::{self, Gathered},
-    pass::{
-        Allow, Errand,
-        live::{self, News},
-    },
+    pass::{Allow, Errand, live},
     reconcile::reconcile,
     recover,
 };
@@ -116,8 +113,8 @@ async fn hear(
             chooses: &Everything,
             closed: Vec::new(),
         };
-        let news = News { system, gathered, upto };
-        let (passed, is_dealt_with) = live::hear(desk, doors, &errand, news).await?;
+        let live::Dealt { passed, is_complete, later } =
+            live::hear(desk, doors, &errand, gathered).await?;
         // Who refuses is left out of a pass; here the next one begins.
         if let Some(place @ None) = doors.get_mut(system.at()) {
             *place = World::doors(std::slice::from_ref(sim)).pop().flatten();
@@ -125,7 +122,11 @@ async fn hear(
         let failure = passed.entities.into_iter().flat_map(|report| report.failures).next();
         match failure {
             Some((_, failure)) => return Err(failure),
-            None if is_dealt_with => {}
+            // Only what is dealt with is not heard again.
+            None if is_complete && later.is_empty() => {
+                let upto = hear::checkpoint(desk.plan, system, upto);
+                reconcile(desk, &[], vec![upto]).await?;
+            }
             None => return Ok(()),
         }
     }

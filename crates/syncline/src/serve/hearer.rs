@@ -18,11 +18,8 @@ use syncline_engine::{
     apply::Everything,
     capture::Mode,
     desk::Unwatched,
-    hear::{self, Gathered},
-    pass::{
-        Allow, EntityPassed, Errand, bindings,
-        live::{self, News},
-    },
+    hear::{self, Gathered, Rows},
+    pass::{Allow, EntityPassed, Errand, bindings, live},
     reconcile::reconcile,
 };
 use syncline_ports::{listener::Retained, reader::Reader as _, store::Store as _};
@@ -44,8 +41,13 @@ use crate::{
 const ROWS: usize = 16_000;
 /// How often it is looked whether rows must be read again.
 const AGAIN_EVERY: Duration = Duration::from_secs(1);
-/// That nothing was heard is put on record this often.
+/// How far a system was heard is put on record this often: what came since is heard again after a
+/// crash.
+const RECORD_EVERY: Duration = Duration::from_millis(250);
+/// The same, while nothing is heard.
 const IDLE_EVERY: Duration = Duration::from_secs(20);
+/// Rows that cannot be decided about for so long wait for the next full comparison.
+const LATER_MAX: Duration = Duration::from_secs(300);
 /// A run of living traffic ends when nothing has come for so long, or after so long.
 const QUIET: Duration = Duration::from_secs(2);
 const RUN_MAX: Duration = Duration::from_secs(60);
@@ -55,7 +57,10 @@ pub(super) async fn hear(mut session: Session, ears: Vec<Ear>, shared: Arc<Share
     let ears = ears.into_iter().map(|ear| Hearing {
         ear,
         word: None,
-        idle: None,
+        upto: None,
+        was_idle: true,
+        later: Rows::new(),
+        since: None,
         recorded: Instant::now(),
         keeps: Retained::default(),
     });
@@ -77,8 +82,13 @@ pub(super) async fn hear(mut session: Session, ears: Vec<Ear>, shared: Arc<Share
 struct Hearing {
     ear: Ear,
     word: Option<&'static str>,
-    /// Where nothing was heard up to, not on record yet.
-    idle: Option<Position>,
+    /// How far it was dealt with, not on record yet.
+    upto: Option<Position>,
+    /// Since that was put on record last, only time has passed.
+    was_idle: bool,
+    /// Rows that must be dealt with again first, and since when there are any.
+    later: Rows,
+    since: Option<Instant>,
     recorded: Instant,
     keeps: Retained,
 }
@@ -150,45 +160,61 @@ impl Hearer {
                 }
             }
         }
-        let Some(upto) = upto else { return Ok(false) };
+        gathered.again(std::mem::take(&mut hearing.later));
+        if let Some(upto) = upto {
+            hearing.upto = Some(upto);
+        }
         if gathered.is_empty() {
-            hearing.idle = Some(upto);
-            return self.idle(at, session).await;
-        }
-        hearing.idle = None;
-        shared.notify.beat();
-        if self.deal(system, gathered, upto.clone(), session, shared).await?
-            && let Some(hearing) = self.ears.get_mut(at)
-        {
-            hearing.recorded = Instant::now();
-            hearing.ear.done.send_replace(Some(upto));
-        }
-        Ok(true)
-    }
-
-    /// Puts on record how far nothing was heard, now and then: the system may forget it.
-    async fn idle(&mut self, at: usize, session: &Session) -> Result<bool, Failure> {
-        let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
-        if hearing.recorded.elapsed() < IDLE_EVERY {
+            self.record(at, session).await?;
             return Ok(false);
         }
-        if let Some(upto) = hearing.idle.take() {
-            record(session, hearing.ear.system, upto.clone()).await?;
-            hearing.recorded = Instant::now();
-            hearing.ear.done.send_replace(Some(upto));
+        hearing.was_idle = false;
+        let is_new = gathered.heard > 0;
+        shared.notify.beat();
+        let dealt = self.deal(system, gathered, session, shared).await?;
+        let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
+        match dealt {
+            Some(later) if later.is_empty() => hearing.since = None,
+            Some(later) => {
+                let since = *hearing.since.get_or_insert_with(Instant::now);
+                if since.elapsed() < LATER_MAX {
+                    hearing.later = later;
+                } else {
+                    hearing.since = None;
+                }
+            }
+            // It is opened anew, and heard again from where it was put on record.
+            None => hearing.upto = None,
         }
-        Ok(false)
+        self.record(at, session).await?;
+        Ok(is_new)
     }
 
-    /// Reads what was heard of, and decides what it means.
+    /// Puts on record how far a system was heard and dealt with, now and then: it may forget that.
+    async fn record(&mut self, at: usize, session: &Session) -> Result<(), Failure> {
+        let Some(hearing) = self.ears.get_mut(at) else { return Ok(()) };
+        let every = if hearing.was_idle { IDLE_EVERY } else { RECORD_EVERY };
+        if hearing.recorded.elapsed() < every || !hearing.later.is_empty() {
+            return Ok(());
+        }
+        if let Some(upto) = hearing.upto.take() {
+            record(session, hearing.ear.system, upto.clone()).await?;
+            hearing.recorded = Instant::now();
+            hearing.was_idle = true;
+            hearing.ear.done.send_replace(Some(upto));
+        }
+        Ok(())
+    }
+
+    /// Reads what was heard of, and decides what it means. Gives what must be dealt with again; `None`
+    /// if not everything could be read.
     async fn deal(
         &mut self,
         system: SystemIndex,
         gathered: Gathered,
-        upto: Position,
         session: &mut Session,
         shared: &Shared,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<Rows>, Failure> {
         let touched = gathered.rows.keys().chain(gathered.whole.keys());
         let roots: BTreeSet<EntityIndex> =
             touched.filter_map(|binding| live::root_of(&session.plan, *binding)).collect();
@@ -210,8 +236,7 @@ impl Hearer {
             }
         }
         let heard = gathered.heard;
-        let news = News { system, gathered, upto };
-        let (passed, dealt_with) = {
+        let dealt = {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
             let turns = session.turns.clone();
@@ -224,14 +249,15 @@ impl Hearer {
                 chooses: &Everything,
                 closed: Vec::new(),
             };
-            live::hear(&desk, &mut session.systems, &errand, news).await?
+            live::hear(&desk, &mut session.systems, &errand, gathered).await?
         };
+        let live::Dealt { passed, is_complete, later } = dealt;
         let mut changed = Vec::new();
         for report in &passed.entities {
             self.account(session, shared, report).await?;
             changed.push(report.entity);
         }
-        if !dealt_with {
+        if !is_complete {
             let name = session.system_name(system);
             let message = format!("{heard} changes of {name} wait: they could not all be read");
             shared.journal.say(Level::Warn, "hear.waits", &message, json!({ "system": name }));
@@ -242,7 +268,7 @@ impl Hearer {
             }
         }
         shared.changed(&changed);
-        Ok(dealt_with)
+        Ok(is_complete.then_some(later))
     }
 
     /// Rows that must be read again: what a write's answer or a busy moment has left open.

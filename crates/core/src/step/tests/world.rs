@@ -577,7 +577,7 @@ impl World {
                     }
                     Effect::Again(input) => again.push(*input),
                     Effect::Write { system, group } => writes.push((system, group)),
-                    Effect::BlockedOn { .. } => {}
+                    Effect::Later { .. } | Effect::BlockedOn { .. } => {}
                 }
             }
             reads.append(&mut again);
