@@ -63,6 +63,8 @@ pub async fn settle(
                 read_keys(desk, systems, binding, chunk, &mut inputs).await;
                 let answered = inputs.iter().skip(known).filter(|input| is_shown(input)).count();
                 account.saw(binding, answered as u64);
+                // Whoever was told of the row only once must ask again.
+                rest.extend(inputs.iter().skip(known).filter_map(unanswered));
             }
         }
         for (binding, intents) in marks {
@@ -78,6 +80,17 @@ pub async fn settle(
     let keeps = |effect: &Effect| matches!(effect, Effect::Write { .. } | Effect::Later { .. });
     rest.extend(asked.into_iter().filter(keeps));
     Ok(rest)
+}
+
+/// What there is to do about a row that the system neither showed nor missed.
+fn unanswered(input: &Input) -> Option<Effect> {
+    match input {
+        Input::Timeout { binding, key, .. }
+        | Input::ReadDone { binding, key, result: ReadResult::Failed(_), .. } => {
+            Some(Effect::Later { binding: *binding, key: key.clone() })
+        }
+        _ => None,
+    }
 }
 
 /// Whether the system showed the row, or showed that it is not there.
