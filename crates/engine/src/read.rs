@@ -84,13 +84,12 @@ pub async fn settle(
 
 /// What there is to do about a row that the system neither showed nor missed.
 fn unanswered(input: &Input) -> Option<Effect> {
-    match input {
-        Input::Timeout { binding, key, .. }
-        | Input::ReadDone { binding, key, result: ReadResult::Failed(_), .. } => {
-            Some(Effect::Later { binding: *binding, key: key.clone() })
-        }
-        _ => None,
+    if let Input::Timeout { binding, key, .. }
+    | Input::ReadDone { binding, key, result: ReadResult::Failed(_), .. } = input
+    {
+        return Some(Effect::Later { binding: *binding, key: key.clone() });
     }
+    None
 }
 
 /// Whether the system showed the row, or showed that it is not there.

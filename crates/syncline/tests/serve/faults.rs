@@ -18,7 +18,7 @@ pub(super) struct Three {
 const FILE: &str = r#"version: 1
 systems:
   crm: {url: "CRM", detect: {cdc: wal}}
-  erp: {url: "ERP", detect: ERP_DETECT}
+  erp: {url: "ERP", detect: {cdc: binlog}}
   desk: {url: "sqlite:desk.db"}
 entities:
   contacts:
@@ -35,10 +35,7 @@ impl Three {
     pub(super) fn new(count: usize) -> Self {
         let (crm, erp) = (private_postgres(), private_mariadb());
         let (crm_url, erp_url) = (crm.database("crm"), erp.database("erp"));
-        let file = FILE
-            .replace("CRM", &crm_url)
-            .replace("ERP_DETECT", "{poll: 300ms}")
-            .replace("ERP", &erp_url);
+        let file = FILE.replace("CRM", &crm_url).replace("ERP", &erp_url);
         let world = World::with(&file);
         crm.execute(
             &crm_url,
@@ -118,6 +115,7 @@ fn three_databases_are_kept_in_step_as_they_change() {
     let three = Three::new(5);
     let daemon = three.serve();
     daemon.says("crm is listened to (wal)");
+    daemon.says("erp is listened to (binlog)");
     daemon.says("desk is listened to (triggers)");
 
     three.crm.execute(&three.crm_url, "update contacts set name = 'Ada' where id = 1");
