@@ -11,7 +11,7 @@ use syncline_core::{
     error::{ErrorKind, PortError},
     group::IntentStatus,
     name::{BindingIndex, EntityIndex, FieldIndex, RunId, SystemIndex},
-    plan::{Class, Plan},
+    plan::Plan,
     value::Digest,
 };
 use syncline_engine::{
@@ -443,7 +443,7 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
     within(async {
         recover::recover(&desk, &mut doors).await?;
         for (binding, found) in world.plan.bindings.iter().enumerate() {
-            if is_told(world, found.system) {
+            if unusual::is_told(world, found.system) {
                 let binding = BindingIndex(binding as u16);
                 observe(&desk, &mut doors, &world.systems, binding, Mode::Scan).await?;
             }
@@ -453,16 +453,9 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
             .bindings
             .iter()
             .enumerate()
-            .filter(|(_, found)| is_told(world, found.system))
+            .filter(|(_, found)| unusual::is_told(world, found.system))
             .map(|(binding, found)| {
-                // What became of an insert is known where marks are kept, or by a complete look.
-                let class = world.plan.system(found.system).map(|system| system.class);
-                let mode = match class {
-                    Some(Class::Marked) => Mode::Heard,
-                    Some(Class::Log) => Mode::Poll,
-                    Some(Class::Versioned | Class::Plain | Class::Blind) | None => Mode::Scan,
-                };
-                (BindingIndex(binding as u16), mode)
+                (BindingIndex(binding as u16), unusual::mode(world, found.system))
             })
             .collect();
         let errand = Errand {
@@ -474,12 +467,6 @@ fn settle(world: &World, allow: &Allow) -> Result<Passed, Breach> {
         };
         pass::run(&desk, &mut doors, &errand).await
     })
-}
-
-/// Whether a system tells of its changes, in a log or otherwise: then it is read by nothing else.
-fn is_told(world: &World, system: SystemIndex) -> bool {
-    let has_log = world.plan.system(system).is_some_and(|system| system.class == Class::Log);
-    has_log || world.systems.get(system.at()).is_some_and(|system| system.state().tells())
 }
 
 /// How many moments a full pass in calm weather may take at the most: more is no work any more.

@@ -152,7 +152,7 @@ impl Daemon {
                 Why::Again => broke = 0,
                 Why::Lend(borrower) => {
                     let message = format!("the hub is lent to {}", borrower.name);
-                    self.journal.say(Level::Info, "hub.lent", &message, json!({}));
+                    self.journal.say(Level::Info, "serve.lends", &message, json!({}));
                     let stopped = session::stop_asked();
                     tokio::select! {
                         () = borrower.lend() => {}
@@ -273,21 +273,21 @@ impl Daemon {
                 self.loaded = loaded;
                 self.journal.say(
                     Level::Info,
-                    "config.loaded",
+                    "serve.reloaded",
                     "the configuration was read anew",
                     json!({}),
                 );
             }
             Err(failure) => {
                 let failure = failure.done("the daemon goes on with the configuration that it has");
-                self.journal.failed(Level::Error, "config.refused", &failure, &json!({}));
+                self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
             }
         }
         self.notify.tell("READY=1");
     }
 
     async fn wait_after(&self, broke: u32, failure: &Failure) {
-        self.journal.failed(Level::Error, "hub.failed", failure, &json!({}));
+        self.journal.failed(Level::Error, "serve.failed", failure, &json!({}));
         let wait = Duration::from_millis(backoff::wait_ms(broke, 0).min(30_000));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

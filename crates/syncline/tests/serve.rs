@@ -192,7 +192,7 @@ fn commands_borrow_the_hub() {
     world.run(&["run"]).ends(0, &["nothing changed"]);
     world.run(&["verify"]).ends(0, &["no difference"]);
     world.run(&["status"]).ends(0, &["live", "triggers"]);
-    daemon.stop().ends(143, &["hub.lent"]);
+    daemon.stop().ends(143, &["serve.lends"]);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_borrower_that_dies_gives_the_hub_back() {
     command.args(["-qec", &asks, "/dev/null"]).current_dir(world.path(""));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut borrower = command.spawn().unwrap();
-    daemon.says("hub.lent");
+    daemon.says("serve.lends");
     borrower.kill().unwrap();
     borrower.wait().unwrap();
     world.edit("match: name", "match: email");
@@ -250,7 +250,7 @@ fn another_meaning_is_refused_and_another_pace_is_taken() {
     world.edit("match: name", "match: email");
     world.edit("\"sqlite:erp.db\"", "\"sqlite:erp.db\", detect: {poll: 50ms}");
     daemon.signal("HUP");
-    daemon.says("config.loaded");
+    daemon.says("serve.reloaded");
     world.sql("erp", "update CUSTOMER set CNAME = 'Eva'");
     world.becomes(&daemon, "crm", "select name from contacts", "Eva");
 }

@@ -68,7 +68,7 @@ pub(crate) enum How {
     Push,
     /// By a poll or a scan that began then.
     Polled(OperationId),
-    /// By a read that began then, because it was told that it changed.
+    /// By a read that began then, because something told of it.
     Heard(OperationId),
     /// By a fenced read.
     Read(OperationId),
@@ -97,11 +97,9 @@ pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
         match input {
             Input::Change(row) => items.push(Item::Sight(sight(input, row, How::Log, &[]))),
             Input::Push(row) => items.push(Item::Sight(sight(input, row, How::Push, &[]))),
-            Input::Polled { row, began } => {
-                items.push(Item::Sight(sight(input, row, How::Polled(*began), &[])));
-            }
-            Input::Heard { row, began } => {
-                items.push(Item::Sight(sight(input, row, How::Heard(*began), &[])));
+            Input::Polled { row, began: at } | Input::Heard { row, began: at } => {
+                let heard = matches!(input, Input::Heard { .. }).then_some(How::Heard(*at));
+                items.push(Item::Sight(sight(input, row, heard.unwrap_or(How::Polled(*at)), &[])));
             }
             Input::ScanChunk { rows, began } => items.extend(
                 rows.iter().map(|row| Item::Sight(sight(input, row, How::Polled(*began), &[]))),

@@ -457,18 +457,14 @@ impl Pass<'_> {
         let Some(group) = self.take(known.record) else { return };
         let place = self.place(&group, binding, key);
         let link = place.and_then(|at| at.part(&group)).and_then(|part| part.link(system));
-        let (doubts, is_busy) = match link {
-            Some(link) => (Some(in_doubt(link)), link.lane != Lane::Free),
-            None => (None, false),
-        };
-        match (place, doubts) {
-            // Whether the row went before or after our write, its answer does not say.
-            (Some(at), Some(_)) if is_busy => self.mark_must_read(group, at, system),
-            (_, Some(doubts)) => {
+        match (place, link.map(|link| (link.lane == Lane::Free, in_doubt(link)))) {
+            (_, Some((true, doubts))) => {
                 self.put_back(group);
                 self.ask(binding, key.clone(), doubts);
             }
-            (_, None) => self.put_back(group),
+            // Whether the row went before or after our write, its answer does not say.
+            (Some(at), Some((false, _))) => self.mark_must_read(group, at, system),
+            (_, _) => self.put_back(group),
         }
     }
 }

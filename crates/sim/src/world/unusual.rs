@@ -11,6 +11,7 @@ use syncline_core::{
 };
 use syncline_engine::{
     account::Account,
+    capture::Mode,
     desk::{Desk, Systems, Unwatched},
     read,
     reconcile::reconcile,
@@ -76,6 +77,22 @@ pub(super) async fn listen(
     let Some(payload) = payload else { return Ok(()) };
     let decided = reconcile(desk, &[Input::Push(payload)], Vec::new()).await?;
     read::settle(desk, doors, decided.effects, &mut Account::default()).await.map(drop)
+}
+
+/// Whether a system tells of its changes, in a log or otherwise: then it is read by nothing else.
+pub(super) fn is_told(world: &World, system: SystemIndex) -> bool {
+    let has_log = world.plan.system(system).is_some_and(|system| system.class == Class::Log);
+    has_log || world.systems.get(system.at()).is_some_and(|system| system.state().tells())
+}
+
+/// How a full pass reads a system that tells of its changes. What became of an insert is known where
+/// marks are kept, or by a complete look.
+pub(super) fn mode(world: &World, system: SystemIndex) -> Mode {
+    match world.plan.system(system).map(|system| system.class) {
+        Some(Class::Marked) => Mode::Heard,
+        Some(Class::Log) => Mode::Poll,
+        Some(Class::Versioned | Class::Plain | Class::Blind) | None => Mode::Scan,
+    }
 }
 
 /// The last day of a world.

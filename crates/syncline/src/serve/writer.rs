@@ -126,7 +126,7 @@ impl Writer {
                 let name = session.system_name(self.system);
                 let more = json!({ "system": name, "retry_ms": wait });
                 let message = format!("{name} is not written just now: {reason}");
-                shared.journal.say(Level::Warn, "write.put_off", &message, more);
+                shared.journal.say(Level::Warn, "serve.put_off", &message, more);
                 Ok(Some(Duration::from_millis(wait)))
             }
             None if progressed.is_empty() => {
