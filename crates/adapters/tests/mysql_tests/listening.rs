@@ -429,5 +429,5 @@ async fn a_doctor_says_how_the_server_logs() {
     assert!(said[1].starts_with("Warning ROW, FULL row image, 2 hours kept"), "{said:?}");
     assert!(said[2].contains("set global binlog_format = 'ROW'"), "{said:?}");
     let error = shop.try_open(&shop.settings).await.err().unwrap();
-    assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
+    assert_eq!(error.kind, ErrorKind::Unheard, "{error}");
 }
