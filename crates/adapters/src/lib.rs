@@ -15,7 +15,7 @@ mod sqlite;
 use std::sync::Arc;
 
 use syncline_core::{
-    error::PortError,
+    error::{ErrorKind, PortError},
     name::SystemIndex,
     plan::{Class, Plan},
 };
@@ -73,6 +73,12 @@ pub async fn listen(
     system: SystemIndex,
     listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
+    let way = settings.kind.way();
+    if listening.way.is_some_and(|wanted| wanted != way) {
+        let action = format!("listen to \"{}\"", settings.name);
+        let detail = format!("it can be listened to in one way: set `detect: {{{}}}`", way.word());
+        return Err(PortError::new(ErrorKind::Unheard, action, detail));
+    }
     match settings.kind {
         Kind::Mysql => mysql::listen::listen(settings, plan, system, listening).await,
         Kind::Sqlite => sqlite::listen::listen(settings, plan, system, listening).await,

@@ -35,6 +35,28 @@ pub enum Kind {
     Sqlite,
 }
 
+impl Kind {
+    /// What can be listened to in a system of this kind.
+    pub const fn way(self) -> Way {
+        match self {
+            Self::Postgres => Way::Wal,
+            Self::Mysql => Way::Binlog,
+            Self::Sqlite => Way::Triggers,
+        }
+    }
+}
+
+impl Way {
+    /// As the file says it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Wal => "cdc: wal",
+            Self::Binlog => "cdc: binlog",
+            Self::Triggers => "triggers: true",
+        }
+    }
+}
+
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Tls {

@@ -326,6 +326,30 @@ fn a_mass_delete_is_held_and_a_person_lets_it_through() {
 }
 
 #[test]
+fn who_is_listened_to_is_not_read_whole_at_each_start() {
+    let world = World::in_step(3);
+    let daemon = world.serve(&[]);
+    daemon.says("crm is listened to");
+    daemon.says("erp is listened to");
+    let known = "select count(*) from note where name like 'complete:%' and value <> ''";
+    world.becomes(&daemon, "syncline.hub", known, "2");
+    daemon.stop().ends(143, &[]);
+    // Everything was compared an hour ago.
+    let hour = "update note set value = (cast(value as integer) - 3600000000)
+                || substr(value, instr(value, ' ')) where name like 'complete:%'";
+    world.sql("syncline.hub", hour);
+    let times = "select group_concat(value) from note where name like 'complete:%'";
+    let before = world.value("syncline.hub", times);
+
+    let daemon = world.serve(&[]);
+    world.sql("crm", "update contacts set name = 'Ada' where id = 1");
+    world.becomes(&daemon, "erp", NAMES, "Ada Name 2 Name 3");
+    daemon.stop().ends(143, &[]);
+
+    assert_eq!(world.value("syncline.hub", times), before);
+}
+
+#[test]
 fn the_service_manager_is_told() {
     let world = World::in_step(1);
     let socket = std::os::unix::net::UnixDatagram::bind(world.path("notify")).unwrap();

@@ -50,7 +50,7 @@ use crate::{
         describe::Cells,
         failure::Failure,
     },
-    settings::{Listening, Settings, Way},
+    settings::{Listening, Settings},
 };
 
 /// So long nothing is waited for in one go.
@@ -73,13 +73,6 @@ pub(crate) async fn listen(
     listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
     let action = format!("listen to \"{}\"", settings.name);
-    match listening.way {
-        None | Some(Way::Binlog) => {}
-        Some(Way::Wal | Way::Triggers) => {
-            let detail = "only its binary log can be listened to: set `detect: {cdc: binlog}`";
-            return Err(PortError::new(ErrorKind::Unheard, action, detail));
-        }
-    }
     let mut session = connect::open(settings, Purpose::Read).await?;
     let logs = Logs::ask(&mut session).await.map_err(|failure| failure.error(&*action))?;
     if let Some(missing) = logs.missing() {

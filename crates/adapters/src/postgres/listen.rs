@@ -43,7 +43,7 @@ use crate::{
             stream::Stream, visible::Snapshot,
         },
     },
-    settings::{Listening, Settings, Way},
+    settings::{Listening, Settings},
 };
 
 /// How long silence is listened to.
@@ -62,13 +62,6 @@ pub(crate) async fn listen(
     listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
     let action = format!("listen to {:?}", settings.name);
-    match listening.way {
-        None | Some(Way::Wal) => {}
-        Some(Way::Binlog | Way::Triggers) => {
-            let detail = "PostgreSQL is listened to by its write-ahead log: wal";
-            return Err(PortError::new(ErrorKind::Unheard, action, detail));
-        }
-    }
     let session = Session::open(settings, Purpose::Work).await?;
     let server = Server::ask(&session, &action).await?;
     server.is_fit(&action)?;

@@ -49,7 +49,7 @@ use self::{
     watches::Watches,
 };
 use crate::{
-    settings::{Listening, Settings, Way},
+    settings::{Listening, Settings},
     sqlite::{
         bound::Bindings,
         connection::{Worker, port_error},
@@ -74,13 +74,6 @@ pub(crate) async fn listen(
     listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
     let action = format!("listen to \"{}\"", settings.name);
-    match listening.way {
-        None | Some(Way::Triggers) => {}
-        Some(Way::Wal | Way::Binlog) => {
-            let detail = "SQLite keeps no log that could be read: set `detect: {triggers: true}`";
-            return Err(PortError::new(ErrorKind::Unheard, action, detail));
-        }
-    }
     let settings = Arc::new(settings.clone());
     let mut worker = Worker::new(Arc::clone(&settings));
     let context = Arc::new(Context {

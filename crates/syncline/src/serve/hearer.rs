@@ -64,7 +64,12 @@ pub(super) async fn hear(mut session: Session, ears: Vec<Ear>, shared: Arc<Share
         recorded: Instant::now(),
         keeps: Retained::default(),
     });
-    let mut hearer = Hearer { ears: ears.collect(), runs: BTreeMap::new(), again: None };
+    let mut hearer = Hearer {
+        ears: ears.collect(),
+        runs: BTreeMap::new(),
+        again: None,
+        missed: BTreeSet::new(),
+    };
     while !shared.is_over() {
         match hearer.once(&mut session, &shared).await {
             Ok(true) => {}
@@ -107,6 +112,8 @@ struct Hearer {
     ears: Vec<Hearing>,
     runs: BTreeMap<EntityIndex, Running>,
     again: Option<Instant>,
+    /// Entities of which something was missed in this shift: it is on record that they are compared.
+    missed: BTreeSet<EntityIndex>,
 }
 
 impl Hearer {
@@ -229,8 +236,10 @@ impl Hearer {
                 (true, Some(Schedule::Every(_) | Schedule::Cron(_)) | None) => {}
                 (false, _) => {
                     // What is missed while it is paused, or not approved, is found by comparing.
-                    for binding in bindings(&session.plan, root) {
-                        scans::forget(session, binding).await?;
+                    if self.missed.insert(root) {
+                        for binding in bindings(&session.plan, root) {
+                            scans::forget(session, binding).await?;
+                        }
                     }
                 }
             }

@@ -51,6 +51,7 @@ pub(super) async fn poll(
         polled: BTreeMap::new(),
         next: BTreeMap::new(),
         looked: BTreeMap::new(),
+        began: tokio::time::Instant::now(),
     };
     while !shared.is_over() {
         match agenda.once(&mut session, &shared).await {
@@ -69,10 +70,14 @@ struct Agenda {
     polled: BTreeMap<BindingIndex, Timestamp>,
     /// When each entity with a schedule is taken next.
     next: BTreeMap<EntityIndex, Timestamp>,
+    /// When the shift began.
+    began: tokio::time::Instant,
     /// When each entity that a guard holds was looked at.
     looked: BTreeMap<EntityIndex, tokio::time::Instant>,
 }
 
+/// Who may be listened to is asked after so long, if its ear has said nothing.
+const EXPECTED_MAX: Duration = Duration::from_secs(15);
 /// What a guard holds is looked at whole again so often: it may be over by itself.
 const GUARDED_EVERY: Duration = Duration::from_secs(300);
 
@@ -212,7 +217,9 @@ impl Agenda {
             }
             let (compare, compared_next) = compare_due(session, binding, entity, now).await?;
             let asking = self.asked(session, binding);
-            let is_heard = shared.heard(system).is_some() && is_live;
+            let is_told = shared.heard(system).is_some()
+                || (shared.is_expected(system) && self.began.elapsed() < EXPECTED_MAX);
+            let is_heard = is_told && is_live;
             let polls = !is_heard
                 || asking.is_some_and(|it| it.beside && has_cursor(&session.plan, binding));
             let next_poll = self.polled.get(&binding).copied().unwrap_or(now);

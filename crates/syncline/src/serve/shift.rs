@@ -48,6 +48,8 @@ pub(super) struct Shared {
     wake_writers: Vec<Notify>,
     /// What may have to be written to each system.
     dirty: Vec<Mutex<BTreeSet<EntityIndex>>>,
+    /// Systems whose ears have not said yet whether they can be listened to.
+    expected: Mutex<BTreeSet<SystemIndex>>,
     /// Systems that are listened to just now, and how.
     heard: Mutex<BTreeMap<SystemIndex, &'static str>>,
     pub(super) events: mpsc::UnboundedSender<Event>,
@@ -75,6 +77,7 @@ impl Shared {
             wake_poller: Notify::new(),
             wake_writers: (0..systems).map(|_| Notify::new()).collect(),
             dirty: (0..systems).map(|_| Mutex::default()).collect(),
+            expected: Mutex::default(),
             heard: Mutex::default(),
             events,
         }
@@ -142,6 +145,16 @@ impl Shared {
         self.wake_writers.get(system.at())
     }
 
+    /// Whether this system may be listened to in a moment: then it is not asked yet.
+    pub(super) fn is_expected(&self, system: SystemIndex) -> bool {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).contains(&system)
+    }
+
+    /// An ear will say whether this system can be listened to.
+    pub(super) fn expect(&self, system: SystemIndex) {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(system);
+    }
+
     /// How this system is listened to just now, if it is.
     pub(super) fn heard(&self, system: SystemIndex) -> Option<&'static str> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(&system).copied()
@@ -149,6 +162,7 @@ impl Shared {
 
     /// The system is listened to like this from now on, or not. Whether that is new.
     pub(super) fn set_heard(&self, system: SystemIndex, word: Option<&'static str>) -> bool {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).remove(&system);
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match word {
             Some(word) => heard.insert(system, word),

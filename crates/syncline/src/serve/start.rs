@@ -109,12 +109,13 @@ impl Start<'_> {
             poll_ms: system.detect.poll_ms,
             beside: system.detect.polls_beside,
         });
+        // Before anybody asks a system that may be listened to in a moment.
+        let ears = self.ears(&session, &shared).await?;
         let own = session.beside(None).await?;
         let (asking, at_work) = (asking.collect(), shared.clone());
         workers.push(worker(&shared, async move || {
             poller::poll(own, asking, zone, at_work).await;
         }));
-        let ears = self.ears(&session, &shared).await?;
         let ends_at = pauses_end(&session.pauses().await?);
         let at_work = shared.clone();
         workers.push(worker(&shared, async move || hearer::hear(session, ears, at_work).await));
@@ -199,6 +200,7 @@ impl Start<'_> {
                 ways: ways.into_iter().map(one).collect(),
                 from: session.hub.checkpoint(&stream).await?,
             };
+            shared.expect(system);
             ears.push(ear::listen(place, shared.wake_hearer.clone()));
         }
         Ok(ears)

@@ -71,11 +71,8 @@ impl Writer {
         shared: &Shared,
     ) -> Result<Option<Duration>, Failure> {
         let mut due = Vec::new();
-        // Until a person, or a complete look, has settled a guard, nothing of its entity is written.
-        let open = session.hub.guards(false).await?;
         for entity in entities {
             let is_held = self.held.get(&entity).is_some_and(|since| since.elapsed() < HELD);
-            let is_held = is_held || open.iter().any(|guard| guard.entity == entity);
             let is_ours = shared.plan.binding_of(entity, self.system).is_some();
             if is_ours
                 && !is_held
@@ -84,6 +81,11 @@ impl Writer {
             {
                 due.push(entity);
             }
+        }
+        if !due.is_empty() {
+            // Until a person, or a complete look, has settled a guard, nothing of its entity is written.
+            let open = session.hub.guards(false).await?;
+            due.retain(|entity| open.iter().all(|guard| guard.entity != *entity));
         }
         if due.is_empty() {
             return Ok(Some(EVERY));

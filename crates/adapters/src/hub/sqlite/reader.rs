@@ -352,7 +352,10 @@ impl Reader for SqliteHub {
         let (name, value) = (name.to_owned(), value.to_owned());
         self.change("remember a note", move |connection| {
             connection.execute(
-                "insert or replace into note (name, value) values (?, ?)",
+                // What is known already costs no commit.
+                "insert into note (name, value) values (?, ?)
+                 on conflict (name) do update set value = excluded.value
+                 where value is not excluded.value",
                 params![name, value],
             )?;
             Ok(())

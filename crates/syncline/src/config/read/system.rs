@@ -201,12 +201,13 @@ impl Reader<'_> {
         }
         let kind = address.value.kind;
         for way in &system.detect.ways {
-            let (fits, word, whose) = match way {
-                Way::Wal => (kind == Kind::Postgres, "cdc: wal", "PostgreSQL"),
-                Way::Binlog => (kind == Kind::Mysql, "cdc: binlog", "MariaDB and MySQL"),
-                Way::Triggers => (kind == Kind::Sqlite, "triggers: true", "SQLite"),
+            let whose = match way {
+                Way::Wal => "PostgreSQL",
+                Way::Binlog => "MariaDB and MySQL",
+                Way::Triggers => "SQLite",
             };
-            if !fits {
+            let word = way.word();
+            if *way != kind.way() {
                 self.complain(
                     Complaint::error(
                         "config.unsupported",
