@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syncline_core::{
     Text,
     change::{Effect, Input, Position, ReadResult, RowKey},
-    commit::Checkpoint,
+    commit::{Checkpoint, Wants},
     error::PortError,
     name::{BindingIndex, OperationId, SystemIndex},
     plan::Plan,
@@ -20,11 +20,12 @@ use syncline_ports::{
 };
 
 use crate::{
-    capture::{BATCH, Captured, Mode, Reading, fetch, shown},
+    capture::{Absences, BATCH, Captured, Mode, Reading, fetch, shown},
     desk::{Desk, Systems},
     pipeline::Pipeline,
     read,
-    reconcile::Decided,
+    reconcile::{Decided, reconcile},
+    scan::{Judged, judge},
 };
 
 /// The name under which it is stored how far a system was heard.
@@ -103,6 +104,7 @@ pub(crate) async fn read(
     for (binding, keys) in rows {
         let mut reading = Reading::new(binding);
         let keys: Vec<RowKey> = keys.into_iter().collect();
+        let (mut gone, mut first) = (Vec::new(), None);
         for chunk in keys.chunks(BATCH.rows) {
             // Rows count as fenced reads only if nothing of ours was in flight since before.
             let began = desk.operation().await?;
@@ -123,13 +125,18 @@ pub(crate) async fn read(
                 reading.incomplete = Some("not every row was answered".into());
                 break;
             }
-            sort(binding, answers, &mut batch, began, &mut inputs);
+            sort(answers, &mut batch, &mut gone);
+            first.get_or_insert(began);
             let account = &mut read.captured.account;
             reading.rows += shown(desk, binding, Mode::Heard, batch, began, account, &mut inputs);
             let decided = pipeline.push(inputs, Vec::new()).await?;
             settle(desk, systems, decided, &mut read).await?;
         }
         reading.complete = reading.failure.is_none() && reading.incomplete.is_none();
+        if let Some(began) = first {
+            settle(desk, systems, pipeline.finish().await?, &mut read).await?;
+            went(desk, systems, &mut reading, gone, began, &mut read).await?;
+        }
         read.captured.readings.push(reading);
     }
     settle(desk, systems, pipeline.finish().await?, &mut read).await?;
@@ -153,21 +160,57 @@ async fn settle(
     Ok(())
 }
 
-/// Rows that are there count as shown, those that cannot be read are set aside, and those that are
-/// not there become questions, like what a scan did not show.
-fn sort(
-    binding: BindingIndex,
-    answers: Vec<KeyAnswer>,
-    batch: &mut Batch,
+/// Rows that went become questions, like what a scan did not show, unless they are too many to be
+/// believed. What a guard holds is not heard of again: the next comparison finds the same.
+async fn went(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    reading: &mut Reading,
+    gone: Vec<RowKey>,
     began: OperationId,
-    inputs: &mut Vec<Input>,
-) {
+    read: &mut Read,
+) -> Result<(), PortError> {
+    let binding = reading.binding;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let known = linked_of(desk, binding, &gone).await?;
+    let linked = desk.store.count_present(binding).await?;
+    // Of all that are known, those that were not heard of are there as far as anybody knows.
+    let others = linked.saturating_sub(known.len() as u64);
+    if let Judged::Held(held) = judge(desk, Absences::Guarded, reading, others, linked, &known) {
+        reading.held = Some(held);
+        return Ok(());
+    }
+    for chunk in gone.chunks(BATCH.rows) {
+        let missing = |key: &RowKey| Input::Unseen { binding, key: key.clone(), began };
+        let inputs: Vec<Input> = chunk.iter().map(missing).collect();
+        let decided = reconcile(desk, &inputs, Vec::new()).await?;
+        settle(desk, systems, decided, read).await?;
+    }
+    Ok(())
+}
+
+/// Those of these rows that belong to a record: others came and went without being seen.
+async fn linked_of(
+    desk: &Desk<'_>,
+    binding: BindingIndex,
+    gone: &[RowKey],
+) -> Result<Vec<RowKey>, PortError> {
+    let keys = gone.iter().map(|key| (binding, key.clone())).collect();
+    let known = desk.store.load(&Wants { keys, ..Wants::default() }).await?.keys;
+    let is_linked =
+        |key: &&RowKey| known.get(&(binding, (*key).clone())).is_some_and(Option::is_some);
+    Ok(gone.iter().filter(is_linked).cloned().collect())
+}
+
+/// Rows that are there count as shown, those that cannot be read are set aside, and those that are
+/// not there have gone.
+fn sort(answers: Vec<KeyAnswer>, batch: &mut Batch, gone: &mut Vec<RowKey>) {
     for answer in answers {
         match answer.result {
             ReadResult::Found(row) => batch.rows.push(*row),
-            ReadResult::Absent => {
-                inputs.push(Input::Unseen { binding, key: answer.key, began });
-            }
+            ReadResult::Absent => gone.push(answer.key),
             ReadResult::Failed(reason) => {
                 let (code, reason) = unreadable(&reason);
                 batch.refused.push(RefusedRow { key: answer.key, code, reason });

@@ -179,34 +179,13 @@ async fn conclude(
     if unseen.is_empty() {
         return Ok(());
     }
-    let guards = desk
-        .plan
-        .binding(binding)
-        .and_then(|found| desk.plan.entity(found.entity))
-        .map(|entity| entity.guards)
-        .unwrap_or_default();
-    let digest = set_digest(&unseen);
-    let allowed = match absences {
-        Absences::Guarded => false,
-        Absences::Allowed => true,
-        Absences::Approved(approved) => approved == digest,
-    };
-    // The guard looks before the first question is asked: nothing of it reaches the hub.
-    let verdict = guard::absences(&guards, rows, unseen.len() as u64, linked);
-    if allowed && verdict != Verdict::Pass {
-        scanning.reading.let_through = unseen.len() as u64;
-    }
-    if let (false, Verdict::Trip { code, max }) = (allowed, verdict) {
-        scanning.reading.held = Some(HeldAbsences {
-            code,
-            binding,
-            count: unseen.len() as u64,
-            linked,
-            max,
-            digest,
-            samples: unseen.into_iter().take(5).collect(),
-        });
-        return Ok(());
+    match judge(desk, absences, &scanning.reading, rows, linked, &unseen) {
+        Judged::Held(held) => {
+            scanning.reading.held = Some(held);
+            return Ok(());
+        }
+        Judged::LetThrough => scanning.reading.let_through = unseen.len() as u64,
+        Judged::Few => {}
     }
     for chunk in unseen.chunks(UNSEEN_CHUNK) {
         let missing = |key: &RowKey| {
@@ -222,6 +201,51 @@ async fn conclude(
         took(desk, systems, decided, account).await?;
     }
     Ok(())
+}
+
+/// What a guard says of rows that vanished.
+pub(crate) enum Judged {
+    /// They are few enough to be believed.
+    Few,
+    /// They are many, and a person has let them through.
+    LetThrough,
+    /// They are too many to be believed without a person.
+    Held(HeldAbsences),
+}
+
+/// Asks the guards of the entity about these rows that vanished, of so many that were linked, where
+/// so many others were shown. The guard looks before the first question is asked: nothing of it
+/// reaches the hub.
+pub(crate) fn judge(
+    desk: &Desk<'_>,
+    absences: Absences,
+    reading: &Reading,
+    rows: u64,
+    linked: u64,
+    unseen: &[RowKey],
+) -> Judged {
+    let binding = reading.binding;
+    let guards = desk
+        .plan
+        .binding(binding)
+        .and_then(|found| desk.plan.entity(found.entity))
+        .map(|entity| entity.guards)
+        .unwrap_or_default();
+    let count = unseen.len() as u64;
+    let Verdict::Trip { code, max } = guard::absences(&guards, rows, count, linked) else {
+        return Judged::Few;
+    };
+    let digest = set_digest(unseen);
+    let is_allowed = match absences {
+        Absences::Guarded => false,
+        Absences::Allowed => true,
+        Absences::Approved(approved) => approved == digest,
+    };
+    if is_allowed {
+        return Judged::LetThrough;
+    }
+    let samples = unseen.iter().take(5).cloned().collect();
+    Judged::Held(HeldAbsences { code, binding, count, linked, max, digest, samples })
 }
 
 /// The rows last seen present that a scan did not show, in the order of their keys.
@@ -247,7 +271,7 @@ pub(crate) async fn unseen(
 
 /// Those of these rows of which nothing was seen or written since the scan began: of the others its
 /// snapshot says nothing. Somebody who works beside it may have made them meanwhile.
-async fn known_before(
+pub(crate) async fn known_before(
     desk: &Desk<'_>,
     binding: BindingIndex,
     keys: Vec<RowKey>,
