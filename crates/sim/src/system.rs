@@ -128,6 +128,8 @@ pub struct SimState {
     log: Vec<LogEntry>,
     /// Which rows have changed, in order, where the system tells that.
     told: Vec<(BindingIndex, RowKey)>,
+    /// A guard held what was told: only a comparison finds it again.
+    pub(crate) must_compare: bool,
     /// Writes still on their way although the caller gave up.
     pub(crate) zombies: Vec<(Timestamp, WriteGroup)>,
     /// How the weather is.
@@ -195,6 +197,7 @@ impl SimSystem {
             marks: BTreeMap::new(),
             made: BTreeMap::new(),
             told: Vec::new(),
+            must_compare: false,
             log: Vec::new(),
             zombies: Vec::new(),
             weather: Weather::default(),

@@ -119,6 +119,7 @@ async fn hear(
         if let Some(place @ None) = doors.get_mut(system.at()) {
             *place = World::doors(std::slice::from_ref(sim)).pop().flatten();
         }
+        sim.state().must_compare |= passed.entities.iter().any(|it| !it.tripped.is_empty());
         let failure = passed.entities.into_iter().flat_map(|report| report.failures).next();
         match failure {
             Some((_, failure)) => return Err(failure),

@@ -86,12 +86,13 @@ pub(super) fn is_told(world: &World, system: SystemIndex) -> bool {
 }
 
 /// How a full pass reads a system that tells of its changes. What became of an insert is known where
-/// marks are kept, or by a complete look.
+/// marks are kept, or by a complete look; and what a guard held is found by one.
 pub(super) fn mode(world: &World, system: SystemIndex) -> Mode {
+    let held = world.systems.get(system.at()).is_some_and(|system| system.state().must_compare);
     match world.plan.system(system).map(|system| system.class) {
-        Some(Class::Marked) => Mode::Heard,
+        Some(Class::Marked) if !held => Mode::Heard,
         Some(Class::Log) => Mode::Poll,
-        Some(Class::Versioned | Class::Plain | Class::Blind) | None => Mode::Scan,
+        Some(Class::Marked | Class::Versioned | Class::Plain | Class::Blind) | None => Mode::Scan,
     }
 }
 
