@@ -205,6 +205,8 @@ pub trait Reader: Send + Sync {
 
     /// What is set aside, oldest first.
     async fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, PortError>;
+    /// How many conflicts and entries of the quarantine this run has opened that still wait.
+    async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError>;
     /// One entry.
     async fn quarantined(&self, number: Number) -> Result<Option<Quarantined>, PortError>;
     /// Leaves an entry alone: only a new version of the row takes it up again.

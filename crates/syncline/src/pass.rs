@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use syncline_core::{
     commit::Disposition,
-    name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
+    name::{BindingIndex, EntityIndex, SystemIndex, Timestamp},
 };
 use syncline_engine::{
     account::Account,
@@ -211,7 +211,7 @@ async fn conclude(
         tripped::settle(session, report, order, modes).await?;
         let doubts = doubts::of(session, report.entity).await?;
         let (exit, error) = judge(session, report, &doubts, order.allow_partial).await?;
-        let aside = set_aside(session, report.run).await?;
+        let aside = session.hub.count_set_aside(report.run).await?;
         let line = line(session, report, aside, &doubts, began);
         let name = session.entity_name(report.entity).to_owned();
         let word = match exit {
@@ -309,7 +309,7 @@ async fn judge(
         exit = exit.and(Exit::Failed);
         error.get_or_insert(failure);
     }
-    if !allow_partial && set_aside(session, report.run).await? > 0 {
+    if !allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
         exit = exit.and(Exit::SetAside);
     }
     Ok((exit, error))
@@ -329,15 +329,6 @@ fn put_off(session: &Session, report: &EntityPassed, system: SystemIndex, reason
         "run.incomplete" => failure,
         _ => failure.with_exit(Exit::Environment),
     }
-}
-
-/// How many things this run set aside for a person that still wait.
-async fn set_aside(session: &Session, run: RunId) -> Result<u64, Failure> {
-    let quarantined = session.hub.quarantine(100_000).await?;
-    let rows = quarantined.iter().filter(|it| it.run == run && it.dropped.is_none()).count();
-    let conflicts = session.hub.conflicts(false, 100_000).await?;
-    let conflicts = conflicts.iter().filter(|conflict| conflict.opened.0 == run).count();
-    Ok((rows + conflicts) as u64)
 }
 
 /// `r-1042  contacts    14 changed of 5,197 checked -> crm 3, erp 9      0.8 s`

@@ -101,34 +101,42 @@ fn guards_of_several_systems_are_let_through_one_after_the_other() {
     world.agrees();
 }
 
-#[test]
-fn a_guard_counts_everybody_who_goes_with_a_parent() {
-    let world = World::with(
+/// Customers and the orders that refer to them in two systems, none yet; and what else is said of
+/// either.
+fn customers_and_orders(of_customers: &str, of_orders: &str) -> World {
+    let world = World::with(&format!(
         r#"version: 1
 systems:
-  crm: {url: "sqlite:crm.db"}
-  erp: {url: "sqlite:erp.db"}
+  crm: {{url: "sqlite:crm.db"}}
+  erp: {{url: "sqlite:erp.db"}}
 entities:
   customers:
-    in: {crm: customer, erp: customer}
+    in: {{crm: customer, erp: customer}}
     match: email
+    {of_customers}
     fields:
-      email: {crm: email, erp: email}
+      email: {{crm: email, erp: email}}
   orders:
-    in: {crm: orders, erp: orders}
+    in: {{crm: orders, erp: orders}}
     match: number
-    on_parent_delete: cascade
+    {of_orders}
     fields:
-      number: {crm: number, erp: number}
-      customer: {ref: customers, crm: customer, erp: customer}
-"#,
-    );
+      number: {{crm: number, erp: number}}
+      customer: {{ref: customers, crm: customer, erp: customer}}
+"#
+    ));
     for system in ["crm", "erp"] {
         world.sql(system, "create table customer (id integer primary key, email text unique)");
         let orders =
             "create table orders (id integer primary key, number text unique, customer integer)";
         world.sql(system, orders);
     }
+    world
+}
+
+#[test]
+fn a_guard_counts_everybody_who_goes_with_a_parent() {
+    let world = customers_and_orders("", "on_parent_delete: cascade");
     world.sql("crm", "insert into customer (email) values ('ada@example.com'), ('bo@example.com')");
     world.sql(
         "crm",
@@ -147,32 +155,7 @@ entities:
 
 #[test]
 fn what_was_let_through_and_waits_is_not_asked_about_again_and_holds_back_nobody() {
-    let world = World::with(
-        r#"version: 1
-systems:
-  crm: {url: "sqlite:crm.db"}
-  erp: {url: "sqlite:erp.db"}
-entities:
-  customers:
-    in: {crm: customer, erp: customer}
-    match: email
-    guards: {deletes: {max: 1, max_percent: 10}}
-    fields:
-      email: {crm: email, erp: email}
-  orders:
-    in: {crm: orders, erp: orders}
-    match: number
-    fields:
-      number: {crm: number, erp: number}
-      customer: {ref: customers, crm: customer, erp: customer}
-"#,
-    );
-    for system in ["crm", "erp"] {
-        world.sql(system, "create table customer (id integer primary key, email text unique)");
-        let orders =
-            "create table orders (id integer primary key, number text unique, customer integer)";
-        world.sql(system, orders);
-    }
+    let world = customers_and_orders("guards: {deletes: {max: 1, max_percent: 10}}", "");
     world.sql("crm", "insert into customer (email) values ('ada'), ('bo'), ('cy')");
     world.sql("crm", "insert into orders (number, customer) values ('o1', 1), ('o2', 2)");
     world.says(0, &["run", "--yes"]);

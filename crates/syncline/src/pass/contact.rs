@@ -43,6 +43,9 @@ impl Contact {
     }
 }
 
+/// That a system answered is put on record again after so long.
+const FRESH_MS: i64 = 1_000;
+
 fn note(system: &str) -> String {
     format!("contact:{system}")
 }
@@ -68,7 +71,15 @@ pub(super) async fn remember(session: &Session, passed: &Passed) -> Result<(), F
         let was_asked = session.systems.get(index).is_some_and(Option::is_some);
         let known = match (code, was_asked) {
             (Some(code), _) => Contact { failed: Some((now, code)), ..of(session, name).await? },
-            (None, true) => Contact { answered: Some(now), failed: None },
+            (None, true) => {
+                let known = of(session, name).await?;
+                // A daemon passes many times a second: who has answered just now is known to.
+                let just_now = known.answered.is_some_and(|at| at.plus_ms(FRESH_MS) > now);
+                if known.failed.is_none() && just_now {
+                    continue;
+                }
+                Contact { answered: Some(now), failed: None }
+            }
             (None, false) => continue,
         };
         session.hub.set_note(&note(name), &known.text()).await?;

@@ -165,6 +165,17 @@ impl Reader for SqliteHub {
         })
     }
 
+    async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError> {
+        self.read("count what was set aside", |connection| {
+            let mut count = connection.prepare_cached(
+                "select (select count(*) from quarantine where run = ?1 and dropped is null)
+                      + (select count(*) from conflict where settled is null and opened_run = ?1)",
+            )?;
+            let waits: i64 = count.query_row([run.0.cast_signed()], |row| row.get(0))?;
+            Ok(waits.unsigned_abs())
+        })
+    }
+
     async fn quarantined(&self, number: Number) -> Result<Option<Quarantined>, PortError> {
         self.read("read a quarantine entry", |connection| {
             let mut select =

@@ -38,8 +38,9 @@ pub(super) async fn read(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    if is_known(bound) {
-        return Ok(keys.iter().map(|key| own(&codecs, key)).collect());
+    let readers: Option<Vec<Reader>> = codecs.iter().map(|codec| reader(codec)).collect();
+    if let Some(readers) = readers {
+        return Ok(keys.iter().map(|key| own(&readers, key)).collect());
     }
     match asked(session, bound, &codecs, keys).await {
         Ok(read) => Ok(read),
@@ -53,57 +54,32 @@ fn unreadable() -> Text {
     Text::new("a key cannot be read")
 }
 
-/// Whether all columns of the key are of types that are read here.
-fn is_known(bound: &Bound) -> bool {
-    bound.shape.key.iter().filter_map(|column| bound.carriers.get(*column)).all(|carrier| {
-        match carrier.codec {
-            Codec::Bool
-            | Codec::Int2
-            | Codec::Int4
-            | Codec::Int8
-            | Codec::Oid
-            | Codec::Text
-            | Codec::Padded
-            | Codec::Uuid => true,
-            Codec::Float4
-            | Codec::Float8
-            | Codec::Numeric
-            | Codec::Bytes
-            | Codec::Date
-            | Codec::Time
-            | Codec::Timestamp
-            | Codec::Timestamptz
-            | Codec::Interval
-            | Codec::Json
-            | Codec::Jsonb
-            | Codec::Array(_) => false,
-        }
-    })
-}
-
-fn own(codecs: &[&Codec], key: &RawKey) -> Read {
-    let values: Option<Vec<Value>> = codecs
-        .iter()
-        .zip(key)
-        .map(|(codec, raw)| value(codec, std::str::from_utf8(raw).ok()?))
-        .collect();
+fn own(readers: &[Reader], key: &RawKey) -> Read {
+    let values: Option<Vec<Value>> =
+        readers.iter().zip(key).map(|(read, raw)| read(std::str::from_utf8(raw).ok()?)).collect();
     match values {
-        Some(values) if values.len() == codecs.len() => Ok(RowKey::new(&values)),
+        Some(values) if values.len() == readers.len() => Ok(RowKey::new(&values)),
         Some(_) | None => Err(unreadable()),
     }
 }
 
-fn value(codec: &Codec, text: &str) -> Option<Value> {
+/// Makes a value of the text of one column.
+type Reader = fn(&str) -> Option<Value>;
+
+/// How this type is read here; `None`: the server is asked.
+fn reader(codec: &Codec) -> Option<Reader> {
     match codec {
-        Codec::Bool => match text {
+        Codec::Bool => Some(|text| match text {
             "t" => Some(Value::Bool(true)),
             "f" => Some(Value::Bool(false)),
             _ => None,
-        },
-        Codec::Int2 | Codec::Int4 | Codec::Int8 | Codec::Oid => text.parse().ok().map(Value::int),
-        Codec::Text => Some(Value::text(text)),
-        Codec::Padded => Some(Value::text(text.trim_end_matches(' '))),
-        Codec::Uuid => uuid(text).map(Value::Uuid),
+        }),
+        Codec::Int2 | Codec::Int4 | Codec::Int8 | Codec::Oid => {
+            Some(|text| text.parse().ok().map(Value::int))
+        }
+        Codec::Text => Some(|text| Some(Value::text(text))),
+        Codec::Padded => Some(|text| Some(Value::text(text.trim_end_matches(' ')))),
+        Codec::Uuid => Some(|text| uuid(text).map(Value::Uuid)),
         Codec::Float4
         | Codec::Float8
         | Codec::Numeric
