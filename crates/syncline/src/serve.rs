@@ -69,7 +69,9 @@ pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer,
     };
     let hangup = hangups();
     // The first signal is heard from here on.
-    let _stop = session::stop_on_signals();
+    let journal = daemon.journal.clone();
+    let say = move || journal.say(Level::Info, "serve.stopping", session::STOPPING, json!({}));
+    let _stop = session::hear_signals(say);
     daemon.run(hangup).await
 }
 

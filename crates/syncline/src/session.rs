@@ -251,8 +251,10 @@ impl Session {
 /// What the systems say of the tables that the configuration names; and those that do not answer.
 async fn look(loaded: &Loaded) -> (Option<Live>, Vec<(String, Failure)>) {
     let (mut live, mut failures) = (Live::new(), Vec::new());
-    for name in loaded.systems() {
-        match config::look_at(loaded, name).await {
+    // All at once: those that do not answer are waited for together.
+    let looks = loaded.systems().map(async |name| (name, config::look_at(loaded, name).await));
+    for (name, found) in futures_util::future::join_all(looks).await {
+        match found {
             Ok(found) => {
                 live.insert(name.into(), found);
             }
@@ -295,9 +297,17 @@ fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
     Ok(SqliteHub::open(path, mode, usage != Use::Look)?)
 }
 
+/// What is said when a first signal was heard.
+pub(crate) const STOPPING: &str = "stopping after the writes in flight; once more stops at once";
+
 /// The first signal asks to stop after what is in flight; the second stops at once.
-/// However many sessions a process opens, one listener hears the signals for all of them.
 pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
+    hear_signals(|| crate::report::note(STOPPING))
+}
+
+/// The same; how it is said that the first was heard is for the first to say who asks for this.
+/// However many sessions a process opens, one listener hears the signals for all of them.
+pub(crate) fn hear_signals(say: impl Fn() + Send + 'static) -> Arc<AtomicBool> {
     static STOP: std::sync::OnceLock<Arc<AtomicBool>> = std::sync::OnceLock::new();
     let mut is_first = false;
     let stop = STOP.get_or_init(|| {
@@ -320,7 +330,7 @@ pub(crate) fn stop_on_signals() -> Arc<AtomicBool> {
                 // The hub holds every intent that was sent: the next run asks what became of them.
                 std::process::exit(i32::from(exit.code()));
             }
-            crate::report::note("stopping after the writes in flight; once more stops at once");
+            say();
         }
     });
     stop

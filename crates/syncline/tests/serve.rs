@@ -150,7 +150,11 @@ fn changes_travel_while_it_runs() {
     world.sql("crm", "insert into contacts (email, name, status) values ('a', 'New', 'lead')");
     world.becomes(&daemon, "erp", NAMES, "New Name 2");
 
-    daemon.stop().ends(143, &["serve.stopped"]);
+    let done = daemon.stop().ends(143, &["serve.stopping", "serve.stopped"]);
+    for line in done.stderr.lines() {
+        let said: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(said["ts"].is_string() && said["event"].is_string(), "{line}");
+    }
     world.agrees();
 }
 
