@@ -105,6 +105,23 @@ pub struct Run {
     pub message: Text,
 }
 
+/// What the runs of an entity came to lately.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lately {
+    /// When the first run began that is still known.
+    pub first: Option<Timestamp>,
+    /// How the last one ended that is over.
+    pub last_outcome: Option<Text>,
+    /// Runs that failed, of those that began since the time asked for.
+    pub failed: u64,
+    /// Rows they created.
+    pub inserts: u64,
+    /// Rows they changed.
+    pub updates: u64,
+    /// Rows they deleted.
+    pub deletes: u64,
+}
+
 /// A guard that tripped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
@@ -241,7 +258,9 @@ pub trait Reader: Send + Sync {
     /// Forgets a run in which nothing happened.
     async fn drop_run(&self, id: RunId) -> Result<(), PortError>;
     /// Runs, newest first.
-    async fn runs(&self, entity: Option<EntityIndex>, limit: usize) -> Result<Vec<Run>, PortError>;
+    async fn runs(&self, limit: usize) -> Result<Vec<Run>, PortError>;
+    /// What the runs of an entity came to since some time. Costs no more than they are many.
+    async fn lately(&self, entity: EntityIndex, since: Timestamp) -> Result<Lately, PortError>;
     /// One run.
     async fn run(&self, id: RunId) -> Result<Option<Run>, PortError>;
 

@@ -15,6 +15,7 @@ mod pages;
 mod pass;
 mod progress;
 mod report;
+mod retention;
 #[cfg(test)]
 mod scenarios;
 mod scratch;

@@ -57,6 +57,28 @@ fn a_dropped_entry_is_not_what_needs_a_person() {
     world.run(&["status"]).ends(0, &["1 thing needs you: syncline quarantine show 2"]);
 }
 
+#[test]
+fn a_log_that_is_older_than_it_is_kept_is_forgotten_and_what_it_changed_is_not() {
+    let world = World::in_step(2);
+    world.run(&["history", "run", "r-1"]).ends(0, &["run", "2 changed", "written to erp"]);
+    world.run(&["run"]).ends(0, &[]);
+    world.run(&["history", "run", "r-1"]).ends(0, &["2 changed of 2 checked"]);
+    world.edit("version: 1\n", "version: 1\ndefaults: {retention: {logs: 0s}}\n");
+    world.run(&["run"]).ends(0, &[]);
+    let shown = world.run(&["history", "run", "r-1"]).ends(0, &["r-1  its log is no longer kept"]);
+    assert!(shown.said().contains("written to erp"), "{}", shown.said());
+    world.run(&["history", "run", "r-3"]).ends(0, &["nothing changed"]);
+    world.run(&["status"]).ends(0, &["contacts", "0 0 0"]);
+}
+
+#[test]
+fn only_logs_can_be_kept_for_a_time_by_this_version() {
+    let world = World::contacts(1);
+    world.edit("version: 1\n", "version: 1\ndefaults: {retention: {logs: 30d, history: 400d}}\n");
+    let said = ["config.unsupported", "this version cannot honour `history`"];
+    world.run(&["check"]).ends(2, &said);
+}
+
 fn now() -> jiff::Timestamp {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap();
     jiff::Timestamp::from_microsecond(since.as_micros() as i64).unwrap()

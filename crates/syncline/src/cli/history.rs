@@ -60,14 +60,8 @@ impl History {
         match (self.address.as_deref(), self.id.as_deref()) {
             (Some("run"), Some(id)) => {
                 let run = run_number(&session, id).await?;
-                let found = session.hub.run(run).await?.ok_or_else(|| {
-                    Failure::new("usage.unknown_number", format!("there is no run {id}"))
-                        .fix("syncline status")
-                })?;
-                let (id, said) = (found.id.to_string(), found.message.as_str());
-                let said = said.strip_prefix(&id).map_or(said, str::trim_start);
-                head = format!("{id}  {}  {}  {said}\n", found.kind, words::time(found.started));
                 filter.run = Some(run);
+                head = run_head(&session, run, &filter).await?;
             }
             (Some("run"), None) => {
                 return Err(Failure::new("usage.arguments", "which run?")
@@ -104,6 +98,25 @@ impl History {
     }
 }
 
+/// What was said of a run. Its log may be gone: what it changed is still known.
+async fn run_head(
+    session: &Session,
+    run: RunId,
+    filter: &HistoryFilter,
+) -> Result<String, Failure> {
+    if let Some(found) = session.hub.run(run).await? {
+        let (id, said) = (found.id.to_string(), found.message.as_str());
+        let said = said.strip_prefix(&id).map_or(said, str::trim_start);
+        return Ok(format!("{id}  {}  {}  {said}\n", found.kind, words::time(found.started)));
+    }
+    let any = HistoryFilter { limit: 1, ..filter.clone() };
+    if session.hub.history(&any).await?.is_empty() {
+        return Err(Failure::new("usage.unknown_number", format!("there is no run {run}"))
+            .fix("syncline status"));
+    }
+    Ok(format!("{run}  its log is no longer kept (`retention: {{logs: …}}`)\n"))
+}
+
 /// The record of an entry as people know it; each is looked up once.
 pub(super) async fn name(
     session: &Session,
@@ -125,7 +138,7 @@ pub(super) async fn name(
 /// `r-1042`, `1042` or `last`.
 pub(crate) async fn run_number(session: &Session, text: &str) -> Result<RunId, Failure> {
     if text == "last" {
-        let runs = session.hub.runs(None, 1).await?;
+        let runs = session.hub.runs(1).await?;
         return Ok(runs.first().map(|run| run.id).unwrap_or_default());
     }
     text.trim_start_matches("r-").parse::<u64>().map(RunId).map_err(|_| {

@@ -16,6 +16,7 @@ use crate::{
     pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{self, Answer, Failure},
+    retention,
     session::{Reach, Session, Use},
 };
 
@@ -70,6 +71,7 @@ impl Run {
         let asked = order.entities.clone();
         let outcome = crate::pass::run(&mut session, order, &progress).await?;
         drop(progress);
+        retention::forget(&session).await?;
         let partial = outcome.exit == Exit::SetAside;
         let mut answer = outcome.answer();
         if partial {

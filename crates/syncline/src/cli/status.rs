@@ -328,23 +328,10 @@ async fn row(
     let name = session.entity_name(entity).to_owned();
     let last = session.hub.note(&format!("success:{name}")).await?;
     let approved = session.hub.approval(&name).await?;
-    let (mut today, mut errors) = ([0; 3], 0);
-    let runs = session.hub.runs(Some(entity), 5_000).await?;
-    let ended = runs.iter().find(|run| run.ended.is_some());
-    let first = runs.last().map_or(now, |run| run.started);
+    let lately = session.hub.lately(entity, now.plus_ms(-DAY_MS)).await?;
+    let first = lately.first.unwrap_or(now);
     let p95_ms = delay::p95_ms(changes, |found| session.plan.root_of(found) == entity, first);
-    let is_well = ended.is_some_and(|run| run.outcome == "ok" || run.outcome == "partial");
-    for run in runs {
-        if run.started.plus_ms(DAY_MS) < now {
-            break;
-        }
-        errors += u64::from(run.outcome == "failed");
-        for (_, inserts, updates, deletes) in &run.writes {
-            for (sum, count) in today.iter_mut().zip([inserts, updates, deletes]) {
-                *sum += count;
-            }
-        }
-    }
+    let is_well = matches!(lately.last_outcome.as_deref(), Some("ok" | "partial"));
     let behind = session.hub.count_behind(entity, now).await?;
     let backlog: u64 =
         behind.iter().map(|(_, count)| count.inserts + count.updates + count.deletes).sum();
@@ -365,8 +352,8 @@ async fn row(
         last,
         now,
         records: session.hub.count_records(entity).await?,
-        today,
-        errors,
+        today: [lately.inserts, lately.updates, lately.deletes],
+        errors: lately.failed,
         waiting: if words.is_empty() { "-".into() } else { words.join(", ") },
         name,
     })

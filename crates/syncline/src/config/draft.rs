@@ -41,6 +41,9 @@ pub(crate) struct Draft {
 /// A day, in milliseconds.
 pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 
+/// Logs of runs are kept for so long unless said otherwise, in milliseconds.
+const LOGS_MS: i64 = 30 * DAY_MS;
+
 /// A system.
 #[derive(Clone, Debug)]
 pub(crate) struct SystemDraft {
@@ -113,6 +116,8 @@ pub(crate) struct Common {
     pub(crate) reconcile_ms: Option<Option<i64>>,
     /// The guards' limits, as far as said.
     pub(crate) guards: GuardsDraft,
+    /// How long logs of runs are kept, in milliseconds; said under `defaults:` only.
+    pub(crate) logs_ms: Option<i64>,
 }
 
 /// The guards' limits, as far as said.
@@ -359,6 +364,11 @@ impl Draft {
     /// The system of this name.
     pub(crate) fn system(&self, name: &str) -> Option<&SystemDraft> {
         self.systems.iter().find(|system| system.name.value == name)
+    }
+
+    /// How long logs of runs are kept, in milliseconds.
+    pub(crate) fn logs_ms(&self) -> i64 {
+        self.defaults.logs_ms.unwrap_or(LOGS_MS)
     }
 
     /// The entity of this name; lines are not among them.

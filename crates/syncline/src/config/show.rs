@@ -44,6 +44,7 @@ fn effective(loaded: &Loaded) -> Option<Node> {
         (&["on_leave"], "freeze".to_owned()),
         (&["max_skew"], "5m".to_owned()),
         (&["reconcile"], "daily".to_owned()),
+        (&["retention", "logs"], duration_text(loaded.draft.logs_ms())),
         (&["guards", "empty_source", "min"], guards.empty_source_min.to_string()),
         (&["guards", "loop", "reflexes"], guards.loop_reflexes.to_string()),
         (&["guards", "loop", "within"], duration_text(guards.loop_within_ms)),

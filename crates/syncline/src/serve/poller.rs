@@ -21,6 +21,7 @@ use crate::{
     cron,
     pass::{self, Depth, Halves, Order, scans},
     report::Failure,
+    retention,
     serve::{
         journal::Level,
         runs,
@@ -51,6 +52,7 @@ pub(super) async fn poll(
         polled: BTreeMap::new(),
         next: BTreeMap::new(),
         looked: BTreeMap::new(),
+        forgot: None,
         began: tokio::time::Instant::now(),
     };
     while !shared.is_over() {
@@ -74,12 +76,19 @@ struct Agenda {
     began: tokio::time::Instant,
     /// When each entity that a guard holds was looked at.
     looked: BTreeMap<EntityIndex, tokio::time::Instant>,
+    /// When all logs of runs that were old had been forgotten.
+    forgot: Option<tokio::time::Instant>,
 }
 
 /// Who may be listened to is asked after so long, if its ear has said nothing.
 const EXPECTED_MAX: Duration = Duration::from_secs(15);
 /// What a guard holds is looked at whole again so often: it may be over by itself.
 const GUARDED_EVERY: Duration = Duration::from_secs(300);
+
+/// Between pieces that are forgotten, others have the hub.
+const BETWEEN_PIECES: Duration = Duration::from_millis(50);
+/// Logs of runs that are old are looked for this often.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// Longest rest: whether a full comparison is due is looked at this often.
 const REST_MAX: Duration = Duration::from_secs(30);
@@ -104,6 +113,12 @@ impl Agenda {
             modes.extend(own);
         }
         if entities.is_empty() {
+            if self.forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+                if retention::forget_some(session).await? {
+                    return Ok(BETWEEN_PIECES);
+                }
+                self.forgot = Some(tokio::time::Instant::now());
+            }
             let wait = soonest.map_or(REST_MAX, |next| {
                 let micros = (next.0 - now.0).max(1_000).unsigned_abs();
                 Duration::from_micros(micros).min(REST_MAX)

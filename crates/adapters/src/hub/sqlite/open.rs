@@ -11,7 +11,7 @@ use crate::{
     hub::sqlite::{
         error::{Failure, Outcome},
         lock::Lock,
-        migrate,
+        migrate, runs,
     },
 };
 
@@ -46,6 +46,7 @@ pub(super) fn for_writing(path: &Path, create: bool) -> Result<Opened, PortError
             .map_err(say)?;
     prepare(&writer).map_err(say)?;
     migrate::to_current(&mut writer, identity(path), &action)?;
+    writer.execute_batch(runs::EARLIER).map_err(Failure::from).map_err(say)?;
     let mut readers = Vec::with_capacity(READERS);
     for _ in 0..READERS {
         let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(say)?;
@@ -73,6 +74,7 @@ pub(super) fn in_memory() -> Result<Connection, PortError> {
         Connection::open_in_memory().map_err(|error| Failure::from(error).during(ACTION))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate::to_current(&mut connection, 0x6d65_6d6f_7279, ACTION)?;
+    connection.execute_batch(runs::EARLIER).map_err(|error| Failure::from(error).during(ACTION))?;
     Ok(connection)
 }
 

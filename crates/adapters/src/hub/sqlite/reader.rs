@@ -12,7 +12,7 @@ use syncline_core::{
     value::Digest,
 };
 use syncline_ports::reader::{
-    Conflict, Entry, Guard, HistoryFilter, Number, Pause, Quarantined, Reader, Run,
+    Conflict, Entry, Guard, HistoryFilter, Lately, Number, Pause, Quarantined, Reader, Run,
 };
 
 use crate::hub::{
@@ -250,8 +250,12 @@ impl Reader for SqliteHub {
         self.change("forget a run", move |connection| runs::drop(connection, id)).await
     }
 
-    async fn runs(&self, entity: Option<EntityIndex>, limit: usize) -> Result<Vec<Run>, PortError> {
-        self.read("list runs", |connection| runs::list(connection, entity, limit))
+    async fn runs(&self, limit: usize) -> Result<Vec<Run>, PortError> {
+        self.read("list runs", |connection| runs::list(connection, limit))
+    }
+
+    async fn lately(&self, entity: EntityIndex, since: Timestamp) -> Result<Lately, PortError> {
+        self.read("sum up runs", |connection| runs::lately(connection, entity, since))
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>, PortError> {
@@ -385,13 +389,15 @@ impl SqliteHub {
         self.write(action, work).await?.map_err(|failure| failure.during(action))
     }
 
-    /// Forgets runs that ended before `before`, with their ledgers. The audit is not touched.
-    /// Gives how many.
+    /// Forgets at most `limit` runs that are over since before `before`, with their ledgers. The
+    /// last run of each kind and entity stays, and those of which something is still set aside; the
+    /// audit is not touched. Gives how many: with `limit`, there may be more.
     ///
     /// # Errors
     /// If the hub cannot be written.
-    pub async fn prune_runs(&self, before: Timestamp) -> Result<u64, PortError> {
-        self.change("forget old runs", move |connection| runs::prune(connection, before)).await
+    pub async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<usize, PortError> {
+        self.change("forget old runs", move |connection| runs::prune(connection, before, limit))
+            .await
     }
 
     /// Reads everything once and says what is damaged: the file's own structure, then every group

@@ -7,12 +7,17 @@ use syncline_core::{
     name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
     value::{Digest, bytes, read_bytes, read_varint, varint},
 };
-use syncline_ports::reader::{Guard, Number, Run};
+use syncline_ports::reader::{Guard, Lately, Number, Run};
 
 use crate::hub::{
     codec::{audit::read_disposition, bits},
     sqlite::error::{Failure, Outcome},
 };
+
+/// For as long as this connection lives: the last run of earlier processes. What has not ended up to
+/// there never will.
+pub(super) const EARLIER: &str =
+    "create temp table earlier as select coalesce(max(number), 0) as number from run";
 
 pub(super) fn begin(
     connection: &Connection,
@@ -53,21 +58,18 @@ pub(super) fn end(connection: &Connection, id: RunId, end: &End) -> Outcome<()> 
 
 /// Forgets a run that is nowhere referred to.
 pub(super) fn drop(connection: &Connection, id: RunId) -> Outcome<()> {
-    connection.execute("delete from ledger where run = ?", params![id.0.cast_signed()])?;
-    connection.execute("delete from run where number = ?", params![id.0.cast_signed()])?;
+    let number = id.0.cast_signed();
+    connection.prepare_cached("delete from ledger where run = ?")?.execute([number])?;
+    connection.prepare_cached("delete from run where number = ?")?.execute([number])?;
     Ok(())
 }
 
-pub(super) fn list(
-    connection: &Connection,
-    entity: Option<EntityIndex>,
-    limit: usize,
-) -> Outcome<Vec<Run>> {
+pub(super) fn list(connection: &Connection, limit: usize) -> Outcome<Vec<Run>> {
     let mut select = connection.prepare_cached(
         "select number, kind, entity, started, ended, outcome, message, writes from run
-         where ?1 is null or entity = ?1 order by number desc limit ?2",
+         order by number desc limit ?",
     )?;
-    let mut rows = select.query(params![entity.map(|entity| entity.0), limit as i64])?;
+    let mut rows = select.query(params![limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(run(connection, row)?);
@@ -84,6 +86,56 @@ pub(super) fn one(connection: &Connection, id: RunId) -> Outcome<Option<Run>> {
     rows.next()?.map(|row| run(connection, row)).transpose()
 }
 
+/// What the runs of an entity came to; each answer is found by an index of its own.
+pub(super) fn lately(
+    connection: &Connection,
+    entity: EntityIndex,
+    since: Timestamp,
+) -> Outcome<Lately> {
+    let first: Option<i64> = connection
+        .prepare_cached("select min(started) from run where entity = ?")?
+        .query_row([entity.0], |row| row.get(0))?;
+    let last: Option<String> = connection
+        .prepare_cached(
+            "select outcome from run where entity = ? and ended is not null
+             order by started desc, number desc limit 1",
+        )?
+        .query_row([entity.0], |row| row.get(0))
+        .optional()?;
+    let mut lately = Lately {
+        first: first.map(Timestamp),
+        last_outcome: last.map(Text::from),
+        ..Lately::default()
+    };
+    let mut select = connection.prepare_cached(
+        "select number, outcome, writes from run where entity = ? and started >= ?",
+    )?;
+    let mut rows = select.query(params![entity.0, since.0])?;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        lately.failed += u64::from(text == "failed");
+        for (_, inserts, updates, deletes) in writes(row, 0, 2)? {
+            lately.inserts += inserts;
+            lately.updates += updates;
+            lately.deletes += deletes;
+        }
+    }
+    Ok(lately)
+}
+
+/// Writes by system: inserts, updates, deletes.
+type Writes = Vec<(SystemIndex, u64, u64, u64)>;
+
+fn writes(row: &rusqlite::Row<'_>, number: usize, column: usize) -> Outcome<Writes> {
+    let id = RunId(row.get::<_, i64>(number)?.cast_unsigned());
+    let mut writes = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
+    let writes = bits::read_list(&mut writes, |input| {
+        let system = SystemIndex(bits::number(input)?);
+        Some((system, read_varint(input)?, read_varint(input)?, read_varint(input)?))
+    });
+    writes.ok_or_else(|| Failure::stored(format_args!("run {id}")))
+}
+
 fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<Run> {
     let number = row.get::<_, i64>(0)?;
     let id = RunId(number.cast_unsigned());
@@ -91,11 +143,6 @@ fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<Run> {
     let text = |column| -> Outcome<_> {
         Ok(Text::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?))
     };
-    let mut writes = row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?;
-    let writes = bits::read_list(&mut writes, |input| {
-        let system = SystemIndex(bits::number(input)?);
-        Some((system, read_varint(input)?, read_varint(input)?, read_varint(input)?))
-    });
     let mut ledger = Vec::new();
     let mut select = connection.prepare_cached(
         "select binding, disposition, count from ledger where run = ? order by binding, disposition",
@@ -114,21 +161,42 @@ fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<Run> {
         ended: row.get::<_, Option<i64>>(4)?.map(Timestamp),
         outcome: text(5)?,
         ledger,
-        writes: writes.ok_or_else(damaged)?,
+        writes: writes(row, 0, 7)?,
         message: text(6)?,
     })
 }
 
-/// Forgets runs that ended before this time.
-pub(super) fn prune(connection: &mut Connection, before: Timestamp) -> Outcome<u64> {
+/// Forgets at most so many runs that are over since before this time; not the last of its kind and
+/// entity, and none of which something is still set aside. A run that never ended is over if it began
+/// in an earlier process. Gives how many.
+pub(super) fn prune(
+    connection: &mut Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Outcome<usize> {
     let transaction = connection.transaction()?;
-    transaction.execute(
-        "delete from ledger where run in (select number from run where ended < ?)",
-        params![before.0],
-    )?;
-    let pruned = transaction.execute("delete from run where ended < ?", params![before.0])?;
+    let mut old: Vec<i64> = Vec::new();
+    {
+        let mut select = transaction.prepare_cached(
+            "select number from run
+             where started < ?1 and coalesce(ended < ?1, number <= (select number from earlier))
+               and exists (select 1 from run later where later.entity is run.entity
+                             and later.kind = run.kind and later.number > run.number)
+               and not exists (select 1 from quarantine where quarantine.run = run.number)
+               and not exists (select 1 from conflict
+                               where opened_run = run.number and settled is null)
+             order by started limit ?2",
+        )?;
+        let mut rows = select.query(params![before.0, limit as i64])?;
+        while let Some(row) = rows.next()? {
+            old.push(row.get(0)?);
+        }
+    }
+    for number in &old {
+        drop(&transaction, RunId(number.cast_unsigned()))?;
+    }
     transaction.commit()?;
-    Ok(pruned as u64)
+    Ok(old.len())
 }
 
 /// Opens a guard, or brings the open one of the same code, entity and system up to date.

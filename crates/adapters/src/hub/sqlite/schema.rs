@@ -9,7 +9,23 @@
 pub(super) const APPLICATION: i32 = 0x5359_4e4c;
 
 /// The version of the tables that this program writes.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 1 + STEPS.len() as i32;
+
+/// The oldest version that can be looked at as it is: what came since only made looking faster.
+pub(super) const READABLE: i32 = 1;
+
+/// From each version to the next, beginning with the first.
+pub(super) const STEPS: [&str; 1] = [SECOND];
+
+/// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
+/// run.
+const SECOND: &str = "
+create index run_of on run (entity, started);
+create index run_kind on run (entity, kind);
+create index run_age on run (started);
+create index conflict_run on conflict (opened_run) where settled is null;
+create index quarantine_run on quarantine (run);
+";
 
 /// Version 1.
 pub(super) const FIRST: &str = "

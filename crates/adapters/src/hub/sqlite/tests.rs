@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 mod matches;
 mod reader;
+mod runs;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 const CONTACTS: EntityIndex = EntityIndex(0);

@@ -44,11 +44,28 @@ pub(crate) static DEFAULTS: Section = Section {
             "How often everything is compared, whatever the cursor says; daily unless said.",
         ),
         key("guards", Shape::Keys(&GUARDS), "Limits that stop great damage."),
-        later("retention", "this version keeps everything that the hub knows; leave it out"),
+        key("retention", Shape::Keys(&RETENTION), "How long the hub keeps what it need not."),
         later("limits", "limits per user come with a later version"),
         later("survive", "merging duplicates comes with a later version"),
         later("auto_rollback", "rollback comes with a later version"),
         later("sensitive", "labels of fields come with a later version"),
+    ],
+    named: None,
+    required: &[],
+};
+
+/// How long things are kept.
+pub(crate) static RETENTION: Section = Section {
+    name: "retention",
+    doc: "How long the hub keeps what it need not.",
+    keys: &[
+        key(
+            "logs",
+            Shape::Duration,
+            "Logs of runs; 30d unless said. The last of each kind stays, and those of which something waits for a person; the history is not touched.",
+        ),
+        later("quarantine", "what is set aside stays until it is settled; leave it out"),
+        later("history", "this version keeps the whole history; leave it out"),
     ],
     named: None,
     required: &[],

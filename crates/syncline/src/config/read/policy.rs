@@ -40,6 +40,7 @@ impl Reader<'_> {
             guards: entries
                 .get("guards")
                 .map_or_else(GuardsDraft::default, |node| self.guards(node)),
+            logs_ms: entries.get("retention").and_then(|node| self.retention(node)),
         }
     }
 
@@ -74,6 +75,11 @@ impl Reader<'_> {
             "delete" => OnLeave::Delete,
             _ => OnLeave::Freeze,
         })
+    }
+
+    fn retention(&mut self, node: &Node) -> Option<i64> {
+        let entries = self.entries(node, &keys::policy::RETENTION, "`retention`", &[])?;
+        self.duration_of(&entries, "logs")
     }
 
     fn reconcile(&mut self, node: &Node) -> Option<Option<i64>> {

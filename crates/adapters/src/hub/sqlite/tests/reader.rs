@@ -3,9 +3,7 @@
 use syncline_core::{
     Text,
     change::PartKey,
-    commit::{
-        AuditEvent, AuditKind, ConflictChange, Disposition, QuarantineChange, Settled, Subject,
-    },
+    commit::{AuditEvent, AuditKind, ConflictChange, QuarantineChange, Settled, Subject},
     group::Candidate,
     name::FieldIndex,
 };
@@ -89,7 +87,7 @@ fn a_history_is_told_by_record_run_time_system_and_actor_newest_first() {
     hub.check().unwrap();
 }
 
-fn candidate(system: u16, value: &str, at: i64) -> Candidate {
+pub(super) fn candidate(system: u16, value: &str, at: i64) -> Candidate {
     Candidate {
         author: Author::System(SystemIndex(system)),
         value: Value::text(value),
@@ -98,7 +96,11 @@ fn candidate(system: u16, value: &str, at: i64) -> Candidate {
     }
 }
 
-fn open(base_version: u64, candidates: Vec<Candidate>, settled: Option<Settled>) -> Commit {
+pub(super) fn open(
+    base_version: u64,
+    candidates: Vec<Candidate>,
+    settled: Option<Settled>,
+) -> Commit {
     let change = ConflictChange::Open {
         record: record(1),
         entity: CONTACTS,
@@ -113,7 +115,7 @@ fn open(base_version: u64, candidates: Vec<Candidate>, settled: Option<Settled>)
     Commit { conflicts: vec![change], run: RunId(5), at: NOW, ..Commit::default() }
 }
 
-fn by_rule(winner: u16) -> Settled {
+pub(super) fn by_rule(winner: u16) -> Settled {
     Settled {
         rule: Text::new("priority"),
         winner: Author::System(SystemIndex(winner)),
@@ -175,7 +177,7 @@ fn what_rules_settle_from_one_base_version_is_one_entry() {
     assert_eq!(all[1].settled.as_ref().map(|(how, _)| how), Some(&by_rule(2)));
 }
 
-fn park(row: &str, code: &str) -> Commit {
+pub(super) fn park(row: &str, code: &str) -> Commit {
     let change = QuarantineChange::Park {
         subject: Subject::Row { binding: IN_CRM, key: key(7) },
         entity: CONTACTS,
@@ -229,33 +231,6 @@ fn a_dropped_entry_stays_dropped_until_the_row_changes() {
     assert_eq!(dropped(), Some(Text::new("a test row")));
     run(hub.commit(park("y", "map.unknown_value"))).unwrap();
     assert_eq!(dropped(), None);
-}
-
-#[test]
-fn runs_have_ledgers_and_are_forgotten_when_they_are_old() {
-    let hub = SqliteHub::in_memory().unwrap();
-    let first = run(hub.begin_run("run", Some(CONTACTS), Timestamp(1))).unwrap();
-    for _ in 0..2 {
-        let mut commit = Commit { run: first, ..Commit::default() };
-        commit.ledger.count(IN_CRM, Disposition::Applied);
-        commit.ledger.count(IN_CRM, Disposition::Echo);
-        run(hub.commit(commit)).unwrap();
-    }
-    run(hub.end_run(first, Timestamp(5), "ok", "2 records", &[(CRM, 1, 2, 3)])).unwrap();
-    let second = run(hub.begin_run("verify", None, Timestamp(7))).unwrap();
-    let known = run(hub.run(first)).unwrap().unwrap();
-    assert_eq!(known.ledger, [(IN_CRM, Disposition::Applied, 2), (IN_CRM, Disposition::Echo, 2)]);
-    assert_eq!(known.writes, [(CRM, 1, 2, 3)]);
-    assert_eq!((known.outcome.as_str(), known.ended), ("ok", Some(Timestamp(5))));
-    let numbers =
-        |entity| run(hub.runs(entity, 9)).unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
-    assert_eq!(numbers(None), [second, first]);
-    assert_eq!(numbers(Some(CONTACTS)), [first]);
-
-    assert_eq!(run(hub.prune_runs(Timestamp(5))).unwrap(), 0);
-    assert_eq!(run(hub.prune_runs(Timestamp(6))).unwrap(), 1);
-    assert_eq!(numbers(None), [second]);
-    assert_eq!(run(hub.run(first)).unwrap(), None);
 }
 
 #[test]
