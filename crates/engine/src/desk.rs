@@ -21,6 +21,10 @@ use crate::{apply::Kinds, turns::Turns};
 
 /// Shown to people while long work goes on.
 pub trait Watch: Send + Sync {
+    /// A whole read of this binding began, of about so many rows, as far as the system knows.
+    fn scan_begins(&self, binding: BindingIndex, about: Option<u64>);
+    /// It ended, complete or not.
+    fn scan_ends(&self, binding: BindingIndex);
     /// So many more rows of this binding were read.
     fn read(&self, binding: BindingIndex, rows: u64);
     /// So many more rows were written to this system, of about so many.
@@ -32,6 +36,8 @@ pub trait Watch: Send + Sync {
 pub struct Unwatched;
 
 impl Watch for Unwatched {
+    fn scan_begins(&self, _binding: BindingIndex, _about: Option<u64>) {}
+    fn scan_ends(&self, _binding: BindingIndex) {}
     fn read(&self, _binding: BindingIndex, _rows: u64) {}
     fn wrote(&self, _system: SystemIndex, _rows: u64) {}
 }

@@ -111,9 +111,13 @@ async fn advance(
         Err(failure) => {
             scanning.reading.failure = Some(failure);
             scanning.is_over = true;
+            desk.watch.scan_ends(binding);
             return;
         }
     };
+    if scanning.after.is_none() {
+        desk.watch.scan_begins(binding, batch.about);
+    }
     for key in batch.rows.iter().map(|row| &row.key).chain(batch.refused.iter().map(|row| &row.key))
     {
         scanning.seen.add(key);
@@ -134,6 +138,7 @@ async fn advance(
     let believed = desk.plan.is_mutant(Mutant::AbsenceUnproved);
     reading.complete = reading.incomplete.is_none() || believed;
     scanning.is_over = true;
+    desk.watch.scan_ends(binding);
 }
 
 /// Concludes from absences if the scan was complete, and says that it is over.

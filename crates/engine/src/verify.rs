@@ -80,7 +80,9 @@ pub async fn verify(
 ) -> Result<BTreeMap<BindingIndex, Compared>, PortError> {
     let mut results = BTreeMap::new();
     for binding in pass::bindings(desk.plan, entity) {
-        let compared = compare(desk, systems, binding, options).await?;
+        let compared = compare(desk, systems, binding, options).await;
+        desk.watch.scan_ends(binding);
+        let compared = compared?;
         results.insert(binding, compared);
     }
     Ok(results)
@@ -105,6 +107,9 @@ async fn compare(
             return Ok(compared);
         };
         let batch = open.source.read(&request, BATCH).await?;
+        if after.is_none() {
+            desk.watch.scan_begins(binding, batch.about);
+        }
         after.clone_from(&batch.upto);
         desk.watch.read(binding, batch.rows.len() as u64);
         shown += (batch.rows.len() + batch.refused.len()) as u64;

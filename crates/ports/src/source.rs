@@ -95,6 +95,9 @@ pub struct Batch {
     pub upto: Option<Position>,
     /// What comes after this batch.
     pub then: Then,
+    /// With the first batch of a scan: about how many rows it will show, where the system knows
+    /// that without counting them first. For people; nothing is decided by it.
+    pub about: Option<u64>,
 }
 
 /// The answer to one fenced read.

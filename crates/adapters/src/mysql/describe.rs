@@ -101,6 +101,13 @@ async fn one(
     Ok(Some(described))
 }
 
+/// The two names in `` `schema`.`table` ``.
+pub(super) fn unquoted(sql_name: &str) -> (String, String) {
+    let inside = sql_name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    let (schema, table) = inside.and_then(|inside| inside.split_once("`.`")).unwrap_or_default();
+    (schema.replace("``", "`"), table.replace("``", "`"))
+}
+
 /// `table_schema = 'x' and table_name = 'y'`, as the views of `information_schema` call them.
 pub(super) fn place(
     (schema_column, name_column): (&str, &str),

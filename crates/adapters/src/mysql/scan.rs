@@ -18,6 +18,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::{
     mysql::{
         connect::{Purpose, Session},
+        describe,
         failure::Failure,
         literal::cell_text,
         overlap, source,
@@ -103,6 +104,8 @@ struct Filling {
     bytes: usize,
     /// The key of the last row.
     last: Vec<Value>,
+    /// About how many rows there are, until the first page has told it.
+    about: Option<u64>,
 }
 
 impl Filling {
@@ -117,6 +120,7 @@ impl Filling {
             refused: std::mem::take(&mut self.refused),
             upto,
             then,
+            about: self.about.take(),
             ..Batch::default()
         }
     }
@@ -142,9 +146,10 @@ impl Reader {
         let top = source::top(&mut self.session, bound).await?;
         let horizon = overlap::fingerprint(&mut self.session, bound, top.as_ref(), now.as_ref());
         let horizon = horizon.await?;
+        let about = self.about(bound).await?;
         let resumed = from.is_some();
         let mut after = from;
-        let mut filling = Filling::default();
+        let mut filling = Filling { about, ..Filling::default() };
         loop {
             let sql = range_sql(bound, after.as_deref());
             let rows = self.range(bound, &sql, &mut filling).await?;
@@ -198,6 +203,15 @@ impl Reader {
         }
         stream.end().await?;
         Ok(Some(rows))
+    }
+
+    /// About how many rows the table has.
+    async fn about(&mut self, bound: &Bound) -> Result<Option<u64>, Failure> {
+        let (schema, table) = describe::unquoted(&bound.table);
+        let place = describe::place(describe::TABLE, &schema, &table);
+        let sql = format!("select table_rows from information_schema.tables where {place}");
+        let cell = self.session.rows(&sql).await?.into_iter().flatten().next();
+        Ok(cell.and_then(cell_text).and_then(|rows| rows.parse().ok()))
     }
 
     async fn count(&mut self, bound: &Bound) -> Result<u64, Failure> {

@@ -16,6 +16,7 @@ use syncline_core::{
 };
 use syncline_ports::source::{Batch, Limit, Then};
 use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_postgres::types::Type;
 
 use crate::{
     postgres::{
@@ -108,6 +109,11 @@ impl Reader {
             .batch_execute("begin isolation level repeatable read read only")
             .await
             .map_err(failed)?;
+        let about = client
+            .query_typed(sql::ESTIMATE, &[(&self.bound.known.oid, Type::OID)])
+            .await
+            .map_err(failed)?;
+        let about = about.first().map(|row| row.get::<_, f64>(0)).filter(|rows| *rows > 0.0);
         let highest = top(&session, &self.bound).await?;
         let horizon = client.query_typed(sql::HORIZON, &[]).await.map_err(failed)?;
         let horizon = horizon.first().map(|row| row.get::<_, i64>(0).cast_unsigned());
@@ -119,6 +125,7 @@ impl Reader {
         pin_mut!(stream);
         let mut rows = CopyRows::default();
         let mut filling = Filling::new(self.limit);
+        filling.batch.about = about.map(|rows| rows as u64);
         // A server that stalls is noticed here: the statement as a whole has no limit.
         let patience = self.settings.statement_timeout.max(Duration::from_secs(1));
         loop {

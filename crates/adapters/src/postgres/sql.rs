@@ -20,6 +20,9 @@ where c.relkind in ('r', 'p', 'v', 'm', 'f')
 order by pg_table_is_visible(c.oid) desc
 limit 1";
 
+/// About how many rows a table has, as it was last analysed.
+pub(crate) const ESTIMATE: &str = "select reltuples::float8 from pg_class where oid = $1";
+
 /// The columns of a table, domains taken down to what they are made of.
 pub(crate) const COLUMNS: &str = "\
 with recursive base as (

@@ -141,7 +141,8 @@ fn stream(
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(select)?;
     let mut rows = statement.query([])?;
-    let (mut batch, mut bytes, mut shown) = (Batch::default(), 0, 0u64);
+    let (mut bytes, mut shown) = (0, 0u64);
+    let mut batch = Batch { about: Some(count), ..Batch::default() };
     while let Some(row) = rows.next()? {
         let seen = bound.read(row)?;
         bytes += seen.bytes;

@@ -139,6 +139,7 @@ async fn a_value_of_another_storage_class_sets_its_row_aside_and_no_other() {
         [("2".into(), "read.type"), ("3".into(), "read.type"), ("4".into(), "read.type")]
     );
     assert_eq!(batch.then, Then::ScanComplete { rows: 5 });
+    assert_eq!(batch.about, Some(5));
 }
 
 #[tokio::test]

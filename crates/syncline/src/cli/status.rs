@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_adapters::hub::sqlite::SqliteHub;
 use syncline_core::{
-    name::{EntityIndex, Timestamp},
+    name::{EntityIndex, SystemIndex, Timestamp},
     plan::Schedule,
 };
 use syncline_ports::{
@@ -21,7 +21,9 @@ use crate::{
     doubts,
     exit::Exit,
     pass::contact,
+    progress::Scan,
     report::{self, Answer, Failure, Paint},
+    serve::watching,
     session::{self, Reach, Session, Use},
     words::{self, Table},
 };
@@ -405,6 +407,7 @@ async fn systems_table(
 ) -> Result<(Table, Vec<Json>), Failure> {
     let mut table = Table::new(&["SYSTEM", "UP", "DETECTION", "BEHIND", "RETAINED", "NOTE"]);
     let is_served = is_served(session).await?;
+    let scans = if is_served { watching::told(session).await? } else { Vec::new() };
     let mut rows = Vec::new();
     for name in systems {
         let Some(system) = session.plan.system_named(name) else { continue };
@@ -440,7 +443,15 @@ async fn systems_table(
             Some((at, code)) => {
                 format!("{code} {} ago: syncline doctor {name}", words::age(now, *at))
             }
-            None => paused.to_owned(),
+            None => {
+                let reads = scans.iter().filter(|(_, read, _)| *read == system);
+                let reads = reads
+                    .map(|(entity, _, scan)| {
+                        format!("{}: {}", session.entity_name(*entity), scan.words())
+                    })
+                    .chain(Some(paused.to_owned()).filter(|paused| !paused.is_empty()));
+                reads.collect::<Vec<_>>().join("; ")
+            }
         };
         let kept = retained.map_or_else(|| "-".into(), words::bytes);
         table.row([name.to_string(), up.to_owned(), detection.clone(), behind, kept, note]);
@@ -453,7 +464,27 @@ async fn systems_table(
             "last_answer": contact.answered.map(words::time),
             "failure": contact.failed.map(|(_, code)| code),
             "paused": !paused.is_empty(),
+            "reading": reading(session, &scans, system),
         }));
     }
     Ok((table, rows))
+}
+
+/// The whole reads of a system that the daemon is at.
+fn reading(
+    session: &Session,
+    scans: &[(EntityIndex, SystemIndex, Scan)],
+    system: SystemIndex,
+) -> Vec<Json> {
+    let own = scans.iter().filter(|(_, read, _)| *read == system);
+    own.map(|(entity, _, scan)| {
+        json!({
+            "entity": session.entity_name(*entity),
+            "rows": scan.rows,
+            "about": scan.about,
+            "rows_per_second": scan.rows_per_second(),
+            "left_ms": scan.left_ms(),
+        })
+    })
+    .collect()
 }

@@ -11,7 +11,6 @@ use syncline_core::{
 };
 use syncline_engine::{
     capture::{Mode, has_cursor},
-    desk::Unwatched,
     pass::{self as passes, Allow},
 };
 
@@ -20,12 +19,14 @@ use syncline_ports::reader::Reader as _;
 use crate::{
     cron,
     pass::{self, Depth, Halves, Order, scans},
+    progress::Scans,
     report::Failure,
     retention,
     serve::{
         journal::Level,
         runs,
         shift::{Event, Shared},
+        watching,
     },
     session::Session,
 };
@@ -136,7 +137,7 @@ impl Agenda {
             halves: Halves::Reads,
             beside: Some(modes.clone()),
         };
-        let outcome = pass::run(session, order, &Unwatched).await?;
+        let outcome = watched(session, order, shared).await?;
         for report in &outcome.passed.entities {
             for (system, error) in &report.failures {
                 let _ = shared.events.send(Event::Down(*system, error.clone().into()));
@@ -191,7 +192,7 @@ impl Agenda {
             halves: Halves::Both,
             beside: Some(all.map(|binding| (binding, Mode::Scan)).collect()),
         };
-        let outcome = pass::run(session, order, &Unwatched).await?;
+        let outcome = watched(session, order, shared).await?;
         runs::tell(session, &outcome, shared).await?;
         shared.changed(&[entity]);
         Ok(Duration::ZERO)
@@ -281,6 +282,17 @@ impl Agenda {
             None => self.next.remove(&entity),
         };
     }
+}
+
+/// Does a pass, and tells of the whole reads in it while they go on.
+async fn watched(
+    session: &mut Session,
+    order: Order<'_>,
+    shared: &Shared,
+) -> Result<pass::Outcome, Failure> {
+    let (scans, hub) = (Scans::default(), session.hub.clone());
+    let work = Box::pin(pass::run(session, order, &scans));
+    watching::while_reading(&scans, &hub, shared, work).await
 }
 
 /// Whether a binding is to be read whole because that was long ago, and when it is to be otherwise.

@@ -132,7 +132,7 @@ impl Tables {
                  `detect: {poll: 30s}`";
             return Err(PortError::new(ErrorKind::Unheard, action(), detail));
         }
-        let (schema, table) = unquoted(&described.sql_name);
+        let (schema, table) = describe::unquoted(&described.sql_name);
         let shape = Shape::of(plan, index, &described.table)?;
         let columns = columns(session, &schema, &table).await;
         let (columns, count) = columns.map_err(|failure| failure.error(action()))?;
@@ -301,11 +301,4 @@ async fn edges(session: &mut Session, tables: &Tables) -> Result<Vec<Edge>, Fail
         .map(|(_, edge)| edge)
         .filter(|edge| edge.deletes || edge.updates)
         .collect())
-}
-
-/// The two names in `` `schema`.`table` ``.
-fn unquoted(sql_name: &str) -> Name {
-    let inside = sql_name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
-    let (schema, table) = inside.and_then(|inside| inside.split_once("`.`")).unwrap_or_default();
-    (schema.replace("``", "`"), table.replace("``", "`"))
 }
