@@ -54,6 +54,8 @@ impl Wants {
 pub struct Working {
     /// Groups by record; `None`: there is no such record.
     pub groups: BTreeMap<RecordId, Option<Group>>,
+    /// What the indices say of groups, of those where the store has it at hand.
+    pub indices: BTreeMap<RecordId, GroupIndex>,
     /// Rows by key; `None`: not linked.
     pub keys: BTreeMap<(BindingIndex, RowKey), Option<KnownRow>>,
     /// Records by match key.
@@ -79,6 +81,7 @@ impl Working {
         self.operation = self.operation.max(later.operation);
         self.minted = self.minted.max(later.minted);
         absorb(&mut self.groups, later.groups);
+        absorb(&mut self.indices, later.indices);
         absorb(&mut self.keys, later.keys);
         absorb(&mut self.matches, later.matches);
         absorb(&mut self.row_keys, later.row_keys);

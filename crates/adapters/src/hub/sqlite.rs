@@ -16,6 +16,7 @@ mod migrate;
 mod open;
 mod queues;
 mod reader;
+mod recent;
 mod runs;
 mod schema;
 mod store;
@@ -29,7 +30,9 @@ use std::{
 use rusqlite::{Connection, backup::Backup};
 use syncline_core::error::{ErrorKind, PortError};
 
-use crate::hub::sqlite::{error::Outcome, lock::Lock, matches::Matches, worker::Worker};
+use crate::hub::sqlite::{
+    error::Outcome, lock::Lock, matches::Matches, recent::Recent, worker::Worker,
+};
 
 /// How a hub is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,7 @@ pub struct SqliteHub {
     writer: Writer,
     readers: Vec<Mutex<Connection>>,
     matches: Matches,
+    recent: Recent,
     _lock: Option<Lock>,
 }
 
@@ -78,7 +82,8 @@ impl SqliteHub {
                 let matches =
                     Matches::open(&writer).map_err(|failure| failure.during("open the hub"))?;
                 let writer = Writer::Thread(Worker::start(writer)?);
-                Ok(Self { path: path.into(), writer, readers, matches, _lock: Some(lock) })
+                let (recent, lock) = (Recent::default(), Some(lock));
+                Ok(Self { path: path.into(), writer, readers, matches, recent, _lock: lock })
             }
             Open::ReadOnly => {
                 let readers = vec![open::for_reading(path)?];
@@ -88,6 +93,7 @@ impl SqliteHub {
                     writer: Writer::Nobody,
                     readers,
                     matches,
+                    recent: Recent::default(),
                     _lock: None,
                 })
             }
@@ -100,8 +106,9 @@ impl SqliteHub {
     /// If SQLite has no memory to give.
     pub fn in_memory() -> Result<Self, PortError> {
         let writer = Writer::Memory(Mutex::new(open::in_memory()?));
-        let matches = Matches::default();
-        Ok(Self { path: PathBuf::new(), writer, readers: Vec::new(), matches, _lock: None })
+        let (matches, recent) = (Matches::default(), Recent::default());
+        let readers = Vec::new();
+        Ok(Self { path: PathBuf::new(), writer, readers, matches, recent, _lock: None })
     }
 
     /// The file; empty for a hub in memory.

@@ -83,12 +83,18 @@ impl<'a> Pass<'a> {
     }
 
     /// What the indices say of a group that was not changed in this step yet.
-    pub(crate) fn before(&self, group: &Group) -> Option<GroupIndex> {
+    pub(crate) fn before(&mut self, group: &Group) -> Option<GroupIndex> {
         if self.touched.contains_key(&group.id) {
             return None;
         }
         let is_new = group.revision == Revision(0);
-        Some(if is_new { GroupIndex::default() } else { index::of(self.plan, group) })
+        Some(if is_new { GroupIndex::default() } else { self.index_of(group) })
+    }
+
+    /// What the indices say of a group that was not changed since it was loaded.
+    pub(crate) fn index_of(&mut self, group: &Group) -> GroupIndex {
+        let at_hand = self.working.indices.remove(&group.id);
+        at_hand.unwrap_or_else(|| index::of(self.plan, group))
     }
 
     /// A group that is taken out was changed, with what [`Pass::before`] said before the change.

@@ -145,7 +145,7 @@ impl Pass<'_> {
             }
             Err(at) => {
                 let Some(mut group) = self.take(record) else { return };
-                let before = index::of(self.plan, &group);
+                let before = self.index_of(&group);
                 if release(&mut group, system, code) {
                     group.revision.0 += 1;
                     let after = index::of(self.plan, &group);

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use syncline_core::{
     commit::{Commit, GroupChange, Ledger},
-    name::{RecordId, RunId},
+    group::Group,
+    name::{RecordId, Revision, RunId},
 };
 
 use crate::hub::{
@@ -21,6 +22,7 @@ use crate::hub::{
         load::look_up,
         matches::{Change, Matches},
         queues,
+        recent::Recent,
     },
 };
 
@@ -61,22 +63,23 @@ pub(super) fn record(stored: &[u8]) -> Outcome<RecordId> {
 pub(super) fn commit(
     connection: &mut Connection,
     shared: &Matches,
-    commit: &Commit,
+    recent: &Recent,
+    commit: Commit,
 ) -> Result<(), Refusal> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut changes: Vec<&GroupChange> = commit.groups.iter().collect();
     changes.sort_unstable_by_key(|change| change.group.id);
-    let mut pages = check(&transaction, &changes)?;
-    let last_change = audit::write(&transaction, commit, &mut pages)?;
-    write_groups(&transaction, &changes, &pages)?;
+    let mut pages = check(&transaction, recent, &changes)?;
+    let last_change = audit::write(&transaction, &commit, &mut pages)?;
+    let lengths = write_groups(&transaction, &changes, &pages)?;
     let mut matches = Change::default();
     let stale = index::write(&transaction, &changes, shared, &mut matches)?;
     if !stale.is_empty() {
         return Err(Refusal::Stale(stale));
     }
-    queues::conflicts(&transaction, commit)?;
-    queues::quarantine(&transaction, commit)?;
-    write_checkpoints(&transaction, commit)?;
+    queues::conflicts(&transaction, &commit)?;
+    queues::quarantine(&transaction, &commit)?;
+    write_checkpoints(&transaction, &commit)?;
     add_ledger(&transaction, commit.run, &commit.ledger)?;
     transaction
         .prepare_cached(
@@ -87,9 +90,12 @@ pub(super) fn commit(
             commit.minted.cast_signed(),
             last_change.cast_signed()
         ])?;
+    recent.forget(commit.groups.iter());
     let mut pending = shared.lock();
     transaction.commit()?;
     pending.follow(matches);
+    drop(pending);
+    recent.follow(commit.groups, &lengths, &pages);
     Ok(())
 }
 
@@ -97,6 +103,7 @@ pub(super) fn commit(
 /// group that was there (0: none).
 fn check(
     transaction: &Transaction<'_>,
+    recent: &Recent,
     changes: &[&GroupChange],
 ) -> Result<HashMap<RecordId, u64>, Refusal> {
     let mut pages = HashMap::with_capacity(changes.len());
@@ -105,41 +112,56 @@ fn check(
         changes.iter().partition(|change| change.group.revision.0 <= 1);
     pages.extend(new.iter().map(|change| (change.group.id, 0)));
     let mut stale = Vec::new();
+    let known = recent.known(old.iter().map(|change| change.group.id));
+    let mut look = |group: &Group, known: Option<(Revision, u64)>| match known {
+        Some((revision, page)) if revision.0 + 1 == group.revision.0 => {
+            pages.insert(group.id, page);
+        }
+        Some(_) | None => stale.push(group.id),
+    };
+    let mut unknown = Vec::new();
+    for change in &old {
+        match known.get(&change.group.id) {
+            Some(known) => look(&change.group, Some(*known)),
+            None => unknown.push(&change.group),
+        }
+    }
     let mut select = transaction
         .prepare_cached("select id, revision, audit from record where id >= ? order by id")?;
     look_up(
         &mut select,
-        old.iter().map(|change| &change.group),
+        unknown.into_iter(),
         |select, group| Ok(select.query(params![blob(group.id)])?),
         |group, row| {
             let id = record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
             Ok(group.id.cmp(&id))
         },
         |group, row| {
-            let known = row.map(|row| Ok::<(i64, i64), Failure>((row.get(1)?, row.get(2)?)));
-            match known.transpose()? {
-                Some((revision, page)) if revision.cast_unsigned() + 1 == group.revision.0 => {
-                    pages.insert(group.id, page.cast_unsigned());
-                }
-                Some(_) | None => stale.push(group.id),
-            }
+            let stored = row.map(|row| Ok::<(i64, i64), Failure>((row.get(1)?, row.get(2)?)));
+            let known = stored
+                .transpose()?
+                .map(|(revision, page)| (Revision(revision.cast_unsigned()), page.cast_unsigned()));
+            look(group, known);
             Ok(())
         },
     )?;
     if stale.is_empty() { Ok(pages) } else { Err(Refusal::Stale(stale)) }
 }
 
+/// Gives the lengths of the stored forms.
 fn write_groups(
     transaction: &Transaction<'_>,
     changes: &[&GroupChange],
     pages: &HashMap<RecordId, u64>,
-) -> Result<(), Refusal> {
+) -> Result<HashMap<RecordId, usize>, Refusal> {
+    let mut lengths = HashMap::with_capacity(changes.len());
     let mut insert = transaction.prepare_cached(
         "insert into record (id, revision, entity, alive, audit, data) values (?, ?, ?, ?, ?, ?)
          on conflict do nothing",
     )?;
     let mut update = transaction.prepare_cached(
-        "update record set revision = ?2, entity = ?3, alive = ?4, audit = ?5, data = ?6 where id = ?1",
+        "update record set revision = ?2, entity = ?3, alive = ?4, audit = ?5, data = ?6
+         where id = ?1 and revision = ?2 - 1",
     )?;
     let mut stale = Vec::new();
     let mut stored = Vec::with_capacity(1024);
@@ -159,8 +181,9 @@ fn write_groups(
         if written == 0 {
             stale.push(group.id);
         }
+        lengths.insert(group.id, stored.len());
     }
-    if stale.is_empty() { Ok(()) } else { Err(Refusal::Stale(stale)) }
+    if stale.is_empty() { Ok(lengths) } else { Err(Refusal::Stale(stale)) }
 }
 
 fn write_checkpoints(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {

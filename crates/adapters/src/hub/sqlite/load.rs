@@ -22,6 +22,7 @@ use crate::hub::{
         error::{Failure, Outcome},
         index::{CHILD, QUIET, RIVAL},
         matches::{FIND, Matches, Pending},
+        recent::Taken,
     },
 };
 
@@ -29,11 +30,23 @@ use crate::hub::{
 const STEPS_MAX: u32 = 6;
 
 /// Loads everything that is wanted; what is not there gets an entry that says so.
-pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> Outcome<Working> {
+/// `kept` are those of the wanted groups that are at hand.
+pub(super) fn load(
+    connection: &Connection,
+    shared: &Matches,
+    wants: &Wants,
+    kept: Taken,
+) -> Outcome<Working> {
     // Only who asks for match keys waits for a commit under way.
     let pending = (!wants.matches.is_empty()).then(|| shared.read());
     let snapshot = connection.unchecked_transaction()?;
-    let groups = groups(&snapshot, &wants.records)?;
+    let missing = wants.records.iter().filter(|id| !kept.contains_key(id));
+    let mut groups = groups(&snapshot, missing)?;
+    let mut indices = BTreeMap::new();
+    for (id, (group, index)) in kept {
+        groups.insert(id, Some(group));
+        indices.insert(id, index);
+    }
     let keys = keys(&snapshot, &wants.keys)?;
     let matches = match &pending {
         Some(pending) => matches(&snapshot, &wants.matches, pending)?,
@@ -50,7 +63,18 @@ pub(super) fn load(connection: &Connection, shared: &Matches, wants: &Wants) -> 
         })?;
     snapshot.finish()?;
     let operation = OperationId(operation);
-    Ok(Working { groups, keys, matches, row_keys, referring, intents, operation, hub, minted })
+    Ok(Working {
+        groups,
+        indices,
+        keys,
+        matches,
+        row_keys,
+        referring,
+        intents,
+        operation,
+        hub,
+        minted,
+    })
 }
 
 /// Reads one group.
@@ -69,16 +93,16 @@ pub(super) fn decode(id: RecordId, row: &Row<'_>, column: usize) -> Outcome<Grou
     decode_group(id, data).ok_or_else(|| Failure::record(id))
 }
 
-fn groups(
+fn groups<'a>(
     connection: &Connection,
-    wanted: &BTreeSet<RecordId>,
+    wanted: impl Iterator<Item = &'a RecordId>,
 ) -> Outcome<BTreeMap<RecordId, Option<Group>>> {
     let mut select =
         connection.prepare_cached("select id, data from record where id >= ? order by id")?;
-    let mut found = Vec::with_capacity(wanted.len());
+    let mut found = Vec::new();
     look_up(
         &mut select,
-        wanted.iter(),
+        wanted,
         |select, wanted| Ok(select.query(params![blob(*wanted)])?),
         |wanted, row| {
             let id = record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
@@ -153,7 +177,7 @@ fn row_keys(
 ) -> Outcome<BTreeMap<(RecordId, SystemIndex), Option<RowKey>>> {
     let more: BTreeSet<RecordId> =
         wanted.iter().map(|(id, _)| *id).filter(|id| !loaded.contains_key(id)).collect();
-    let more = groups(connection, &more)?;
+    let more = groups(connection, more.iter())?;
     let key = |id: &RecordId, system: SystemIndex| {
         let group = loaded.get(id).or_else(|| more.get(id))?.as_ref()?;
         let group = group.root.exists.alive.then_some(group)?;

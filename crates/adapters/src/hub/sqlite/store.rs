@@ -23,17 +23,20 @@ use crate::hub::{
 #[async_trait]
 impl Store for SqliteHub {
     async fn load(&self, wants: &Wants) -> Result<Working, PortError> {
+        // Before the snapshot begins: what has changed since is seen when it is committed.
+        let kept = self.recent.take(&wants.records);
         self.read("load from the hub", |connection| {
             let matches = self.matches(connection)?;
-            load::load(connection, &matches, wants)
+            load::load(connection, &matches, wants, kept)
         })
     }
 
     async fn commit(&self, changes: Commit) -> Result<(), CommitError> {
         const ACTION: &str = "commit to the hub";
-        let shared = self.matches.clone();
-        let made =
-            self.write(ACTION, move |connection| commit(connection, &shared, &changes)).await;
+        let (matches, recent) = (self.matches.clone(), self.recent.clone());
+        let made = self
+            .write(ACTION, move |connection| commit(connection, &matches, &recent, changes))
+            .await;
         match made.map_err(CommitError::Store)? {
             Ok(()) => Ok(()),
             Err(Refusal::Stale(records)) => Err(CommitError::Stale(records)),
