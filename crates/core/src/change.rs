@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     Text,
+    commit::Disposition,
     name::{BindingIndex, FieldIndex, IntentId, OperationId, RecordId, SystemIndex, Timestamp},
     value::{Digest, Slot, Value, bytes, read_bytes, read_varint, varint},
 };
@@ -233,8 +234,11 @@ pub enum Input {
     Polled { row: Observed, began: OperationId },
     /// A row that was read because its system told that it changed. It is told once: where the row
     /// does not count, because something of ours was in flight or something newer may be known, it
-    /// is read again.
-    Heard { row: Observed, began: OperationId },
+    /// is read again. `others` is how many more changes of the row were told of, all of which this
+    /// one read stands for.
+    Heard { row: Observed, began: OperationId, others: u32 },
+    /// Changes that were told of and for which no row is decided about: what became of them.
+    Accounted { binding: BindingIndex, changes: u64, fate: Disposition },
     /// A row that could not be read as configured: set aside, with the reader's code and reason.
     Refused { binding: BindingIndex, key: RowKey, code: &'static str, reason: Text },
     /// A key that a proved complete scan did not show. Not yet a delete: it asks for a read by key.

@@ -386,7 +386,8 @@ pub enum Disposition {
     NoOp,
     /// It is our own write coming back.
     Echo,
-    /// Something newer was already known, or came in the same batch.
+    /// Something newer was already known or came in the same batch, or one read of the row stands
+    /// for several changes of it.
     Superseded,
     /// It lost a conflict; its value is kept and restorable.
     ConflictLost,
@@ -405,7 +406,14 @@ pub struct Ledger(pub BTreeMap<(BindingIndex, Disposition), u64>);
 impl Ledger {
     /// Counts one observation.
     pub fn count(&mut self, binding: BindingIndex, disposition: Disposition) {
-        *self.0.entry((binding, disposition)).or_default() += 1;
+        self.add(binding, disposition, 1);
+    }
+
+    /// Counts so many observations.
+    pub fn add(&mut self, binding: BindingIndex, disposition: Disposition, count: u64) {
+        if count > 0 {
+            *self.0.entry((binding, disposition)).or_default() += count;
+        }
     }
 
     /// Adds the counts of another.

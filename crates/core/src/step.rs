@@ -11,8 +11,9 @@ use crate::{
     name::Timestamp,
     plan::Plan,
     step::{
-        gather::{Found, Item, Route, gather, items},
+        gather::{Found, Route, gather},
         pass::Pass,
+        sight::{Item, items},
     },
 };
 
@@ -29,6 +30,7 @@ pub(crate) mod parents;
 pub(crate) mod pass;
 mod recover;
 mod rivals;
+mod sight;
 mod unique;
 mod wake;
 pub(crate) mod written;
@@ -118,6 +120,9 @@ impl Pass<'_> {
         match input {
             Input::Refused { binding, key, code, reason } => {
                 self.refused(*binding, key, code, reason);
+            }
+            Input::Accounted { binding, changes, fate } => {
+                self.journal.ledger.add(*binding, *fate, *changes);
             }
             Input::Unseen { binding, key, .. } => self.unseen(*binding, key),
             Input::ReadDone { .. } | Input::ScanDone { .. } | Input::Timeout { .. } => {}

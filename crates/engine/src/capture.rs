@@ -4,7 +4,7 @@ use syncline_core::{
     change::{Input, Observed, RowKey},
     commit::Checkpoint,
     error::PortError,
-    name::{BindingIndex, OperationId},
+    name::BindingIndex,
     plan::Plan,
     value::Digest,
 };
@@ -182,7 +182,8 @@ async fn poll(
         }
         let then = batch.then.clone();
         let mut inputs = Vec::new();
-        reading.rows += shown(desk, binding, Mode::Poll, batch, began, account, &mut inputs);
+        let polled = |row| Input::Polled { row, began };
+        reading.rows += shown(desk, binding, batch, account, &mut inputs, polled);
         if !inputs.is_empty() || checkpoint.is_some() {
             let checkpoints = checkpoint.into_iter().collect();
             let decided = pipeline.push(inputs, checkpoints).await?;
@@ -222,19 +223,15 @@ pub(crate) async fn fetch(
 pub(crate) fn shown(
     desk: &Desk<'_>,
     binding: BindingIndex,
-    mode: Mode,
     batch: Batch,
-    began: OperationId,
     account: &mut Account,
     inputs: &mut Vec<Input>,
+    as_input: impl Fn(Observed) -> Input,
 ) -> u64 {
     let count = (batch.rows.len() + batch.refused.len()) as u64;
     account.saw(binding, count);
     desk.watch.read(binding, count);
-    inputs.extend(batch.rows.into_iter().map(|row: Observed| match mode {
-        Mode::Heard => Input::Heard { row, began },
-        Mode::Poll | Mode::Scan => Input::Polled { row, began },
-    }));
+    inputs.extend(batch.rows.into_iter().map(as_input));
     inputs.extend(batch.refused.into_iter().map(|row| Input::Refused {
         binding,
         key: row.key,

@@ -2,14 +2,15 @@
 //!
 //! What was heard only says *which* rows changed. They are read as they are, and count as rows that
 //! a poll shows: what was in flight meanwhile has them read once more, fenced. Many changes of one
-//! row are one read; that a listener repeats itself, or is late, costs time and nothing else.
+//! row are one read, and the books say how many; that a listener repeats itself, or is late, costs
+//! time and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use syncline_core::{
     Text,
-    change::{Effect, Input, Position, ReadResult, RowKey},
-    commit::{Checkpoint, Wants},
+    change::{Effect, Input, Observed, Position, ReadResult, RowKey},
+    commit::{Checkpoint, Disposition, Wants},
     error::PortError,
     name::{BindingIndex, OperationId, SystemIndex},
     plan::Plan,
@@ -20,7 +21,8 @@ use syncline_ports::{
 };
 
 use crate::{
-    capture::{Absences, BATCH, Captured, Mode, Reading, fetch, shown},
+    account::Account,
+    capture::{Absences, BATCH, Captured, Reading, fetch, shown},
     desk::{Desk, Systems},
     pipeline::Pipeline,
     read,
@@ -51,7 +53,9 @@ impl Gathered {
         for hint in hints {
             match hint.what {
                 Changed::Row(key) => {
-                    self.rows.entry(hint.binding).or_default().insert(key);
+                    let rows = self.rows.entry(hint.binding).or_default();
+                    let changes = rows.entry(key).or_default();
+                    *changes = changes.saturating_add(1);
                 }
                 Changed::Unnamed(why) => {
                     self.whole.insert(hint.binding, why);
@@ -60,16 +64,19 @@ impl Gathered {
         }
     }
 
-    /// Adds rows that must be heard of again.
+    /// Adds rows that must be read again. Their changes are on the books.
     pub fn again(&mut self, rows: Rows) {
         for (binding, keys) in rows {
-            self.rows.entry(binding).or_default().extend(keys);
+            let rows = self.rows.entry(binding).or_default();
+            for key in keys.into_keys() {
+                rows.entry(key).or_default();
+            }
         }
     }
 
     /// How many rows are to be read, by key.
     pub fn len(&self) -> usize {
-        self.rows.values().map(BTreeSet::len).sum()
+        self.rows.values().map(BTreeMap::len).sum()
     }
 
     /// Whether nothing is to be read.
@@ -87,8 +94,13 @@ pub(crate) struct Read {
     pub(crate) later: Rows,
 }
 
-/// Rows by the binding that they are of.
-pub type Rows = BTreeMap<BindingIndex, BTreeSet<RowKey>>;
+/// Rows by the binding that they are of, and how many changes of each were heard of.
+pub type Rows = BTreeMap<BindingIndex, BTreeMap<RowKey, u32>>;
+
+/// How many changes of this row were heard of beside the one that its read is counted for.
+fn others(rows: &BTreeMap<RowKey, u32>, key: &RowKey) -> u32 {
+    rows.get(key).copied().unwrap_or_default().saturating_sub(1)
+}
 
 /// Reads rows of one system that were heard of, and commits what they show.
 ///
@@ -101,9 +113,9 @@ pub(crate) async fn read(
 ) -> Result<Read, PortError> {
     let mut read = Read::default();
     let mut pipeline = Pipeline::new(desk);
-    for (binding, keys) in rows {
+    for (binding, rows) in rows {
         let mut reading = Reading::new(binding);
-        let keys: Vec<RowKey> = keys.into_iter().collect();
+        let keys: Vec<RowKey> = rows.keys().cloned().collect();
         let (mut gone, mut first) = (Vec::new(), None);
         for chunk in keys.chunks(BATCH.rows) {
             // Rows count as fenced reads only if nothing of ours was in flight since before.
@@ -128,14 +140,22 @@ pub(crate) async fn read(
             sort(answers, &mut batch, &mut gone);
             first.get_or_insert(began);
             let account = &mut read.captured.account;
-            reading.rows += shown(desk, binding, Mode::Heard, batch, began, account, &mut inputs);
+            let seen = batch.rows.iter().map(|row| &row.key);
+            account.saw(binding, seen.map(|key| u64::from(others(&rows, key))).sum());
+            let refused = batch.refused.iter().map(|row| u64::from(others(&rows, &row.key))).sum();
+            fold(binding, Disposition::Superseded, refused, account, &mut inputs);
+            let heard = |row: Observed| {
+                let others = others(&rows, &row.key);
+                Input::Heard { row, began, others }
+            };
+            reading.rows += shown(desk, binding, batch, account, &mut inputs, heard);
             let decided = pipeline.push(inputs, Vec::new()).await?;
             settle(desk, systems, decided, &mut read).await?;
         }
         reading.complete = reading.failure.is_none() && reading.incomplete.is_none();
         if let Some(began) = first {
             settle(desk, systems, pipeline.finish().await?, &mut read).await?;
-            went(desk, systems, &mut reading, gone, began, &mut read).await?;
+            went(desk, systems, &mut reading, gone, &rows, began, &mut read).await?;
         }
         read.captured.readings.push(reading);
     }
@@ -154,7 +174,7 @@ async fn settle(
     account.ledger.absorb(&decided.ledger);
     for effect in read::settle(desk, systems, decided.effects, account).await? {
         if let Effect::Later { binding, key } = effect {
-            read.later.entry(binding).or_default().insert(key);
+            read.later.entry(binding).or_default().insert(key, 0);
         }
     }
     Ok(())
@@ -167,6 +187,7 @@ async fn went(
     systems: &mut Systems,
     reading: &mut Reading,
     gone: Vec<RowKey>,
+    rows: &BTreeMap<RowKey, u32>,
     began: OperationId,
     read: &mut Read,
 ) -> Result<(), PortError> {
@@ -177,18 +198,40 @@ async fn went(
     let known = linked_of(desk, binding, &gone).await?;
     let linked = desk.store.count_present(binding).await?;
     // Of all that are known, those that were not heard of are there as far as anybody knows.
-    let others = linked.saturating_sub(known.len() as u64);
-    if let Judged::Held(held) = judge(desk, Absences::Guarded, reading, others, linked, &known) {
+    let there = linked.saturating_sub(known.len() as u64);
+    if let Judged::Held(held) = judge(desk, Absences::Guarded, reading, there, linked, &known) {
         reading.held = Some(held);
-        return Ok(());
+        let mut inputs = Vec::new();
+        let changes = gone.iter().filter_map(|key| rows.get(key)).map(|it| u64::from(*it)).sum();
+        fold(binding, Disposition::Held, changes, &mut read.captured.account, &mut inputs);
+        let decided = reconcile(desk, &inputs, Vec::new()).await?;
+        return settle(desk, systems, decided, read).await;
     }
     for chunk in gone.chunks(BATCH.rows) {
         let missing = |key: &RowKey| Input::Unseen { binding, key: key.clone(), began };
-        let inputs: Vec<Input> = chunk.iter().map(missing).collect();
+        let mut inputs: Vec<Input> = chunk.iter().map(missing).collect();
+        // The read that each asks for is counted for one change.
+        let changes = chunk.iter().map(|key| u64::from(others(rows, key))).sum();
+        let account = &mut read.captured.account;
+        fold(binding, Disposition::Superseded, changes, account, &mut inputs);
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
         settle(desk, systems, decided, read).await?;
     }
     Ok(())
+}
+
+/// Enters into the books what became of changes for which no row is decided about.
+fn fold(
+    binding: BindingIndex,
+    fate: Disposition,
+    changes: u64,
+    account: &mut Account,
+    inputs: &mut Vec<Input>,
+) {
+    if changes > 0 {
+        account.saw(binding, changes);
+        inputs.push(Input::Accounted { binding, changes, fate });
+    }
 }
 
 /// Those of these rows that belong to a record: others came and went without being seen.

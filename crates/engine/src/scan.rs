@@ -125,7 +125,9 @@ async fn advance(
     scanning.after.clone_from(&batch.upto);
     let then = batch.then.clone();
     let reading = &mut scanning.reading;
-    reading.rows += shown(desk, binding, Mode::Scan, batch, scanning.began, account, inputs);
+    let began = scanning.began;
+    let polled = |row| Input::Polled { row, began };
+    reading.rows += shown(desk, binding, batch, account, inputs, polled);
     reading.incomplete = match then {
         Then::More | Then::Idle if desk.is_stopping() => Some("stopped".into()),
         Then::More | Then::Idle => return,

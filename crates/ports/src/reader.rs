@@ -120,6 +120,8 @@ pub struct Lately {
     pub updates: u64,
     /// Rows they deleted.
     pub deletes: u64,
+    /// What became of all that they observed.
+    pub fates: Vec<(Disposition, u64)>,
 }
 
 /// A guard that tripped.

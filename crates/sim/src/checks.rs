@@ -7,11 +7,11 @@ use syncline_core::{
     commit::Subject,
     error::{ErrorKind, PortError},
     group::{Group, Link, Part, Scope},
-    name::{EntityIndex, FieldIndex, RecordId, SystemIndex},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
     plan::{Class, OnLeave},
     value::Value,
 };
-use syncline_engine::capture::Captured;
+use syncline_engine::account::Account;
 
 use crate::{
     draft,
@@ -32,17 +32,22 @@ pub fn say(text: &str) {
     println!("{text}");
 }
 
-/// Conservation: each row that was shown ended in exactly one account.
+/// Conservation: each row that was shown, and each change that was told of, ended in exactly one
+/// account, binding by binding.
 ///
 /// # Errors
 /// The sums, where they differ.
-pub fn conserved(captured: &Captured) -> Result<(), PortError> {
-    let observed: u64 = captured.account.observed.values().sum();
-    let counted: u64 = captured.account.ledger.0.values().sum();
+pub fn conserved(account: &Account) -> Result<(), PortError> {
+    let mut counted: BTreeMap<BindingIndex, u64> = BTreeMap::new();
+    for ((binding, _), count) in &account.ledger.0 {
+        *counted.entry(*binding).or_default() += count;
+    }
+    let mut observed = account.observed.clone();
+    observed.retain(|_, rows| *rows > 0);
     if counted == observed {
         return Ok(());
     }
-    let detail = format!("{observed} rows were shown, {counted} are accounted for");
+    let detail = format!("{observed:?} rows were shown, {counted:?} are accounted for");
     Err(PortError::new(ErrorKind::Unexpected, "keep the books", detail))
 }
 

@@ -8,7 +8,6 @@ use syncline_core::{
     name::{BindingIndex, EntityIndex, SystemIndex, Timestamp},
 };
 use syncline_engine::{
-    account::Account,
     apply::{Chooses, Everything},
     capture::{Mode, has_cursor, stream_name},
     desk::Watch,
@@ -18,7 +17,7 @@ use syncline_engine::{
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
-    columns,
+    books, columns,
     doubts::{self, Doubts},
     exit::Exit,
     fights,
@@ -417,45 +416,12 @@ fn row(
         "filtered": report.count(Disposition::Filtered),
         "quarantined": report.count(Disposition::Quarantined),
         "held": report.count(Disposition::Held),
-        "systems": books(session, &report.account),
+        "systems": books::of_systems(session, &report.account),
         "written": written,
         "rewritten": rewritten::json(session, report),
         "new_columns": columns::json(appeared),
     })
 }
-
-/// What was observed in each system, and what became of it: the sums are equal.
-fn books(session: &Session, account: &Account) -> serde_json::Value {
-    let mut systems: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
-    let mut count = |binding: BindingIndex, what, rows: u64| {
-        let system = session.plan.binding(binding).map(|found| session.system_name(found.system));
-        let counts = systems.entry(system.unwrap_or("?")).or_default();
-        *counts.entry(what).or_default() += rows;
-    };
-    for (binding, rows) in &account.observed {
-        for what in ["observed"].into_iter().chain(FATES.iter().map(|(_, name)| *name)) {
-            count(*binding, what, 0);
-        }
-        count(*binding, "observed", *rows);
-    }
-    for ((binding, fate), rows) in &account.ledger.0 {
-        let name = FATES.iter().find(|(known, _)| known == fate).map(|(_, name)| *name);
-        count(*binding, name.unwrap_or("?"), *rows);
-    }
-    json!(systems)
-}
-
-/// What may become of an observation, as programs read it.
-const FATES: [(Disposition, &str); 8] = [
-    (Disposition::Applied, "applied"),
-    (Disposition::NoOp, "no_op"),
-    (Disposition::Echo, "echo"),
-    (Disposition::Superseded, "superseded"),
-    (Disposition::ConflictLost, "conflict_lost"),
-    (Disposition::Filtered, "filtered"),
-    (Disposition::Quarantined, "quarantined"),
-    (Disposition::Held, "held"),
-];
 
 impl Outcome {
     /// The answer of a command whose whole work was this pass.

@@ -159,6 +159,39 @@ fn changes_travel_while_it_runs() {
 }
 
 #[test]
+fn changes_that_one_read_stands_for_are_on_the_books() {
+    let world = World::in_step(2);
+    let daemon = world.serve(&[]);
+    daemon.says("crm is listened to");
+    daemon.says("erp is listened to");
+    let compared = || {
+        let status = world.run(&["status", "--json"]).json();
+        let systems = status["result"]["systems"].as_array().unwrap().clone();
+        systems.iter().all(|system| system["last_full_compare"].is_string())
+    };
+    eventually("all is compared once", compared, || daemon.log());
+    // One record three times, another there and back, a third that came and went: one transaction.
+    let edits = ["Ada", "Eva", "Ida"].map(|name| format!("set name = '{name}' where id = 1;"));
+    let back = ["X", "Name 2"].map(|name| format!("set name = '{name}' where id = 2;"));
+    let all: String = edits.iter().chain(&back).map(|it| format!("update contacts {it}")).collect();
+    let gone = "insert into contacts (id, email, name, status) values (9, 'n', 'N', 'lead');
+        delete from contacts where id = 9;";
+    world.sql("crm", &format!("begin; {all} {gone} commit;"));
+    world.becomes(&daemon, "erp", NAMES, "Ida Name 2");
+    daemon.says("superseded");
+    daemon.stop().ends(143, &[]);
+
+    let runs = "select max(number) from run where kind = 'serve' and message like '%superseded%'";
+    let run = world.value("syncline.hub", runs);
+    let line = "contacts crm  7 observed: 1 applied, 1 no op, 5 superseded";
+    world.run(&["history", "run", &run]).ends(0, &[line]);
+    let books = &world.run(&["history", "run", &run, "--json"]).json()["result"]["run"]["systems"];
+    assert_eq!(books[0]["books"]["superseded"], 5, "{books}");
+    let status = world.run(&["status", "--json"]).json();
+    assert_eq!(status["result"]["entities"][0]["books"]["superseded"], 5, "{status}");
+}
+
+#[test]
 fn what_changed_while_it_was_stopped_is_taken_at_the_start() {
     let world = World::in_step(3);
     world.serve(&[]).stop().ends(143, &[]);

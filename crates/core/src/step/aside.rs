@@ -7,8 +7,9 @@ use crate::{
     merge::{Awaits, Trouble},
     name::{BindingIndex, EntityIndex, RecordId},
     step::{
-        gather::{Found, Item, Sight, gather, items},
+        gather::{Found, gather},
         pass::Pass,
+        sight::{Item, Sight, items},
     },
 };
 
@@ -53,7 +54,7 @@ impl Waiting {
             let message = format!("it refers to row {}, which is not linked yet", self.awaits.key);
             let awaits = Some((self.awaits.binding, self.awaits.key.clone()));
             pass.park_row(&sight, self.record, self.code, message.into(), awaits);
-            pass.journal.count(sight.binding, Disposition::Quarantined);
+            pass.journal.ended(&sight, Disposition::Quarantined);
         }
     }
 }
@@ -69,7 +70,7 @@ impl Pass<'_> {
         match trouble {
             Trouble::Problem(problem) => {
                 self.park_row(sight, record, problem.code, problem.message.into(), None);
-                self.journal.count(sight.binding, Disposition::Quarantined);
+                self.journal.ended(sight, Disposition::Quarantined);
             }
             Trouble::Parent(binding, key) => {
                 let field = crate::name::FieldIndex(0);

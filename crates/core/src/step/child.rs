@@ -7,9 +7,9 @@ use crate::{
     merge::{Awaits, Trouble, take},
     name::{EntityIndex, RecordId},
     step::{
-        gather::Sight,
         link::PartAt,
         pass::{Pass, new_part},
+        sight::Sight,
     },
     value::Value,
 };
@@ -24,7 +24,7 @@ impl Pass<'_> {
         let (Some(parent_index), Some(parent)) = (parent_index, sight.parent) else {
             let message = "the row names no parent".into();
             self.park_row(sight, None, "match.parent_missing", message, None);
-            self.journal.count(sight.binding, Disposition::Quarantined);
+            self.journal.ended(sight, Disposition::Quarantined);
             return;
         };
         let known = self.working.keys.get(&(parent_index, parent.clone()));
@@ -51,7 +51,7 @@ impl Pass<'_> {
             self.put_back(group);
             let message = "the fields that tell the rows of the list apart are empty".into();
             self.park_row(sight, record, "match.no_key", message, None);
-            self.journal.count(sight.binding, Disposition::Quarantined);
+            self.journal.ended(sight, Disposition::Quarantined);
             return;
         };
         let fields = list.matching.first().map(|rule| rule.fields.clone()).unwrap_or_default();
@@ -68,7 +68,7 @@ impl Pass<'_> {
         }
         if !binding.reads {
             self.put_back(group);
-            self.journal.count(sight.binding, Disposition::Filtered);
+            self.journal.ended(sight, Disposition::Filtered);
             return;
         }
         let before = self.before(&group);

@@ -14,9 +14,9 @@ use crate::{
     name::{FieldIndex, RecordId},
     plan::{Binding, Entity, MatchRule, Plan},
     step::{
-        gather::{How, Sight},
         link::PartAt,
         pass::Pass,
+        sight::{How, Sight},
     },
     value::Value,
 };

@@ -9,7 +9,7 @@ use crate::{
     group::{IntentStatus, Lane, Link},
     mutant::Mutant,
     plan::{Class, Plan},
-    step::gather::{How, Sight},
+    step::sight::{How, Sight},
 };
 
 /// What the fence says.

@@ -7,9 +7,9 @@ use crate::{
     name::{BindingIndex, RecordId},
     plan::Plan,
     step::{
-        gather::Sight,
         link::{PartAt, place},
         pass::Pass,
+        sight::Sight,
     },
 };
 

@@ -12,9 +12,9 @@ use crate::{
     plan::{Class, Plan},
     step::{
         fence::{Fence, fence, in_doubt, is_covered},
-        gather::{How, Sight},
         pass::Pass,
         rivals,
+        sight::{How, Sight},
     },
     value::Value,
 };
@@ -83,7 +83,7 @@ impl Pass<'_> {
         let Some(entity) = self.plan.entity(binding.entity) else { return };
         if matches!(sight.how, How::Push) {
             // A hint: whether the row is still there, the payload cannot say.
-            self.journal.count(sight.binding, Disposition::Held);
+            self.journal.ended(sight, Disposition::Held);
             self.ask(sight.binding, sight.key.clone(), Vec::new());
             return;
         }
@@ -111,7 +111,7 @@ impl Pass<'_> {
         match self.find(binding.entity, keys) {
             Found::Several(records) => self.park_several(sight, records),
             Found::Nobody if !binding.reads => {
-                self.journal.count(sight.binding, Disposition::Filtered);
+                self.journal.ended(sight, Disposition::Filtered);
             }
             Found::Nobody => {
                 let group = self.new_group(binding.entity);
@@ -185,7 +185,7 @@ impl Pass<'_> {
             // The log is heard again, and this row was the record's before the one that is known; or
             // it came while that one was still there. If it is still there itself, it counts.
             self.put_back(group);
-            self.journal.count(sight.binding, Disposition::Superseded);
+            self.journal.ended(sight, Disposition::Superseded);
             self.ask(sight.binding, sight.key.clone(), Vec::new());
             return;
         }
@@ -213,7 +213,7 @@ impl Pass<'_> {
             if matches!(sight.how, How::Heard(_)) && link.lane != Lane::Free {
                 // It may be the very row that is being written: the answer will say so, or nobody.
                 self.put_back(group);
-                self.journal.count(sight.binding, Disposition::Held);
+                self.journal.ended(sight, Disposition::Held);
                 let (binding, key) = (sight.binding, sight.key.clone());
                 self.journal.effects.push(Effect::Later { binding, key });
                 return;
@@ -222,7 +222,7 @@ impl Pass<'_> {
                 Fence::Open | Fence::Stale if !must_ask => self.link(sight, group, at, rule),
                 Fence::Busy => {
                     self.put_back(group);
-                    self.journal.count(sight.binding, Disposition::Held);
+                    self.journal.ended(sight, Disposition::Held);
                 }
                 // Nothing of ours is out there that this row could be taken for.
                 Fence::Reread if in_doubt.is_empty() || (is_read && !must_ask) => {
@@ -230,7 +230,7 @@ impl Pass<'_> {
                 }
                 Fence::Open | Fence::Stale | Fence::Reread => {
                     self.put_back(group);
-                    self.journal.count(sight.binding, Disposition::Held);
+                    self.journal.ended(sight, Disposition::Held);
                     self.ask(sight.binding, sight.key.clone(), in_doubt);
                 }
             }
@@ -368,7 +368,7 @@ impl Pass<'_> {
                     | Disposition::Quarantined
                     | Disposition::Held) => other,
                 };
-                self.journal.count(sight.binding, counted);
+                self.journal.ended(sight, counted);
             }
             Err(problem) => {
                 let mut of = None;
@@ -392,7 +392,7 @@ impl Pass<'_> {
                     self.put_back(group);
                 }
                 self.park_row(sight, of, problem.code, problem.message.into(), None);
-                self.journal.count(sight.binding, Disposition::Quarantined);
+                self.journal.ended(sight, Disposition::Quarantined);
             }
         }
     }

@@ -15,9 +15,10 @@ use crate::{
     step::{
         doubt,
         fence::{Fence, fence, in_doubt},
-        gather::{How, Item, Route, Sight},
+        gather::Route,
         link::PartAt,
         pass::Pass,
+        sight::{How, Item, Sight},
     },
 };
 
@@ -119,7 +120,7 @@ impl Pass<'_> {
         }
         match route {
             Route::Quiet(record) if !self.is_touched(record) => {
-                self.journal.count(sight.binding, Disposition::NoOp);
+                self.journal.ended(sight, Disposition::NoOp);
                 return;
             }
             Route::Unreadable(trouble) => {
@@ -142,7 +143,7 @@ impl Pass<'_> {
             (None, _) => {
                 // A row that was set aside and is gone waits for nobody any more.
                 self.release(sight);
-                self.journal.count(sight.binding, Disposition::NoOp);
+                self.journal.ended(sight, Disposition::NoOp);
             }
         }
     }
@@ -153,7 +154,7 @@ impl Pass<'_> {
             return;
         }
         let Some(group) = self.take(record) else {
-            self.journal.count(sight.binding, Disposition::Held);
+            self.journal.ended(sight, Disposition::Held);
             return;
         };
         let Some(at) = self.place(&group, sight.binding, sight.key) else {
@@ -164,7 +165,7 @@ impl Pass<'_> {
                 // The index knows more than the group: the row was unlinked in this very step.
                 self.put_back(group);
             }
-            self.journal.count(sight.binding, Disposition::NoOp);
+            self.journal.ended(sight, Disposition::NoOp);
             return;
         };
         if let Some(group) = self.reused(sight, group, at) {
@@ -187,19 +188,19 @@ impl Pass<'_> {
         match verdict {
             Fence::Open if sight.superseded && link.shadow.is_some() => {
                 self.put_back(group);
-                self.journal.count(sight.binding, Disposition::Superseded);
+                self.journal.ended(sight, Disposition::Superseded);
             }
             Fence::Open => self.accept(sight, group, at),
             Fence::Stale => {
                 self.put_back(group);
-                self.journal.count(sight.binding, Disposition::Superseded);
+                self.journal.ended(sight, Disposition::Superseded);
             }
             Fence::Busy => {
                 self.put_back(group);
-                self.journal.count(sight.binding, Disposition::Held);
+                self.journal.ended(sight, Disposition::Held);
             }
             Fence::Reread => {
-                self.journal.count(sight.binding, Disposition::Held);
+                self.journal.ended(sight, Disposition::Held);
                 if must_read {
                     self.put_back(group);
                 } else {
@@ -263,7 +264,7 @@ impl Pass<'_> {
                 if waited {
                     self.release(sight);
                 }
-                self.journal.count(sight.binding, taken.disposition());
+                self.journal.ended(sight, taken.disposition());
             }
             Err(problem) => {
                 let record = group.id;
@@ -277,7 +278,7 @@ impl Pass<'_> {
                     self.put_back(group);
                 }
                 self.park_row(sight, Some(record), problem.code, problem.message.into(), None);
-                self.journal.count(sight.binding, Disposition::Quarantined);
+                self.journal.ended(sight, Disposition::Quarantined);
             }
         }
     }

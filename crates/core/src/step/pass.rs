@@ -14,7 +14,7 @@ use crate::{
         Timestamp,
     },
     plan::{Class, Plan},
-    step::{Step, gather::Sight},
+    step::{Step, sight::Sight},
 };
 
 /// One step at work.

@@ -18,9 +18,10 @@ use crate::{
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
     plan::Binding,
     step::{
-        gather::{How, Item, Route, Sight},
+        gather::Route,
         link::{Found, PartAt},
         pass::Pass,
+        sight::{How, Item, Sight},
     },
 };
 
@@ -64,14 +65,14 @@ impl Pass<'_> {
             Found::Several(records) => return self.park_several(sight, records),
             Found::One(record, _) => self.take(record),
             Found::Nobody if !binding.reads => {
-                self.journal.count(sight.binding, Disposition::Filtered);
+                self.journal.ended(sight, Disposition::Filtered);
                 return;
             }
             Found::Nobody => Some(self.place_of_rivals(sight, binding, keys)),
         };
         match group {
             Some(group) => self.join_rivals(sight, group, None),
-            None => self.journal.count(sight.binding, Disposition::Held),
+            None => self.journal.ended(sight, Disposition::Held),
         }
     }
 
@@ -252,7 +253,7 @@ impl Pass<'_> {
             Found::One(..) | Found::Several(_) | Found::Nobody => None,
         };
         let Some(group) = self.take(record) else {
-            self.journal.count(sight.binding, Disposition::Held);
+            self.journal.ended(sight, Disposition::Held);
             return;
         };
         let others = others(&group, sight.binding, sight.key).next().is_some();
@@ -314,7 +315,7 @@ impl Pass<'_> {
         if let Some(QuarantineChange::Park { related, .. }) = self.journal.quarantine.last_mut() {
             *related = records;
         }
-        self.journal.count(sight.binding, Disposition::Quarantined);
+        self.journal.ended(sight, Disposition::Quarantined);
     }
 
     fn park_rival(&mut self, sight: &Sight<'_>, record: RecordId) {

@@ -113,6 +113,44 @@ fn several_edits_in_one_window_are_one_write() {
 }
 
 #[test]
+fn several_changes_that_one_read_stands_for_are_all_on_the_books() {
+    // P6, P7, O1
+    let fates = [Disposition::Applied, Disposition::NoOp, Disposition::Superseded];
+    let cases = [
+        ("one", &["phone=P1"][..], [1, 0, 0]),
+        ("three", &["phone=P1", "phone=P2", "phone=P3"], [1, 0, 2]),
+        ("there and back", &["phone=P1", "phone=P0"], [0, 0, 2]),
+        ("nothing", &["phone=P0"], [0, 1, 0]),
+    ];
+    for (name, edits, expected) in cases {
+        let mut world = contact();
+        for edit in edits {
+            world.set("A", "a1", edit);
+        }
+        world.hear_of("A", "a1", edits.len() as u32);
+        assert_eq!(fates.map(|fate| world.count(fate)), expected, "{name}");
+        world.check_conservation();
+        world.run();
+        assert_eq!(world.written("B"), u64::from(expected[0] == 1), "{name}");
+    }
+}
+
+#[test]
+fn a_row_that_is_told_of_while_our_write_is_on_its_way_keeps_the_books() {
+    // O1
+    let mut world = contact();
+    world.set("B", &only(&world.clone(), "B"), "phone=P1");
+    world.poll("B");
+    let sent = world.plan_writes("A", crate::change::Cycles::Wait);
+    assert!(!sent.is_empty());
+    world.set("A", "a1", "email=E9");
+    world.hear_of("A", "a1", 4);
+    world.check_conservation();
+    assert_eq!(world.count(Disposition::Superseded), 3);
+    assert_eq!(world.count(Disposition::Held), 1);
+}
+
+#[test]
 fn an_edit_where_the_system_only_receives_is_reverted_or_left() {
     // P9
     use crate::plan::OnTargetEdit::{Ignore, Revert};

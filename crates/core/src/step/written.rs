@@ -15,11 +15,11 @@ use crate::{
     plan::Class,
     step::{
         fence::in_doubt,
-        gather::{How, Sight},
         link::PartAt,
         pass::Pass,
         recover::{key_in_doubt, nameless_doubts},
         rivals,
+        sight::{How, Sight},
     },
 };
 
@@ -375,6 +375,7 @@ impl Pass<'_> {
             input: &input,
             observed: None,
             superseded: false,
+            others: 0,
         };
         match self.merge_part(&sight, group, answered.at, row, own) {
             Ok(merged) if merged.awaits.is_none() => Ok(()),

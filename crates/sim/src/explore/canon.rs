@@ -274,10 +274,12 @@ impl Small<'_> {
     fn input(&self, input: &Input, pen: &mut Pen<'_>) {
         match input {
             Input::Change(row) | Input::Push(row) => pen.observed(row),
-            Input::Polled { row, began } | Input::Heard { row, began } => {
+            Input::Polled { row, began } | Input::Heard { row, began, .. } => {
                 pen.operation(began.0);
                 pen.observed(row);
             }
+            // Counts only.
+            Input::Accounted { .. } => {}
             Input::ReadDone { binding, key, operation, result, marks } => {
                 pen.place(*binding, key);
                 pen.operation(operation.0);

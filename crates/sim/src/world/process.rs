@@ -115,6 +115,9 @@ async fn hear(
         };
         let live::Dealt { passed, is_complete, later } =
             live::hear(desk, doors, &errand, gathered).await?;
+        for report in &passed.entities {
+            checks::conserved(&report.account)?;
+        }
         // Who refuses is left out of a pass; here the next one begins.
         if let Some(place @ None) = doors.get_mut(system.at()) {
             *place = World::doors(std::slice::from_ref(sim)).pop().flatten();
@@ -159,7 +162,7 @@ async fn read(
     mode: Mode,
 ) -> Result<(), PortError> {
     let captured = capture::capture(desk, doors, bindings, mode, Absences::Guarded).await?;
-    checks::conserved(&captured)?;
+    checks::conserved(&captured.account)?;
     let failure = captured.readings.into_iter().find_map(|reading| reading.failure);
     failure.map_or(Ok(()), Err)
 }

@@ -8,10 +8,10 @@ use syncline_core::{
     commit::AuditKind,
     name::{RecordId, RunId},
 };
-use syncline_ports::reader::{Entry, HistoryFilter, Reader as _};
+use syncline_ports::reader::{Entry, HistoryFilter, Reader as _, Run};
 
 use crate::{
-    address,
+    address, books,
     cli::Context,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -56,12 +56,15 @@ impl History {
         if let Some(name) = &self.system {
             filter.system = Some(address::system_named(&session, name)?);
         }
-        let mut head = String::new();
+        let (mut head, mut of_run) = (String::new(), None);
         match (self.address.as_deref(), self.id.as_deref()) {
             (Some("run"), Some(id)) => {
                 let run = run_number(&session, id).await?;
                 filter.run = Some(run);
-                head = run_head(&session, run, &filter).await?;
+                (head, of_run) = match session.hub.run(run).await? {
+                    Some(found) => run_head(&session, &found),
+                    None => (forgotten(&session, run, &filter).await?, None),
+                };
             }
             (Some("run"), None) => {
                 return Err(Failure::new("usage.arguments", "which run?")
@@ -94,21 +97,39 @@ impl History {
                 words::count(self.limit as u64)
             ),
         };
-        Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
+        let result = match filter.run {
+            Some(_) => json!({ "run": of_run, "changes": rows }),
+            None => json!(rows),
+        };
+        Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(result))
     }
 }
 
-/// What was said of a run. Its log may be gone: what it changed is still known.
-async fn run_head(
+/// What was said of a run and what it observed, for people and for programs.
+fn run_head(session: &Session, run: &Run) -> (String, Option<Json>) {
+    let (id, said) = (run.id.to_string(), run.message.as_str());
+    let said = said.strip_prefix(&id).map_or(said, str::trim_start);
+    let mut head = format!("{id}  {}  {}  {said}\n", run.kind, words::time(run.started));
+    let pages = books::of_run(session, run);
+    head.extend(pages.iter().map(|page| format!("{}\n", page.line())));
+    let json = json!({
+        "run": id,
+        "kind": run.kind.as_str(),
+        "entity": run.entity.map(|entity| session.entity_name(entity)),
+        "started": words::time(run.started),
+        "ended": run.ended.map(words::time),
+        "outcome": run.outcome.as_str(),
+        "systems": pages.iter().map(books::Page::json).collect::<Vec<_>>(),
+    });
+    (head, Some(json))
+}
+
+/// A run whose log is gone: what it changed is still known.
+async fn forgotten(
     session: &Session,
     run: RunId,
     filter: &HistoryFilter,
 ) -> Result<String, Failure> {
-    if let Some(found) = session.hub.run(run).await? {
-        let (id, said) = (found.id.to_string(), found.message.as_str());
-        let said = said.strip_prefix(&id).map_or(said, str::trim_start);
-        return Ok(format!("{id}  {}  {}  {said}\n", found.kind, words::time(found.started)));
-    }
     let any = HistoryFilter { limit: 1, ..filter.clone() };
     if session.hub.history(&any).await?.is_empty() {
         return Err(Failure::new("usage.unknown_number", format!("there is no run {run}"))

@@ -17,6 +17,7 @@ use syncline_ports::{
 };
 
 use crate::{
+    books,
     cli::Context,
     doubts,
     exit::Exit,
@@ -264,6 +265,8 @@ struct EntityRow {
     now: Timestamp,
     records: u64,
     today: [u64; 3],
+    /// What became of all that was observed within a day.
+    books: Json,
     errors: u64,
     waiting: String,
     numbers: [usize; 3],
@@ -307,6 +310,7 @@ impl EntityRow {
             "last_success": self.last.map(words::time),
             "records": self.records,
             "today": { "creates": creates, "updates": updates, "deletes": deletes },
+            "books": self.books,
             "errors": self.errors,
             "waiting": self.waiting,
             "conflicts": conflicts,
@@ -354,6 +358,7 @@ async fn row(
         last,
         now,
         records: session.hub.count_records(entity).await?,
+        books: books::of_fates(&lately.fates),
         today: [lately.inserts, lately.updates, lately.deletes],
         errors: lately.failed,
         waiting: if words.is_empty() { "-".into() } else { words.join(", ") },

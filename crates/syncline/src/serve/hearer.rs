@@ -104,8 +104,9 @@ struct Running {
     began: Timestamp,
     opened: Instant,
     last: Instant,
-    checked: u64,
+    heard: u64,
     changed: u64,
+    superseded: u64,
 }
 
 struct Hearer {
@@ -336,7 +337,10 @@ impl Hearer {
         let began = Session::now();
         let id = session.hub.begin_run("serve", Some(entity), began).await?;
         let (opened, last) = (Instant::now(), Instant::now());
-        self.runs.insert(entity, Running { id, began, opened, last, checked: 0, changed: 0 });
+        self.runs.insert(
+            entity,
+            Running { id, began, opened, last, heard: 0, changed: 0, superseded: 0 },
+        );
         Ok(id)
     }
 
@@ -348,7 +352,8 @@ impl Hearer {
         report: &EntityPassed,
     ) -> Result<(), Failure> {
         if let Some(run) = self.runs.get_mut(&report.entity) {
-            run.checked += report.checked();
+            run.heard += report.account.observed.values().sum::<u64>();
+            run.superseded += report.count(Disposition::Superseded);
             run.changed +=
                 report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
         }
@@ -372,19 +377,23 @@ impl Hearer {
             let Some(run) = self.runs.remove(&entity) else { continue };
             let name = session.entity_name(entity);
             let now = Session::now();
-            if run.changed == 0 {
+            // Changes that came to nothing are on the books; our own writes that were heard are not.
+            if run.changed + run.superseded == 0 {
                 session.hub.drop_run(run.id).await?;
             } else {
                 let took = words::span((now.0 - run.began.0) / 1_000);
+                let superseded = match run.superseded {
+                    0 => String::new(),
+                    more => format!(", {} superseded", words::count(more)),
+                };
                 let line = format!(
-                    "{}  {name:<10}  {} changed of {} heard of  {took}",
+                    "{}  {name:<10}  {} changed of {} heard of{superseded}  {took}",
                     run.id,
                     words::count(run.changed),
-                    words::count(run.checked)
+                    words::count(run.heard)
                 );
                 session.hub.end_run(run.id, now, "ok", &line, &[]).await?;
-                let more =
-                    json!({ "entity": name, "run": run.id.to_string(), "changed": run.changed });
+                let more = json!({ "entity": name, "run": run.id.to_string(), "changed": run.changed, "heard": run.heard, "superseded": run.superseded });
                 shared.journal.say(Level::Info, "heard", &line, more);
             }
             session.hub.set_note(&format!("success:{name}"), &now.0.to_string()).await?;

@@ -120,6 +120,17 @@ pub(super) fn lately(
             lately.deletes += deletes;
         }
     }
+    let mut select = connection.prepare_cached(
+        "select disposition, sum(count) from ledger
+         where run in (select number from run where entity = ? and started >= ?)
+         group by disposition order by disposition",
+    )?;
+    let mut rows = select.query(params![entity.0, since.0])?;
+    while let Some(row) = rows.next()? {
+        let fate = read_disposition(row.get(0)?)
+            .ok_or_else(|| Failure::stored(format_args!("a count of entity {}", entity.0)))?;
+        lately.fates.push((fate, row.get::<_, i64>(1)?.cast_unsigned()));
+    }
     Ok(lately)
 }
 

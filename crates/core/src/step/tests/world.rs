@@ -642,6 +642,15 @@ impl World {
         }
     }
 
+    /// A system has told so many times that a row changed; it is read once.
+    pub(super) fn hear_of(&mut self, place: &str, name: &str, changes: u32) {
+        let (binding, key) = (self.binding_at(place), key(name));
+        let began = self.operation;
+        let row = shown(binding, &key, &self.tables[&binding][&key]);
+        let effects = self.decide(&[Input::Heard { row, began, others: changes - 1 }]);
+        self.settle(effects);
+    }
+
     /// A scan: all rows, and a question about each linked one that was not shown.
     pub(super) fn scan(&mut self, system: &str) {
         let index = self.system(system);
@@ -1212,6 +1221,10 @@ fn count(inputs: &[Input], effects: &[Effect]) -> u64 {
         .map(|input| {
             if let Input::ScanChunk { rows, .. } = input {
                 rows.len() as u64
+            } else if let Input::Heard { others, .. } = input {
+                1 + u64::from(*others)
+            } else if let Input::Accounted { changes, .. } = input {
+                *changes
             } else {
                 u64::from(one(input))
             }

@@ -34,6 +34,7 @@ fn runs_have_ledgers_and_are_forgotten_when_they_are_old() {
     let lately = run(hub.lately(CONTACTS, Timestamp(0))).unwrap();
     assert_eq!((lately.inserts, lately.updates, lately.deletes), (1, 2, 3));
     assert_eq!((lately.first, lately.last_outcome), (Some(Timestamp(1)), Some(Text::new("ok"))));
+    assert_eq!(lately.fates, [(Disposition::Applied, 2), (Disposition::Echo, 2)]);
     let later = run(hub.lately(CONTACTS, Timestamp(2))).unwrap();
     assert_eq!((later.inserts, later.first), (0, Some(Timestamp(1))));
 
