@@ -10,6 +10,7 @@ mod failure;
 pub(crate) mod listen;
 mod literal;
 mod numeric;
+mod own;
 mod scan;
 mod source;
 mod sql;

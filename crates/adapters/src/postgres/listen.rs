@@ -10,6 +10,7 @@ pub(super) mod examine;
 mod keys;
 mod line;
 mod message;
+mod own;
 mod position;
 mod publication;
 mod server;
@@ -160,6 +161,7 @@ impl Listener for WalListener {
                 }
                 other @ (decode::Event::Begin { .. }
                 | decode::Event::Commit { .. }
+                | decode::Event::Told { .. }
                 | decode::Event::Passed { .. }
                 | decode::Event::Named { .. }) => self.move_on(other),
             }
@@ -201,6 +203,7 @@ fn is_hint(event: &decode::Event) -> bool {
         decode::Event::Row { .. } | decode::Event::Unnamed { .. } => true,
         decode::Event::Begin { .. }
         | decode::Event::Commit { .. }
+        | decode::Event::Told { .. }
         | decode::Event::Passed { .. }
         | decode::Event::Named { .. } => false,
     }
@@ -296,7 +299,9 @@ impl WalListener {
             }
             decode::Event::Passed { upto } => self.place.upto = self.place.upto.max(upto),
             decode::Event::Named { marks } => self.place.marks = marks,
-            decode::Event::Row { .. } | decode::Event::Unnamed { .. } => {}
+            decode::Event::Row { .. }
+            | decode::Event::Unnamed { .. }
+            | decode::Event::Told { .. } => {}
         }
     }
 

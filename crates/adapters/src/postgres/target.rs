@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use syncline_core::{
     Text,
-    change::{Outcome, RowKey, RowWrite, WriteGroup},
+    change::{Outcome, RowKey, RowWrite, WriteGroup, WriteKind},
     name::IntentId,
     value::Value,
 };
@@ -32,7 +32,8 @@ use crate::{
     postgres::{
         bound::Bound,
         connect::{Purpose, Session, borrowed},
-        failure,
+        failure, own,
+        own::Stamp,
         sql::quoted,
         target::{
             set::{Failure, Set},
@@ -52,6 +53,9 @@ pub(crate) struct PostgresTarget {
     has_marks: bool,
     session: Option<Session>,
     batches: u64,
+    stamp: Stamp,
+    /// Whether our user may tell in the log what was written, once that was asked.
+    may_tell: Option<bool>,
 }
 
 /// Old marks are looked for with one batch in so many.
@@ -59,7 +63,30 @@ const PRUNE_EVERY: u64 = 256;
 
 impl PostgresTarget {
     pub(crate) fn new(settings: &Settings, bound: Vec<Arc<Bound>>, has_marks: bool) -> Self {
-        Self { settings: settings.clone(), bound, has_marks, session: None, batches: 0 }
+        Self {
+            settings: settings.clone(),
+            stamp: Stamp::of(bound.iter().map(Arc::as_ref)),
+            bound,
+            has_marks,
+            session: None,
+            batches: 0,
+            may_tell: None,
+        }
+    }
+}
+
+impl PostgresTarget {
+    /// Whether our user may tell in the log what was written.
+    async fn may_tell(&mut self, session: &Session) -> bool {
+        if let Some(known) = self.may_tell {
+            return known;
+        }
+        let asked = session.client.query_typed(own::MAY_TELL, &[]).await;
+        // Whatever hinders the answer hinders the writes, too, and is theirs to report.
+        let Ok(rows) = asked else { return false };
+        let may = rows.first().is_some_and(|row| row.get(0));
+        self.may_tell = Some(may);
+        may
     }
 }
 
@@ -80,11 +107,13 @@ impl Target for PostgresTarget {
             },
         };
         self.batches += 1;
+        let tells = own::is_heard() && self.may_tell(&session).await;
         let mut writing = Writing {
             bound: &self.bound,
             has_marks: self.has_marks,
             session: &mut session,
             patience: self.settings.statement_timeout.max(Duration::from_secs(1)) * 2,
+            stamp: tells.then_some(self.stamp),
             answers: BTreeMap::new(),
         };
         let is_clean = writing.batch(groups, self.batches.is_multiple_of(PRUNE_EVERY)).await;
@@ -110,6 +139,8 @@ struct Writing<'a> {
     session: &'a mut Session,
     /// How long a set, or the commit, may take before the line counts as lost.
     patience: Duration,
+    /// By which those who listen know our transactions; `None`: nobody does.
+    stamp: Option<Stamp>,
     answers: BTreeMap<IntentId, Outcome>,
 }
 
@@ -136,7 +167,11 @@ impl Writing<'_> {
         if !self.answers.values().any(|answer| matches!(answer, Outcome::Applied { .. })) {
             return self.session.client.batch_execute("rollback").await.is_ok();
         }
-        let commit = self.session.client.batch_execute("commit");
+        let commit = match self.told(groups) {
+            Some(told) => format!("{told}; commit"),
+            None => "commit".to_owned(),
+        };
+        let commit = self.session.client.batch_execute(&commit);
         let outcome = match tokio::time::timeout(self.patience, commit).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) if !failure::is_lost(&error) => verdict::retry(&error),
@@ -153,6 +188,22 @@ impl Writing<'_> {
             }
         }
         false
+    }
+
+    /// The statement that tells which rows were written and answered with what they hold by now. Where
+    /// there are triggers, that may be no more than what one of them has left.
+    fn told(&self, groups: &[WriteGroup]) -> Option<String> {
+        let stamp = self.stamp?;
+        let rows = groups.iter().flat_map(|group| &group.writes).filter_map(|write| {
+            let Outcome::Applied { key, post, .. } = self.answers.get(&write.intent)? else {
+                return None;
+            };
+            let bound = self.bound_of(write)?;
+            let is_plain = !bound.known.table.has_triggers && !bound.known.table.is_view;
+            let is_told = is_plain && (post.is_some() || write.kind == WriteKind::Delete);
+            is_told.then_some((write.binding, key))
+        });
+        own::statement(stamp, rows)
     }
 
     /// Tries the groups as one set, and what is refused in ever smaller ones.
@@ -354,10 +405,9 @@ impl Writing<'_> {
         let keys = rows.iter().filter_map(|row| {
             bound.decode(|at| row.get::<_, Raw<'_>>(at).0).ok().map(|row| bound.shape.key_of(&row))
         });
-        Ok(keys.into_iter().find(|key| {
-            write.kind == syncline_core::change::WriteKind::Insert
-                || write.key.as_ref() != Some(key)
-        }))
+        Ok(keys
+            .into_iter()
+            .find(|key| write.kind == WriteKind::Insert || write.key.as_ref() != Some(key)))
     }
 
     /// What the row of this write holds in a column.

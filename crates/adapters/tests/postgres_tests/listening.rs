@@ -2,6 +2,7 @@
 
 mod needs;
 mod outages;
+mod own;
 mod tables;
 
 use std::{sync::Arc, time::Duration};

@@ -61,5 +61,6 @@ fn kind(event: &Event) -> u8 {
         Event::Commit { .. } => 4,
         Event::Passed { .. } => 5,
         Event::Named { .. } => 6,
+        Event::Told { .. } => 7,
     }
 }

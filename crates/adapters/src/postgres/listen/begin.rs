@@ -13,6 +13,7 @@ use crate::postgres::{
         WalListener, decode,
         line::Line,
         message::{Broken, Identity},
+        own::Own,
         position::{Lsn, Marks, Place},
         publication,
         server::Server,
@@ -56,7 +57,9 @@ impl WalListener {
         };
         self.start(&mut line, self.place.upto).await?;
         let decoder = decode::Decoder::new(published.wanted);
-        self.stream = Some(Stream::run(line, decoder, self.place.upto, self.action.clone()));
+        let own = Own::of(&self.bound);
+        crate::postgres::own::listens();
+        self.stream = Some(Stream::run(line, decoder, own, self.place.upto, self.action.clone()));
         self.tables = published.tables;
         self.looked_at = Some(Instant::now());
         self.name(marks);

@@ -16,6 +16,7 @@ use crate::postgres::{
         message::EPOCH_MICROS,
         position::{Lsn, Marks},
     },
+    own::PREFIX,
     value::{Refusal, Wire as _},
 };
 
@@ -38,6 +39,8 @@ pub(super) enum Event {
     Row { binding: BindingIndex, key: RawKey },
     /// More changed in it than can be named.
     Unnamed { binding: BindingIndex, why: Text },
+    /// It says what was written in it.
+    Told { content: Box<[u8]> },
     /// It is over, here.
     Commit { end: Lsn },
     /// Nothing more comes from before here.
@@ -170,8 +173,17 @@ impl Decoder {
                     }
                 }
             }
-            // The origin of a transaction, types, messages of programs: nothing about rows.
-            [b'O' | b'Y' | b'M'] => {}
+            [b'M'] => {
+                let (flags, _place) = (wire.take::<1>()?, wire.i64()?);
+                let is_ours = text(wire)? == PREFIX.as_bytes();
+                let length = usize::try_from(wire.i32()?).map_err(|_| Refusal::wire())?;
+                let content = wire.get(..length).ok_or_else(Refusal::wire)?;
+                if is_ours && flags == [1] && self.is_within {
+                    out(Event::Told { content: content.into() });
+                }
+            }
+            // The origin of a transaction, types: nothing about rows.
+            [b'O' | b'Y'] => {}
             _ => return Err(Refusal::wire()),
         }
         Ok(())

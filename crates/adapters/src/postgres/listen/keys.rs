@@ -28,21 +28,13 @@ pub(super) async fn read(
     keys: &[&RawKey],
     action: &str,
 ) -> Result<Vec<Read>, PortError> {
-    let codecs: Vec<&Codec> = bound
-        .shape
-        .key
-        .iter()
-        .filter_map(|column| bound.carriers.get(*column))
-        .map(|carrier| &carrier.codec)
-        .collect();
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let readers: Option<Vec<Reader>> = codecs.iter().map(|codec| reader(codec)).collect();
-    if let Some(readers) = readers {
-        return Ok(keys.iter().map(|key| own(&readers, key)).collect());
+    if let Some(readers) = readers(bound) {
+        return Ok(keys.iter().map(|key| readers.read(key)).collect());
     }
-    match asked(session, bound, &codecs, keys).await {
+    match asked(session, bound, &codecs(bound), keys).await {
         Ok(read) => Ok(read),
         Err(error) if is_lost(&error) => Err(port_error(action, &error)),
         // One of them is no value of its type any more: the table has changed since.
@@ -54,13 +46,32 @@ fn unreadable() -> Text {
     Text::new("a key cannot be read")
 }
 
-fn own(readers: &[Reader], key: &RawKey) -> Read {
-    let values: Option<Vec<Value>> =
-        readers.iter().zip(key).map(|(read, raw)| read(std::str::from_utf8(raw).ok()?)).collect();
-    match values {
-        Some(values) if values.len() == readers.len() => Ok(RowKey::new(&values)),
-        Some(_) | None => Err(unreadable()),
+/// Reads the keys of one binding without asking the server.
+pub(super) struct Readers(Vec<Reader>);
+
+/// `None`: only the server can read them.
+pub(super) fn readers(bound: &Bound) -> Option<Readers> {
+    codecs(bound).into_iter().map(reader).collect::<Option<Vec<Reader>>>().map(Readers)
+}
+
+impl Readers {
+    pub(super) fn read(&self, key: &RawKey) -> Read {
+        let values: Option<Vec<Value>> = self
+            .0
+            .iter()
+            .zip(key)
+            .map(|(read, raw)| read(std::str::from_utf8(raw).ok()?))
+            .collect();
+        match values {
+            Some(values) if values.len() == self.0.len() => Ok(RowKey::new(&values)),
+            Some(_) | None => Err(unreadable()),
+        }
     }
+}
+
+fn codecs(bound: &Bound) -> Vec<&Codec> {
+    let carriers = bound.shape.key.iter().filter_map(|column| bound.carriers.get(*column));
+    carriers.map(|carrier| &carrier.codec).collect()
 }
 
 /// Makes a value of the text of one column.

@@ -177,7 +177,7 @@ impl Line {
     pub(super) async fn start(&mut self, name: &str, from: Lsn) -> Result<(), Broken> {
         let command = format!(
             "START_REPLICATION SLOT {slot} LOGICAL {from} \
-             (proto_version '1', publication_names '{slot}')",
+             (proto_version '1', publication_names '{slot}', messages 'true')",
             slot = quoted(name)
         );
         self.send(|out| frontend::query(&command, out)).await?;

@@ -17,11 +17,14 @@ use crate::postgres::listen::{
     decode::{Decoder, Event},
     line::{Line, SILENCE_MAX},
     message::{Broken, Streamed},
+    own::Own,
     position::Lsn,
 };
 
 /// Events that wait to be asked for.
 const WAITING_MAX: usize = 4_096;
+/// So many events of a transaction are held back until it is over, to see which rows are our own.
+const HELD_MAX: usize = 4_096;
 
 /// A stream under way.
 pub(super) struct Stream {
@@ -38,12 +41,19 @@ impl Drop for Stream {
 
 impl Stream {
     /// Lets the connection, which has begun to copy, run beside us.
-    pub(super) fn run(line: Line, decoder: Decoder, confirmed: Lsn, action: String) -> Self {
+    pub(super) fn run(
+        line: Line,
+        decoder: Decoder,
+        own: Own,
+        confirmed: Lsn,
+        action: String,
+    ) -> Self {
         let (sender, events) = mpsc::channel(WAITING_MAX);
         let (confirm, confirmed) = watch::channel(confirmed);
         let mut ticks = tokio::time::interval(SILENCE_MAX / 6);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let copying = Copying { line, decoder, sender, confirmed, ticks, heard_at: Instant::now() };
+        let heard_at = Instant::now();
+        let copying = Copying { line, decoder, own, sender, confirmed, ticks, heard_at };
         let task = tokio::spawn(copying.run(action));
         Self { events, confirmed: confirm, task }
     }
@@ -87,6 +97,7 @@ fn ended() -> Broken {
 struct Copying {
     line: Line,
     decoder: Decoder,
+    own: Own,
     sender: mpsc::Sender<Result<Event, PortError>>,
     confirmed: watch::Receiver<Lsn>,
     ticks: Interval,
@@ -107,7 +118,8 @@ impl Copying {
             while let Some(streamed) = self.line.streamed()? {
                 match streamed {
                     Streamed::Data(message) => {
-                        self.decoder.decode(&message, &mut |event| events.push_back(event))?;
+                        let own = &self.own;
+                        self.decoder.decode(&message, &mut |event| own.take(event, &mut events))?;
                     }
                     Streamed::Alive { upto, wants_answer } => {
                         if !self.decoder.is_within() {
@@ -119,7 +131,10 @@ impl Copying {
                     }
                 }
             }
-            while let Some(event) = events.pop_front() {
+            let held = if self.decoder.is_within() { HELD_MAX } else { 0 };
+            while events.len() > held
+                && let Some(event) = events.pop_front()
+            {
                 if !self.hand_over(event).await? {
                     return Ok(());
                 }
