@@ -5,6 +5,7 @@ macro_rules! suites {
     ($bench:path) => {
         $crate::suites::each! { $bench, source,
             scan_is_complete_and_proved, scan_is_one_snapshot, scan_given_up_is_incomplete,
+            scan_goes_on_where_it_was_cut, scan_that_cannot_go_on_begins_anew,
             poll_shows_all_rows_of_one_stamp, poll_meets_a_late_commit,
             poll_meets_commits_between_pages, poll_shows_what_changed, keys_are_found_or_absent,
             composite_keys_are_exact, children_come_with_their_parent, doubts_are_settled_by_marks,

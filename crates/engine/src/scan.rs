@@ -37,7 +37,13 @@ struct Scanning {
     reading: Reading,
     /// The whole scan is one snapshot: it began, for every row of it, before its first batch.
     began: OperationId,
+    /// Where an earlier scan was cut: this one begins there, and shows what lies before it last.
+    from: Option<Position>,
     after: Option<Position>,
+    /// What the last batch came up to, until that is handed in with it.
+    upto: Option<Position>,
+    /// It is on record where it is.
+    is_marked: bool,
     seen: Seen,
     is_over: bool,
 }
@@ -55,10 +61,14 @@ pub(crate) async fn scan(
     let mut account = Account::default();
     let mut scans = Vec::with_capacity(bindings.len());
     for binding in bindings {
+        let from = cut_at(desk, *binding).await?;
         scans.push(Scanning {
             reading: Reading::new(*binding),
             began: desk.operation().await?,
+            is_marked: from.is_some(),
+            from,
             after: None,
+            upto: None,
             seen: Seen::default(),
             is_over: false,
         });
@@ -67,16 +77,21 @@ pub(crate) async fn scan(
     loop {
         let running = scans.iter().filter(|scanning| !scanning.is_over).count().max(1);
         let limit = Limit { rows: BATCH.rows / running, bytes: BATCH.bytes / running };
-        let mut inputs = Vec::new();
+        let (mut inputs, mut marks) = (Vec::new(), Vec::new());
         let mut ended = Vec::new();
         for (at, scanning) in scans.iter_mut().enumerate().filter(|(_, it)| !it.is_over) {
             advance(desk, systems, limit, scanning, &mut account, &mut inputs).await;
+            // On record together with what it showed.
+            if let Some(position) = scanning.upto.take() {
+                marks.push(mark(desk, scanning.reading.binding, position));
+                scanning.is_marked = true;
+            }
             if scanning.is_over {
                 ended.push(at);
             }
         }
         if !inputs.is_empty() {
-            let decided = pipeline.push(inputs, Vec::new()).await?;
+            let decided = pipeline.push(inputs, marks).await?;
             took(desk, systems, decided, &mut account).await?;
         }
         if !ended.is_empty() {
@@ -105,7 +120,10 @@ async fn advance(
     inputs: &mut Vec<Input>,
 ) {
     let binding = scanning.reading.binding;
-    let request = ReadRequest::Scan { binding, after: scanning.after.clone() };
+    let request = match scanning.from.take() {
+        Some(from) => ReadRequest::ScanFrom { binding, from },
+        None => ReadRequest::Scan { binding, after: scanning.after.clone() },
+    };
     let batch = match fetch(desk, systems, binding, &request, limit).await {
         Ok(batch) => batch,
         Err(failure) => {
@@ -124,6 +142,9 @@ async fn advance(
     }
     scanning.after.clone_from(&batch.upto);
     let then = batch.then.clone();
+    if matches!(then, Then::More | Then::Idle) {
+        scanning.upto.clone_from(&batch.upto);
+    }
     let reading = &mut scanning.reading;
     let began = scanning.began;
     let polled = |row| Input::Polled { row, began };
@@ -161,10 +182,23 @@ async fn end(
     // A later poll goes on from this scan's snapshot; nothing between the two can be skipped.
     let stream = stream_name(desk.plan, binding, Mode::Poll);
     let resume = scanning.after.take().filter(|_| complete && has_cursor(desk.plan, binding));
-    let checkpoints = resume.map(|position| Checkpoint { stream: stream.into(), position });
+    let resume = resume.map(|position| Checkpoint { stream: stream.into(), position });
+    // The next one begins at the beginning again.
+    let over = (complete && scanning.is_marked).then(|| mark(desk, binding, Position::default()));
     let done = Input::ScanDone { binding, complete };
-    reconcile(desk, &[done], checkpoints.into_iter().collect()).await?;
+    reconcile(desk, &[done], resume.into_iter().chain(over).collect()).await?;
     Ok(())
+}
+
+/// Puts on record how far a scan is; an empty position: it is over.
+fn mark(desk: &Desk<'_>, binding: BindingIndex, position: Position) -> Checkpoint {
+    Checkpoint { stream: stream_name(desk.plan, binding, Mode::Scan).into(), position }
+}
+
+/// Where the last scan of this binding was cut, if it was.
+async fn cut_at(desk: &Desk<'_>, binding: BindingIndex) -> Result<Option<Position>, PortError> {
+    let known = desk.store.checkpoint(&stream_name(desk.plan, binding, Mode::Scan)).await?;
+    Ok(known.filter(|position| !position.0.is_empty()))
 }
 
 /// Turns the linked rows that a proved scan did not show into questions, unless they are too many.

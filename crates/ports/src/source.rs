@@ -32,6 +32,16 @@ pub enum ReadRequest {
         /// The `upto` of the batch before.
         after: Option<Position>,
     },
+    /// As a scan that begins, but where an earlier one was cut: it shows first what lies behind that
+    /// batch's position, then what lies before it, all in one snapshot and with the same proof. So
+    /// scans that are cut again and again get to the end. A source that cannot begin there (any
+    /// more) begins at the beginning. [`ReadRequest::Scan`] goes on with it.
+    ScanFrom {
+        /// Which binding.
+        binding: BindingIndex,
+        /// The `upto` of the last batch that was dealt with; may be of another process.
+        from: Position,
+    },
     /// These rows, by key, as they are now: one answer each. Reads the latest committed state, not
     /// a replica. For systems with a table of marks, the intents in doubt are voided in the same
     /// transaction (2.3): each comes back applied or void.

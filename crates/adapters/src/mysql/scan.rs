@@ -49,13 +49,12 @@ impl Drop for Scan {
 }
 
 impl Scan {
-    /// Connects and begins. With `after`, goes on behind that key in a new snapshot: such a scan
-    /// proves nothing.
+    /// Connects and begins: with `from`, behind that key, and what comes before it last.
     pub(super) async fn begin(
         settings: &Settings,
         bindings: Arc<Bindings>,
         binding: BindingIndex,
-        after: Option<&Position>,
+        from: Option<&Position>,
         limit: Limit,
     ) -> Result<Self, Failure> {
         let mut session = Session::open(settings, Purpose::Read).await?;
@@ -67,10 +66,10 @@ impl Scan {
             session.run("set session max_execution_time = 0").await?;
         }
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-        let from = after.map(|position| RowKey(position.0.clone().into()).values());
+        let from = from.map(|position| RowKey(position.0.clone().into()).values());
         let reader = Reader { session, bindings, binding, limit, sender, rows: 0 };
         let reader = tokio::spawn(reader.run(from));
-        Ok(Self { binding, pages, reader, upto: after.cloned() })
+        Ok(Self { binding, pages, reader, upto: None })
     }
 
     /// Whether this scan stands where the request goes on.
@@ -147,33 +146,35 @@ impl Reader {
         let horizon = overlap::fingerprint(&mut self.session, bound, top.as_ref(), now.as_ref());
         let horizon = horizon.await?;
         let about = self.about(bound).await?;
-        let resumed = from.is_some();
-        let mut after = from;
         let mut filling = Filling { about, ..Filling::default() };
-        loop {
-            let sql = range_sql(bound, after.as_deref());
-            let rows = self.range(bound, &sql, &mut filling).await?;
-            let Some(rows) = rows else { return Ok(()) };
-            self.rows += rows as u64;
-            if rows < RANGE_ROWS {
-                break;
+        // A key of other columns is none of this table.
+        let from = from.filter(|from| from.len() == bound.shape.key.len());
+        let parts = match &from {
+            Some(from) => vec![Part::Behind(from), Part::UpTo(from)],
+            None => vec![Part::Whole],
+        };
+        for part in parts {
+            let mut after: Option<Vec<Value>> = None;
+            loop {
+                let sql = part.range(bound, after.as_deref());
+                let rows = self.range(bound, &sql, &mut filling).await?;
+                let Some(rows) = rows else { return Ok(()) };
+                self.rows += rows as u64;
+                if rows < RANGE_ROWS {
+                    break;
+                }
+                after = Some(filling.last.clone());
             }
-            after = Some(filling.last.clone());
         }
-        let (then, upto) = if resumed {
-            let reason = Text::new("it went on in another snapshot than it began in");
-            (Then::ScanIncomplete { reason }, Some(filling.position()))
-        } else {
-            match self.count(bound).await? {
-                count if count == self.rows => {
-                    let upto = Poll::after_scan(top.as_ref(), now.as_ref(), horizon);
-                    (Then::ScanComplete { rows: count }, upto)
-                }
-                count => {
-                    let reason = format!("{} rows were read of {count}", self.rows);
-                    let reason = Text::new(reason);
-                    (Then::ScanIncomplete { reason }, Some(filling.position()))
-                }
+        let (then, upto) = match self.count(bound).await? {
+            count if count == self.rows => {
+                let upto = Poll::after_scan(top.as_ref(), now.as_ref(), horizon);
+                (Then::ScanComplete { rows: count }, upto)
+            }
+            count => {
+                let reason = format!("{} rows were read of {count}", self.rows);
+                let reason = Text::new(reason);
+                (Then::ScanIncomplete { reason }, Some(filling.position()))
             }
         };
         let _ = self.sender.send(Ok(filling.batch(then, upto))).await;
@@ -240,14 +241,40 @@ fn take(bound: &Bound, cells: Vec<Option<mysql_async::Value>>, filling: &mut Fil
     }
 }
 
-fn range_sql(bound: &Bound, after: Option<&[Value]>) -> String {
-    let mut sql = bound.select();
-    if let Some(after) = after {
-        sql.extend_from_slice(b" where ");
-        bound.is_after(&bound.shape.key, after, &mut sql);
+/// What of a table is read.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Whole,
+    /// Rows behind this key.
+    Behind(&'a [Value]),
+    /// The others.
+    UpTo(&'a [Value]),
+}
+
+impl Part<'_> {
+    /// The next range of it.
+    fn range(self, bound: &Bound, after: Option<&[Value]>) -> String {
+        let mut sql = bound.select();
+        let mut word: &[u8] = b" where ";
+        let behind = match self {
+            Self::Whole | Self::UpTo(_) => after,
+            Self::Behind(from) => after.or(Some(from)),
+        };
+        if let Some(behind) = behind {
+            sql.extend_from_slice(word);
+            bound.is_after(&bound.shape.key, behind, &mut sql);
+            word = b" and ";
+        }
+        if let Self::UpTo(from) = self {
+            sql.extend_from_slice(word);
+            sql.push(b'(');
+            bound.is_after(&bound.shape.key, from, &mut sql);
+            // A key that holds a null is not behind any.
+            sql.extend_from_slice(b") is not true");
+        }
+        sql.extend_from_slice(b" order by ");
+        bound.names(&bound.shape.key, &mut sql);
+        sql.extend_from_slice(format!(" limit {RANGE_ROWS}").as_bytes());
+        String::from_utf8_lossy(&sql).into_owned()
     }
-    sql.extend_from_slice(b" order by ");
-    bound.names(&bound.shape.key, &mut sql);
-    sql.extend_from_slice(format!(" limit {RANGE_ROWS}").as_bytes());
-    String::from_utf8_lossy(&sql).into_owned()
 }

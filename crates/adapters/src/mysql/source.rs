@@ -55,6 +55,7 @@ impl Source for MysqlSource {
         let binding = match request {
             ReadRequest::Poll { binding, .. }
             | ReadRequest::Scan { binding, .. }
+            | ReadRequest::ScanFrom { binding, .. }
             | ReadRequest::Keys { binding, .. }
             | ReadRequest::Marks { binding, .. }
             | ReadRequest::Children { binding, .. } => *binding,
@@ -67,14 +68,16 @@ impl Source for MysqlSource {
         let from = match request {
             ReadRequest::Poll { from, .. } => Poll::resume(from.as_ref())?,
             ReadRequest::Scan { .. }
+            | ReadRequest::ScanFrom { .. }
             | ReadRequest::Keys { .. }
             | ReadRequest::Marks { .. }
             | ReadRequest::Children { .. } => Poll::default(),
         };
+        let is_scan = matches!(request, ReadRequest::Scan { .. } | ReadRequest::ScanFrom { .. });
         let was_idle = self.session.is_some();
         let batch = match self.read_once(bound, request, from.clone(), limit).await {
             // It was closed while nobody used it: nothing has been read or written yet.
-            Err(Failure::Lost(_)) if was_idle && !matches!(request, ReadRequest::Scan { .. }) => {
+            Err(Failure::Lost(_)) if was_idle && !is_scan => {
                 self.session = None;
                 self.read_once(bound, request, from, limit).await
             }
@@ -95,6 +98,10 @@ impl MysqlSource {
         match request {
             ReadRequest::Scan { after, .. } => {
                 self.scan(bound.shape.binding, after.as_ref(), limit).await
+            }
+            ReadRequest::ScanFrom { from, .. } => {
+                self.begin(bound.shape.binding, Some(from), limit).await?;
+                self.page().await
             }
             ReadRequest::Poll { .. } => self.poll(bound, from, limit).await,
             ReadRequest::Keys { keys, .. } => {
@@ -122,13 +129,32 @@ impl MysqlSource {
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Batch, Failure> {
-        let goes_on =
-            after.is_some() && self.scan.as_ref().is_some_and(|scan| scan.goes_on(binding, after));
-        if !goes_on {
-            self.scan = None;
-            let scan = Scan::begin(&self.settings, self.bindings.clone(), binding, after, limit);
-            self.scan = Some(scan.await?);
+        let goes_on = self.scan.as_ref().is_some_and(|scan| scan.goes_on(binding, after));
+        match after {
+            None => self.begin(binding, None, limit).await?,
+            Some(_) if goes_on => {}
+            Some(_) => {
+                let reason = Text::new("its snapshot is gone");
+                return Ok(Batch { then: Then::ScanIncomplete { reason }, ..Batch::default() });
+            }
         }
+        self.page().await
+    }
+
+    async fn begin(
+        &mut self,
+        binding: BindingIndex,
+        from: Option<&Position>,
+        limit: Limit,
+    ) -> Result<(), Failure> {
+        self.scan = None;
+        let scan = Scan::begin(&self.settings, self.bindings.clone(), binding, from, limit);
+        self.scan = Some(scan.await?);
+        Ok(())
+    }
+
+    /// The next page of the scan under way.
+    async fn page(&mut self) -> Result<Batch, Failure> {
         let Some(scan) = &mut self.scan else {
             return Err(Failure::Lost("the scan was given up".to_owned()));
         };

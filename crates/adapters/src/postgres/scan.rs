@@ -31,6 +31,9 @@ use crate::{
     sql::poll::Poll,
 };
 
+/// One snapshot, and rows in the order in which they lie: a scan that is cut has read what comes before.
+const BEGIN: &str =
+    "begin isolation level repeatable read read only; set local synchronize_seqscans = off";
 /// Batches that may wait for the hub.
 const AHEAD: usize = 1;
 
@@ -50,11 +53,18 @@ impl Drop for Scan {
 }
 
 impl Scan {
-    /// Begins a scan; the limit of its first batch holds for all.
-    pub(crate) fn begin(settings: &Settings, bound: Arc<Bound>, limit: Limit) -> Self {
+    /// Begins a scan, where another was cut if `from` says so; the limit of its first batch holds
+    /// for all.
+    pub(crate) fn begin(
+        settings: &Settings,
+        bound: Arc<Bound>,
+        from: Option<&Position>,
+        limit: Limit,
+    ) -> Self {
         let (sender, batches) = mpsc::channel(AHEAD);
         let binding = bound.shape.binding;
-        let reader = Reader { settings: settings.clone(), bound, limit, sender };
+        let from = from.and_then(Place::read).filter(|_| bound.known.tells_when_written());
+        let reader = Reader { settings: settings.clone(), bound, from, limit, sender };
         let task = tokio::spawn(async move {
             let sender = reader.sender.clone();
             if let Err(error) = reader.run().await {
@@ -81,17 +91,40 @@ impl Scan {
         let mut batch = batch?;
         if matches!(batch.then, Then::More) {
             self.count += 1;
-            let position = Position(self.count.to_be_bytes().to_vec());
-            self.upto = Some(position.clone());
-            batch.upto = Some(position);
+            // Behind the number, where the last row lies, if that is known.
+            let mut position = self.count.to_be_bytes().to_vec();
+            position.extend(batch.upto.take().unwrap_or_default().0);
+            self.upto = Some(Position(position));
+            batch.upto.clone_from(&self.upto);
         }
         Ok(batch)
+    }
+}
+
+/// Where a row lies in its table: block and number, as the server sends a `tid`.
+#[derive(Clone, Copy)]
+struct Place {
+    block: u32,
+    number: u16,
+}
+
+impl Place {
+    /// The place in a position of a scan, behind its number.
+    fn read(position: &Position) -> Option<Self> {
+        Self::of(position.0.get(8..)?)
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let (block, number) = bytes.split_first_chunk::<4>()?;
+        let number = u16::from_be_bytes(number.try_into().ok()?);
+        Some(Self { block: u32::from_be_bytes(*block), number })
     }
 }
 
 struct Reader {
     settings: Settings,
     bound: Arc<Bound>,
+    from: Option<Place>,
     limit: Limit,
     sender: mpsc::Sender<Result<Batch, PortError>>,
 }
@@ -105,10 +138,7 @@ impl Reader {
         // Before the snapshot: what commits between the two is behind this time.
         let (now, _) = oldest_writer(&session).await?;
         let client = &session.client;
-        client
-            .batch_execute("begin isolation level repeatable read read only")
-            .await
-            .map_err(failed)?;
+        client.batch_execute(BEGIN).await.map_err(failed)?;
         let about = client
             .query_typed(sql::ESTIMATE, &[(&self.bound.known.oid, Type::OID)])
             .await
@@ -117,33 +147,13 @@ impl Reader {
         let highest = top(&session, &self.bound).await?;
         let horizon = client.query_typed(sql::HORIZON, &[]).await.map_err(failed)?;
         let horizon = horizon.first().map(|row| row.get::<_, i64>(0).cast_unsigned());
-        let statement = format!(
-            "copy (select {} from {} t) to stdout (format binary)",
-            self.bound.list, self.bound.known.qualified
-        );
-        let stream = client.copy_out(&statement).await.map_err(failed)?;
-        pin_mut!(stream);
-        let mut rows = CopyRows::default();
         let mut filling = Filling::new(self.limit);
         filling.batch.about = about.map(|rows| rows as u64);
-        // A server that stalls is noticed here: the statement as a whole has no limit.
-        let patience = self.settings.statement_timeout.max(Duration::from_secs(1));
-        loop {
-            let message = match tokio::time::timeout(patience, stream.next()).await {
-                Ok(Some(message)) => message.map_err(failed)?,
-                Ok(None) => break,
-                Err(_) => {
-                    let detail = format!("no row within {} s", patience.as_secs());
-                    let action = format!("scan table {table:?}");
-                    return Err(PortError::new(ErrorKind::TimedOut, action, detail));
-                }
-            };
-            rows.feed(&message, |fields| filling.take(&self.bound, fields)).map_err(|refusal| {
-                let action = format!("scan table {table:?}");
-                PortError::new(ErrorKind::Unexpected, action, refusal.reason)
-            })?;
-            if filling.is_full() && self.sender.send(Ok(filling.next())).await.is_err() {
-                return Ok(());
+        let mut is_ended = true;
+        for statement in self.statements() {
+            match self.copy(client, &statement, &mut filling).await? {
+                Some(ended) => is_ended &= ended,
+                None => return Ok(()),
             }
         }
         let count = format!("select count(*) from {} t", self.bound.known.qualified);
@@ -151,8 +161,8 @@ impl Reader {
         let expected = counted.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs();
         client.batch_execute("commit").await.map_err(failed)?;
         let shown = filling.shown;
-        let mut last = filling.next();
-        last.then = if rows.is_ended() && shown == expected {
+        let mut last = Batch { upto: None, ..filling.next() };
+        last.then = if is_ended && shown == expected {
             last.upto = self.resume(highest.as_ref(), now, horizon);
             Then::ScanComplete { rows: shown }
         } else {
@@ -162,6 +172,59 @@ impl Reader {
         // The reader may have gone; then nobody needs the end.
         let _given_up = self.sender.send(Ok(last)).await;
         Ok(())
+    }
+
+    /// Reads the whole table: at once, or first what lies behind the place where another scan was
+    /// cut. There are places only where rows have them.
+    fn statements(&self) -> Vec<String> {
+        let (list, table) = (&self.bound.list, &self.bound.known.qualified);
+        if !self.bound.known.tells_when_written() {
+            return vec![format!("copy (select {list} from {table} t) to stdout (format binary)")];
+        }
+        let part = |condition: String| {
+            format!(
+                "copy (select {list}, t.ctid from {table} t{condition}) to stdout (format binary)"
+            )
+        };
+        match self.from {
+            None => vec![part(String::new())],
+            Some(Place { block, number }) => [">", "<="]
+                .map(|sign| part(format!(" where t.ctid {sign} '({block},{number})'::tid")))
+                .into(),
+        }
+    }
+
+    /// Reads what a statement shows, and hands over the batches that it fills. Whether it came to
+    /// its end; `None`: nobody listens any more.
+    async fn copy(
+        &self,
+        client: &tokio_postgres::Client,
+        statement: &str,
+        filling: &mut Filling,
+    ) -> Result<Option<bool>, PortError> {
+        let action = || format!("scan table {:?}", self.bound.shape.table);
+        let failed = |error: tokio_postgres::Error| port_error(action(), &error);
+        let stream = client.copy_out(statement).await.map_err(failed)?;
+        pin_mut!(stream);
+        let mut rows = CopyRows::default();
+        // A server that stalls is noticed here: the statement as a whole has no limit.
+        let patience = self.settings.statement_timeout.max(Duration::from_secs(1));
+        loop {
+            let message = match tokio::time::timeout(patience, stream.next()).await {
+                Ok(Some(message)) => message.map_err(failed)?,
+                Ok(None) => return Ok(Some(rows.is_ended())),
+                Err(_) => {
+                    let detail = format!("no row within {} s", patience.as_secs());
+                    return Err(PortError::new(ErrorKind::TimedOut, action(), detail));
+                }
+            };
+            rows.feed(&message, |fields| filling.take(&self.bound, fields)).map_err(|refusal| {
+                PortError::new(ErrorKind::Unexpected, action(), refusal.reason)
+            })?;
+            if filling.is_full() && self.sender.send(Ok(filling.next())).await.is_err() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Where a poll goes on after this scan.
@@ -183,15 +246,19 @@ struct Filling {
     bytes: usize,
     limit: Limit,
     shown: u64,
+    /// Where the last row lies.
+    place: Option<[u8; 6]>,
 }
 
 impl Filling {
     fn new(limit: Limit) -> Self {
-        Self { batch: Batch::default(), bytes: 0, limit, shown: 0 }
+        Self { batch: Batch::default(), bytes: 0, limit, shown: 0, place: None }
     }
 
     fn take(&mut self, bound: &Bound, fields: &[Option<&[u8]>]) {
         self.shown += 1;
+        let place = fields.get(bound.carriers.len()).copied().flatten();
+        self.place = place.and_then(|place| place.try_into().ok());
         self.bytes += fields.iter().map(|field| 4 + field.map_or(0, <[u8]>::len)).sum::<usize>();
         match bound.observe(|at| fields.get(at).copied().flatten()) {
             Ok(observed) => self.batch.rows.push(observed),
@@ -208,6 +275,7 @@ impl Filling {
         self.bytes = 0;
         let room = self.batch.rows.len().min(self.limit.rows);
         let empty = Batch { rows: Vec::with_capacity(room), ..Batch::default() };
-        std::mem::replace(&mut self.batch, empty)
+        let upto = self.place.map(|place| Position(place.to_vec()));
+        Batch { upto, ..std::mem::replace(&mut self.batch, empty) }
     }
 }

@@ -74,17 +74,24 @@ impl PostgresSource {
         }
     }
 
+    async fn begin(
+        &mut self,
+        binding: BindingIndex,
+        from: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Batch, PortError> {
+        let bound = self.bound(binding)?;
+        let scan = self.scan.insert(Scan::begin(&self.settings, bound, from, limit));
+        scan.next().await.inspect_err(|_| self.scan = None)
+    }
+
     async fn scan(
         &mut self,
         binding: BindingIndex,
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Batch, PortError> {
-        let Some(after) = after else {
-            let bound = self.bound(binding)?;
-            let scan = self.scan.insert(Scan::begin(&self.settings, bound, limit));
-            return scan.next().await.inspect_err(|_| self.scan = None);
-        };
+        let Some(after) = after else { return self.begin(binding, None, limit).await };
         match &mut self.scan {
             Some(scan) if scan.goes_on_after(binding, after) => {
                 scan.next().await.inspect_err(|_| self.scan = None)
@@ -104,6 +111,9 @@ impl Source for PostgresSource {
             ReadRequest::Scan { binding, after } => {
                 return self.scan(*binding, after.as_ref(), limit).await;
             }
+            ReadRequest::ScanFrom { binding, from } => {
+                return self.begin(*binding, Some(from), limit).await;
+            }
             ReadRequest::Poll { binding, .. }
             | ReadRequest::Keys { binding, .. }
             | ReadRequest::Marks { binding, .. }
@@ -113,7 +123,7 @@ impl Source for PostgresSource {
         let mut session = self.take_session().await?;
         let reading = Reading { bound: &bound, session: &mut session, has_marks: self.has_marks };
         let batch = match request {
-            ReadRequest::Scan { .. } => Ok(Batch::default()),
+            ReadRequest::Scan { .. } | ReadRequest::ScanFrom { .. } => Ok(Batch::default()),
             ReadRequest::Poll { from, .. } => reading.poll(from.as_ref(), limit).await,
             ReadRequest::Keys { keys, .. } => reading.keys(keys).await,
             ReadRequest::Marks { intents, .. } => reading.marks(intents).await,

@@ -36,17 +36,20 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Begins a scan; `number` tells its positions from those of other scans.
+    /// Begins a scan, where another was cut if `from` says so; `number` tells its positions from
+    /// those of other scans.
     pub(crate) fn begin(
         settings: Arc<Settings>,
         bindings: Arc<Bindings>,
         binding: BindingIndex,
         number: u64,
+        from: Option<&Position>,
         limit: Limit,
     ) -> Self {
+        let from = from.and_then(place);
         let (sender, batches) = mpsc::channel(1);
         let _detached = tokio::task::spawn_blocking(move || {
-            let mut reader = Reader { sender, number, sent: 0, limit };
+            let mut reader = Reader { sender, number, sent: 0, from, place: None, limit };
             if let Err(error) = scan(&settings, &bindings, binding, &mut reader) {
                 // Nobody may be listening any more; then nobody misses it.
                 let _unheard = reader.sender.blocking_send(Err(error));
@@ -75,7 +78,16 @@ struct Reader {
     sender: mpsc::Sender<Result<Batch, PortError>>,
     number: u64,
     sent: u64,
+    /// Where another scan was cut.
+    from: Option<i64>,
+    /// The number of the last row, in a table that numbers them.
+    place: Option<i64>,
     limit: Limit,
+}
+
+/// The number of the last row in a position of a scan.
+fn place(position: &Position) -> Option<i64> {
+    Some(i64::from_be_bytes(position.0.get(16..)?.try_into().ok()?))
 }
 
 /// Whether anybody still listens.
@@ -90,6 +102,7 @@ impl Reader {
         if batch.then == Then::More {
             let mut position = self.number.to_be_bytes().to_vec();
             position.extend_from_slice(&self.sent.to_be_bytes());
+            position.extend(self.place.iter().flat_map(|place| place.to_be_bytes()));
             batch.upto = Some(Position(position));
         }
         match self.sender.blocking_send(Ok(batch)) {
@@ -121,14 +134,30 @@ fn run(connection: &Connection, bound: &Bound, reader: &mut Reader) -> rusqlite:
     let count: i64 =
         connection
             .query_row(&format!("select count(*) from {}", bound.table), [], |row| row.get(0))?;
+    let rows = rows_of(connection, bound, reader.from);
     let select = if is_wal {
-        bound.select.clone()
+        rows
     } else {
-        connection.execute_batch(&format!("create table spill.copy as {}", bound.select))?;
+        connection.execute_batch(&format!("create table spill.copy as {rows}"))?;
         connection.execute_batch("commit")?;
         "select * from spill.copy".to_owned()
     };
     stream(connection, bound, &select, count.unsigned_abs(), (&top, now.as_ref()), reader)
+}
+
+/// Selects all rows with their numbers, in the order of these; first those behind `from`. A table
+/// that does not number its rows is read as it comes.
+fn rows_of(connection: &Connection, bound: &Bound, from: Option<i64>) -> String {
+    let table = format!(" from {}", bound.table);
+    let list = bound.select.strip_suffix(&table).unwrap_or(&bound.select);
+    let numbered = |condition: &str| format!("{list}, _rowid_{table}{condition} order by _rowid_");
+    if connection.prepare(&numbered("")).is_err() {
+        return bound.select.clone();
+    }
+    let Some(from) = from else { return numbered("") };
+    let part =
+        |sign| format!("select * from ({})", numbered(&format!(" where _rowid_ {sign} {from}")));
+    format!("{} union all {}", part(">"), part("<="))
 }
 
 fn stream(
@@ -145,6 +174,7 @@ fn stream(
     let mut batch = Batch { about: Some(count), ..Batch::default() };
     while let Some(row) = rows.next()? {
         let seen = bound.read(row)?;
+        reader.place = row.get(bound.shape.columns.len()).ok();
         bytes += seen.bytes;
         shown += 1;
         take(&mut batch, seen);

@@ -47,6 +47,12 @@ impl SqliteSource {
         Self { settings, bindings, worker, scan: None, scans_begun: 0 }
     }
 
+    fn begin(&mut self, binding: BindingIndex, from: Option<&Position>, limit: Limit) {
+        self.scans_begun += 1;
+        let (settings, bindings) = (Arc::clone(&self.settings), Arc::clone(&self.bindings));
+        self.scan = Some(Scan::begin(settings, bindings, binding, self.scans_begun, from, limit));
+    }
+
     async fn scan(
         &mut self,
         binding: BindingIndex,
@@ -54,10 +60,16 @@ impl SqliteSource {
         limit: Limit,
     ) -> Result<Batch, PortError> {
         if after.is_none() {
-            self.scans_begun += 1;
-            let (settings, bindings) = (Arc::clone(&self.settings), Arc::clone(&self.bindings));
-            self.scan = Some(Scan::begin(settings, bindings, binding, self.scans_begun, limit));
+            self.begin(binding, None, limit);
         }
+        self.next(binding, after).await
+    }
+
+    async fn next(
+        &mut self,
+        binding: BindingIndex,
+        after: Option<&Position>,
+    ) -> Result<Batch, PortError> {
         let batch = match &mut self.scan {
             Some(scan) if scan.is_at(binding, after) => scan.next().await,
             Some(_) | None => Ok(Batch {
@@ -80,6 +92,10 @@ impl Source for SqliteSource {
         let read = match request {
             ReadRequest::Scan { binding, after } => {
                 self.scan(*binding, after.as_ref(), limit).await
+            }
+            ReadRequest::ScanFrom { binding, from } => {
+                self.begin(*binding, Some(from), limit);
+                self.next(*binding, None).await
             }
             ReadRequest::Poll { binding, from } => {
                 let (binding, from) = (*binding, from.clone());

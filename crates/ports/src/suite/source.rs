@@ -141,6 +141,58 @@ pub async fn scan_given_up_is_incomplete(bench: &mut dyn Bench) {
     assert_eq!((rows.len(), last.then), (20, Then::ScanComplete { rows: 20 }));
 }
 
+/// F11: a scan goes on where another was cut, also in another process: it shows first what that one did
+/// not, then the rest, each row once, and proves it.
+pub async fn scan_goes_on_where_it_was_cut(bench: &mut dyn Bench) {
+    for number in 0..40 {
+        bench.edit(&contact(number, 0)).await;
+    }
+    let (mut source, _target) = bench.open(plan(), TIMEOUT).await;
+    let keys = |batch: &Batch| batch.rows.iter().map(|row| row.key.clone()).collect::<Vec<_>>();
+    let begin = ReadRequest::Scan { binding: CONTACTS, after: None };
+    let mut batch = read(source.as_mut(), &begin, SMALL).await;
+    let first = keys(&batch);
+    assert_eq!(batch.then, Then::More);
+    let from = batch.upto.unwrap_or_default();
+    drop(source);
+
+    bench.edit(&contact(50, 0)).await;
+    let (mut source, _target) = bench.open(plan(), TIMEOUT).await;
+    batch = read(source.as_mut(), &ReadRequest::ScanFrom { binding: CONTACTS, from }, SMALL).await;
+    let mut shown = keys(&batch);
+    assert!(shown.iter().all(|key| !first.contains(key)), "what was not shown comes first");
+    while batch.then == Then::More {
+        let request = ReadRequest::Scan { binding: CONTACTS, after: batch.upto };
+        batch = read(source.as_mut(), &request, SMALL).await;
+        shown.extend(keys(&batch));
+    }
+    assert_eq!(batch.then, Then::ScanComplete { rows: 41 });
+    let last = shown.len() - first.len();
+    assert_eq!(shown.get(last..), Some(first.as_slice()), "what was shown comes last");
+    shown.sort();
+    shown.dedup();
+    assert_eq!(shown.len(), 41, "each row once");
+}
+
+/// A position that a source cannot use is none: it begins at the beginning.
+pub async fn scan_that_cannot_go_on_begins_anew(bench: &mut dyn Bench) {
+    for number in 0..20 {
+        bench.edit(&contact(number, 0)).await;
+    }
+    let (mut source, _target) = bench.open(plan(), TIMEOUT).await;
+    for from in [vec![], vec![1, 2, 3], vec![0xff; 14], vec![0xff; 24]] {
+        let request = ReadRequest::ScanFrom { binding: CONTACTS, from: Position(from) };
+        let mut batch = read(source.as_mut(), &request, SMALL).await;
+        let mut count = batch.rows.len();
+        while batch.then == Then::More {
+            let request = ReadRequest::Scan { binding: CONTACTS, after: batch.upto };
+            batch = read(source.as_mut(), &request, SMALL).await;
+            count += batch.rows.len();
+        }
+        assert_eq!((count, batch.then), (20, Then::ScanComplete { rows: 20 }));
+    }
+}
+
 /// F1: sixty rows of one stamp come over many pages, and none is skipped.
 pub async fn poll_shows_all_rows_of_one_stamp(bench: &mut dyn Bench) {
     for number in 0..60 {

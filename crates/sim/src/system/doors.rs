@@ -64,6 +64,7 @@ impl Source for SimSource {
             match request {
                 ReadRequest::Poll { binding, from } => state.poll(*binding, from.as_ref(), limit),
                 ReadRequest::Scan { binding, after } => state.scan(*binding, after.as_ref()),
+                ReadRequest::ScanFrom { binding, from } => state.scan_from(*binding, from),
                 ReadRequest::Keys { binding, keys } => state.answer(*binding, keys),
                 ReadRequest::Marks { intents, .. } => state.made(intents),
                 ReadRequest::Children { .. } => Batch { then: Then::Idle, ..Batch::default() },
@@ -95,9 +96,15 @@ fn resume(position: Option<&Position>) -> (u64, Option<(u64, RowKey)>) {
     (low, stamp.map(|stamp| (stamp, RowKey(rest.into()))))
 }
 
-fn at(position: Option<&Position>) -> u64 {
-    let bytes = position.and_then(|position| position.0.as_slice().try_into().ok());
-    bytes.map_or(0, u64::from_be_bytes)
+/// Where a scan is: how many rows it has shown, and behind how many it began.
+fn in_scan(position: Option<&Position>) -> (usize, usize) {
+    let mut rest = position.map_or(&[][..], |position| &position.0);
+    let mut number = || {
+        let (bytes, others) = rest.split_first_chunk::<8>()?;
+        rest = others;
+        Some(u64::from_be_bytes(*bytes) as usize)
+    };
+    (number().unwrap_or(0), number().unwrap_or(0))
 }
 
 impl SimState {
@@ -162,14 +169,29 @@ impl SimState {
         self.rare.files && self.class == Class::Blind
     }
 
+    /// The rows as they are now, in the order in which a scan shows them.
+    fn begin_scan(&mut self, binding: BindingIndex) {
+        let is_old = self.look_at_copy();
+        let keys = self.keys(binding);
+        let snapshot = keys.iter().map(|key| self.observe(binding, key)).collect();
+        self.look_away(is_old);
+        self.snapshots.insert(binding, snapshot);
+    }
+
+    /// A scan that begins where another was cut: what was shown then comes last.
+    fn scan_from(&mut self, binding: BindingIndex, from: &Position) -> Batch {
+        self.happened.note("scans_gone_on_with");
+        self.begin_scan(binding);
+        let (shown, turned) = in_scan(Some(from));
+        let Some(snapshot) = self.snapshots.get_mut(&binding) else { return Batch::default() };
+        let turned = (shown + turned) % snapshot.len().max(1);
+        snapshot.rotate_left(turned);
+        self.page(binding, 0, turned)
+    }
+
     fn scan(&mut self, binding: BindingIndex, after: Option<&Position>) -> Batch {
-        const PAGE: usize = 2;
         if after.is_none() {
-            let is_old = self.look_at_copy();
-            let keys = self.keys(binding);
-            let snapshot = keys.iter().map(|key| self.observe(binding, key)).collect();
-            self.look_away(is_old);
-            self.snapshots.insert(binding, snapshot);
+            self.begin_scan(binding);
         }
         let percent = self.weather.cut;
         if after.is_some() && self.chance.percent(percent) {
@@ -179,8 +201,14 @@ impl SimState {
                 ..Batch::default()
             };
         }
+        let (shown, turned) = in_scan(after);
+        self.page(binding, shown, turned)
+    }
+
+    /// A page of the scan under way, after so many rows; it began behind so many.
+    fn page(&mut self, binding: BindingIndex, from: usize, turned: usize) -> Batch {
+        const PAGE: usize = 2;
         let snapshot = self.snapshots.get(&binding).cloned().unwrap_or_default();
-        let from = at(after) as usize;
         let rows: Vec<Observed> = snapshot.iter().skip(from).take(PAGE).cloned().collect();
         let upto = from + rows.len();
         if upto >= snapshot.len() {
@@ -193,7 +221,7 @@ impl SimState {
         }
         Batch {
             rows,
-            upto: Some(Position((upto as u64).to_be_bytes().to_vec())),
+            upto: Some(Position([upto, turned].map(|at| (at as u64).to_be_bytes()).concat())),
             then: Then::More,
             ..Batch::default()
         }

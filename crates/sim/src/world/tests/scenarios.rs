@@ -191,6 +191,27 @@ fn a_scan_that_is_cut_infers_no_delete() {
 }
 
 #[test]
+fn scans_that_are_cut_again_and_again_get_to_the_end() {
+    // F11: each shows two rows before it is cut.
+    let stage = twelve();
+    stage.delete(0, 11);
+    for number in 0..11 {
+        stage.edit(0, number, PHONE, "P1");
+    }
+    stage.0.systems[0].state().weather = Weather { cut: 100, ..Weather::default() };
+    let flowed = || stage.rows(1).iter().filter(|row| row.ends_with("P1")).count();
+    for _ in 0..6 {
+        stage.pass(&SCAN);
+    }
+    assert_eq!(flowed(), 11);
+    assert_eq!(stage.rows(1).len(), 12, "no delete is inferred from pieces");
+    stage.0.systems[0].state().weather = Weather::default();
+    stage.pass(&SCAN);
+    assert_eq!(stage.rows(1).len(), 11, "one snapshot showed that it is gone");
+    stage.at_rest();
+}
+
+#[test]
 fn a_mass_delete_waits_until_exactly_it_is_let_through() {
     // D13
     let stage = guarded(&twelve(), u64::MAX, 2);
