@@ -168,10 +168,16 @@ async fn sweep(
         // While the system writes one batch, the intents of the next are put on record, and those
         // of the one after it are decided together with the answers to the one before.
         let is_open = ports(systems, system).is_some();
+        if let Some(paces) = desk.paces().filter(|_| !groups.is_empty()) {
+            paces.took(system, groups.iter().map(|group| group.writes.len()).sum());
+        }
+        // What is decided to be written is sent at once: it waits before that, while others edit.
+        let wait = desk.paces().and_then(|paces| paces.wait(system));
+        let may_plan = is_open && (wait.is_none() || desk.is_stopping());
         let sending = send(systems, system, &groups);
         let deciding = async {
             let mut inputs = std::mem::take(&mut answers);
-            if is_open {
+            if may_plan {
                 inputs.extend(planning.next(desk).await?);
             }
             // Invariant 6: only what is on record is given back to be sent.
@@ -206,6 +212,9 @@ async fn sweep(
         let is_done = groups.is_empty() && answers.is_empty() && pipeline.is_empty();
         if is_done && (planning.ended || !is_open) {
             return Ok(result);
+        }
+        if let Some((paces, wait)) = desk.paces().zip(wait).filter(|_| is_done) {
+            paces.rest(wait).await;
         }
     }
 }

@@ -17,7 +17,7 @@ use syncline_core::{
 };
 use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
 
-use crate::{apply::Kinds, turns::Turns};
+use crate::{apply::Kinds, pace::Paces, turns::Turns};
 
 /// Shown to people while long work goes on.
 pub trait Watch: Send + Sync {
@@ -67,6 +67,8 @@ pub struct Desk<'a> {
     pub stop: &'a AtomicBool,
     /// Others in this process work on the same hub: whose turn it is.
     turns: Option<&'a Turns>,
+    /// How fast systems may be written, where that is bounded.
+    paces: Option<&'a Paces>,
     /// The run that what happens now belongs to.
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
@@ -104,6 +106,7 @@ impl<'a> Desk<'a> {
             watch,
             stop,
             turns: None,
+            paces: None,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
             taken: AtomicU64::new(0),
@@ -125,6 +128,18 @@ impl<'a> Desk<'a> {
     pub fn beside(mut self, turns: Option<&'a Turns>) -> Self {
         self.turns = turns;
         self
+    }
+
+    /// The same desk, that writes no faster than this.
+    #[must_use]
+    pub fn paced(mut self, paces: Option<&'a Paces>) -> Self {
+        self.paces = paces;
+        self
+    }
+
+    /// How fast systems may be written.
+    pub(crate) fn paces(&self) -> Option<&'a Paces> {
+        self.paces
     }
 
     /// Whose turn it is, where there are others.

@@ -1,6 +1,7 @@
 //! The three loops: capture, reconcile, apply.
 //!
-//! Everything here is a function of ports. It holds no runtime: nothing sleeps and nothing is
+//! Everything here is a function of ports. It holds no runtime: nothing sleeps (who writes too fast
+//! asks the program for rest, `pace.rs`) and nothing is
 //! spawned, so the simulator can poll a step once and expect it to be ready. Decisions are the
 //! core's; the engine only carries inputs to it and effects away from it.
 
@@ -10,6 +11,7 @@ pub mod backoff;
 pub mod capture;
 pub mod desk;
 pub mod hear;
+pub mod pace;
 pub mod pass;
 mod pipeline;
 pub mod preview;

@@ -12,6 +12,7 @@ mod exit;
 mod fights;
 mod loan;
 mod overlay;
+mod pace;
 mod pages;
 mod pass;
 mod progress;

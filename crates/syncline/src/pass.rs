@@ -149,7 +149,10 @@ pub(crate) async fn run(
     let hub = session.hub.clone();
     let stop = session.stop.clone();
     let turns = session.turns.clone();
-    let desk = Session::desk(&plan, &hub, watch, &stop, first).beside(turns.as_deref());
+    let paces = session.paces.clone();
+    let desk = Session::desk(&plan, &hub, watch, &stop, first)
+        .beside(turns.as_deref())
+        .paced(paces.as_deref());
     let passed = async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {

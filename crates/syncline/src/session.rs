@@ -19,6 +19,7 @@ use syncline_core::{
 };
 use syncline_engine::{
     desk::{Desk, Ports, Systems, Watch},
+    pace::Paces,
     turns::Turns,
 };
 use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
@@ -27,7 +28,7 @@ use crate::{
     cli::Context,
     config::{self, Complaint, Live, Loaded},
     exit::Exit,
-    loan,
+    loan, pace,
     report::Failure,
 };
 
@@ -67,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) stop: Arc<AtomicBool>,
     /// Whose turn it is to decide, where others in this process work on the same hub.
     pub(crate) turns: Option<Arc<Turns>>,
+    /// How fast systems may be written, where that is bounded.
+    pub(crate) paces: Option<Arc<Paces>>,
     /// The schemas of the systems that were reached.
     live: Option<Live>,
     /// The daemon that works on this hub stands still for as long as this is kept. Dropped last.
@@ -123,7 +126,9 @@ impl Session {
                 }
             }
         }
+        let paces = pace::of(&loaded.draft).map(Arc::new);
         Ok(Self {
+            paces,
             loaded,
             plan: Arc::new(plan),
             hub,
@@ -160,6 +165,7 @@ impl Session {
             failures: Vec::new(),
             stop: self.stop.clone(),
             turns: self.turns.clone(),
+            paces: self.paces.clone(),
             live: self.live.clone(),
             _lent: None,
         })

@@ -350,6 +350,28 @@ fn hours_keep_writes_back() {
 }
 
 #[test]
+fn a_system_is_written_no_faster_than_its_rate_and_others_do_not_wait() {
+    let world = World::in_step(4);
+    let paced = |rate: &str| format!("\"sqlite:erp.db\", writes: {{max_rate: {rate}}}");
+    world.edit("\"sqlite:erp.db\"", &paced("1/h"));
+    let daemon = world.serve(&[]);
+    world.sql("crm", "update contacts set name = 'Ada'");
+    world.becomes(&daemon, "erp", "select count(*) from CUSTOMER where CNAME = 'Ada'", "1");
+    let why = || world.run(&["status"]).stdout.contains("3 to write at 1/h: 3 h");
+    eventually("status says why it is behind", why, || daemon.log());
+    // The other way has no rate.
+    world.sql("erp", "update CUSTOMER set STAT = '1' where EMAIL = 'c4@example.com'");
+    let status = "select status from contacts where id = 4";
+    world.becomes(&daemon, "crm", status, "customer");
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER where CNAME = 'Ada'"), "1");
+
+    world.edit(&paced("1/h"), &paced("6000/m"));
+    daemon.signal("HUP");
+    world.becomes(&daemon, "erp", NAMES, "Ada Ada Ada Ada");
+    daemon.stop().ends(143, &[]);
+}
+
+#[test]
 fn a_mass_delete_is_held_and_a_person_lets_it_through() {
     let world = World::in_step(200);
     let daemon = world.serve(&[]);

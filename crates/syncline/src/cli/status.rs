@@ -21,6 +21,7 @@ use crate::{
     cli::Context,
     doubts,
     exit::Exit,
+    pace,
     pass::contact,
     progress::Scan,
     report::{self, Answer, Failure, Paint},
@@ -454,7 +455,8 @@ async fn systems_table(
                     .map(|(entity, _, scan)| {
                         format!("{}: {}", session.entity_name(*entity), scan.words())
                     })
-                    .chain(Some(paused.to_owned()).filter(|paused| !paused.is_empty()));
+                    .chain(Some(paused.to_owned()).filter(|paused| !paused.is_empty()))
+                    .chain(pace::reason(session, system).await?);
                 reads.collect::<Vec<_>>().join("; ")
             }
         };

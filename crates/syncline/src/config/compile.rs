@@ -126,11 +126,12 @@ impl<'a> Compiler<'a> {
             (Marks::Table | Marks::IfPresent, Some(live)) => live.has_marks,
             (Marks::Table, None) => true,
         };
+        let rate = system.max_rate;
         System {
             name: system.name.value.clone(),
             class: if marked { Class::Marked } else { Class::Plain },
             path_retries: false,
-            batch: system.batch,
+            batch: rate.map_or(system.batch, |rate| system.batch.min(rate.burst() as usize)),
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct SystemDraft {
     pub(crate) max_retained: u64,
     /// When it is written, in minutes of the day, from and to; always if not said.
     pub(crate) hours: Option<(u16, u16)>,
+    /// How fast it may be written.
+    pub(crate) max_rate: Option<syncline_engine::pace::Rate>,
     /// Rows per write batch.
     pub(crate) batch: usize,
     /// Marks.

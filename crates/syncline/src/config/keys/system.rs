@@ -110,7 +110,11 @@ pub(crate) static WRITES: Section = Section {
     doc: "How it is written.",
     keys: &[
         key("batch", Shape::Count, "Rows per batch, from 1 to 10000; 500 unless said."),
-        later("max_rate", "write rates come with a later version; `batch:` bounds a transaction"),
+        key(
+            "max_rate",
+            Shape::Text,
+            "How fast it is written at most: rows a second, minute or hour, as `50/s`, `600/m`, `500/h`.",
+        ),
         key(
             "hours",
             Shape::Text,

@@ -1,6 +1,9 @@
 //! `systems:`.
 
+use std::time::Duration;
+
 use syncline_adapters::settings::{Kind, Marks, Tls, Way};
+use syncline_engine::pace::Rate;
 
 use crate::config::{
     address::{self, UrlError},
@@ -65,6 +68,7 @@ impl Reader<'_> {
             detect: Detect::default(),
             max_retained: MAX_RETAINED,
             hours: None,
+            max_rate: None,
             batch: BATCH,
             marks: Marks::IfPresent,
             connect_timeout_ms: 10_000,
@@ -106,6 +110,7 @@ impl Reader<'_> {
         {
             system.batch =
                 self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
+            system.max_rate = self.text_of(&writes, "max_rate").and_then(|text| self.rate(&text));
             system.hours = self.text_of(&writes, "hours").and_then(|text| self.hours(&text));
         }
         if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
@@ -159,6 +164,25 @@ impl Reader<'_> {
             }
         }
         detect
+    }
+
+    /// `50/s`, `600/m`, `500/h`.
+    fn rate(&mut self, text: &Name) -> Option<Rate> {
+        let found = text.value.split_once('/').and_then(|(rows, span)| {
+            let seconds = match span.trim() {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3_600,
+                _ => return None,
+            };
+            let rows = rows.trim().parse().ok().filter(|rows| (1..=1_000_000).contains(rows))?;
+            Some(Rate { rows, span: Duration::from_secs(seconds) })
+        });
+        if found.is_none() {
+            let what = "`max_rate` takes a number of rows a second, minute or hour";
+            self.complain(Complaint::error("config.value", text.place, what).fix("write \"50/s\""));
+        }
+        found
     }
 
     /// `06:00-23:00`, in minutes of the day.
