@@ -46,6 +46,10 @@ soak seconds="3600":
 it name="":
     cargo nextest run -p syncline-adapters -p syncline --test main {{ name }}
 
+# how fast it is, beside what the databases offer, on a quiet machine: writes docs/performance.md
+performance *arguments:
+    bench/run --write --frame-pointers {{ arguments }}
+
 # accept changed snapshots; then read the diff
 bless:
     UPDATE_EXPECT=1 cargo nextest run --workspace --no-fail-fast
