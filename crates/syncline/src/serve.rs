@@ -15,6 +15,7 @@ mod poller;
 mod runs;
 mod shift;
 mod start;
+pub(crate) mod stuck;
 pub(crate) mod watching;
 mod writer;
 

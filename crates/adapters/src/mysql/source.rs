@@ -3,6 +3,8 @@
 //! Each statement of a poll sees the latest commits. The highest cursor value of a pass is read
 //! before its first page, so that a row committed between the two is behind the bound, never
 //! skipped (see [`crate::sql::poll`]).
+//!
+//! Long because it is one list of ways to read, each a few lines.
 
 use std::{collections::BTreeMap, sync::Arc};
 

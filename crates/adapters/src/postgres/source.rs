@@ -6,6 +6,8 @@
 //! that still writes bounds the next pass, so that even one that takes an hour is not skipped. And
 //! a row tells by which transaction it was written: of the overlap only those rows are read that
 //! were written by one which was not over when the pass before began.
+//!
+//! Long because it is one list of ways to read, each a few lines.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! `syncline status`: one screen: state, last success, errors, what waits for a person, delay.
 
 mod delay;
+mod links;
 
 use std::{sync::atomic::AtomicBool, time::Duration};
 
@@ -273,6 +274,8 @@ struct EntityRow {
     numbers: [usize; 3],
     to_write: u64,
     in_doubt: u64,
+    /// Each system of it, for programs.
+    links: Vec<Json>,
     /// How long nearly all changes of the last day took to arrive.
     p95_ms: Option<i64>,
     /// It ran, and the last run did not fail.
@@ -320,6 +323,7 @@ impl EntityRow {
             "to_write": self.to_write,
             "in_doubt": self.in_doubt,
             "p95_delay_ms": self.p95_ms,
+            "links": self.links,
         })
     }
 }
@@ -348,14 +352,18 @@ async fn row(
     }
     let doubts = doubts::of(session, entity).await?;
     words.extend(doubts::shown(session, &doubts));
+    let is_served = is_served(session).await?;
+    let links = links::of(session, entity, &behind, is_served, now).await?;
+    words.extend(links.iter().filter_map(links::Link::alarm));
     let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
     Ok(EntityRow {
         p95_ms,
-        is_well: is_well && last.is_some(),
+        is_well: is_well && last.is_some() && links.iter().all(|link| link.alarm().is_none()),
+        links: links.iter().map(links::Link::json).collect(),
         numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
         to_write: backlog,
         in_doubt: doubts.values().map(|doubts| doubts.count).sum(),
-        state: state(session, entity, approved.is_some(), is_served(session).await?, pauses),
+        state: state(session, entity, approved.is_some(), is_served, pauses),
         last,
         now,
         records: session.hub.count_records(entity).await?,
@@ -471,27 +479,8 @@ async fn systems_table(
             "last_answer": contact.answered.map(words::time),
             "failure": contact.failed.map(|(_, code)| code),
             "paused": !paused.is_empty(),
-            "reading": reading(session, &scans, system),
+            "reading": links::reading(session, &scans, system),
         }));
     }
     Ok((table, rows))
-}
-
-/// The whole reads of a system that the daemon is at.
-fn reading(
-    session: &Session,
-    scans: &[(EntityIndex, SystemIndex, Scan)],
-    system: SystemIndex,
-) -> Vec<Json> {
-    let own = scans.iter().filter(|(_, read, _)| *read == system);
-    own.map(|(entity, _, scan)| {
-        json!({
-            "entity": session.entity_name(*entity),
-            "rows": scan.rows,
-            "about": scan.about,
-            "rows_per_second": scan.rows_per_second(),
-            "left_ms": scan.left_ms(),
-        })
-    })
-    .collect()
 }

@@ -48,6 +48,8 @@ pub(super) struct Shared {
     wake_writers: Vec<Notify>,
     /// What may have to be written to each system.
     dirty: Vec<Mutex<BTreeSet<EntityIndex>>>,
+    /// Rows that were written or refused in this shift, per entity and system.
+    answered: Mutex<BTreeMap<(EntityIndex, SystemIndex), u64>>,
     /// Systems whose ears have not said yet whether they can be listened to.
     expected: Mutex<BTreeSet<SystemIndex>>,
     /// Systems that are listened to just now, and how.
@@ -77,6 +79,7 @@ impl Shared {
             wake_poller: Notify::new(),
             wake_writers: (0..systems).map(|_| Notify::new()).collect(),
             dirty: (0..systems).map(|_| Mutex::default()).collect(),
+            answered: Mutex::default(),
             expected: Mutex::default(),
             heard: Mutex::default(),
             events,
@@ -138,6 +141,18 @@ impl Shared {
     pub(super) fn take_dirty(&self, system: SystemIndex) -> BTreeSet<EntityIndex> {
         let Some(dirty) = self.dirty.get(system.at()) else { return BTreeSet::new() };
         std::mem::take(&mut *dirty.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// So many more rows of this entity were written to a system, or refused by it.
+    pub(super) fn answers(&self, link: (EntityIndex, SystemIndex), rows: u64) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner).entry(link).or_default() +=
+            rows;
+    }
+
+    /// How many rows of this entity were written to a system, or refused by it, in this shift.
+    pub(super) fn answered(&self, link: (EntityIndex, SystemIndex)) -> u64 {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.get(&link).copied().unwrap_or_default()
     }
 
     /// Wakes the writer of a system.

@@ -25,7 +25,7 @@ use crate::{
         notify::Notify,
         poller,
         shift::{Event, Shared},
-        writer,
+        stuck, writer,
     },
     session::{Reach, Session, Use},
 };
@@ -90,7 +90,7 @@ impl Start<'_> {
         }
         let zone = zone(self.loaded);
         let down = std::mem::take(&mut session.failures);
-        let mut workers = Vec::new();
+        let (mut workers, mut written) = (Vec::new(), stuck::Written::new());
         if !self.options.read_only {
             for (at, system) in self.loaded.draft.systems.iter().enumerate() {
                 let index = SystemIndex(u16::try_from(at).unwrap_or(u16::MAX));
@@ -99,6 +99,7 @@ impl Start<'_> {
                 }
                 let own = session.beside(Some(index)).await?;
                 let hours = system.hours.map(|(from, to)| Hours { from, to, zone: zone.clone() });
+                written.insert(index, hours.clone());
                 let at_work = shared.clone();
                 workers.push(worker(&shared, async move || {
                     writer::write(own, index, hours, at_work).await;
@@ -115,6 +116,10 @@ impl Start<'_> {
         let (asking, at_work) = (asking.collect(), shared.clone());
         workers.push(worker(&shared, async move || {
             poller::poll(own, asking, zone, at_work).await;
+        }));
+        let (hub, is_first, at_work) = (session.hub.clone(), self.is_first, shared.clone());
+        workers.push(worker(&shared, async move || {
+            stuck::watch(hub, written, is_first, at_work).await;
         }));
         let ends_at = pauses_end(&session.pauses().await?);
         let at_work = shared.clone();

@@ -113,6 +113,9 @@ impl Writer {
             if report.written.values().any(|written| written.total() > 0) {
                 progressed.push(report.entity);
             }
+            for (system, written) in &report.written {
+                shared.answers((report.entity, *system), written.total() + written.refused);
+            }
             put_off = put_off.or_else(|| report.put_off.get(&self.system).cloned());
         }
         runs::tell(session, &outcome, shared).await?;
