@@ -70,6 +70,7 @@ rare! {
     system_backup: 3, "A system without a log is restored to an older state, and that counts as edits.";
     files: 4, "Blind systems are read and written as a whole.";
     ears: 0, "Systems without a log tell which rows changed, and are read by nothing else.";
+    quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
 }
 
 impl Script {
@@ -80,6 +81,7 @@ impl Script {
         let mut chance = Chance::new(seed ^ 0xbebe);
         let mut rare = Rare::draw(&mut chance);
         rare.ears = Chance::new(seed ^ 0xea25).percent(10);
+        rare.quiet_ears = rare.ears && Chance::new(seed ^ 0x0e17).percent(50);
         script.with_rare(rare, &mut chance)
     }
 

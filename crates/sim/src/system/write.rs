@@ -17,6 +17,7 @@ impl SimState {
         let before =
             (self.tables.clone(), self.changes, self.log.len(), self.marks.clone(), self.next_key);
         let counted = (self.written, self.replaced.len());
+        let told = self.told.len();
         if group.park {
             self.park(group);
         }
@@ -37,6 +38,7 @@ impl SimState {
                 self.log.truncate(before.2);
                 self.written = counted.0;
                 self.replaced.truncate(counted.1);
+                self.told.truncate(told);
                 let refused = write.intent;
                 return group
                     .writes
@@ -50,7 +52,33 @@ impl SimState {
                     .collect();
             }
         }
+        if self.rare.quiet_ears {
+            self.pass_over(group, &outcomes, told);
+        }
         outcomes
+    }
+
+    /// What was answered with what it holds by now is not told, unless more has become of it.
+    fn pass_over(&mut self, group: &WriteGroup, outcomes: &[(IntentId, Outcome)], from: usize) {
+        let told = self.told.split_off(from);
+        let is_answered = |binding, key: &RowKey| {
+            group.writes.iter().zip(outcomes).any(|(write, (_, outcome))| match outcome {
+                Outcome::Applied { key: known, post, .. } => {
+                    let is_known = post.is_some() || write.kind == WriteKind::Delete;
+                    is_known && write.binding == binding && known == key
+                }
+                Outcome::Precondition { .. }
+                | Outcome::Unique { .. }
+                | Outcome::Foreign { .. }
+                | Outcome::Invalid { .. }
+                | Outcome::Retry { .. }
+                | Outcome::Unknown { .. }
+                | Outcome::Sibling => false,
+            })
+        };
+        let is_once = |row: &(_, RowKey)| told.iter().filter(|other| *other == row).count() == 1;
+        let is_told = |row: &&(_, RowKey)| !(is_once(row) && is_answered(row.0, &row.1));
+        self.told.extend(told.iter().filter(is_told).cloned());
     }
 
     /// Unique values that the members exchange among themselves are put out of the way.
