@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_adapters::hub::sqlite::SqliteHub;
 use syncline_core::{
-    name::{EntityIndex, SystemIndex, Timestamp},
+    name::{EntityIndex, Timestamp},
     plan::Schedule,
 };
 use syncline_ports::{
@@ -24,7 +24,6 @@ use crate::{
     exit::Exit,
     pace,
     pass::contact,
-    progress::Scan,
     report::{self, Answer, Failure, Paint},
     serve::watching,
     session::{self, Reach, Session, Use},
