@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_servers;
 mod guards;
 mod hostile;
+mod hubs;
 mod looks;
 mod mapping;
 mod northwind;
