@@ -9,6 +9,9 @@
 //! stands further on in the log, and has the table read whole then: what was named wrongly before
 //! is repaired by that.
 //!
+//! The log tells of a commit before others see it: nothing is handed out before a read would see
+//! what it speaks of (`visible`).
+//!
 //! A position is a file of the log, an offset, and when and by which server the file was begun.
 //! Another server, or one that was set up anew or restored, has other files: the position is lost.
 //! Listening begins again only after whole transactions, because rows need the description of their
@@ -22,6 +25,7 @@ mod kind;
 mod reading;
 mod statement;
 mod tables;
+mod visible;
 
 use std::{
     sync::Arc,
@@ -43,6 +47,7 @@ use syncline_ports::listener::{Heard, Listener, Retained};
 use self::{
     reading::{Head, Place, Reading},
     tables::Tables,
+    visible::Seen,
 };
 use crate::{
     mysql::{
@@ -55,6 +60,8 @@ use crate::{
 
 /// So long nothing is waited for in one go.
 const WAIT: Duration = Duration::from_secs(2);
+/// What is in the log and not yet to be seen is looked for again after this.
+const PAUSE: Duration = Duration::from_millis(1);
 /// The server says so often that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A server that says nothing for so long is gone.
@@ -87,6 +94,7 @@ pub(crate) async fn listen(
         has_whole_rows: logs.row_image.eq_ignore_ascii_case("full"),
         session: Some(session),
         begun: None,
+        seen: None,
     }))
 }
 
@@ -188,6 +196,8 @@ struct Binlog {
     has_whole_rows: bool,
     session: Option<Session>,
     begun: Option<Begun>,
+    /// How far a read saw when it was last asked.
+    seen: Option<Seen>,
 }
 
 /// The stream of events, and what was made of them. Moves only between waits: who gives up waiting
@@ -209,6 +219,7 @@ impl Listener for Binlog {
 
     async fn begin(&mut self, from: Option<&Position>) -> Result<Position, PortError> {
         self.begun = None;
+        self.seen = None;
         let (place, is_known) = match from.map(Place::of) {
             Some(None) => return Err(self.lost("the position is none of ours")),
             Some(Some(place)) => (place, true),
@@ -244,6 +255,10 @@ impl Listener for Binlog {
         begun.reading.describe(tables);
         let position = begun.reading.upto.position();
         self.begun = Some(begun);
+        // What stands in the log before is not heard: who reads everything now must see it.
+        if !is_known && !self.is_shown(&place, self.settings.statement_timeout).await? {
+            return Err(self.failed(&Failure::Late(self.settings.statement_timeout)));
+        }
         Ok(position)
     }
 
@@ -277,7 +292,13 @@ impl Listener for Binlog {
                     let detail = format!("it said nothing for {} s", SILENCE.as_secs());
                     return Err(self.failed(&Failure::Lost(detail)));
                 }
-                let (hints, upto) = begun.reading.hand_out(rows.max(1));
+                let (is_quiet, place) =
+                    (begun.reading.found.is_empty(), begun.reading.found_at.clone());
+                if !is_quiet && !self.is_shown(&place, WAIT).await? {
+                    let upto = self.begun()?.reading.given.position();
+                    return Ok(Heard { hints: Vec::new(), upto, more: false });
+                }
+                let (hints, upto) = self.begun()?.reading.hand_out(rows.max(1));
                 return Ok(Heard { hints, upto, more: is_full });
             };
             begun.heard = Instant::now();
@@ -353,6 +374,36 @@ impl Binlog {
         let (database, has_whole_rows) = (self.settings.database.clone(), self.has_whole_rows);
         let session = self.session().await?;
         Tables::load(session, &database, &plan, system, has_whole_rows).await
+    }
+
+    /// Whether a read sees what stands in the log before this place; waits so long for that. Of a
+    /// server that does not say it is believed.
+    async fn is_shown(&mut self, place: &Place, wait: Duration) -> Result<bool, PortError> {
+        let until = Instant::now() + wait;
+        loop {
+            if self.seen.as_ref().is_some_and(|seen| seen.reaches(place)) {
+                return Ok(true);
+            }
+            self.session().await?;
+            // Who gives up waiting in between leaves no line behind that is in the middle of something.
+            let Some(mut session) = self.session.take() else { return Ok(false) };
+            let seen = Seen::ask(&mut session).await;
+            let seen = match seen {
+                Ok(seen) => seen,
+                Err(failure) => return Err(self.failed(&failure)),
+            };
+            self.session = Some(session);
+            let Some(seen) = seen else { return Ok(true) };
+            let is_there = seen.reaches(place);
+            self.seen = Some(seen);
+            if is_there {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Where the log ends now.

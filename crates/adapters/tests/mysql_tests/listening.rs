@@ -388,6 +388,28 @@ async fn a_server_that_was_restarted_is_heard_further() {
 }
 
 #[tokio::test]
+async fn a_commit_that_nobody_sees_yet_is_not_heard_of() {
+    let server = private_mariadb();
+    let mut shop =
+        Shop::on(&server, &[NOTES], &format!("{MADE} insert into notes values (1, 1)")).await;
+    let mut listener = shop.begun().await;
+    // It is in the log, and then waits for a replica that there is not, before others see it.
+    server.execute("", "set global rpl_semi_sync_master_timeout = 700");
+    server.execute("", "set global rpl_semi_sync_master_wait_point = 'AFTER_SYNC'");
+    server.execute("", "set global rpl_semi_sync_master_enabled = 1");
+    let mut reader = other(&shop.settings).await;
+    let commit = shop.run("update notes set n = 2 where id = 1");
+    let hears = async {
+        while listener.hear(10).await.unwrap().hints.is_empty() {}
+        reader.query_first::<u8, _>("select n from notes").await.unwrap()
+    };
+
+    let (shown, ()) = tokio::join!(hears, commit);
+
+    assert_eq!(shown, Some(2));
+}
+
+#[tokio::test]
 async fn a_user_without_the_privilege_is_told_what_to_grant() {
     let mut shop = Shop::new(&[NOTES, LAST], MADE).await;
     let name = format!("reader_{}", shop.settings.database);

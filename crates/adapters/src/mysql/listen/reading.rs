@@ -100,6 +100,8 @@ pub(super) struct Reading {
     /// What was said with what was handed out last.
     pub given: Place,
     pub found: Vec<Hint>,
+    /// Where the last event ends that something was found in.
+    pub found_at: Place,
     /// What is to be read whole is said once in what is handed out.
     told: BTreeSet<BindingIndex>,
     /// Tables by the numbers of this transaction; `None`: their description cannot be read.
@@ -162,6 +164,14 @@ impl Reading {
 
     /// Takes the next event.
     pub(super) fn take(&mut self, head: Head, data: &[u8]) {
+        let found = self.found.len();
+        self.understand(head, data);
+        if self.found.len() > found {
+            self.found_at.clone_from(&self.place);
+        }
+    }
+
+    fn understand(&mut self, head: Head, data: &[u8]) {
         self.move_on(head);
         let at = (head.at > 0).then(|| Timestamp(i64::from(head.at) * 1_000_000));
         match head.kind {
