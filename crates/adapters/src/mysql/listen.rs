@@ -60,8 +60,6 @@ use crate::{
 
 /// So long nothing is waited for in one go.
 const WAIT: Duration = Duration::from_secs(2);
-/// What is in the log and not yet to be seen is looked for again after this.
-const PAUSE: Duration = Duration::from_millis(1);
 /// The server says so often that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A server that says nothing for so long is gone.
@@ -374,36 +372,6 @@ impl Binlog {
         let (database, has_whole_rows) = (self.settings.database.clone(), self.has_whole_rows);
         let session = self.session().await?;
         Tables::load(session, &database, &plan, system, has_whole_rows).await
-    }
-
-    /// Whether a read sees what stands in the log before this place; waits so long for that. Of a
-    /// server that does not say it is believed.
-    async fn is_shown(&mut self, place: &Place, wait: Duration) -> Result<bool, PortError> {
-        let until = Instant::now() + wait;
-        loop {
-            if self.seen.as_ref().is_some_and(|seen| seen.reaches(place)) {
-                return Ok(true);
-            }
-            self.session().await?;
-            // Who gives up waiting in between leaves no line behind that is in the middle of something.
-            let Some(mut session) = self.session.take() else { return Ok(false) };
-            let seen = Seen::ask(&mut session).await;
-            let seen = match seen {
-                Ok(seen) => seen,
-                Err(failure) => return Err(self.failed(&failure)),
-            };
-            self.session = Some(session);
-            let Some(seen) = seen else { return Ok(true) };
-            let is_there = seen.reaches(place);
-            self.seen = Some(seen);
-            if is_there {
-                return Ok(true);
-            }
-            if Instant::now() >= until {
-                return Ok(false);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 
     /// Where the log ends now.

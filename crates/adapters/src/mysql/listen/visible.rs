@@ -6,10 +6,16 @@
 //!
 //! `MariaDB` says to which place of its log a snapshot belongs. Other servers do not.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
-use super::reading::Place;
+use syncline_core::error::PortError;
+use tokio::time::Instant;
+
+use super::{Binlog, reading::Place};
 use crate::mysql::{connect::Session, describe::Cells, failure::Failure};
+
+/// What is in the log and not yet to be seen is looked for again after this.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The place in the log up to which everybody sees what was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,42 @@ impl Seen {
             Ordering::Less => false,
             Ordering::Equal => self.offset >= u64::from(place.offset),
             Ordering::Greater => true,
+        }
+    }
+}
+
+impl Binlog {
+    /// Whether a read sees what stands in the log before this place; waits so long for that. Of a
+    /// server that does not say it is believed.
+    pub(super) async fn is_shown(
+        &mut self,
+        place: &Place,
+        wait: Duration,
+    ) -> Result<bool, PortError> {
+        let until = Instant::now() + wait;
+        loop {
+            if self.seen.as_ref().is_some_and(|seen| seen.reaches(place)) {
+                return Ok(true);
+            }
+            self.session().await?;
+            // Who gives up waiting in between leaves no line behind that is in the middle of something.
+            let Some(mut session) = self.session.take() else { return Ok(false) };
+            let seen = Seen::ask(&mut session).await;
+            let seen = match seen {
+                Ok(seen) => seen,
+                Err(failure) => return Err(self.failed(&failure)),
+            };
+            self.session = Some(session);
+            let Some(seen) = seen else { return Ok(true) };
+            let is_there = seen.reaches(place);
+            self.seen = Some(seen);
+            if is_there {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
