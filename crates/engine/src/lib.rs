@@ -1,9 +1,9 @@
 //! The three loops: capture, reconcile, apply.
 //!
 //! Everything here is a function of ports. It holds no runtime: nothing sleeps (who writes too fast
-//! asks the program for rest, `pace.rs`) and nothing is
-//! spawned, so the simulator can poll a step once and expect it to be ready. Decisions are the
-//! core's; the engine only carries inputs to it and effects away from it.
+//! asks the program for rest, `pace.rs`) and nothing is spawned, so the simulator can poll a step once
+//! and expect it to be ready. Decisions are the core's; the engine only carries inputs to it and
+//! effects away from it.
 
 pub mod account;
 pub mod apply;

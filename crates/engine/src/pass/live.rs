@@ -70,6 +70,7 @@ pub async fn hear(
     for report in &mut passed.entities {
         desk.set_run(report.run);
         reread(desk, systems, report).await?;
+        report.suspected = desk.suspected(report.run);
     }
     orphans::decide(desk, systems, errand, &mut passed).await?;
     Ok(Dealt { passed, is_complete, later })

@@ -26,6 +26,7 @@ use syncline_ports::{listener::Retained, reader::Reader as _, store::Store as _}
 use tokio::time::Instant;
 
 use crate::{
+    fights,
     pass::{scans, tripped},
     report::Failure,
     serve::{
@@ -359,6 +360,9 @@ impl Hearer {
         }
         for guard in &report.tripped {
             let failure = tripped::record(session, report, guard).await?;
+            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
+        }
+        if let Some(failure) = fights::suspected(session, report).await? {
             shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
         }
         Ok(())
