@@ -96,7 +96,8 @@ impl Script {
         self.rare.hub_backup &= !self.draft.extras.counters || logs == self.draft.classes.len();
         self.rare.system_backup &= !self.draft.extras.counters && logs < self.draft.classes.len();
         // Nothing tells that a system went back.
-        self.rare.ears &= !self.rare.system_backup;
+        self.rare.ears = (rare.ears || rare.quiet_ears) && !self.rare.system_backup;
+        self.rare.quiet_ears &= self.rare.ears;
         if rare.crowd {
             self.add_crowd(chance);
         }

@@ -78,7 +78,11 @@ impl SimState {
         };
         let is_once = |row: &(_, RowKey)| told.iter().filter(|other| *other == row).count() == 1;
         let is_told = |row: &&(_, RowKey)| !(is_once(row) && is_answered(row.0, &row.1));
+        let heard = self.told.len();
         self.told.extend(told.iter().filter(is_told).cloned());
+        if self.told.len() < heard + told.len() {
+            self.happened.note("quiet_ears");
+        }
     }
 
     /// Unique values that the members exchange among themselves are put out of the way.
