@@ -60,7 +60,7 @@ async fn look(
     // What an earlier daemon saw says nothing of this one; and a system that is down says so itself.
     for link in links(shared, 0..shared.plan.systems.len()) {
         if is_first || !written.contains_key(&link.1) {
-            hub.set_note(&note(shared, link), "").await?;
+            remember(hub, &note(shared, link), "").await?;
         }
     }
     while !shared.is_over() {
@@ -81,11 +81,11 @@ async fn look(
             let Some(next) = next(known, backlog, shared.answered(link), now) else {
                 seen.remove(&link);
                 moves(shared, link, told.remove(&link));
-                hub.set_note(&name, "").await?;
+                remember(hub, &name, "").await?;
                 continue;
             };
             seen.insert(link, next);
-            hub.set_note(&name, &next.since.0.to_string()).await?;
+            remember(hub, &name, &next.since.0.to_string()).await?;
             let before = told.insert(link, is_stuck(next.since, now));
             match is_stuck(next.since, now) {
                 true if before != Some(true) => say(shared, link, &next, now),
@@ -94,6 +94,14 @@ async fn look(
             }
         }
         shared.rest(&never, EVERY).await;
+    }
+    Ok(())
+}
+
+/// Notes it where the note says something else: there are many links, and a note is a commit.
+async fn remember(hub: &SqliteHub, name: &str, text: &str) -> Result<(), Failure> {
+    if hub.note(name).await?.unwrap_or_default() != text {
+        hub.set_note(name, text).await?;
     }
     Ok(())
 }
