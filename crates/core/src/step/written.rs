@@ -63,7 +63,10 @@ impl Pass<'_> {
                 };
                 match self.displaces(record, &answered, key) {
                     Some(holder) => self.displaced(&mut group, &answered, key, holder),
-                    None => self.applied(&mut group, &answered, &after),
+                    None => {
+                        self.take_over(record, &answered, key);
+                        self.applied(&mut group, &answered, &after);
+                    }
                 }
             }
             Outcome::Precondition { current, token } => {
@@ -126,9 +129,7 @@ impl Pass<'_> {
         let holder = self.working.groups.get(&known.record)?.as_ref()?;
         let at = self.place(holder, answered.binding, key)?;
         let link = at.part(holder)?.link(answered.system)?;
-        // A row of class A that was just written is shown by the log, later.
-        let is_there = link.is_present() || matches!(link.lane, Lane::Echo(_));
-        (known.record != record && is_there).then_some(known.record)
+        (known.record != record && is_there(link)).then_some(known.record)
     }
 
     /// The new row is not taken for this record's, and the other record's is looked at again.
@@ -147,6 +148,28 @@ impl Pass<'_> {
         match self.place(&other, answered.binding, key) {
             Some(at) => self.mark_must_read(other, at, system),
             None => self.put_back(other),
+        }
+    }
+
+    /// Another record whose row is gone gives up the key that its system has given to this one's new
+    /// row: its own, if it lives again, is another row, and no read of that key would tell of it.
+    fn take_over(&mut self, record: RecordId, answered: &Answered, key: &RowKey) {
+        let known = self.working.keys.get(&(answered.binding, key.clone()));
+        let Some(known) = known.and_then(Option::as_ref) else { return };
+        if known.record == record {
+            return;
+        }
+        let Some(mut former) = self.take(known.record) else { return };
+        let before = self.before(&former);
+        let at = self.place(&former, answered.binding, key);
+        let part = at.and_then(|at| at.part_mut(&mut former));
+        let link = part.and_then(|part| part.link_mut(answered.system));
+        if let Some(link) = link.filter(|link| !is_there(link)) {
+            link.key = None;
+            link.must_read = false;
+            self.put_changed(former, before);
+        } else {
+            self.put_back(former);
         }
     }
 
@@ -479,6 +502,11 @@ struct After<'a> {
 
 pub(super) fn link_mut<'a>(group: &'a mut Group, answered: &Answered) -> Option<&'a mut Link> {
     answered.at.part_mut(group)?.link_mut(answered.system)
+}
+
+/// Whether a row is there: one of class A that was just written is shown by the log, later.
+fn is_there(link: &Link) -> bool {
+    link.is_present() || matches!(link.lane, Lane::Echo(_))
 }
 
 pub(super) fn drop_intent(group: &mut Group, answered: &Answered) {

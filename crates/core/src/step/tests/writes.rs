@@ -51,6 +51,35 @@ fn a_new_row_in_the_place_of_another_is_not_linked_and_stops_nobody() {
     }
 }
 
+#[test]
+fn a_key_that_went_to_another_row_is_not_waited_for_by_a_record_that_lives_again() {
+    for class in [Class::Plain, Class::Marked, Class::Versioned] {
+        let mut world = World::new(2).class(class);
+        world.insert("A", "a0", "name=N0 email=E0 phone=P0 status=S0");
+        world.scan("A");
+        world.apply("B");
+        world.delete("B", "n101");
+        world.set("A", "a0", "phone=P9");
+        world.scan("B");
+        world.scan("A");
+        let lost = world.plan_writes("B", Cycles::Wait);
+        world.next_key = 100;
+        world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S1");
+        world.scan("A");
+        world.weather.insert(B, Weather::WriteLost);
+        for (system, group) in lost {
+            let answers = world.execute(system, &group);
+            world.next_key = 100;
+            let effects = world.decide(&answers);
+            world.settle(effects);
+        }
+        world.apply("B");
+        world.later(60);
+        world.run();
+        assert_eq!(world.keys("B").len(), 2, "{class:?}: {}", world.hub());
+    }
+}
+
 fn upper(value: &Value) -> Value {
     if let Value::Text(text) = value { Value::text(text.to_uppercase()) } else { value.clone() }
 }
