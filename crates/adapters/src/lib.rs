@@ -15,6 +15,7 @@ mod sqlite;
 use std::sync::Arc;
 
 use syncline_core::{
+    change::Position,
     error::{ErrorKind, PortError},
     name::SystemIndex,
     plan::{Class, Plan},
@@ -83,5 +84,15 @@ pub async fn listen(
         Kind::Mysql => mysql::listen::listen(settings, plan, system, listening).await,
         Kind::Sqlite => sqlite::listen::listen(settings, plan, system, listening).await,
         Kind::Postgres => postgres::listen::listen(settings, plan, system, listening).await,
+    }
+}
+
+/// How far the log of a system was heard, as the system itself writes it; nothing for what is none of
+/// its positions.
+pub fn position_words(kind: Kind, position: &Position) -> Option<String> {
+    match kind {
+        Kind::Mysql => mysql::listen::position_words(position),
+        Kind::Sqlite => sqlite::listen::position_words(position),
+        Kind::Postgres => postgres::listen::position_words(position),
     }
 }

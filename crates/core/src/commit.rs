@@ -188,6 +188,8 @@ pub struct RowEntry {
     pub must_read: bool,
     /// See [`KnownRow::rival`].
     pub rival: bool,
+    /// How many of its fields the loop guard holds.
+    pub held: u16,
 }
 
 impl RowEntry {

@@ -105,6 +105,7 @@ mod tests {
             quiet: false,
             must_read: false,
             rival: false,
+            held: 0,
         };
         let after = GroupIndex {
             rows: vec![row],

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::{
     change::{Order, WriteKind},
     commit::{Behind, GroupIndex, RowEntry},
-    group::{Group, Intent, Lane, Link, Parked, Part, Scope},
+    group::{Group, Hold, Intent, Lane, Link, Parked, Part, Scope},
     matching,
     mutant::Mutant,
     name::{EntityIndex, RecordId, SystemIndex, Timestamp},
@@ -46,6 +46,7 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
             // Once it or another of them has changed or gone, they may tell themselves apart.
             must_read: true,
             rival: true,
+            held: 0,
         });
     }
     for former in &group.former {
@@ -65,6 +66,7 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
             quiet: false,
             must_read: false,
             rival: false,
+            held: 0,
         });
     }
     let Some(entity) = plan.entity(group.entity) else { return index };
@@ -102,12 +104,19 @@ fn add_part(
             quiet: is_quiet(link),
             must_read: link.must_read,
             rival: false,
+            held: if part.exists.alive { loops(link) } else { 0 },
         });
     }
     if !part.exists.alive && !part.links.iter().any(Link::is_present) {
         return;
     }
     references.extend(part.cells.iter().filter_map(|cell| cell.value.reference()));
+}
+
+/// How many fields of a row the loop guard holds.
+fn loops(link: &Link) -> u16 {
+    let held = link.held.iter().filter(|(_, hold)| *hold == Hold::Loop).count();
+    u16::try_from(held).unwrap_or(u16::MAX)
 }
 
 fn is_quiet(link: &Link) -> bool {

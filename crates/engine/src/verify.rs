@@ -6,7 +6,7 @@ use syncline_core::{
     change::{Observed, PartKey, ReadResult, RowKey},
     commit::{KnownRow, Wants},
     error::PortError,
-    group::{Group, Part, Scope},
+    group::{Group, Hold, Part, Scope},
     name::{BindingIndex, EntityIndex, FieldIndex, OperationId, RecordId, SystemIndex, Timestamp},
     value::Value,
 };
@@ -300,8 +300,10 @@ fn differing(
         }
         // What a system made of our write is its image of that version: as long as it shows that,
         // it shows what the hub holds.
+        // What the loop guard holds is no image, whatever it is written down as.
         let shows_agreed = link.is_some_and(|link| {
-            link.agreed.get(index) == Some(&golden.version)
+            link.hold_of(field) != Some(Hold::Loop)
+                && link.agreed.get(index) == Some(&golden.version)
                 && link.shadow.as_ref().and_then(|shadow| shadow.value(field)) == Some(shown)
         });
         let is_same = match golden.value.reference() {

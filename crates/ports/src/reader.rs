@@ -217,6 +217,14 @@ pub trait Reader: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(RecordId, SystemIndex, Timestamp)>, PortError>;
 
+    /// Since when the row waits that waits longest to be written to each system, of those that are
+    /// due at `now`. Costs as much as there are.
+    async fn oldest_behind(
+        &self,
+        entity: EntityIndex,
+        now: Timestamp,
+    ) -> Result<Vec<(SystemIndex, Timestamp)>, PortError>;
+
     /// Open conflicts (or all, newest first).
     async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError>;
     /// One conflict.

@@ -30,6 +30,8 @@ pub struct BehindCount {
     pub parked: u64,
     /// Rows of the entity that are linked and present there.
     pub linked: u64,
+    /// Fields of its rows, and of those of its child lists, that the loop guard holds there.
+    pub held: u64,
 }
 
 /// The hub. All reads see the last commit.

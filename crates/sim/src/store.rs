@@ -376,6 +376,9 @@ impl Store for MemoryStore {
                     WriteKind::Delete => count.deletes += 1,
                 }
             }
+            for row in index.rows.iter().filter(|row| row.held > 0) {
+                counts.entry(row.system).or_default().held += u64::from(row.held);
+            }
             for link in memory.groups.get(record).into_iter().flat_map(|group| &group.root.links) {
                 if link.is_present() {
                     counts.entry(link.system).or_default().linked += 1;

@@ -10,6 +10,7 @@ mod ear;
 mod hearer;
 mod hours;
 mod journal;
+pub(crate) mod listening;
 mod notify;
 mod poller;
 mod runs;

@@ -244,6 +244,11 @@ fn commands_borrow_the_hub() {
     world.run(&["run"]).ends(0, &["nothing changed"]);
     world.run(&["verify"]).ends(0, &["no difference"]);
     world.run(&["status"]).ends(0, &["live", "triggers"]);
+    let place = || {
+        let status = world.run(&["status", "--json"]).json();
+        status["result"]["systems"][0]["position"].to_string()
+    };
+    eventually("it says how far it has heard", || place().contains("change "), place);
     daemon.stop().ends(143, &["serve.lends"]);
 }
 
@@ -374,6 +379,10 @@ fn a_system_is_written_no_faster_than_its_rate_and_others_do_not_wait() {
     world.becomes(&daemon, "erp", "select count(*) from CUSTOMER where CNAME = 'Ada'", "1");
     let why = || world.run(&["status"]).stdout.contains("3 to write at 1/h: 3 h");
     eventually("status says why it is behind", why, || daemon.log());
+    let status = world.run(&["status", "--json"]).json();
+    let link = &status["result"]["entities"][0]["links"][1];
+    assert!(link["backlog"] == 3 && link["oldest_waiting"].is_string(), "{link}");
+    assert!(link["last_write"].is_string() && link["p95_delay_ms"].is_number(), "{link}");
     // The other way has no rate.
     world.sql("erp", "update CUSTOMER set STAT = '1' where EMAIL = 'c4@example.com'");
     let status = "select status from contacts where id = 4";

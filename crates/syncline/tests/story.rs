@@ -58,6 +58,7 @@ impl Story {
 fn brief(line: &str) -> String {
     let differs = [
         ("\"seconds\": ", "<number>"),
+        ("\"p50_delay_ms\": ", "<number>"),
         ("\"p95_delay_ms\": ", "<number>"),
         ("\"script\": ", "<text>"),
     ];

@@ -96,6 +96,12 @@ pub(crate) async fn listen(
     }))
 }
 
+/// `mysql-bin.000003:1234`.
+pub(crate) fn position_words(position: &Position) -> Option<String> {
+    let place = Place::of(position)?;
+    Some(format!("{}:{}", place.file, place.offset))
+}
+
 /// How the server logs.
 pub(super) struct Logs {
     is_on: bool,

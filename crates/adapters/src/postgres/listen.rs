@@ -52,6 +52,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often we look around while there is much to hear; in silence, each time.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// `0/1A2B3C4`, with the timeline.
+pub(crate) fn position_words(position: &Position) -> Option<String> {
+    let place = Place::decode(position)?;
+    Some(format!("{}, timeline {}", place.upto, place.identity.timeline))
+}
+
 /// Opens what the system offers to hear changes as they happen.
 ///
 /// # Errors

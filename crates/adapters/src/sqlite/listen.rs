@@ -131,6 +131,11 @@ struct Begun {
     untold: Vec<Hint>,
 }
 
+/// `change 17`.
+pub(crate) fn position_words(position: &Position) -> Option<String> {
+    At::of(position).map(|at| format!("change {}", at.number))
+}
+
 /// A noted change: its number, and the random number noted with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {

@@ -138,6 +138,7 @@ fn row_entry(
         quiet: true,
         must_read: false,
         rival: false,
+        held: 0,
     }
 }
 
@@ -345,6 +346,9 @@ pub async fn behind_lists_what_is_due_and_counts_everything(store: &dyn Store) {
         };
         changes.push(change);
     }
+    if let Some(row) = changes.last_mut().and_then(|change| change.after.rows.first_mut()) {
+        row.held = 2;
+    }
     must(store.commit(groups(changes.clone())).await);
 
     let list = |after: Option<u128>, now, limit| async move {
@@ -355,7 +359,7 @@ pub async fn behind_lists_what_is_due_and_counts_everything(store: &dyn Store) {
     assert_eq!(list(Some(2), NOW, 2).await, [(3, Update)]);
     assert_eq!(list(Some(2), later, 9).await, [(3, Update), (5, Update)]);
 
-    let crm = BehindCount { updates: 1, linked: 6, ..BehindCount::default() };
+    let crm = BehindCount { updates: 1, linked: 6, held: 2, ..BehindCount::default() };
     let erp = BehindCount { inserts: 2, updates: 1, parked: 2, ..BehindCount::default() };
     assert_eq!(must(store.count_behind(CONTACTS, NOW).await), [(CRM, crm), (ERP, erp)]);
     let erp = BehindCount { inserts: 2, updates: 2, parked: 1, ..BehindCount::default() };
@@ -364,6 +368,7 @@ pub async fn behind_lists_what_is_due_and_counts_everything(store: &dyn Store) {
     let caught_up = changes.iter().map(|change| {
         let mut caught_up = next(change);
         caught_up.after.behind.clear();
+        caught_up.after.rows.iter_mut().for_each(|row| row.held = 0);
         caught_up
     });
     must(store.commit(groups(caught_up)).await);

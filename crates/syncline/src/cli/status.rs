@@ -2,6 +2,7 @@
 
 mod delay;
 mod links;
+mod systems;
 
 use std::{sync::atomic::AtomicBool, time::Duration};
 
@@ -22,10 +23,7 @@ use crate::{
     cli::Context,
     doubts,
     exit::Exit,
-    pace,
-    pass::contact,
     report::{self, Answer, Failure, Paint},
-    serve::watching,
     session::{self, Reach, Session, Use},
     words::{self, Table},
 };
@@ -202,7 +200,7 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         out.push_str(&table.text());
         out.push('\n');
     }
-    let (system_table, system_rows) = systems_table(session, &systems, &pauses, now).await?;
+    let (system_table, system_rows) = systems::table(session, &systems, &pauses, now).await?;
     healthy &= system_rows.iter().all(|row| row.get("up") != Some(&json!(false)));
     if !system_table.is_empty() {
         out.push_str(&system_table.text());
@@ -272,6 +270,8 @@ struct EntityRow {
     waiting: String,
     numbers: [usize; 3],
     to_write: u64,
+    /// Fields that the loop guard holds.
+    held: u64,
     in_doubt: u64,
     /// Each system of it, for programs.
     links: Vec<Json>,
@@ -320,6 +320,7 @@ impl EntityRow {
             "quarantined": quarantined,
             "guards": guards,
             "to_write": self.to_write,
+            "held": self.held,
             "in_doubt": self.in_doubt,
             "p95_delay_ms": self.p95_ms,
             "links": self.links,
@@ -340,7 +341,9 @@ async fn row(
     let approved = session.hub.approval(&name).await?;
     let lately = session.hub.lately(entity, now.plus_ms(-DAY_MS)).await?;
     let first = lately.first.unwrap_or(now);
-    let p95_ms = delay::p95_ms(changes, |found| session.plan.root_of(found) == entity, first);
+    let is_own = |found| session.plan.root_of(found) == entity;
+    let arrived = delay::arrived(changes, is_own, first);
+    let p95_ms = delay::percentile(arrived.iter(), 95);
     let is_well = matches!(lately.last_outcome.as_deref(), Some("ok" | "partial"));
     let behind = session.hub.count_behind(entity, now).await?;
     let backlog: u64 =
@@ -352,7 +355,12 @@ async fn row(
     let doubts = doubts::of(session, entity).await?;
     words.extend(doubts::shown(session, &doubts));
     let is_served = is_served(session).await?;
-    let links = links::of(session, entity, &behind, is_served, now).await?;
+    let known = links::Known { behind: &behind, arrived: &arrived, is_served, now };
+    let links = links::of(session, entity, &known).await?;
+    let held = links.iter().map(links::Link::held).sum();
+    if held > 0 {
+        words.push(format!("{} held", words::counted(held, "field")));
+    }
     words.extend(links.iter().filter_map(links::Link::alarm));
     let last = last.and_then(|text| text.parse::<i64>().ok()).map(Timestamp);
     Ok(EntityRow {
@@ -361,6 +369,7 @@ async fn row(
         links: links.iter().map(links::Link::json).collect(),
         numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
         to_write: backlog,
+        held,
         in_doubt: doubts.values().map(|doubts| doubts.count).sum(),
         state: state(session, entity, approved.is_some(), is_served, pauses),
         last,
@@ -401,85 +410,4 @@ async fn is_served(session: &Session) -> Result<bool, Failure> {
     let daemon = session.hub.note("serve").await?.unwrap_or_default();
     let holder = SqliteHub::holder(&session.loaded.hub_path()).unwrap_or_default();
     Ok(!daemon.is_empty() && holder.starts_with(&format!("{daemon},")))
-}
-
-/// How a system is listened to, and how much it keeps for us.
-async fn listened(session: &Session, system: &str) -> Result<Option<(String, u64)>, Failure> {
-    let note = session.hub.note(&format!("listening:{system}")).await?.unwrap_or_default();
-    let mut words = note.split(' ');
-    let word = words.next().filter(|word| !word.is_empty()).map(str::to_owned);
-    let bytes = words.nth(1).and_then(|bytes| bytes.parse().ok());
-    Ok(word.zip(bytes))
-}
-
-async fn systems_table(
-    session: &Session,
-    systems: &[syncline_core::Text],
-    pauses: &[Pause],
-    now: Timestamp,
-) -> Result<(Table, Vec<Json>), Failure> {
-    let mut table = Table::new(&["SYSTEM", "UP", "DETECTION", "BEHIND", "RETAINED", "NOTE"]);
-    let is_served = is_served(session).await?;
-    let scans = if is_served { watching::told(session).await? } else { Vec::new() };
-    let mut rows = Vec::new();
-    for name in systems {
-        let Some(system) = session.plan.system_named(name) else { continue };
-        let mut last: Option<Timestamp> = None;
-        let mut polls = false;
-        for (index, binding) in session.plan.bindings.iter().enumerate() {
-            if binding.system != system {
-                continue;
-            }
-            polls |= binding.table.cursor.is_some() || binding.table.changed_at.is_some();
-            let index = syncline_core::name::BindingIndex(u16::try_from(index).unwrap_or(u16::MAX));
-            last = last.max(crate::pass::scans::last(session, index).await?);
-        }
-        let contact = contact::of(session, name).await?;
-        let paused = match pauses.iter().find(|pause| pause.name == *name) {
-            Some(pause) if pause.writes_only => "paused (writes only)",
-            Some(_) => "paused",
-            None => "",
-        };
-        let heard = if is_served { listened(session, name).await? } else { None };
-        let asked = if polls { "poll" } else { "full compare" };
-        let (detection, retained) = match heard {
-            Some((word, bytes)) => (word, Some(bytes)),
-            None => (asked.to_owned(), None),
-        };
-        let up = match contact.is_up() {
-            Some(true) => "\u{2713}",
-            Some(false) => "\u{2717}",
-            None => "-",
-        };
-        let behind = contact.answered.map_or_else(|| "-".into(), |at| words::age(now, at));
-        let note = match &contact.failed {
-            Some((at, code)) => {
-                format!("{code} {} ago: syncline doctor {name}", words::age(now, *at))
-            }
-            None => {
-                let reads = scans.iter().filter(|(_, read, _)| *read == system);
-                let reads = reads
-                    .map(|(entity, _, scan)| {
-                        format!("{}: {}", session.entity_name(*entity), scan.words())
-                    })
-                    .chain(Some(paused.to_owned()).filter(|paused| !paused.is_empty()))
-                    .chain(pace::reason(session, system).await?);
-                reads.collect::<Vec<_>>().join("; ")
-            }
-        };
-        let kept = retained.map_or_else(|| "-".into(), words::bytes);
-        table.row([name.to_string(), up.to_owned(), detection.clone(), behind, kept, note]);
-        rows.push(json!({
-            "system": name.as_str(),
-            "detection": detection,
-            "retained_bytes": retained,
-            "last_full_compare": last.map(words::time),
-            "up": contact.is_up(),
-            "last_answer": contact.answered.map(words::time),
-            "failure": contact.failed.map(|(_, code)| code),
-            "paused": !paused.is_empty(),
-            "reading": links::reading(session, &scans, system),
-        }));
-    }
-    Ok((table, rows))
 }

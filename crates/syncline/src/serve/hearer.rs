@@ -32,6 +32,7 @@ use crate::{
     serve::{
         ear::{Ear, Told},
         journal::Level,
+        listening::{self, Listened},
         shift::{Event, NOTHING, Shared},
     },
     session::Session,
@@ -64,6 +65,7 @@ pub(super) async fn hear(mut session: Session, ears: Vec<Ear>, shared: Arc<Share
         since: None,
         recorded: Instant::now(),
         keeps: Retained::default(),
+        lag_ms: None,
     });
     let mut hearer = Hearer {
         ears: ears.collect(),
@@ -97,6 +99,8 @@ struct Hearing {
     since: Option<Instant>,
     recorded: Instant,
     keeps: Retained,
+    /// How long the last changes took from their commit until they were dealt with.
+    lag_ms: Option<i64>,
 }
 
 /// A run of living traffic.
@@ -145,11 +149,13 @@ impl Hearer {
     ) -> Result<bool, Failure> {
         let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
         let system = hearing.ear.system;
-        let (mut gathered, mut upto) = (Gathered::default(), None);
+        let (mut gathered, mut upto, mut oldest) = (Gathered::default(), None, None::<Timestamp>);
         while gathered.len() < ROWS {
             let Ok(told) = hearing.ear.told.try_recv() else { break };
             match told {
                 Told::News(heard) => {
+                    let times = heard.hints.iter().filter_map(|hint| hint.at);
+                    oldest = oldest.into_iter().chain(times).min();
                     gathered.add(heard.hints);
                     upto = Some(heard.upto);
                 }
@@ -183,7 +189,12 @@ impl Hearer {
         let dealt = self.deal(system, gathered, session, shared).await?;
         let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
         match dealt {
-            Some(later) if later.is_empty() => hearing.since = None,
+            Some(later) if later.is_empty() => {
+                hearing.since = None;
+                // Their clock may be ahead of ours.
+                let lag = oldest.map(|at| (Session::now().0 - at.0).max(0) / 1_000);
+                hearing.lag_ms = lag.or(hearing.lag_ms);
+            }
             Some(later) => {
                 let since = *hearing.since.get_or_insert_with(Instant::now);
                 if since.elapsed() < LATER_MAX {
@@ -466,11 +477,11 @@ async fn remember(
     hearing: &Hearing,
     system: SystemIndex,
 ) -> Result<(), Failure> {
-    let name = session.system_name(system);
-    let text = match hearing.word {
-        Some(word) => format!("{word} {} {}", Session::now().0, hearing.keeps.bytes),
-        None => String::new(),
-    };
-    session.hub.set_note(&format!("listening:{name}"), &text).await?;
-    Ok(())
+    let listened = hearing.word.map(|word| Listened {
+        word: word.to_owned(),
+        at: Session::now(),
+        bytes: hearing.keeps.bytes,
+        lag_ms: hearing.lag_ms,
+    });
+    listening::remember(session, session.system_name(system), listened.as_ref()).await
 }

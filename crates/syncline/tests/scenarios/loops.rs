@@ -119,14 +119,27 @@ fn l6_an_automation_that_resets_a_field_again_and_again_has_it_held_and_nothing_
         stage.take_steps(&[
             Show("ac", &["r@x|N0|P1|S3", "s@x|N1|NULL|NULL"]),
             Show("b", &["r@x|N0|P1|S0", "s@x|N1|NULL|NULL"]),
+            Do(|stage| {
+                let verified = stage.expect(0, &["verify"]);
+                assert_eq!(verified["result"]["expected"], 1, "{verified}");
+                assert_eq!(held(stage), [0, 1, 0]);
+            }),
             In("a", "update contact set status = 'S4', phone = 'P2' where email = 'r@x'"),
             Run([0, 1, 1]),
             Show("b", &["r@x|N0|P2|S0", "s@x|N1|NULL|NULL"]),
             Cli(0, "resume contact/b:21"),
             Run([0, 1, 0]),
             Show(ALL, &["r@x|N0|P2|S4", "s@x|N1|NULL|NULL"]),
+            Do(|stage| assert_eq!(held(stage), [0; 3])),
         ]);
     });
+}
+
+/// How many fields are held in each system, as `status` says.
+fn held(stage: &Stage) -> [u64; 3] {
+    let status = stage.expect(0, &["status"]);
+    let links = &status["result"]["entities"][0]["links"];
+    [0, 1, 2].map(|at| links[at]["held"].as_u64().unwrap())
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) fn commit(
     let last_change = audit::write(&transaction, &commit, &mut pages)?;
     let lengths = write_groups(&transaction, &changes, &pages)?;
     let mut matches = Change::default();
-    let stale = index::write(&transaction, &changes, shared, &mut matches)?;
+    let stale = index::write(&transaction, &changes, shared, &mut matches, commit.at)?;
     if !stale.is_empty() {
         return Err(Refusal::Stale(stale));
     }
@@ -230,6 +230,8 @@ pub(super) enum Counter {
     Deletes,
     /// Rows that are behind in a system and not tried by themselves.
     Parked,
+    /// Fields of rows of an entity that the loop guard holds in a system.
+    Held,
 }
 
 impl Counter {
@@ -243,6 +245,7 @@ impl Counter {
             Self::Updates => 4,
             Self::Deletes => 5,
             Self::Parked => 6,
+            Self::Held => 7,
         }
     }
 }
@@ -256,8 +259,9 @@ impl Counts {
     /// Writes what changed.
     pub(super) fn write(self, transaction: &Transaction<'_>) -> Outcome<()> {
         let mut upsert = transaction.prepare_cached(
-            "insert into counter (kind, first, second, count) values (?, ?, ?, ?)
-             on conflict do update set count = count + excluded.count",
+            // What an earlier version did not count is not missed when it goes.
+            "insert into counter (kind, first, second, count) values (?1, ?2, ?3, max(?4, 0))
+             on conflict do update set count = max(count + ?4, 0)",
         )?;
         for ((counter, first, second), change) in self.0 {
             if change != 0 {

@@ -7,7 +7,7 @@ use syncline_core::{
     change::{RowKey, WriteKind},
     commit::{Behind, GroupChange, RowEntry},
     group::IntentStatus,
-    name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex},
+    name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
 };
 
 use crate::hub::sqlite::{
@@ -76,6 +76,7 @@ pub(super) fn write(
     changes: &[&GroupChange],
     shared: &Matches,
     matches: &mut Change,
+    at: Timestamp,
 ) -> Outcome<Vec<RecordId>> {
     let mut difference = Difference::default();
     for change in changes {
@@ -94,7 +95,7 @@ pub(super) fn write(
     }
     matches.entries = std::mem::take(&mut difference.matches);
     shared.write(transaction, matches)?;
-    write_behind(transaction, &mut difference)?;
+    write_behind(transaction, &mut difference, at)?;
     write_reading(transaction, &mut difference)?;
     write_intents(transaction, &mut difference)?;
     write_references(transaction, &mut difference)?;
@@ -136,6 +137,14 @@ impl<'a> Difference<'a> {
             self.counts.add(Counter::Present, row.binding.0, 0, change);
             if !row.child {
                 self.counts.add(Counter::Linked, entity.0, row.system.0, change);
+            }
+            if row.held > 0 {
+                self.counts.add(
+                    Counter::Held,
+                    entity.0,
+                    row.system.0,
+                    change * i64::from(row.held),
+                );
             }
         }
     }
@@ -263,7 +272,12 @@ fn awaiting<'a>(
     )?))
 }
 
-fn write_behind(transaction: &Transaction<'_>, difference: &mut Difference<'_>) -> Outcome<()> {
+/// What was behind before waits for as long as it did.
+fn write_behind(
+    transaction: &Transaction<'_>,
+    difference: &mut Difference<'_>,
+    at: Timestamp,
+) -> Outcome<()> {
     let mut delete = transaction
         .prepare_cached("delete from behind where entity = ? and system = ? and record = ?")?;
     difference.behind_out.sort_unstable();
@@ -271,8 +285,8 @@ fn write_behind(transaction: &Transaction<'_>, difference: &mut Difference<'_>) 
         delete.execute(params![entity.0, system.0, blob(*record)])?;
     }
     let mut upsert = transaction.prepare_cached(
-        "insert into behind (entity, system, record, kind, parked, not_before)
-         values (?, ?, ?, ?, ?, ?)
+        "insert into behind (entity, system, record, kind, parked, not_before, since)
+         values (?, ?, ?, ?, ?, ?, ?)
          on conflict do update set kind = excluded.kind, parked = excluded.parked,
             not_before = excluded.not_before",
     )?;
@@ -287,6 +301,7 @@ fn write_behind(transaction: &Transaction<'_>, difference: &mut Difference<'_>) 
             write_kind(behind.kind),
             behind.parked,
             behind.not_before.map(|time| time.0),
+            at.0,
         ])?;
     }
     Ok(())

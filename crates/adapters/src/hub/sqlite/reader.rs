@@ -24,7 +24,7 @@ use crate::hub::{
         history, load,
         queues::{ConflictBody, read_conflict_subject, read_subject},
         runs,
-        store::count,
+        store::{count, oldest_behind},
     },
 };
 
@@ -125,6 +125,14 @@ impl Reader for SqliteHub {
             }
             Ok(found)
         })
+    }
+
+    async fn oldest_behind(
+        &self,
+        entity: EntityIndex,
+        now: Timestamp,
+    ) -> Result<Vec<(SystemIndex, Timestamp)>, PortError> {
+        self.read("ask since when rows wait", |connection| oldest_behind(connection, entity, now))
     }
 
     async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError> {

@@ -15,7 +15,7 @@ pub(super) const VERSION: i32 = 1 + STEPS.len() as i32;
 pub(super) const READABLE: i32 = 1;
 
 /// From each version to the next, beginning with the first.
-pub(super) const STEPS: [&str; 1] = [SECOND];
+pub(super) const STEPS: [&str; 2] = [SECOND, THIRD];
 
 /// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
 /// run.
@@ -25,6 +25,11 @@ create index run_kind on run (entity, kind);
 create index run_age on run (started);
 create index conflict_run on conflict (opened_run) where settled is null;
 create index quarantine_run on quarantine (run);
+";
+
+/// Version 3: since when a row waits to be written; of those that waited before it is not known.
+const THIRD: &str = "
+alter table behind add column since integer;
 ";
 
 /// Version 1.

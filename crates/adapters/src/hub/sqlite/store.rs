@@ -190,9 +190,14 @@ fn count_behind(
     now: Timestamp,
 ) -> Outcome<Vec<(SystemIndex, BehindCount)>> {
     let mut counts = std::collections::BTreeMap::<SystemIndex, BehindCount>::new();
-    for counter in
-        [Counter::Linked, Counter::Inserts, Counter::Updates, Counter::Deletes, Counter::Parked]
-    {
+    for counter in [
+        Counter::Linked,
+        Counter::Inserts,
+        Counter::Updates,
+        Counter::Deletes,
+        Counter::Parked,
+        Counter::Held,
+    ] {
         let mut select = connection.prepare_cached(
             "select second, count from counter where kind = ? and first = ? and count > 0",
         )?;
@@ -223,12 +228,39 @@ fn count_behind(
     Ok(counts.into_iter().collect())
 }
 
+/// Since when the row waits that waits longest, by system; an earlier version of the hub, which can
+/// be looked at, does not know.
+pub(super) fn oldest_behind(
+    connection: &rusqlite::Connection,
+    entity: EntityIndex,
+    now: Timestamp,
+) -> Outcome<Vec<(SystemIndex, Timestamp)>> {
+    let knows = connection
+        .prepare_cached("select 1 from pragma_table_info('behind') where name = 'since'")?
+        .exists([])?;
+    if !knows {
+        return Ok(Vec::new());
+    }
+    let mut select = connection.prepare_cached(
+        "select system, min(since) as first from behind
+         where entity = ? and parked = 0 and coalesce(not_before, 0) <= ?
+         group by system having first is not null",
+    )?;
+    let mut rows = select.query(params![entity.0, now.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((SystemIndex(row.get(0)?), Timestamp(row.get(1)?)));
+    }
+    Ok(found)
+}
+
 fn place(count: &mut BehindCount, counter: Counter) -> &mut u64 {
     match counter {
         Counter::Inserts => &mut count.inserts,
         Counter::Updates => &mut count.updates,
         Counter::Deletes => &mut count.deletes,
         Counter::Parked => &mut count.parked,
+        Counter::Held => &mut count.held,
         Counter::Linked | Counter::Present | Counter::Alive => &mut count.linked,
     }
 }

@@ -83,6 +83,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
             quiet: true,
             must_read: false,
             rival: false,
+            held: 0,
         }],
         matches: vec![(0, match_key(number)), (1, match_key(revision))],
         alive: true,

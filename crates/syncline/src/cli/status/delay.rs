@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     commit::AuditKind,
-    name::{EntityIndex, RecordId, Timestamp},
+    name::{EntityIndex, RecordId, SystemIndex, Timestamp},
 };
 use syncline_ports::reader::Entry;
 
@@ -16,22 +16,43 @@ struct Underway {
     arrived: bool,
 }
 
-/// In milliseconds, the delay that 95 of 100 writes of this entity did not exceed; `None` if there
-/// were none. `entries` are newest first. What is older than `first`, when the entity was first
-/// read, counts from then.
-pub(super) fn p95_ms(
+/// A write that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arrived {
+    /// Where.
+    pub(super) system: Option<SystemIndex>,
+    /// When.
+    pub(super) at: Timestamp,
+    /// After so many milliseconds.
+    pub(super) delay_ms: i64,
+}
+
+/// In milliseconds, the delay that so many of 100 writes did not exceed; `None` if there were none.
+pub(super) fn percentile<'a>(
+    arrived: impl Iterator<Item = &'a Arrived>,
+    of_hundred: usize,
+) -> Option<i64> {
+    let mut delays: Vec<i64> = arrived.map(|it| it.delay_ms).collect();
+    delays.sort_unstable();
+    delays.get((delays.len() * of_hundred).div_ceil(100).saturating_sub(1)).copied()
+}
+
+/// The writes of this entity, oldest first. `entries` are newest first. What is older than `first`,
+/// when the entity was first read, counts from then.
+pub(super) fn arrived(
     entries: &[Entry],
     of: impl Fn(EntityIndex) -> bool,
     first: Timestamp,
-) -> Option<i64> {
+) -> Vec<Arrived> {
     let mut underway: BTreeMap<RecordId, Underway> = BTreeMap::new();
-    let mut delays = Vec::new();
+    let mut arrived = Vec::new();
     for entry in entries.iter().rev().filter(|entry| of(entry.event.entity)) {
         match entry.event.kind {
             AuditKind::Written => {
                 if let Some(change) = underway.get_mut(&entry.event.record) {
                     change.arrived = true;
-                    delays.push((entry.at.0 - change.since.0).max(0) / 1_000);
+                    let delay_ms = (entry.at.0 - change.since.0).max(0) / 1_000;
+                    arrived.push(Arrived { system: entry.event.system, at: entry.at, delay_ms });
                 }
             }
             AuditKind::Created
@@ -67,8 +88,7 @@ pub(super) fn p95_ms(
             | AuditKind::Covered => {}
         }
     }
-    delays.sort_unstable();
-    delays.get((delays.len() * 95).div_ceil(100).saturating_sub(1)).copied()
+    arrived
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use syncline_core::{
 };
 use syncline_ports::reader::Entry;
 
-use super::p95_ms;
+use super::{arrived, percentile};
 
 /// What happened, oldest first: record, second, kind, and the second at its source.
 fn p95(told: &[(u128, i64, AuditKind, Option<i64>)], first: i64) -> Option<i64> {
@@ -30,7 +30,8 @@ fn p95(told: &[(u128, i64, AuditKind, Option<i64>)], first: i64) -> Option<i64> 
         },
     };
     let entries: Vec<Entry> = told.iter().rev().map(entry).collect();
-    p95_ms(&entries, |entity| entity == EntityIndex(0), Timestamp(first * 1_000_000))
+    let first = Timestamp(first * 1_000_000);
+    percentile(arrived(&entries, |entity| entity == EntityIndex(0), first).iter(), 95)
 }
 
 #[test]

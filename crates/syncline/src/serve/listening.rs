@@ -1,0 +1,92 @@
+//! How each system is listened to, remembered in the hub: `status` asks nobody but the hub.
+
+use syncline_core::name::Timestamp;
+use syncline_ports::reader::Reader as _;
+
+use crate::{report::Failure, session::Session, words};
+
+/// What is known of a system that is listened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listened {
+    /// `wal`, `binlog`, `triggers`.
+    pub(crate) word: String,
+    /// When it last said so.
+    pub(crate) at: Timestamp,
+    /// How much it keeps for us.
+    pub(crate) bytes: u64,
+    /// How long the last changes took from their commit there until they were dealt with here.
+    pub(crate) lag_ms: Option<i64>,
+}
+
+/// A system that is listened to says what it keeps several times in this time.
+const FRESH_MS: i64 = 30_000;
+
+impl Listened {
+    /// How far behind it we are, as far as is known: as long as it answers, as much as the last
+    /// changes took.
+    pub(crate) fn behind(&self, now: Timestamp) -> String {
+        if self.at.plus_ms(FRESH_MS) < now {
+            return words::age(now, self.at);
+        }
+        words::span(self.lag_ms.unwrap_or_default())
+    }
+
+    fn text(&self) -> String {
+        let lag = self.lag_ms.map_or_else(|| "-".to_owned(), |lag| lag.to_string());
+        format!("{} {} {} {lag}", self.word, self.at.0, self.bytes)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        Some(Self {
+            word: words.next().filter(|word| !word.is_empty())?.to_owned(),
+            at: Timestamp(words.next()?.parse().ok()?),
+            bytes: words.next()?.parse().ok()?,
+            lag_ms: words.next().and_then(|lag| lag.parse().ok()),
+        })
+    }
+}
+
+fn note(system: &str) -> String {
+    format!("listening:{system}")
+}
+
+/// What is known of this system, if it was listened to when the daemon told last.
+pub(crate) async fn of(session: &Session, system: &str) -> Result<Option<Listened>, Failure> {
+    let text = session.hub.note(&note(system)).await?.unwrap_or_default();
+    Ok(Listened::parse(&text))
+}
+
+/// Remembers it; `None`: it is not listened to.
+pub(super) async fn remember(
+    session: &Session,
+    system: &str,
+    listened: Option<&Listened>,
+) -> Result<(), Failure> {
+    let text = listened.map(Listened::text).unwrap_or_default();
+    Ok(session.hub.set_note(&note(system), &text).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_as_it_was_written_by_this_version_and_the_one_before() {
+        let at = Timestamp(7_000_000);
+        for lag_ms in [None, Some(250)] {
+            let known = Listened { word: "wal".into(), at, bytes: 9, lag_ms };
+            assert_eq!(Listened::parse(&known.text()), Some(known));
+        }
+        let known = Listened { word: "wal".into(), at, bytes: 9, lag_ms: None };
+        assert_eq!(Listened::parse("wal 7000000 9"), Some(known));
+        assert_eq!(Listened::parse(""), None);
+    }
+
+    #[test]
+    fn who_is_not_heard_of_any_more_falls_behind() {
+        let known = Listened { word: "wal".into(), at: Timestamp(0), bytes: 0, lag_ms: Some(250) };
+        assert_eq!(known.behind(Timestamp(20_000_000)), "0.2 s");
+        assert_eq!(known.behind(Timestamp(90_000_000)), "90 s");
+    }
+}
