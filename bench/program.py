@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -119,14 +120,22 @@ class Daemon:
         if self.process.poll() is not None:
             raise Failure(f"`syncline serve` ended with {self.process.returncode}: {self.place.said('serve.log')}")
 
-    def listens(self, systems=2, patience=120):
-        """Waits until it has begun to listen to so many systems."""
+    def listens(self, systems=2, patience=300):
+        """Waits until it listens to so many systems, and has compared what came before that."""
         deadline = time.monotonic() + patience
-        while (self.place.path / "serve.log").read_text().count('"hear.begins"') < systems:
+        log = self.place.path / "serve.log"
+        while log.read_text().count('"hear.begins"') < systems or self.is_comparing():
             self.check()
             if time.monotonic() > deadline:
                 raise Failure(f"`syncline serve` does not listen after {patience} s: {self.place.said('serve.log')}")
             time.sleep(0.05)
+
+    def is_comparing(self):
+        """Whether something that came before it listened is still to be compared, as a daemon does once."""
+        hub = next(self.place.path.rglob("*.db"))
+        with contextlib.closing(sqlite3.connect(f"file:{hub}?mode=ro", uri=True)) as opened:
+            due = "select exists (select 1 from note where name like 'complete:%' and value = '')"
+            return opened.execute(due).fetchone()[0]
 
     def cpu(self):
         # Once it has ended, `check` says why.

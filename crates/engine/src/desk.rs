@@ -10,14 +10,18 @@ use std::{
 
 use syncline_core::{
     Text,
-    commit::{AuditEvent, Commit, Working},
+    commit::AuditEvent,
     error::PortError,
     name::{BindingIndex, FieldIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
 use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
 
-use crate::{apply::Kinds, pace::Paces, turns::Turns};
+use crate::{
+    apply::Kinds,
+    pace::Paces,
+    turns::{Numbers, Turns},
+};
 
 /// Shown to people while long work goes on.
 pub trait Watch: Send + Sync {
@@ -73,9 +77,8 @@ pub struct Desk<'a> {
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
     operation: AtomicU64,
-    /// The last numbers that decisions made here have taken, committed or not.
-    taken: AtomicU64,
-    minted: AtomicU64,
+    /// The last numbers that decisions made here have taken, where nobody works beside it.
+    numbers: Numbers,
     /// The first field that each run began to hold because it looked like a loop.
     suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
     /// Why writes of each run were put off, until a later sweep makes them.
@@ -109,8 +112,7 @@ impl<'a> Desk<'a> {
             paces: None,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-            minted: AtomicU64::new(0),
+            numbers: Numbers::default(),
             suspected: Mutex::default(),
             put_off: Mutex::default(),
             silent: Mutex::default(),
@@ -229,17 +231,9 @@ impl<'a> Desk<'a> {
         altered.get(&run).cloned().unwrap_or_default()
     }
 
-    /// Lets a decision number what it makes after everything that was decided here before.
-    pub(crate) fn number(&self, working: &mut Working) {
-        let taken = OperationId(self.taken.load(Ordering::Relaxed));
-        working.operation = working.operation.max(taken);
-        working.minted = working.minted.max(self.minted.load(Ordering::Relaxed));
-    }
-
-    /// Remembers the numbers that a decision has taken.
-    pub(crate) fn numbered(&self, commit: &Commit) {
-        self.taken.fetch_max(commit.operation.0, Ordering::Relaxed);
-        self.minted.fetch_max(commit.minted, Ordering::Relaxed);
+    /// The numbers that decisions on this hub have taken.
+    pub(crate) fn numbers(&self) -> &Numbers {
+        self.turns.map_or(&self.numbers, |turns| &turns.numbers)
     }
 
     /// Remembers how far the hub's operations are.

@@ -18,7 +18,7 @@ use syncline_ports::store::CommitError;
 
 use crate::{
     desk::Desk,
-    reconcile::{Attempt, Decided, attempt, decide, first_loop, reconcile},
+    reconcile::{Attempt, Beside, Decided, attempt, decide, first_loop, reconcile},
 };
 
 /// Batches on their way into the hub.
@@ -70,7 +70,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
             Some(mut before) => {
                 let mut batch = Batch::new(&inputs);
                 let wants = batch.wants(self.desk.plan);
-                let footprint = Some(&before.footprint);
+                let footprint = Beside::Commit(&before.footprint);
                 let beside = attempt(self.desk, &mut batch, Working::default(), wants, footprint);
                 let ((), attempted) = future::join(&mut before.commit, beside).await;
                 match before.settle(self.desk).await? {
@@ -118,7 +118,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         working: Working,
         wants: Wants,
     ) -> Result<(Commit, Vec<Effect>), PortError> {
-        match attempt(self.desk, batch, working, wants, None).await? {
+        match attempt(self.desk, batch, working, wants, Beside::Nothing).await? {
             Attempt::Made(commit, effects) => Ok((*commit, effects)),
             Attempt::Met(..) => decide(self.desk, inputs).await,
         }

@@ -11,7 +11,7 @@ use syncline_core::{
 };
 use syncline_ports::store::CommitError;
 
-use crate::desk::Desk;
+use crate::{desk::Desk, turns::Turn};
 
 /// What a batch of inputs came to, after its commit.
 #[derive(Debug, Default)]
@@ -44,16 +44,21 @@ pub async fn reconcile(
     inputs: &[Input],
     checkpoints: Vec<Checkpoint>,
 ) -> Result<Decided, PortError> {
-    let _turn = match desk.turns() {
-        Some(turns) => Some(turns.take().await),
-        None => None,
-    };
     for _ in 0..STALE_MAX {
-        let (mut commit, effects) = decide(desk, inputs).await?;
+        let turn = match desk.turns() {
+            Some(turns) => Some(turns.take().await),
+            None => None,
+        };
+        let (mut commit, effects) = decide_in(desk, inputs, turn.as_ref()).await?;
         commit.run = desk.run();
         commit.checkpoints.clone_from(&checkpoints);
         let (ledger, operation) = (commit.ledger.clone(), commit.operation);
         let suspected = first_loop(&commit);
+        // Others may decide about other records while this is committed.
+        let _under_way = match turn {
+            Some(turn) => Some(turn.decided(&commit).await),
+            None => None,
+        };
         // One commit is the input's fate: state, audit, intents and checkpoint, or nothing.
         match desk.store.commit(commit).await {
             Ok(()) => {
@@ -78,15 +83,41 @@ pub async fn reconcile(
 /// # Errors
 /// The store's.
 pub async fn decide(desk: &Desk<'_>, inputs: &[Input]) -> Result<(Commit, Vec<Effect>), PortError> {
+    decide_in(desk, inputs, None).await
+}
+
+/// Decides in this turn, if there are others.
+async fn decide_in(
+    desk: &Desk<'_>,
+    inputs: &[Input],
+    turn: Option<&Turn<'_>>,
+) -> Result<(Commit, Vec<Effect>), PortError> {
     let mut batch = Batch::new(inputs);
     let wants = batch.wants(desk.plan);
-    match attempt(desk, &mut batch, Working::default(), wants, None).await? {
+    match attempt(desk, &mut batch, Working::default(), wants, Beside::from(turn)).await? {
         Attempt::Made(commit, effects) => Ok((*commit, effects)),
         Attempt::Met(..) => Err(PortError::new(ErrorKind::Unexpected, "decide", NO_COMMIT)),
     }
 }
 
 const NO_COMMIT: &str = "it met a commit although none is under way";
+
+/// What is committed while something is decided.
+#[derive(Clone, Copy)]
+pub(crate) enum Beside<'a> {
+    /// Nothing.
+    Nothing,
+    /// One's own last decision.
+    Commit(&'a Footprint),
+    /// What others have decided, whose turn was before.
+    Others(&'a Turn<'a>),
+}
+
+impl<'a> From<Option<&'a Turn<'a>>> for Beside<'a> {
+    fn from(turn: Option<&'a Turn<'a>>) -> Self {
+        turn.map_or(Self::Nothing, Self::Others)
+    }
+}
 
 /// What an attempt to decide came to.
 pub(crate) enum Attempt {
@@ -106,20 +137,26 @@ pub(crate) async fn attempt(
     batch: &mut Batch<'_>,
     mut working: Working,
     mut wants: Wants,
-    under_way: Option<&Footprint>,
+    beside: Beside<'_>,
 ) -> Result<Attempt, PortError> {
     for _ in 0..ROUNDS_MAX {
-        let under_way = under_way.filter(|_| !desk.plan.is_mutant(Mutant::BesideTheCommit));
-        if under_way.is_some_and(|footprint| footprint.meets(&wants)) {
-            return Ok(Attempt::Met(Box::new(working), wants));
+        match beside {
+            _ if desk.plan.is_mutant(Mutant::BesideTheCommit) => {}
+            Beside::Nothing => {}
+            Beside::Commit(footprint) => {
+                if footprint.meets(&wants) {
+                    return Ok(Attempt::Met(Box::new(working), wants));
+                }
+            }
+            Beside::Others(turn) => turn.see(&wants).await,
         }
         working.absorb(desk.store.load(&wants).await?);
         // The numbers that a commit under way has taken are not in the hub yet.
-        desk.number(&mut working);
+        desk.numbers().number(&mut working);
         match step::step(desk.plan, &mut working, desk.now(), batch) {
             Step::Need(more) => wants = more,
             Step::Done { commit, effects } => {
-                desk.numbered(&commit);
+                desk.numbers().numbered(&commit);
                 return Ok(Attempt::Made(commit, effects));
             }
         }

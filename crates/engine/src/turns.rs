@@ -2,18 +2,110 @@
 //!
 //! Two who decide about the same records at once are told so by the hub, and one of them decides
 //! again: right, but where one writer per system goes through the same records, each would make the
-//! other begin again and again. So they decide one after the other; reading from systems and writing
-//! to them, which takes the time, goes on beside it.
+//! other begin again and again. So they decide one after the other; reading from systems, writing to
+//! them, and commits, which take the time, go on beside it. Who must see what a commit under way
+//! touches waits for its end.
 
-use futures_util::lock::{Mutex, MutexGuard};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
-/// Whose turn it is to decide.
+use futures_util::lock;
+use syncline_core::{
+    commit::{Commit, Wants, Working},
+    footprint::Footprint,
+    name::OperationId,
+};
+
+/// Whose turn it is to decide, and what was decided and is being committed.
 #[derive(Debug, Default)]
-pub struct Turns(Mutex<()>);
+pub struct Turns {
+    turn: lock::Mutex<()>,
+    under_way: Mutex<Vec<Arc<Decision>>>,
+    pub(crate) numbers: Numbers,
+}
+
+/// The last numbers that decisions have taken, committed or not.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    taken: AtomicU64,
+    minted: AtomicU64,
+}
+
+impl Numbers {
+    /// Lets a decision number what it makes after everything that was decided before.
+    pub(crate) fn number(&self, working: &mut Working) {
+        let taken = OperationId(self.taken.load(Ordering::Relaxed));
+        working.operation = working.operation.max(taken);
+        working.minted = working.minted.max(self.minted.load(Ordering::Relaxed));
+    }
+
+    /// Remembers the numbers that a decision has taken.
+    pub(crate) fn numbered(&self, commit: &Commit) {
+        self.taken.fetch_max(commit.operation.0, Ordering::Relaxed);
+        self.minted.fetch_max(commit.minted, Ordering::Relaxed);
+    }
+}
+
+/// A decision whose commit is under way.
+#[derive(Debug)]
+struct Decision {
+    footprint: Footprint,
+    /// Held until the commit was made, or refused.
+    ends: Arc<lock::Mutex<()>>,
+}
+
+/// Somebody's turn: nobody else decides meanwhile. It ends when this is dropped.
+pub(crate) struct Turn<'a> {
+    turns: &'a Turns,
+    _held: lock::MutexGuard<'a, ()>,
+}
+
+/// A commit that is under way, until this is dropped.
+pub(crate) struct UnderWay<'a> {
+    turns: &'a Turns,
+    decision: Arc<Decision>,
+    _held: lock::OwnedMutexGuard<()>,
+}
 
 impl Turns {
-    /// Waits for one's turn; it ends when what this gives is dropped.
-    pub(crate) async fn take(&self) -> MutexGuard<'_, ()> {
-        self.0.lock().await
+    /// Waits for one's turn.
+    pub(crate) async fn take(&self) -> Turn<'_> {
+        Turn { _held: self.turn.lock().await, turns: self }
+    }
+
+    fn decisions(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Decision>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// Waits for the commits under way that touch any of this.
+    pub(crate) async fn see(&self, wants: &Wants) {
+        loop {
+            let meets = |decision: &&Arc<Decision>| decision.footprint.meets(wants);
+            let Some(met) = self.turns.decisions().iter().find(meets).map(Arc::clone) else {
+                return;
+            };
+            drop(met.ends.lock().await);
+            // Who made it takes it off the list before that, unless it was dropped in between.
+            self.turns.decisions().retain(|other| !Arc::ptr_eq(other, &met));
+        }
+    }
+
+    /// This is decided, and is about to be committed. Whose turn comes next sees that.
+    pub(crate) async fn decided(self, commit: &Commit) -> UnderWay<'a> {
+        let ends = Arc::new(lock::Mutex::new(()));
+        let held = Arc::clone(&ends).lock_owned().await;
+        let decision = Arc::new(Decision { footprint: Footprint::of(commit), ends });
+        self.turns.decisions().push(Arc::clone(&decision));
+        UnderWay { turns: self.turns, decision, _held: held }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.turns.decisions().retain(|other| !Arc::ptr_eq(other, &self.decision));
     }
 }

@@ -70,6 +70,7 @@ rare! {
     system_backup: 3, "A system without a log is restored to an older state, and that counts as edits.";
     files: 4, "Blind systems are read and written as a whole.";
     ears: 0, "Systems without a log tell which rows changed, and are read by nothing else.";
+    house: 0, "Its processes take turns to decide, as the workers of one daemon do.";
     quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
 }
 
@@ -82,6 +83,7 @@ impl Script {
         let mut rare = Rare::draw(&mut chance);
         rare.ears = Chance::new(seed ^ 0xea25).percent(10);
         rare.quiet_ears = rare.ears && Chance::new(seed ^ 0x0e17).percent(50);
+        rare.house = rare.company && Chance::new(seed ^ 0x40e5).percent(70);
         script.with_rare(rare, &mut chance)
     }
 
@@ -102,9 +104,11 @@ impl Script {
             self.add_crowd(chance);
         }
         // A log has one reader.
-        if rare.company && !self.draft.classes.contains(&Class::Log) {
+        self.rare.company |= rare.house;
+        if self.rare.company && !self.draft.classes.contains(&Class::Log) {
             self.processes = 2 + chance.below(2);
         }
+        self.rare.house &= self.processes > 1;
         self.deeds.sort_by_key(|(at, _, _)| *at);
         self
     }

@@ -20,6 +20,7 @@ use syncline_engine::{
     desk::{Desk, Ports, Systems, Unwatched},
     pass::{self, Allow, Errand, Passed},
     recover,
+    turns::Turns,
 };
 
 use crate::{
@@ -76,6 +77,8 @@ pub struct World {
     pub clock: Arc<SimClock>,
     /// What few worlds have.
     pub rare: Rare,
+    /// Whose turn it is to decide, where processes are workers of one daemon.
+    pub turns: Arc<Turns>,
     /// What of it has happened.
     pub happened: Happened,
     trace: bool,
@@ -126,7 +129,8 @@ impl World {
             systems.push(system);
         }
         let clock = Arc::new(SimClock::new());
-        Self { plan, systems, store, clock, rare: script.rare, happened, trace }
+        let turns = Arc::default();
+        Self { plan, systems, store, clock, rare: script.rare, turns, happened, trace }
     }
 
     /// These systems and a hub that knows nothing yet.
@@ -137,6 +141,7 @@ impl World {
             store: MemoryStore::default(),
             clock: Arc::new(SimClock::new()),
             rare: Rare::default(),
+            turns: Arc::default(),
             happened: Happened::default(),
             trace: false,
         }

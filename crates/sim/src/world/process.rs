@@ -39,9 +39,11 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
     let has_webhooks = systems.iter().any(|system| system.state().payloads.is_some());
     let has_questions = person::is_asked(&plan);
     let retries = world.rare.retries;
+    let turns = world.rare.house.then(|| world.turns.clone());
     Box::pin(async move {
         let stop = AtomicBool::new(false);
-        let desk = Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1));
+        let desk =
+            Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1)).beside(turns.as_deref());
         let mut doors = World::doors(&systems);
         recover::recover(&desk, &mut doors).await?;
         loop {
