@@ -359,6 +359,7 @@ fn command(product: Product, dir: &Path, port: u16) -> Vec<String> {
             "--skip-name-resolve".into(),
             format!("--log-bin={data}/binlog"),
             "--binlog-format=ROW".into(),
+            "--log-slave-updates".into(),
             "--server-id=1".into(),
             "--sync-binlog=0".into(),
             "--innodb-buffer-pool-size=64M".into(),

@@ -12,16 +12,21 @@
 //! The log tells of a commit before others see it: nothing is handed out before a read would see
 //! what it speaks of (`visible`).
 //!
-//! A position is a file of the log, an offset, and when and by which server the file was begun.
-//! Another server, or one that was set up anew or restored, has other files: the position is lost.
+//! A position is a file of the log, an offset, and when and by which server the file was begun; of
+//! `MariaDB` the last transaction of each domain besides (`gtid`). A server that was set up anew or
+//! restored has other files: the position is lost. So has another server; if it is a `MariaDB` that
+//! took over, and has the transactions that were heard in its log, listening goes on after them.
 //! Listening begins again only after whole transactions, because rows need the description of their
 //! table, which stands before them.
 
 #[cfg(test)]
 mod attack;
+mod dump;
 mod event;
+mod gtid;
 mod key;
 mod kind;
+mod place;
 mod reading;
 mod statement;
 mod tables;
@@ -34,7 +39,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use mysql_async::{BinlogStream, BinlogStreamRequest, binlog::events::Event, prelude::Queryable};
+use mysql_async::{BinlogStream, binlog::events::Event};
 use syncline_core::{
     change::Position,
     error::{ErrorKind, PortError},
@@ -45,7 +50,9 @@ use syncline_core::{
 use syncline_ports::listener::{Heard, Listener, Retained};
 
 use self::{
-    reading::{Head, Place, Reading},
+    dump::Way,
+    place::Place,
+    reading::{Head, Reading},
     tables::Tables,
     visible::Seen,
 };
@@ -60,13 +67,8 @@ use crate::{
 
 /// So long nothing is waited for in one go.
 const WAIT: Duration = Duration::from_secs(2);
-/// The server says so often that it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A server that says nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(15);
-/// The log does not go back so far, or has no such place.
-const NO_SUCH_PLACE: u16 = 1_236;
-
 /// Opens a server to be listened to.
 ///
 /// # Errors
@@ -96,10 +98,11 @@ pub(crate) async fn listen(
     }))
 }
 
-/// `mysql-bin.000003:1234`.
+/// `mysql-bin.000003:1234 (0-1-17)`.
 pub(crate) fn position_words(position: &Position) -> Option<String> {
-    let place = Place::of(position)?;
-    Some(format!("{}:{}", place.file, place.offset))
+    let (place, gtids) = Place::of(position)?;
+    let gtids = if gtids.is_empty() { String::new() } else { format!(" ({gtids})") };
+    Some(format!("{}:{}{gtids}", place.file, place.offset))
 }
 
 /// How the server logs.
@@ -224,43 +227,24 @@ impl Listener for Binlog {
     async fn begin(&mut self, from: Option<&Position>) -> Result<Position, PortError> {
         self.begun = None;
         self.seen = None;
-        let (place, is_known) = match from.map(Place::of) {
+        let mut begun = match from.map(Place::of) {
             Some(None) => return Err(self.lost("the position is none of ours")),
-            Some(Some(place)) => (place, true),
-            None => (self.now().await?, false),
-        };
-        let stream = self.stream(&place).await?;
-        let mut begun = Begun {
-            stream,
-            reading: Reading::at(place.clone()),
-            waiting: None,
-            heard: Instant::now(),
-        };
-        // The server says first which file it reads, and when and by whom that was begun.
-        loop {
-            let next = tokio::time::timeout(self.settings.connect_timeout, begun.stream.next());
-            let event = match next.await {
-                Ok(next) => self.event(next).await?,
-                Err(_) => return Err(self.failed(&Failure::Late(self.settings.connect_timeout))),
-            };
-            let head = head(&event);
-            begun.reading.take(head, event.data());
-            if head.kind == kind::FORMAT {
-                break;
+            Some(Some((place, gtids))) => self.resume(&place, gtids).await?,
+            None => {
+                let place = self.now().await?;
+                let gtids = self.gtids_at(&place).await?;
+                self.open(&place, gtids, Way::Place).await?
             }
-        }
+        };
         let origin = begun.reading.place.origin;
-        if is_known && origin != place.origin {
-            return Err(self.lost("its log is not the one that was listened to"));
-        }
         begun.reading.upto.origin = origin;
         begun.reading.given.origin = origin;
         let tables = self.tables().await?;
         begun.reading.describe(tables);
-        let position = begun.reading.upto.position();
+        let (position, place) = (begun.reading.heard(), begun.reading.upto.clone());
         self.begun = Some(begun);
         // What stands in the log before is not heard: who reads everything now must see it.
-        if !is_known && !self.is_shown(&place, self.settings.statement_timeout).await? {
+        if from.is_none() && !self.is_shown(&place, self.settings.statement_timeout).await? {
             return Err(self.failed(&Failure::Late(self.settings.statement_timeout)));
         }
         Ok(position)
@@ -299,7 +283,7 @@ impl Listener for Binlog {
                 let (is_quiet, place) =
                     (begun.reading.found.is_empty(), begun.reading.found_at.clone());
                 if !is_quiet && !self.is_shown(&place, WAIT).await? {
-                    let upto = self.begun()?.reading.given.position();
+                    let upto = self.begun()?.reading.given();
                     return Ok(Heard { hints: Vec::new(), upto, more: false });
                 }
                 let (hints, upto) = self.begun()?.reading.hand_out(rows.max(1));
@@ -378,95 +362,6 @@ impl Binlog {
         let (database, has_whole_rows) = (self.settings.database.clone(), self.has_whole_rows);
         let session = self.session().await?;
         Tables::load(session, &database, &plan, system, has_whole_rows).await
-    }
-
-    /// Where the log ends now.
-    async fn now(&mut self) -> Result<Place, PortError> {
-        let session = self.session().await?;
-        let status = match session.rows("show master status").await {
-            // Newer servers have another word for it.
-            Err(Failure::Server { code: 1064, .. }) => session.rows("show binary log status").await,
-            status => status,
-        };
-        let row = match status {
-            Ok(rows) => rows.into_iter().next().unwrap_or_default(),
-            Err(failure) => return Err(self.refused(&failure).await),
-        };
-        let mut cells = Cells(row.into_iter());
-        let (file, offset) = (cells.text(), cells.number());
-        let (only, without) = (cells.text(), cells.text());
-        if !only.is_empty() || !without.is_empty() {
-            let detail = "the server logs only some databases: take `binlog_do_db` and \
-                 `binlog_ignore_db` out of its file, or set `detect: {poll: 30s}`";
-            return Err(PortError::new(ErrorKind::Unheard, self.action.clone(), detail));
-        }
-        match offset.and_then(|offset| u32::try_from(offset).ok()).filter(|_| !file.is_empty()) {
-            Some(offset) => Ok(Place { file, offset, ..Place::default() }),
-            None => Err(self.failed(&Failure::Lost("it does not say where its log ends".into()))),
-        }
-    }
-
-    async fn stream(&mut self, place: &Place) -> Result<BinlogStream, PortError> {
-        let opened = self.open_stream(place).await;
-        match opened {
-            Ok(stream) => Ok(stream),
-            Err(failure) => Err(self.refused(&failure).await),
-        }
-    }
-
-    async fn open_stream(&self, place: &Place) -> Result<BinlogStream, Failure> {
-        let mut conn = connect::log(&self.settings).await?;
-        let (wait, server) = (self.settings.connect_timeout, self.server);
-        let setting = format!(
-            "set @master_heartbeat_period = {}, @mariadb_slave_capability = 4, \
-             net_write_timeout = 600, net_read_timeout = 600",
-            HEARTBEAT.as_nanos()
-        );
-        let opening = async {
-            conn.query_drop(setting).await?;
-            let request = BinlogStreamRequest::new(server)
-                .with_filename(place.file.as_bytes())
-                .with_pos(u64::from(place.offset));
-            conn.get_binlog_stream(request).await
-        };
-        match tokio::time::timeout(wait, opening).await {
-            Ok(stream) => Ok(stream?),
-            Err(_) => Err(Failure::Late(wait)),
-        }
-    }
-
-    /// A refusal of the log, with the privilege to grant.
-    async fn refused(&mut self, failure: &Failure) -> PortError {
-        match failure.code() {
-            Some(NO_SUCH_PLACE) => self.lost("the log does not go back so far"),
-            Some(1044 | 1045 | 1142 | 1227) => {
-                let detail = self.grant().await;
-                PortError::new(ErrorKind::Forbidden, self.action.clone(), detail)
-            }
-            _ => self.failed(failure),
-        }
-    }
-
-    async fn grant(&mut self) -> String {
-        let user = match self.session().await {
-            Ok(session) => session.rows("select current_user()").await.ok(),
-            Err(_) => None,
-        };
-        let user = user.and_then(|rows| rows.into_iter().next());
-        let user = user.map(|row| Cells(row.into_iter()).text()).unwrap_or_default();
-        let (name, host) = user.rsplit_once('@').unwrap_or((self.settings.user.as_str(), "%"));
-        let quote = |part: &str| part.replace('\'', "''");
-        let privilege = match &self.session {
-            Some(session) if session.server.is_mariadb && session.server.number >= (10, 5) => {
-                "binlog monitor"
-            }
-            Some(_) | None => "replication client",
-        };
-        format!(
-            "run `grant replication slave, {privilege} on *.* to '{}'@'{}';`",
-            quote(name),
-            quote(host)
-        )
     }
 
     /// The next event, or what became of the stream.

@@ -1,5 +1,7 @@
 //! What is heard of a server that people work with in every way that rows can be changed.
 
+mod failover;
+
 use std::sync::Arc;
 
 use mysql_async::{Conn, prelude::Queryable};

@@ -5,9 +5,11 @@ use syncline_ports::suite::parser::{attack, path, storable};
 
 use super::{
     event::{self, Act, Layout},
+    gtid::Gtids,
     key::KeyColumn,
     kind,
-    reading::{Head, Place, Reading},
+    place::Place,
+    reading::{Head, Reading},
     statement,
 };
 use crate::mysql::types::Wire;
@@ -82,13 +84,13 @@ fn rows_are_keys_that_can_be_stored_or_nothing() {
 /// Any bytes as any event.
 fn state(form: u8, raw: &[u8]) -> u64 {
     let place = Place { file: "binlog.000001".to_owned(), ..Place::default() };
-    let mut reading = Reading::at(place);
+    let mut reading = Reading::at(place, Gtids::default());
     for (at, piece) in [raw, raw.get(1..).unwrap_or_default()].into_iter().enumerate() {
         let kind = if at == 0 { kind::QUERY } else { form };
         reading.take(Head { kind, at: 1, server: 1, end: 400, size: 100, flags: 0 }, piece);
     }
     let (hints, position) = reading.hand_out(10);
-    assert_eq!(Place::of(&position).map(|place| place.position()), Some(position));
+    assert_eq!(Place::of(&position).map(|(place, gtids)| place.position(&gtids)), Some(position));
     let text = String::from_utf8_lossy(raw);
     let meaning = std::mem::discriminant(&statement::meaning(&text));
     path((hints.len(), reading.is_stale, meaning, statement::names(&text, "notes")))

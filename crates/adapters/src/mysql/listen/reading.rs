@@ -11,8 +11,10 @@ use syncline_ports::listener::{Changed, Hint};
 
 use crate::mysql::listen::{
     event::{self, Act, Held, Layout},
+    gtid::{Gtid, Gtids},
     key::KeyColumn,
     kind,
+    place::{Origin, Place},
     statement::{self, Meaning},
     tables::{Known, Tables},
 };
@@ -28,47 +30,6 @@ pub(super) struct Head {
     pub end: u32,
     pub size: u32,
     pub flags: u16,
-}
-
-/// Tells one file of a log from another of the same name: when it was begun, and by whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) struct Origin {
-    pub begun: u32,
-    pub server: u32,
-}
-
-/// A place in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Place {
-    pub file: String,
-    pub offset: u32,
-    pub origin: Origin,
-}
-
-impl Place {
-    pub(super) fn position(&self) -> Position {
-        let mut bytes = vec![1];
-        for number in [self.offset, self.origin.begun, self.origin.server] {
-            bytes.extend_from_slice(&number.to_be_bytes());
-        }
-        bytes.extend_from_slice(self.file.as_bytes());
-        Position(bytes)
-    }
-
-    pub(super) fn of(position: &Position) -> Option<Self> {
-        let (version, rest) = position.0.split_first()?;
-        let (offset, rest) = rest.split_first_chunk()?;
-        let (begun, rest) = rest.split_first_chunk()?;
-        let (server, file) = rest.split_first_chunk()?;
-        let file = String::from_utf8(file.to_vec()).ok()?;
-        let is_name = !file.is_empty() && file.bytes().all(|byte| byte.is_ascii_graphic());
-        let (begun, server) = (u32::from_be_bytes(*begun), u32::from_be_bytes(*server));
-        (*version == 1 && is_name).then(|| Self {
-            file,
-            offset: u32::from_be_bytes(*offset),
-            origin: Origin { begun, server },
-        })
-    }
 }
 
 /// An event that whoever does not know it may leave out.
@@ -99,6 +60,9 @@ pub(super) struct Reading {
     pub upto: Place,
     /// What was said with what was handed out last.
     pub given: Place,
+    /// The last transactions before `upto`, and before `given`.
+    pub gtids: Gtids,
+    pub given_gtids: Gtids,
     pub found: Vec<Hint>,
     /// Where the last event ends that something was found in.
     pub found_at: Place,
@@ -111,13 +75,26 @@ pub(super) struct Reading {
     /// The name of this transaction, if it has one, and what it has touched.
     named: Option<String>,
     touched: BTreeSet<BindingIndex>,
+    /// The number of this transaction.
+    gtid: Option<Gtid>,
     is_standalone: bool,
 }
 
 impl Reading {
     /// Begins at a place, whatever is known of it.
-    pub(super) fn at(place: Place) -> Self {
-        Self { given: place.clone(), upto: place.clone(), place, ..Self::default() }
+    pub(super) fn at(place: Place, gtids: Gtids) -> Self {
+        let (given, upto, given_gtids) = (place.clone(), place.clone(), gtids.clone());
+        Self { place, upto, given, gtids, given_gtids, ..Self::default() }
+    }
+
+    /// After the last transaction that was read completely.
+    pub(super) fn heard(&self) -> Position {
+        self.upto.position(&self.gtids)
+    }
+
+    /// What was said with what was handed out last.
+    pub(super) fn given(&self) -> Position {
+        self.given.position(&self.given_gtids)
     }
 
     /// Hands out what was found, so many hints at most, and where that leads: no further than what
@@ -128,8 +105,9 @@ impl Reading {
         if self.found.is_empty() {
             self.told.clear();
             self.given.clone_from(&self.upto);
+            self.given_gtids.clone_from(&self.gtids);
         }
-        (hints, self.given.position())
+        (hints, self.given())
     }
 
     /// The tables as they are described now; those that cannot be heard any more are told.
@@ -190,6 +168,7 @@ impl Reading {
             }
             kind::GTID => {
                 self.begins(head);
+                self.gtid = Gtid::of_event(head.server, data);
                 self.is_standalone = data.get(12).is_some_and(|flags| flags & STANDALONE != 0);
             }
             kind::MYSQL_GTID | kind::ANONYMOUS_GTID | kind::TAGGED_GTID => self.begins(head),
@@ -256,7 +235,9 @@ impl Reading {
         let start = head.end.checked_sub(head.size).filter(|start| *start >= 4);
         if let Some(offset) = start.filter(|_| self.place.offset != u32::MAX) {
             self.upto = Place { offset, ..self.place.clone() };
+            self.counts();
         }
+        self.gtid = None;
     }
 
     fn ends(&mut self) {
@@ -265,6 +246,14 @@ impl Reading {
         self.touched.clear();
         if self.place.offset != u32::MAX {
             self.upto = self.place.clone();
+            self.counts();
+        }
+    }
+
+    /// The transaction that was read last is complete.
+    fn counts(&mut self) {
+        if let Some(gtid) = self.gtid.take() {
+            self.gtids.add(gtid);
         }
     }
 

@@ -11,7 +11,7 @@ use std::{cmp::Ordering, time::Duration};
 use syncline_core::error::PortError;
 use tokio::time::Instant;
 
-use super::{Binlog, reading::Place};
+use super::{Binlog, place::Place};
 use crate::mysql::{connect::Session, describe::Cells, failure::Failure};
 
 /// What is in the log and not yet to be seen is looked for again after this.
