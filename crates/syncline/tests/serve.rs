@@ -11,6 +11,7 @@ use std::{
 
 use crate::world::{self, Done, World};
 
+mod alarms;
 mod faults;
 mod soak;
 
@@ -133,21 +134,6 @@ impl World {
 }
 
 const NAMES: &str = "select group_concat(CNAME, ' ') from (select * from CUSTOMER order by EMAIL)";
-
-#[test]
-fn a_field_that_is_held_as_a_loop_is_said() {
-    let world = World::contacts(1);
-    let daemon = world.serve(&["--yes"]);
-    world.becomes(&daemon, "erp", NAMES, "Name 1");
-
-    let is_said = || {
-        let swap = "update contacts set name = iif(name = 'Ada', 'Bea', 'Ada')";
-        world.sql("crm", swap);
-        daemon.log().contains("\"guard.loop_suspected\"")
-    };
-
-    eventually("the loop is said", is_said, || daemon.log());
-}
 
 #[test]
 fn changes_travel_while_it_runs() {
