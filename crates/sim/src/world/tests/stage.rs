@@ -1,6 +1,6 @@
 //! A world in calm weather, told step by step.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use syncline_core::{
     change::RowKey,
@@ -88,6 +88,7 @@ impl Stage {
             store,
             clock: self.0.clock.clone(),
             rare: self.0.rare,
+            turns: Arc::default(),
             happened: self.0.happened.clone(),
             trace: false,
         })
