@@ -8,6 +8,7 @@ mod mysql;
 #[cfg(test)]
 mod pages;
 mod postgres;
+mod rest;
 pub mod settings;
 pub mod sql;
 mod sqlite;
@@ -22,7 +23,7 @@ use syncline_core::{
 };
 use syncline_ports::{catalog::Catalog, listener::Listener, source::Source, target::Target};
 
-use crate::settings::{Kind, Listening, Settings};
+use crate::settings::{Kind, Listening, Settings, Way};
 
 /// An open system.
 pub struct Connector {
@@ -30,7 +31,8 @@ pub struct Connector {
     pub source: Box<dyn Source>,
     /// Writes to it.
     pub target: Box<dyn Target>,
-    /// What it can do: [`Class::Marked`] with a table of marks, else [`Class::Plain`].
+    /// What it can do: [`Class::Marked`] with a table of marks, else [`Class::Plain`]; of a REST
+    /// system [`Class::Versioned`] or [`Class::Blind`].
     pub class: Class,
 }
 
@@ -43,6 +45,7 @@ pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError>
         Kind::Mysql => mysql::catalog(settings).await,
         Kind::Sqlite => sqlite::catalog(settings).await,
         Kind::Postgres => Ok(postgres::catalog(settings)),
+        Kind::Rest => rest::catalog(settings),
     }
 }
 
@@ -60,6 +63,7 @@ pub async fn open(
         Kind::Mysql => mysql::open(settings, plan, system).await,
         Kind::Sqlite => sqlite::open(settings, plan, system).await,
         Kind::Postgres => postgres::open(settings, &plan, system).await,
+        Kind::Rest => rest::open(settings, plan, system),
     }
 }
 
@@ -74,16 +78,19 @@ pub async fn listen(
     system: SystemIndex,
     listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
-    let way = settings.kind.way();
+    let action = || format!("listen to \"{}\"", settings.name);
+    let Some(way) = settings.kind.way() else {
+        let detail = "it tells nobody of its changes: it is polled";
+        return Err(PortError::new(ErrorKind::Unheard, action(), detail));
+    };
     if listening.way.is_some_and(|wanted| wanted != way) {
-        let action = format!("listen to \"{}\"", settings.name);
         let detail = format!("it can be listened to in one way: set `detect: {{{}}}`", way.word());
-        return Err(PortError::new(ErrorKind::Unheard, action, detail));
+        return Err(PortError::new(ErrorKind::Unheard, action(), detail));
     }
-    match settings.kind {
-        Kind::Mysql => mysql::listen::listen(settings, plan, system, listening).await,
-        Kind::Sqlite => sqlite::listen::listen(settings, plan, system, listening).await,
-        Kind::Postgres => postgres::listen::listen(settings, plan, system, listening).await,
+    match way {
+        Way::Binlog => mysql::listen::listen(settings, plan, system, listening).await,
+        Way::Triggers => sqlite::listen::listen(settings, plan, system, listening).await,
+        Way::Wal => postgres::listen::listen(settings, plan, system, listening).await,
     }
 }
 
@@ -94,5 +101,7 @@ pub fn position_words(kind: Kind, position: &Position) -> Option<String> {
         Kind::Mysql => mysql::listen::position_words(position),
         Kind::Sqlite => sqlite::listen::position_words(position),
         Kind::Postgres => postgres::listen::position_words(position),
+        // It is not listened to.
+        Kind::Rest => None,
     }
 }

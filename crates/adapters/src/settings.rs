@@ -1,6 +1,14 @@
 //! How to reach a system: what the configuration says, secrets already resolved.
 
-use std::{fmt, time::Duration};
+mod path;
+mod template;
+
+pub mod api;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use path::{Blocked, Path};
+pub use template::Template;
 
 /// A resolved secret: neither printed nor compared, and wiped from no log because it reaches none.
 #[derive(Clone, Default)]
@@ -33,15 +41,18 @@ pub enum Kind {
     Mysql,
     /// SQLite.
     Sqlite,
+    /// A REST API.
+    Rest,
 }
 
 impl Kind {
-    /// What can be listened to in a system of this kind.
-    pub const fn way(self) -> Way {
+    /// What can be listened to in a system of this kind, if anything can.
+    pub const fn way(self) -> Option<Way> {
         match self {
-            Self::Postgres => Way::Wal,
-            Self::Mysql => Way::Binlog,
-            Self::Sqlite => Way::Triggers,
+            Self::Postgres => Some(Way::Wal),
+            Self::Mysql => Some(Way::Binlog),
+            Self::Sqlite => Some(Way::Triggers),
+            Self::Rest => None,
         }
     }
 }
@@ -108,6 +119,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// Marks.
     pub marks: Marks,
+    /// For a REST system: its resources, and how it knows us.
+    pub api: Option<Arc<api::Api>>,
 }
 
 /// How to listen to a system.

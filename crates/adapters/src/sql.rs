@@ -440,6 +440,7 @@ pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
         ErrorKind::TimedOut | ErrorKind::Unexpected => Text::new(detail),
         ErrorKind::Unreachable
         | ErrorKind::Throttled
+        | ErrorKind::Answer
         | ErrorKind::Unauthorized
         | ErrorKind::Tls
         | ErrorKind::Forbidden

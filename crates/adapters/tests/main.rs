@@ -5,6 +5,7 @@
 mod conformance;
 mod mysql_tests;
 mod postgres_tests;
+mod rest_tests;
 mod servers;
 mod servers_tests;
 mod sqlite_tests;

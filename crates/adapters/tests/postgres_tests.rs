@@ -78,6 +78,7 @@ pub(crate) fn settings(server: &Server, url: &str) -> Settings {
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(20),
         marks: Marks::Table,
+        api: None,
     }
 }
 

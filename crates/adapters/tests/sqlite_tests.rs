@@ -16,7 +16,7 @@ use syncline_ports::{
     target::Target,
 };
 
-const TABLES: &str = r#"
+pub(crate) const TABLES: &str = r#"
 create table contacts (
     id integer primary key,
     email varchar(200) not null unique,
@@ -85,6 +85,7 @@ impl SqliteBench {
             connect_timeout: timeout,
             statement_timeout: timeout,
             marks: self.marks,
+            api: None,
         }
     }
 }

@@ -22,6 +22,7 @@ fn settings(server: &Server, kind: Kind, tls: Tls) -> Settings {
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(10),
         marks: Marks::None,
+        api: None,
     }
 }
 

@@ -54,6 +54,8 @@ pub enum ErrorKind {
     TimedOut,
     /// It asks us to slow down.
     Throttled,
+    /// What it answered is not what was asked for.
+    Answer,
     /// It does not know us, or the password is wrong.
     Unauthorized,
     /// Its certificate is not the one expected.
@@ -136,6 +138,12 @@ impl ErrorKind {
                 "connect.throttled",
                 "it asks to slow down",
                 "Lower `max_rate` if this persists.",
+            ),
+            Self::Answer => (
+                Retry,
+                "connect.answer",
+                "it answered with something else than what was asked for",
+                "Check `url` and the resource's `path` and `items`; a proxy or a login page may answer.",
             ),
             Self::Unauthorized => (
                 Halt,

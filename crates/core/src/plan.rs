@@ -340,10 +340,19 @@ pub struct TableSpec {
     pub changed_by: Option<Text>,
     /// The column to poll by; `None`: `changed_at`, else full scans.
     pub cursor: Option<Text>,
+    /// It is always read whole, although a column says when a row changed: nothing finds rows by it.
+    pub whole: bool,
     /// For a child list: the columns that hold the parent's key.
     pub parent: Vec<Text>,
     /// For a field of the entity that is a key column: its place in `key`, by field.
     pub key_fields: Vec<Option<FieldIndex>>,
+}
+
+impl TableSpec {
+    /// Rows that changed can be found without reading all.
+    pub fn polls(&self) -> bool {
+        !self.whole && (self.cursor.is_some() || self.changed_at.is_some())
+    }
 }
 
 /// How one system holds one field.

@@ -123,8 +123,7 @@ pub fn stream_name(plan: &Plan, binding: BindingIndex, mode: Mode) -> String {
 
 /// Whether this binding can be polled by a cursor column.
 pub fn has_cursor(plan: &Plan, binding: BindingIndex) -> bool {
-    plan.binding(binding)
-        .is_some_and(|found| found.table.cursor.is_some() || found.table.changed_at.is_some())
+    plan.binding(binding).is_some_and(|found| found.table.polls())
 }
 
 /// Reads bindings of one entity in different systems and commits what they show.

@@ -16,6 +16,8 @@ pub struct Table {
     pub unique: Vec<Unique>,
     /// Foreign keys.
     pub foreign: Vec<Foreign>,
+    /// Its rows may have columns that are not listed: nothing describes them beforehand.
+    pub is_open: bool,
     /// It is a view, or something else that is not written.
     pub is_view: bool,
     /// It has triggers, or rules, that may rewrite what is written.

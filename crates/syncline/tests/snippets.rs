@@ -122,7 +122,13 @@ fn said(home: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn the_yaml_of_the_documents_is_a_configuration() {
-    for path in ["README.md", "docs/reference/lenses.md", "docs/reference/configuration.md"] {
+    let paths = [
+        "README.md",
+        "docs/reference/lenses.md",
+        "docs/reference/configuration.md",
+        "docs/rest.md",
+    ];
+    for path in paths {
         for (language, text) in blocks(&document(path)) {
             if language != "yaml" {
                 continue;

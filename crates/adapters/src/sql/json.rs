@@ -29,6 +29,14 @@ use crate::sql::invalid;
 pub fn parse(text: &str) -> Result<Value, Problem> {
     let json = serde_json::from_str(text)
         .map_err(|error| Problem::new("read.json", format!("not a JSON document: {error}")))?;
+    from_json(json)
+}
+
+/// A document, or a part of one, as a value.
+///
+/// # Errors
+/// As [`parse`].
+pub fn from_json(json: Json) -> Result<Value, Problem> {
     value(json, DEPTH_MAX - 4)
 }
 
@@ -58,7 +66,12 @@ fn value(json: Json, depth: u32) -> Result<Value, Problem> {
 
 /// Writes a value as a document; `None` for a kind that JSON does not have.
 pub fn print(value: &Value) -> Option<String> {
-    json(value).map(|json| json.to_string())
+    to_json(value).map(|json| json.to_string())
+}
+
+/// Writes a value as a document, or a part of one; `None` for a kind that JSON does not have.
+pub fn to_json(value: &Value) -> Option<Json> {
+    json(value)
 }
 
 fn json(value: &Value) -> Option<Json> {

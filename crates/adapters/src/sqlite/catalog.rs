@@ -200,6 +200,7 @@ pub(crate) fn describe(connection: &Connection, name: &str) -> rusqlite::Result<
         primary_key: keyed.into_iter().map(|(_, name)| name).collect(),
         unique: unique(connection, name)?,
         foreign: foreign(connection, name)?,
+        is_open: false,
         is_view,
         has_triggers: triggers > 0,
         rows_estimate: rows.unsigned_abs(),

@@ -53,6 +53,7 @@ impl File {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(5),
             marks,
+            api: None,
         }
     }
 

@@ -75,6 +75,7 @@ pub(super) fn settings(server: &Server, url: &str, marks: Marks) -> Settings {
         connect_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
         marks,
+        api: None,
     }
 }
 

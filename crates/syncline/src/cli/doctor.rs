@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use syncline_core::plan::Class;
 use syncline_ports::catalog::{Check, CheckState, Fitness};
 
 use crate::{
@@ -76,8 +77,8 @@ impl Doctor {
         for (name, fitness) in examined {
             match fitness {
                 Ok(fitness) => {
-                    self.show(&name, &fitness, &mut text, &mut sums);
-                    rows.push(self.json(&name, &fitness));
+                    self.show(&loaded, &name, &fitness, &mut text, &mut sums);
+                    rows.push(self.json(&loaded, &name, &fitness));
                 }
                 Err(failure) => {
                     sums.failed += 1;
@@ -122,9 +123,17 @@ impl Doctor {
             .fix(format!("one of {}", known.join(", "))))
     }
 
-    fn show(&self, name: &str, fitness: &Fitness, text: &mut String, sums: &mut Sums) {
+    fn show(
+        &self,
+        loaded: &Loaded,
+        name: &str,
+        fitness: &Fitness,
+        text: &mut String,
+        sums: &mut Sums,
+    ) {
         let tested = if fitness.is_tested { "" } else { "  (untested version)" };
-        let class = if fitness.has_marks { "class B: marked" } else { "class D: plain" };
+        let (letter, word) = class(loaded, name, fitness);
+        let class = format!("class {letter}: {word}");
         text.push_str(&format!("{name}    {}{tested}   {class}\n", fitness.product));
         self.list(&fitness.checks, text, sums);
     }
@@ -155,16 +164,27 @@ impl Doctor {
         }
     }
 
-    fn json(&self, name: &str, fitness: &Fitness) -> Json {
+    fn json(&self, loaded: &Loaded, name: &str, fitness: &Fitness) -> Json {
         let checks: Vec<Json> = fitness.checks.iter().map(check_json).collect();
         json!({
             "system": name,
             "product": fitness.product.as_str(),
             "tested": fitness.is_tested,
-            "class": if fitness.has_marks { "B" } else { "D" },
+            "class": class(loaded, name, fitness).0,
             "clock_ahead_ms": fitness.clock_ahead_ms,
             "checks": checks,
         })
+    }
+}
+
+/// What the system can promise, as a letter and a word.
+fn class(loaded: &Loaded, name: &str, fitness: &Fitness) -> (&'static str, &'static str) {
+    let unmarked = loaded.draft.system(name).map(|system| loaded.draft.class_of(system));
+    match (fitness.has_marks, unmarked) {
+        (false, Some(Class::Versioned)) => ("C", "versioned"),
+        (false, Some(Class::Blind)) => ("E", "blind"),
+        (false, Some(Class::Log | Class::Marked | Class::Plain) | None) => ("D", "plain"),
+        (true, _) => ("B", "marked"),
     }
 }
 
@@ -204,6 +224,9 @@ async fn mend(
         .filter(|check| check.name == "marks")
         .flat_map(|check| check.fix.iter().map(ToString::to_string))
         .collect();
+    if statements.is_empty() {
+        return Ok(false);
+    }
     report::note(&format!("{name}: {}", statements.join("\n")));
     if context.yes
         || (context.interactive && ask::yes(&format!("Create the table of marks in {name}?")))

@@ -1,7 +1,7 @@
 //! The URL of a system, taken apart. Never holds a password: one that stands in the URL is handed
 //! out separately, and complained about.
 
-use syncline_adapters::settings::{Kind, Tls};
+use syncline_adapters::settings::{Kind, Tls, api::Base};
 
 /// Where a system is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Address {
     pub(crate) port: u16,
     /// User.
     pub(crate) user: String,
-    /// Database, or the path of the file.
+    /// Database, or the path of the file, or the whole URL of a REST system.
     pub(crate) database: String,
 }
 
@@ -45,7 +45,15 @@ impl Address {
 
     /// How the connection is protected unless the file says so.
     pub(crate) fn unsaid_tls(&self) -> Tls {
+        if self.kind == Kind::Rest {
+            return if self.is_encrypted() { Tls::VerifyFull } else { Tls::Off };
+        }
         if self.is_local() { Tls::Off } else { Tls::VerifyFull }
+    }
+
+    /// Of a REST system: its URL says that requests are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.database.starts_with("https:")
     }
 }
 
@@ -53,18 +61,19 @@ impl Address {
 pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return Err(UrlError::Wrong(
-            "a URL begins with postgres:, mariadb:, mysql: or sqlite:".into(),
+            "a URL begins with postgres:, mariadb:, mysql:, sqlite: or https:".into(),
         ));
     };
     let kind = match scheme {
         "postgres" | "postgresql" => Kind::Postgres,
         "mariadb" | "mysql" => Kind::Mysql,
         "sqlite" => return sqlite(rest),
-        "http" | "https" => return Err(UrlError::Later("HTTP systems come with a later version")),
+        "http" | "https" => return api(text),
         "file" => return Err(UrlError::Later("file systems come with a later version")),
         _ => {
             return Err(UrlError::Wrong(format!(
-                "`{scheme}:` is no system we know: postgres:, mariadb:, mysql:, sqlite:"
+                "`{scheme}:` is no system we know: postgres:, mariadb:, mysql:, sqlite:, \
+                 https:"
             )));
         }
     };
@@ -85,6 +94,18 @@ fn sqlite(rest: &str) -> Result<Url, UrlError> {
         port: 0,
         user: String::new(),
         database: path.to_owned(),
+    };
+    Ok(Url { address, password: None })
+}
+
+fn api(text: &str) -> Result<Url, UrlError> {
+    let base = Base::parse(text).map_err(UrlError::Wrong)?;
+    let address = Address {
+        kind: Kind::Rest,
+        host: base.host,
+        port: base.port,
+        user: String::new(),
+        database: base.url,
     };
     Ok(Url { address, password: None })
 }

@@ -129,7 +129,7 @@ impl<'a> Compiler<'a> {
         let rate = system.max_rate;
         System {
             name: system.name.value.clone(),
-            class: if marked { Class::Marked } else { Class::Plain },
+            class: if marked { Class::Marked } else { self.draft.class_of(system) },
             path_retries: false,
             batch: rate.map_or(system.batch, |rate| system.batch.min(rate.burst() as usize)),
         }
@@ -142,6 +142,11 @@ impl<'a> Compiler<'a> {
 
     fn system_indices(&self, names: Option<&[Name]>) -> Option<Vec<SystemIndex>> {
         names.map(|names| names.iter().filter_map(|name| self.system_index(&name.value)).collect())
+    }
+
+    /// Rows of this system are items of a REST API.
+    fn is_rest(&self, system: &str) -> bool {
+        self.draft.system(system).is_some_and(|system| system.rest.is_some())
     }
 
     /// The live table of a binding, if schemas are known and it is there.
@@ -404,6 +409,7 @@ impl<'a> Compiler<'a> {
             changed_at,
             changed_by: draft.changed_by.as_ref().map(|column| column.value.clone()),
             cursor: draft.cursor.as_ref().map(|column| column.value.clone()),
+            whole: self.is_rest(&draft.system.value) && draft.cursor.is_none(),
             parent,
             key_fields,
         }

@@ -1,13 +1,15 @@
 //! What the file says, typed, with places; not yet compared with itself or with the systems.
 
+use std::sync::Arc;
+
 use syncline_core::{
     Text,
     decimal::Decimal,
     lens::{Ambiguous, Case, PhoneFormat, Rounding},
-    plan::{BelowMin, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
+    plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
-use syncline_adapters::settings::Way;
+use syncline_adapters::settings::{Way, api::Resource};
 
 use crate::config::{address::Address, secrets::Reference, source::Place};
 
@@ -69,10 +71,43 @@ pub(crate) struct SystemDraft {
     pub(crate) batch: usize,
     /// Marks.
     pub(crate) marks: syncline_adapters::settings::Marks,
+    /// Of a REST system: how it knows us, and its resources.
+    pub(crate) rest: Option<RestDraft>,
     /// How long connecting may take, in milliseconds.
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
     pub(crate) statement_timeout_ms: i64,
+}
+
+/// What is said of a REST system alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RestDraft {
+    /// How it knows us.
+    pub(crate) auth: AuthDraft,
+    /// Sent with every request.
+    pub(crate) headers: Vec<(String, Spanned<Reference>)>,
+    /// How many requests it takes at most.
+    pub(crate) max_rate: Option<syncline_engine::pace::Rate>,
+    /// How many requests may be under way at once.
+    pub(crate) concurrency: usize,
+    /// Its resources.
+    pub(crate) resources: Vec<Arc<Resource>>,
+}
+
+/// How a REST system knows us.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum AuthDraft {
+    /// It does not.
+    #[default]
+    None,
+    /// By a token.
+    Bearer(Spanned<Reference>),
+    /// By a user and a password.
+    Basic(String, Spanned<Reference>),
+    /// By a header.
+    Header(String, Spanned<Reference>),
+    /// By a parameter.
+    Query(String, Spanned<Reference>),
 }
 
 /// How changes of a system are found.
@@ -371,6 +406,20 @@ impl Draft {
     /// How long logs of runs are kept, in milliseconds.
     pub(crate) fn logs_ms(&self) -> i64 {
         self.defaults.logs_ms.unwrap_or(LOGS_MS)
+    }
+
+    /// What this system can do without a table of marks: of a REST system, whether the server refuses
+    /// a write to what somebody else has changed.
+    pub(crate) fn class_of(&self, system: &SystemDraft) -> Class {
+        let Some(rest) = &system.rest else { return Class::Plain };
+        let mut bindings = self.entities.iter().flat_map(|entity| &entity.bindings);
+        let is_versioned = bindings.all(|binding| {
+            let resource =
+                rest.resources.iter().find(|resource| resource.name == binding.table.value);
+            binding.system.value != system.name.value
+                || resource.is_some_and(|resource| resource.is_conditional())
+        });
+        if is_versioned { Class::Versioned } else { Class::Blind }
     }
 
     /// The entity of this name; lines are not among them.

@@ -5,6 +5,7 @@
 pub(crate) mod entity;
 pub(crate) mod field;
 pub(crate) mod policy;
+pub(crate) mod rest;
 pub(crate) mod system;
 
 /// A set of keys that stand together.

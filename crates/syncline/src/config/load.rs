@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use syncline_adapters::settings::{Kind, Settings};
+use syncline_adapters::settings::{
+    Kind, Secret, Settings,
+    api::{Api, Auth},
+};
 use syncline_core::{Text, plan::Plan};
 
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
         check,
         compile::{self, Live},
         complaint::{self, Complaint, Severity},
-        draft::{Draft, EntityDraft, FieldDraft, SystemDraft},
+        draft::{AuthDraft, Draft, EntityDraft, FieldDraft, RestDraft, Spanned, SystemDraft},
         lookup,
         read::Reader,
         secrets::{self, Reference},
@@ -86,7 +89,8 @@ pub(crate) fn understand(
     path: &Path,
 ) -> Loaded {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut reader = Reader { sources: &mut sources, complaints };
+    let mut reader =
+        Reader { sources: &mut sources, complaints, apis: std::collections::BTreeMap::new() };
     let mut draft = root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
     let mut complaints = reader.complaints;
     lookup::read_all(&mut draft, &folder, &mut sources, &mut complaints);
@@ -264,16 +268,64 @@ impl Loaded {
         })?;
         let mut settings = self.settings_without_secret(draft)?;
         if let Some(password) = &draft.password {
-            let secret = password.value.resolve(&self.folder).await.map_err(|why| {
-                let place = self.line(password.place);
-                Failure::new("secret.unresolved", format!("systems.{system}.password: {why}"))
-                    .part("place", place)
-                    .done(format!("{system} was not contacted"))
-                    .fix("set it, or name another place with env:, file: or exec:")
-            })?;
-            settings.password = Some(secret);
+            settings.password = Some(self.secret(system, "password", password).await?);
+        }
+        if let (Some(rest), Kind::Rest) = (&draft.rest, settings.kind) {
+            settings.api = Some(std::sync::Arc::new(self.api(system, &settings, rest).await?));
         }
         Ok(settings)
+    }
+
+    async fn secret(
+        &self,
+        system: &str,
+        key: &str,
+        reference: &Spanned<Reference>,
+    ) -> Result<Secret, Failure> {
+        reference.value.resolve(&self.folder).await.map_err(|why| {
+            let place = self.line(reference.place);
+            Failure::new("secret.unresolved", format!("systems.{system}.{key}: {why}"))
+                .part("place", place)
+                .done(format!("{system} was not contacted"))
+                .fix("set it, or name another place with env:, file: or exec:")
+        })
+    }
+
+    async fn api(
+        &self,
+        system: &str,
+        settings: &Settings,
+        rest: &RestDraft,
+    ) -> Result<Api, Failure> {
+        let auth = match &rest.auth {
+            AuthDraft::None => Auth::None,
+            AuthDraft::Bearer(token) => {
+                Auth::Bearer(self.secret(system, "auth.bearer", token).await?)
+            }
+            AuthDraft::Basic(user, password) => {
+                let password = self.secret(system, "auth.basic.password", password).await?;
+                Auth::Basic(user.clone(), password)
+            }
+            AuthDraft::Header(name, value) => {
+                Auth::Header(name.clone(), self.secret(system, "auth.header.value", value).await?)
+            }
+            AuthDraft::Query(name, value) => {
+                Auth::Query(name.clone(), self.secret(system, "auth.query.value", value).await?)
+            }
+        };
+        let mut headers = Vec::with_capacity(rest.headers.len());
+        for (name, value) in &rest.headers {
+            let key = format!("headers.{name}");
+            headers.push((name.clone(), self.secret(system, &key, value).await?));
+        }
+        Ok(Api {
+            base: settings.database.clone(),
+            auth,
+            headers,
+            max_rate: rest.max_rate.map(|rate| (rate.rows, rate.span)),
+            concurrency: rest.concurrency,
+            resources: rest.resources.clone(),
+        })
     }
 
     fn settings_without_secret(&self, draft: &SystemDraft) -> Result<Settings, Failure> {
@@ -284,7 +336,7 @@ impl Loaded {
         let address = &address.value;
         let database = match address.kind {
             Kind::Sqlite => self.folder.join(&address.database).display().to_string(),
-            Kind::Postgres | Kind::Mysql => address.database.clone(),
+            Kind::Postgres | Kind::Mysql | Kind::Rest => address.database.clone(),
         };
         let span = |ms: i64| std::time::Duration::from_millis(ms.unsigned_abs());
         Ok(Settings {
@@ -303,6 +355,7 @@ impl Loaded {
             connect_timeout: span(draft.connect_timeout_ms),
             statement_timeout: span(draft.statement_timeout_ms),
             marks: draft.marks,
+            api: None,
         })
     }
 }

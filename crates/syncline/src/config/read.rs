@@ -4,8 +4,12 @@
 mod cell;
 mod entity;
 mod policy;
+mod rest;
 mod system;
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use syncline_adapters::settings::api::Resource;
 use syncline_core::Text;
 
 use crate::config::{
@@ -23,6 +27,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) sources: &'s mut Sources,
     /// What is wrong so far.
     pub(crate) complaints: Vec<Complaint>,
+    /// The REST systems read so far, with their resources.
+    pub(crate) apis: BTreeMap<Text, Vec<Arc<Resource>>>,
 }
 
 /// The values of a section, each to be taken once.

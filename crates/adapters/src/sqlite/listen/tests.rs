@@ -69,6 +69,7 @@ impl Desk {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(5),
             marks: Marks::None,
+            api: None,
         }
     }
 

@@ -115,7 +115,7 @@ fn bindings(session: &Session, system: SystemIndex) -> impl Iterator<Item = Bind
 /// Whether what changed can be asked for.
 fn polls(session: &Session, system: SystemIndex) -> bool {
     let mut own = bindings(session, system).filter_map(|at| session.plan.binding(at));
-    own.any(|found| found.table.cursor.is_some() || found.table.changed_at.is_some())
+    own.any(|found| found.table.polls())
 }
 
 async fn last_compare(

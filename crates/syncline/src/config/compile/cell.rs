@@ -30,7 +30,8 @@ impl Compiler<'_> {
             [only] => self.column(binding, &only.value),
             _ => None,
         };
-        let spec = spec(cell, kind, column);
+        let is_item = self.is_rest(&binding.system.value);
+        let spec = spec(cell, kind, column, is_item);
         let zone = self.draft.timezone.as_ref().map(|zone| zone.value.as_str());
         let system = binding.system.value.as_str();
         let lens = match lens::compile(kind, &spec, zone) {
@@ -147,9 +148,9 @@ fn place(cell: &CellDraft) -> Option<Place> {
 }
 
 /// What the cell says, completed by what the column is.
-fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>) -> CellSpec {
+fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>, is_item: bool) -> CellSpec {
     let several = cell.columns.len() > 1;
-    let in_json = cell.path.is_some();
+    let in_json = cell.path.is_some() || (is_item && !several);
     let native = match column.and_then(kind::native) {
         _ if in_json => Some(NativeKind::Json),
         _ if several => None,

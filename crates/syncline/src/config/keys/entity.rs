@@ -111,6 +111,7 @@ pub(crate) static BINDING: Section = Section {
     doc: "Where an entity lives in a system.",
     keys: &[
         key("table", Shape::Text, "The table; may carry a schema."),
+        key("resource", Shape::Text, "In a REST system, instead of a table: the resource."),
         key("key", TEXTS, "Its key columns; unsaid: its primary key."),
         key(
             "changed_at",
@@ -121,7 +122,6 @@ pub(crate) static BINDING: Section = Section {
         key("cursor", Shape::Text, "The column to poll by; unsaid: `changed_at`, else full scans."),
         key("when", Shape::Text, "Which records belong here."),
         key("on_leave", ON_LEAVE, "Records that leave `when:` of this system."),
-        later("resource", "HTTP systems come with a later version"),
         later("file", "file systems come with a later version"),
         later(
             "schedule",
@@ -129,7 +129,7 @@ pub(crate) static BINDING: Section = Section {
         ),
     ],
     named: None,
-    required: &["table"],
+    required: &[],
 };
 
 /// A column with the time of the last change.
@@ -201,7 +201,7 @@ pub(crate) static LINES_BINDING: Section = Section {
         key("changed_by", Shape::Text, "The column that says who changed it."),
         key("cursor", Shape::Text, "The column to poll by."),
         later("when", "a scope of lines comes with a later version; say it on the record"),
-        later("resource", "HTTP systems come with a later version"),
+        later("resource", "child rows in a REST system come with a later version"),
     ],
     named: None,
     required: &["table"],

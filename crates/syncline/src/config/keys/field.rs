@@ -61,7 +61,11 @@ pub(crate) static CELL: Section = Section {
     keys: &[
         key("column", Shape::Text, "The column."),
         key("columns", Shape::List(&Shape::Text), "Several columns, for one field."),
-        key("path", Shape::Text, "Where in a JSON column: address.zip."),
+        key(
+            "path",
+            Shape::Text,
+            "Where in a JSON column, or in an item of a REST system: address.zip.",
+        ),
         key("format", Shape::Text, "How dates, amounts or bytes are written: %d/%m/%Y."),
         key("tz", Shape::Text, "The IANA zone of values that carry no offset."),
         key(
@@ -142,10 +146,10 @@ pub(crate) static CURRENCY: Section = Section {
     doc: "The column that holds the currency.",
     keys: &[
         key("column", Shape::Text, "The column."),
-        later("path", "a currency inside a document comes with a later version"),
+        key("path", Shape::Text, "In a REST system: where in the item."),
     ],
     named: None,
-    required: &["column"],
+    required: &[],
 };
 
 /// A lookup file.

@@ -1,6 +1,6 @@
 //! `systems:`: where rows are, and how they are reached.
 
-use crate::config::keys::{Section, Shape, key, later};
+use crate::config::keys::{Section, Shape, key, later, rest};
 
 pub(crate) static SYSTEMS: Section = Section {
     name: "systems",
@@ -18,7 +18,8 @@ pub(crate) static SYSTEM: Section = Section {
         key(
             "url",
             Shape::Text,
-            "`postgres://user@host/db`, `mariadb://user@host/db` (or `mysql:`), `sqlite:PATH`.",
+            "`postgres://user@host/db`, `mariadb://user@host/db` (or `mysql:`), `sqlite:PATH`, or \
+             `https://host/path/` of a REST API.",
         ),
         key(
             "password",
@@ -52,7 +53,7 @@ pub(crate) static SYSTEM: Section = Section {
         key(
             "statement_timeout",
             Shape::Duration,
-            "How long one statement may take; 5m unless said.",
+            "How long one statement may take, 5m unless said; one request to a REST system, 30s.",
         ),
         key(
             "max_retained",
@@ -60,9 +61,23 @@ pub(crate) static SYSTEM: Section = Section {
             "How much of its log, or of what triggers note, the system may keep for us; then \
              listening is given up and everything is compared. 2GiB unless said.",
         ),
-        later("auth", "HTTP systems come with a later version"),
-        later("max_rate", "rates of requests belong to HTTP systems, a later version"),
-        later("resources", "HTTP systems come with a later version"),
+        key("auth", Shape::Keys(&rest::AUTH), "How a REST system knows us."),
+        key("headers", Shape::Map(&Shape::Text), "Headers of every request to a REST system."),
+        key(
+            "max_rate",
+            Shape::Text,
+            "How many requests a REST system takes at most: `2/s`, `100/m`, `5000/h`.",
+        ),
+        key(
+            "concurrency",
+            Shape::Count,
+            "Requests to a REST system under way at once, from 1 to 32; 4 unless said.",
+        ),
+        key(
+            "resources",
+            Shape::Map(&Shape::Keys(&rest::RESOURCE)),
+            "What a REST system has, by name.",
+        ),
         later("limits", "limits per user come with a later version"),
         later("write", "file systems come with a later version"),
         later("charset", "the character set is that of the connection, UTF-8"),

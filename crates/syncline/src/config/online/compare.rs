@@ -149,6 +149,9 @@ impl<'a> Comparer<'a> {
     /// The column, if it is there and travels.
     fn there(&mut self, bound: Bound<'a>, name: &Name) -> Option<&'a Column> {
         let Some(column) = bound.column(&name.value) else {
+            if bound.table.is_open {
+                return None;
+            }
             let known = bound.table.columns.iter().map(|column| column.name.as_str());
             let what = format!("column in {}.{}", bound.system(), bound.table.name);
             self.complain(unknown("schema.missing_column", &what, name, known));

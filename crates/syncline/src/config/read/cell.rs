@@ -86,14 +86,57 @@ impl Reader<'_> {
                 return None;
             }
             cell.columns = vec![column];
+            self.member(&mut cell)?;
             return Some(cell);
         }
         let what = format!("the cell of {}", cell.system.value);
         let entries = self.entries(node, &keys::field::CELL, &what, &[])?;
-        self.cell_place(&entries, &mut cell);
+        if self.apis.contains_key(&cell.system.value) {
+            self.cell_member(&entries, &mut cell)?;
+        } else {
+            self.cell_place(&entries, &mut cell);
+        }
         self.cell_form(&entries, &mut cell);
         self.cell_values(&entries, &mut cell);
         Some(cell)
+    }
+
+    /// In a REST system: the path in the item is what elsewhere the column is.
+    fn cell_member(&mut self, entries: &Entries<'_>, cell: &mut CellDraft) -> Option<()> {
+        for key in ["column", "columns", "separator", "cut"] {
+            if let Some(place) = entries.key(key) {
+                self.wrong(
+                    place,
+                    format!("an item of {} has no `{key}`: say `path`", cell.system.value),
+                );
+            }
+        }
+        match self.text_of(entries, "path") {
+            Some(path) => cell.columns = vec![path],
+            None => {
+                self.complain(
+                    Complaint::error(
+                        "config.missing_key",
+                        crate::config::read::first_line(self.sources, entries.place),
+                        format!("the cell of {} needs `path`", cell.system.value),
+                    )
+                    .fix("where the field is in the item"),
+                );
+                return None;
+            }
+        }
+        self.member(cell)
+    }
+
+    /// The one column of a cell is a path in an item, written as all paths are.
+    fn member(&mut self, cell: &mut CellDraft) -> Option<()> {
+        if !self.apis.contains_key(&cell.system.value) {
+            return Some(());
+        }
+        for column in &mut cell.columns {
+            column.value = Text::new(self.path(column)?.to_string());
+        }
+        Some(())
     }
 
     /// Where it is.
@@ -165,7 +208,8 @@ impl Reader<'_> {
                 }
             });
         cell.unit = entries.get("unit").and_then(|node| self.unit(node));
-        cell.currency = entries.get("currency").and_then(|node| self.currency(node));
+        cell.currency =
+            entries.get("currency").and_then(|node| self.currency(node, &cell.system.value));
         cell.decimal = self.sign_of(entries, "decimal");
         cell.group = self.sign_of(entries, "group");
         cell.scale = self.count_of(entries, "scale", 0..=38).map(|count| count as u32);
@@ -306,13 +350,33 @@ impl Reader<'_> {
         Some(UnitDraft::Linear(multiply, divide, offset))
     }
 
-    fn currency(&mut self, node: &Node) -> Option<CurrencyDraft> {
+    fn currency(&mut self, node: &Node, system: &Text) -> Option<CurrencyDraft> {
         if let Kind::Scalar { .. } = &node.kind {
             let code = self.text(node, "currency")?;
             return self.currency_code(code).map(CurrencyDraft::Constant);
         }
         let entries = self.entries(node, &keys::field::CURRENCY, "`currency`", &[])?;
-        self.text_of(&entries, "column").map(CurrencyDraft::Column)
+        let is_item = self.apis.contains_key(system);
+        let (wanted, other) = if is_item { ("path", "column") } else { ("column", "path") };
+        if let Some(place) = entries.key(other) {
+            self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    place,
+                    format!("the currency in {system} has no `{other}`"),
+                )
+                .fix(format!("say `{wanted}:`")),
+            );
+            return None;
+        }
+        let Some(mut found) = self.text_of(&entries, wanted) else {
+            self.wrong(entries.place, format!("`currency` needs `{wanted}`"));
+            return None;
+        };
+        if is_item {
+            found.value = Text::new(self.path(&found)?.to_string());
+        }
+        Some(CurrencyDraft::Column(found))
     }
 
     fn lookup(&mut self, node: &Node) -> Option<LookupDraft> {

@@ -1,5 +1,6 @@
 //! `entities:`: where they live, how rows find each other, their fields and lines.
 
+use syncline_adapters::settings::api::Resource;
 use syncline_core::Text;
 
 use crate::{
@@ -192,18 +193,44 @@ impl Reader<'_> {
             on_leave: None,
             parent: Vec::new(),
         };
+        let resources = self.apis.get(&binding.system.value).cloned();
+        if let (Some(_), true) = (&resources, section.name == keys::entity::LINES_BINDING.name) {
+            self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    node.place,
+                    "this version cannot honour child rows in a REST system",
+                )
+                .fix("keep them as an entity of their own, or leave the system out of `lines`"),
+            );
+            return None;
+        }
         if let Kind::Scalar { .. } = &node.kind {
             binding.table = self.text(node, "table")?;
             if binding.table.value.is_empty() {
                 self.wrong(node.place, "the table has no name");
                 return None;
             }
+            if let Some(resources) = resources {
+                self.resource_of(&mut binding, &resources)?;
+            }
             return Some(binding);
         }
         let what = format!("the table in {}", binding.system.value);
         let entries = self.entries(node, section, &what, &[])?;
-        if let Some(table) = self.text_of(&entries, "table") {
-            binding.table = table;
+        let (wanted, other) =
+            if resources.is_some() { ("resource", "table") } else { ("table", "resource") };
+        match self.text_of(&entries, wanted) {
+            Some(table) => binding.table = table,
+            None => {
+                let place = crate::config::read::first_line(self.sources, node.place);
+                let message = format!("{what} needs `{wanted}`");
+                self.complain(Complaint::error("config.missing_key", place, message));
+            }
+        }
+        if let Some(place) = entries.key(other) {
+            let what = &binding.system.value;
+            self.wrong(place, format!("in {what} an entity has a `{wanted}`, no `{other}`"));
         }
         binding.key = self.texts_of(&entries, "key").unwrap_or_default();
         if let Some(node) = entries.get("changed_at") {
@@ -214,7 +241,45 @@ impl Reader<'_> {
         binding.when = self.text_of(&entries, "when");
         binding.on_leave = self.on_leave(&entries);
         binding.parent = self.texts_of(&entries, "parent").unwrap_or_default();
+        if let Some(resources) = resources {
+            for key in ["key", "cursor"] {
+                if let Some(place) = entries.key(key) {
+                    self.wrong(place, format!("`{key}` is said under the system's `resources`"));
+                }
+            }
+            self.resource_of(&mut binding, &resources)?;
+        }
         Some(binding)
+    }
+
+    /// What a binding has from its resource.
+    fn resource_of(
+        &mut self,
+        binding: &mut BindingDraft,
+        resources: &[std::sync::Arc<Resource>],
+    ) -> Option<()> {
+        let place = binding.table.place;
+        let Some(found) = resources.iter().find(|found| found.name == binding.table.value) else {
+            let known = resources.iter().map(|resource| resource.name.as_str());
+            let near = similar::nearest(&binding.table.value, known.clone());
+            let message =
+                format!("{} has no resource `{}`", binding.system.value, binding.table.value);
+            let complaint = Complaint::error("config.value", place, message);
+            self.complain(match near {
+                Some(near) => complaint.label(format!("did you mean `{near}`?")).edit(place, near),
+                None => {
+                    complaint.fix(format!("resources: {}", known.collect::<Vec<_>>().join(", ")))
+                }
+            });
+            return None;
+        };
+        let named = |path: &syncline_adapters::settings::Path| {
+            let value = Text::new(path.to_string());
+            Spanned { value, place }
+        };
+        binding.key = found.key.iter().map(named).collect();
+        binding.cursor = found.cursor.as_ref().map(|cursor| named(&cursor.at));
+        Some(())
     }
 
     fn changed_at(&mut self, node: &Node) -> Option<(Name, Option<Name>)> {

@@ -6,11 +6,11 @@ use syncline_adapters::settings::{Kind, Marks, Tls, Way};
 use syncline_engine::pace::Rate;
 
 use crate::config::{
-    address::{self, UrlError},
+    address::{self, Address, UrlError},
     complaint::Complaint,
     draft::{Detect, Name, Spanned, SystemDraft},
     keys,
-    read::Reader,
+    read::{Entries, Reader},
     secrets::Reference,
     source::Place,
     tree::{Kind as NodeKind, Node},
@@ -18,6 +18,8 @@ use crate::config::{
 
 /// How often a system is asked, unless said otherwise.
 const POLL_MS: i64 = 30_000;
+/// How long one request to a REST system may take, unless said otherwise.
+const REQUEST_MS: i64 = 30_000;
 /// No system is asked more often than this, in milliseconds.
 const POLL_MS_MIN: i64 = 10;
 /// How many bytes of log a system may keep for us, unless said otherwise.
@@ -71,6 +73,7 @@ impl Reader<'_> {
             max_rate: None,
             batch: BATCH,
             marks: Marks::IfPresent,
+            rest: None,
             connect_timeout_ms: 10_000,
             statement_timeout_ms: 300_000,
         };
@@ -116,11 +119,39 @@ impl Reader<'_> {
         if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
             system.connect_timeout_ms = ms.max(1);
         }
+        let is_rest = system.address.as_ref().is_some_and(|it| it.value.kind == Kind::Rest);
+        if is_rest {
+            system.statement_timeout_ms = REQUEST_MS;
+            let rest = self.rest(&entries);
+            self.apis.insert(system.name.value.clone(), rest.resources.clone());
+            system.rest = Some(rest);
+        }
         if let Some(ms) = self.duration_of(&entries, "statement_timeout") {
             system.statement_timeout_ms = ms.max(1);
         }
+        self.belongs(&entries, is_rest);
         self.fits(&system);
         system
+    }
+
+    /// Keys that mean nothing for the other kind of system.
+    fn belongs(&mut self, entries: &Entries<'_>, is_rest: bool) {
+        let (others, why): (&[&str], _) = if is_rest {
+            (
+                &["password", "marks", "max_retained"],
+                "means nothing for a REST system: who we are is said by `auth`",
+            )
+        } else {
+            (
+                &["auth", "headers", "max_rate", "concurrency", "resources"],
+                "is for REST systems, whose URL begins with https:",
+            )
+        };
+        for key in others {
+            if let Some(place) = entries.key(key) {
+                self.wrong(place, format!("`{key}` {why}"));
+            }
+        }
     }
 
     /// How changes are found.
@@ -167,7 +198,7 @@ impl Reader<'_> {
     }
 
     /// `50/s`, `600/m`, `500/h`.
-    fn rate(&mut self, text: &Name) -> Option<Rate> {
+    pub(super) fn rate(&mut self, text: &Name) -> Option<Rate> {
         let found = text.value.split_once('/').and_then(|(rows, span)| {
             let seconds = match span.trim() {
                 "s" => 1,
@@ -179,7 +210,7 @@ impl Reader<'_> {
             Some(Rate { rows, span: Duration::from_secs(seconds) })
         });
         if found.is_none() {
-            let what = "`max_rate` takes a number of rows a second, minute or hour";
+            let what = "`max_rate` takes a number of rows, or requests, a second, minute or hour";
             self.complain(Complaint::error("config.value", text.place, what).fix("write \"50/s\""));
         }
         found
@@ -231,7 +262,7 @@ impl Reader<'_> {
                 Way::Triggers => "SQLite",
             };
             let word = way.word();
-            if *way != kind.way() {
+            if Some(*way) != kind.way() {
                 self.complain(
                     Complaint::error(
                         "config.unsupported",
@@ -241,6 +272,9 @@ impl Reader<'_> {
                     .fix("say `detect: auto`: the best that the system offers"),
                 );
             }
+        }
+        if kind == Kind::Rest {
+            self.fits_rest(address, system);
         }
         if kind != Kind::Sqlite {
             return;
@@ -254,6 +288,27 @@ impl Reader<'_> {
             if let Some(place) = place {
                 self.wrong(place, format!("`{key}` means nothing for an SQLite file"));
             }
+        }
+    }
+
+    /// Credentials and rows are not sent in the clear unless that is said.
+    fn fits_rest(&mut self, address: &Spanned<Address>, system: &SystemDraft) {
+        let said = system.tls.as_ref().map(|tls| (tls.value, tls.place));
+        match (address.value.is_encrypted(), said) {
+            (true, Some((Tls::Require, place))) => {
+                self.wrong(place, "a REST system's name is always checked: leave `tls` out");
+            }
+            (true, Some((Tls::Off, place))) => {
+                self.wrong(place, "its URL begins with https: leave `tls` out");
+            }
+            (false, Some((Tls::VerifyFull | Tls::Require, place))) => {
+                self.wrong(place, "its URL begins with http: write https://");
+            }
+            (false, None) if !address.value.is_local() => self.complain(
+                Complaint::error("config.value", address.place, "it would be asked in the clear")
+                    .fix("write https://, or say `tls: off`: everybody on the way can read along"),
+            ),
+            (true, Some((Tls::VerifyFull, _)) | None) | (false, Some((Tls::Off, _)) | None) => {}
         }
     }
 
@@ -327,7 +382,7 @@ impl Reader<'_> {
         Some(text)
     }
 
-    fn literal(&mut self, place: Place) {
+    pub(super) fn literal(&mut self, place: Place) {
         self.sources.mask(place);
         self.complain(
             Complaint::warning("secret.literal", place, "a password is written in the file")

@@ -1,0 +1,258 @@
+//! A binding and its resource: what an item means as a row, and what a write sends.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use syncline_core::{
+    Text,
+    change::{Observed, RowKey, Token},
+    error::{ErrorKind, PortError},
+    name::BindingIndex,
+    plan::{Place, Plan},
+    value::Value,
+};
+use syncline_ports::{
+    catalog::{Column, NativeKind, Table, Travels},
+    source::RefusedRow,
+};
+
+use crate::{
+    rest::client::{Answer, Client},
+    settings::{
+        Path, Template,
+        api::{Api, Resource, Version},
+    },
+    sql::{Shape, json},
+};
+
+/// A binding and its resource.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) resource: Arc<Resource>,
+    /// Members as columns: the columns of [`Shape`] are paths.
+    pub(super) shape: Shape,
+    /// Where the columns of the shape are in an item.
+    pub(super) paths: Vec<Path>,
+    /// The system's name, for messages.
+    system: String,
+}
+
+impl Bound {
+    /// What this binding needs of its resource.
+    ///
+    /// # Errors
+    /// `SchemaDrift` if the resource is not configured, or a path is none.
+    pub(super) fn new(
+        plan: &Plan,
+        api: &Api,
+        system: &str,
+        binding: BindingIndex,
+    ) -> Result<Self, PortError> {
+        let wrong = |detail: String| {
+            PortError::new(ErrorKind::SchemaDrift, format!("prepare \"{system}\""), detail)
+        };
+        let found = plan.binding(binding).ok_or_else(|| wrong("no such binding".into()))?;
+        let name = &found.table.table;
+        let resource =
+            api.resource(name).ok_or_else(|| wrong(format!("it has no resource {name}")))?;
+        let spec = &found.table;
+        let key: Vec<Text> = resource.key.iter().map(|path| Text::new(path.to_string())).collect();
+        let mut names: Vec<Text> = key.clone();
+        for cell in found.cells.iter().flatten() {
+            match &cell.place {
+                Place::Column(name) => names.push(name.clone()),
+                Place::Columns(several) => names.extend(several.iter().cloned()),
+                Place::Path { column, .. } => names.push(column.clone()),
+            }
+        }
+        names.extend(spec.changed_at.iter().map(|(name, _)| name.clone()));
+        names.extend(spec.changed_by.iter().chain(&spec.cursor).cloned());
+        for (name, _) in found.soft_delete.iter().flatten() {
+            // A name is a field's or a member's.
+            let entity = plan.entity(found.entity);
+            if entity.is_none_or(|entity| entity.field_named(name).is_none()) {
+                names.push(name.clone());
+            }
+        }
+        let mut columns: Vec<Column> = Vec::new();
+        for name in names {
+            if columns.iter().any(|column| column.name == name) {
+                continue;
+            }
+            columns.push(Column {
+                is_identity: key.contains(&name),
+                nullable: true,
+                type_name: Text::new("json"),
+                travels: Travels::Exactly(NativeKind::Json),
+                name,
+                ..Column::default()
+            });
+        }
+        let table = Table { name: name.clone(), columns, primary_key: key, ..Table::default() };
+        let shape = Shape::of(plan, binding, &table)?;
+        let paths: Result<Vec<Path>, String> =
+            shape.columns.iter().map(|column| Path::parse(&column.name)).collect();
+        let paths = paths.map_err(wrong)?;
+        Ok(Self { resource: Arc::clone(resource), shape, paths, system: system.to_owned() })
+    }
+
+    /// For messages: `list customers of "shop"`.
+    pub(super) fn action(&self, what: &str) -> String {
+        format!("{what} {} of \"{}\"", self.resource.name, self.system)
+    }
+
+    /// What an item of a list, or of an answer about one, is as a row.
+    ///
+    /// # Errors
+    /// An item that cannot be read as configured.
+    pub(super) fn observe(&self, item: &Json) -> Result<Observed, RefusedRow> {
+        let mut values = Vec::with_capacity(self.paths.len());
+        let mut problem = None;
+        for (path, column) in self.paths.iter().zip(&self.shape.columns) {
+            let value = match path.at(item) {
+                Ok(None) => Ok(Value::Null),
+                Ok(Some(found)) => json::from_json(found.clone())
+                    .map_err(|found| (found.code, format!("{}: {}", column.name, found.message))),
+                Err(_) => {
+                    let why = "something else than an object is on the way to";
+                    Err(("read.json", format!("{why} {}", column.name)))
+                }
+            };
+            values.push(value.unwrap_or_else(|found| {
+                problem.get_or_insert(found);
+                Value::Null
+            }));
+        }
+        let key = self.shape.key_of(&values);
+        let refused =
+            |code, reason: String| RefusedRow { key: key.clone(), code, reason: reason.into() };
+        if let Some((code, reason)) = problem {
+            return Err(refused(code, reason));
+        }
+        let parts = self.shape.key.iter().filter_map(|at| values.get(*at));
+        for part in parts {
+            match part {
+                Value::List(_) | Value::Map(_) | Value::Set(_) => {
+                    return Err(refused(
+                        "read.type",
+                        "a part of its key is a list or an object".into(),
+                    ));
+                }
+                Value::Null
+                | Value::Bool(_)
+                | Value::Num(_)
+                | Value::Float(_)
+                | Value::Text(_)
+                | Value::Bytes(_)
+                | Value::Uuid(_)
+                | Value::Date(_)
+                | Value::Time(_)
+                | Value::LocalDateTime(..)
+                | Value::Instant(..)
+                | Value::OffsetDateTime(..)
+                | Value::Interval(..)
+                | Value::Ref(_) => {}
+            }
+        }
+        let mut observed = self.shape.observe(&values)?;
+        if let Version::Field(path) = &self.resource.version {
+            observed.token = path
+                .at(item)
+                .ok()
+                .flatten()
+                .filter(|found| !found.is_null())
+                .map(|found| Token(found.to_string().into_bytes()));
+        }
+        Ok(observed)
+    }
+
+    /// An item of a list shows all that is needed. What it lacks could be null, or could be told only
+    /// by the item itself.
+    pub(super) fn shows_all(&self, item: &Json) -> bool {
+        self.resource.absent_is_null
+            || self.paths.iter().all(|path| !matches!(path.at(item), Ok(None)))
+    }
+
+    /// The item in an answer about one, with the token of its `ETag`.
+    ///
+    /// # Errors
+    /// `Answer` if there is none.
+    pub(super) fn item(&self, answer: &Answer, action: &str) -> Result<Item, PortError> {
+        let document = answer.json(action)?;
+        let found = self.resource.item.at(&document).ok().flatten().filter(|item| item.is_object());
+        let item = found.cloned().ok_or_else(|| {
+            let detail = format!("there is no item at `{}` in its answer", self.resource.item);
+            PortError::new(ErrorKind::Answer, action, detail)
+        })?;
+        let etag = match self.resource.version {
+            Version::Etag => answer.header(&reqwest::header::ETAG),
+            Version::None | Version::Field(_) => None,
+        };
+        let etag = etag.map(|text| Token(text.as_bytes().to_vec()));
+        Ok(Item { json: item, etag, document })
+    }
+
+    /// What became of this item.
+    ///
+    /// # Errors
+    /// What kept it from being read: nothing is known of it then.
+    pub(super) async fn fetch(
+        &self,
+        client: &Client,
+        key: &RowKey,
+    ) -> Result<Option<Item>, PortError> {
+        let action = self.action("read one of");
+        let path = self.filled(&self.resource.get, key).ok_or_else(|| {
+            let detail = "its key has another number of parts";
+            PortError::new(ErrorKind::SchemaDrift, action.clone(), detail)
+        })?;
+        let answer = client.get(client.url(&path, &action)?, &action).await?;
+        if self.resource.gone.contains(&answer.status.as_u16()) {
+            if answer.is_html() {
+                // Of a path that does not exist, servers say the same, on a page for people.
+                let detail = format!("it answered {} with an HTML page", answer.status.as_u16());
+                return Err(PortError::new(ErrorKind::Answer, action, detail));
+            }
+            return Ok(None);
+        }
+        if !answer.status.is_success() {
+            return Err(answer.failure(&action));
+        }
+        self.item(&answer, &action).map(Some)
+    }
+
+    /// A template with the parts of a key in its places.
+    pub(super) fn filled(&self, template: &Template, key: &RowKey) -> Option<String> {
+        let values = key.values();
+        if values.len() != self.resource.key.len() {
+            return None;
+        }
+        template.fill(|name| {
+            let at = self.resource.key.iter().position(|path| path.to_string() == name)?;
+            values.get(at).map(ToString::to_string)
+        })
+    }
+}
+
+/// An item, as an answer about one shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) json: Json,
+    pub(super) etag: Option<Token>,
+    /// All of the answer, for a write that sends it back.
+    pub(super) document: Json,
+}
+
+impl Item {
+    /// The item as a row.
+    ///
+    /// # Errors
+    /// As [`Bound::observe`].
+    pub(super) fn observe(&self, bound: &Bound) -> Result<Observed, RefusedRow> {
+        let mut observed = bound.observe(&self.json)?;
+        if let Some(etag) = &self.etag {
+            observed.token = Some(etag.clone());
+        }
+        Ok(observed)
+    }
+}

@@ -1,0 +1,326 @@
+//! Reads a REST system: lists whole or from a cursor on, items by key.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use syncline_core::{
+    Text,
+    change::{Observed, Position, ReadResult},
+    error::{ErrorKind, PortError, RemedyAction},
+    name::BindingIndex,
+    plan::Plan,
+    value::Value,
+};
+use syncline_ports::source::{
+    Batch, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
+};
+
+use crate::{
+    rest::{
+        System, at_once,
+        bound::Bound,
+        pages::Pages,
+        poll::{Passing, Stand, moment, text},
+    },
+    sql::json,
+};
+
+/// The bindings of one system, each worked out when it is first used.
+#[derive(Debug)]
+pub(super) struct Bindings {
+    plan: Arc<Plan>,
+    known: BTreeMap<BindingIndex, Arc<Bound>>,
+}
+
+impl Bindings {
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
+        Self { plan, known: BTreeMap::new() }
+    }
+
+    pub(super) fn get(
+        &mut self,
+        system: &System,
+        binding: BindingIndex,
+    ) -> Result<Arc<Bound>, PortError> {
+        if let Some(known) = self.known.get(&binding) {
+            return Ok(Arc::clone(known));
+        }
+        let bound = Arc::new(Bound::new(&self.plan, &system.api, &system.name, binding)?);
+        self.known.insert(binding, Arc::clone(&bound));
+        Ok(bound)
+    }
+}
+
+/// Reads a REST system.
+pub(super) struct RestSource {
+    system: Arc<System>,
+    bindings: Bindings,
+    listing: Option<Listing>,
+    begun: u64,
+}
+
+/// A list under way: a scan, or a pass of a poll.
+struct Listing {
+    bound: Arc<Bound>,
+    binding: BindingIndex,
+    /// What a scan's position must be to go on with it.
+    number: u64,
+    batches: u64,
+    /// Of a poll: where it stood.
+    stand: Option<Stand>,
+    passing: Passing,
+    pages: Pages,
+    /// Items of the last page that were not given out yet, and about how large each is.
+    waiting: VecDeque<Json>,
+    item_bytes: usize,
+    /// How many rows were given out.
+    rows: u64,
+    /// Items that were listed and are gone.
+    gone: u64,
+}
+
+impl RestSource {
+    pub(super) fn new(system: Arc<System>, plan: Arc<Plan>) -> Self {
+        Self { system, bindings: Bindings::new(plan), listing: None, begun: 0 }
+    }
+
+    fn begin(&mut self, binding: BindingIndex, stand: Option<Stand>) -> Result<(), PortError> {
+        self.begun += 1;
+        let bound = self.bindings.get(&self.system, binding)?;
+        let low = stand.as_ref().and_then(|stand| stand.low.as_ref());
+        let since = match (&bound.resource.cursor, low) {
+            (Some(cursor), Some(low)) => {
+                cursor.since.fill(|name| (name == "cursor").then(|| text(low)))
+            }
+            (Some(_) | None, _) => None,
+        };
+        let pages = Pages::new(&self.system.client, &bound, since.as_deref())?;
+        self.listing = Some(Listing {
+            bound,
+            binding,
+            number: self.begun,
+            batches: 0,
+            stand,
+            passing: Passing::default(),
+            pages,
+            waiting: VecDeque::new(),
+            item_bytes: 0,
+            rows: 0,
+            gone: 0,
+        });
+        Ok(())
+    }
+
+    async fn scan(
+        &mut self,
+        binding: BindingIndex,
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Batch, PortError> {
+        if after.is_none() {
+            self.begin(binding, None)?;
+        }
+        let listing = self.listing.take().filter(|listing| listing.is_at(binding, after));
+        let Some(mut listing) = listing else {
+            let reason = "the scan was given up meanwhile".into();
+            return Ok(Batch { then: Then::ScanIncomplete { reason }, ..Batch::default() });
+        };
+        let mut batch = listing.batch(&self.system, limit).await?;
+        listing.batches += 1;
+        if batch.then == Then::More {
+            batch.upto = Some(listing.position());
+            self.listing = Some(listing);
+        } else {
+            let proof = listing.pages.proof();
+            batch.then = match proof {
+                Ok(items) if items == listing.rows + listing.gone => {
+                    Then::ScanComplete { rows: listing.rows }
+                }
+                Ok(items) => Then::ScanIncomplete {
+                    reason: Text::new(format!("{} of {items} items were shown", listing.rows)),
+                },
+                Err(doubt) => Then::ScanIncomplete { reason: doubt.into() },
+            };
+            batch.upto = listing.bound.resource.cursor.as_ref().map(|cursor| {
+                std::mem::take(&mut listing.passing)
+                    .ends(&Stand::default(), cursor.overlap)
+                    .position()
+            });
+        }
+        Ok(batch)
+    }
+
+    async fn poll(
+        &mut self,
+        binding: BindingIndex,
+        from: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Batch, PortError> {
+        let goes_on = self.listing.as_ref().is_some_and(|listing| {
+            let stored = listing.stand.as_ref().map(Stand::position);
+            listing.binding == binding && stored.is_some() && stored.as_ref() == from
+        });
+        if !goes_on {
+            self.begin(binding, Some(Stand::read(from)?))?;
+        }
+        let Some(mut listing) = self.listing.take() else { return Ok(Batch::default()) };
+        let Some(cursor) = listing.bound.resource.cursor.clone() else {
+            let detail = "the resource has no `cursor` with `since`";
+            return Err(PortError::new(ErrorKind::Unsupported, "poll", detail));
+        };
+        let before = listing.stand.clone().unwrap_or_default();
+        let mut batch = listing.batch(&self.system, limit).await?;
+        if batch.then == Then::More {
+            // A pass that is cut begins again: what it showed comes again.
+            batch.upto = Some(before.position());
+            listing.stand = Some(before);
+            self.listing = Some(listing);
+        } else {
+            let position = listing.passing.ends(&before, cursor.overlap).position();
+            let says_nothing = batch.rows.is_empty() && batch.refused.is_empty();
+            batch.upto = (!says_nothing || from != Some(&position)).then_some(position);
+        }
+        Ok(batch)
+    }
+
+    async fn keys(&mut self, binding: BindingIndex, keys: &[KeyRead]) -> Result<Batch, PortError> {
+        let bound = self.bindings.get(&self.system, binding)?;
+        let reads = keys.iter().map(|read| by_key(&self.system, &bound, read)).collect();
+        let answers = at_once(reads, self.system.api.concurrency).await;
+        let answers = answers.into_iter().collect::<Result<_, _>>()?;
+        Ok(Batch { answers, then: Then::Idle, ..Batch::default() })
+    }
+}
+
+impl Listing {
+    fn is_at(&self, binding: BindingIndex, after: Option<&Position>) -> bool {
+        let begins = self.batches == 0 && after.is_none();
+        self.binding == binding
+            && self.stand.is_none()
+            && (begins || after == Some(&self.position()))
+    }
+
+    fn position(&self) -> Position {
+        let mut out = self.number.to_be_bytes().to_vec();
+        out.extend(self.batches.to_be_bytes());
+        Position(out)
+    }
+
+    /// The next rows. [`Then::Idle`]: there are no more.
+    async fn batch(&mut self, system: &System, limit: Limit) -> Result<Batch, PortError> {
+        let mut batch = Batch::default();
+        let is_first = self.batches == 0 && self.rows == 0;
+        if self.waiting.is_empty() {
+            match self.pages.read(&system.client, &self.bound).await? {
+                None => {
+                    batch.then = Then::Idle;
+                    return Ok(batch);
+                }
+                Some(page) => {
+                    self.passing.begins(page.at);
+                    self.item_bytes = page.bytes / page.items.len().max(1);
+                    self.waiting = page.items.into();
+                }
+            }
+        }
+        batch.about = self.pages.total().filter(|_| is_first);
+        let fitting = (limit.bytes / self.item_bytes.max(1)).clamp(1, limit.rows.max(1));
+        let count = fitting.min(self.waiting.len());
+        let items: Vec<Json> = self.waiting.drain(..count).collect();
+        let bound = &self.bound;
+        let seen = items.iter().map(|item| seen(system, bound, item)).collect();
+        let seen = at_once(seen, system.api.concurrency).await;
+        for (seen, item) in seen.into_iter().zip(&items) {
+            match seen? {
+                None => self.gone += 1,
+                Some(Err(refused)) => {
+                    self.rows += 1;
+                    batch.refused.push(refused);
+                }
+                Some(Ok(observed)) => {
+                    self.rows += 1;
+                    let digest = self.passing.shows(&self.cursor(item), &observed);
+                    let known = self.stand.as_ref().is_some_and(|stand| stand.knows(digest));
+                    if !known {
+                        batch.rows.push(*observed);
+                    }
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    fn cursor(&self, item: &Json) -> Value {
+        let at = self.bound.resource.cursor.as_ref().map(|cursor| &cursor.at);
+        let found = at.and_then(|at| at.at(item).ok().flatten());
+        found
+            .and_then(|found| json::from_json(found.clone()).ok())
+            .map_or(Value::Null, |it| moment(&it))
+    }
+}
+
+/// The answer to one read by key.
+///
+/// # Errors
+/// What would keep all others from being read as well.
+async fn by_key(system: &System, bound: &Bound, read: &KeyRead) -> Result<KeyAnswer, PortError> {
+    let result = match bound.fetch(&system.client, &read.key).await {
+        Ok(None) => ReadResult::Absent,
+        Ok(Some(item)) => match item.observe(bound) {
+            Ok(observed) if observed.row.is_none() => ReadResult::Absent,
+            Ok(observed) => ReadResult::Found(Box::new(observed)),
+            Err(refused) => {
+                let why = format!("{}: {}", refused.code, refused.reason);
+                ReadResult::Failed(why.into())
+            }
+        },
+        Err(error) => match error.kind.remedy().action {
+            // Nobody may ask, or the configuration is wrong.
+            RemedyAction::Halt => return Err(error),
+            RemedyAction::Retry | RemedyAction::Resynchronise => {
+                ReadResult::Failed(Text::new(error.to_string()))
+            }
+        },
+    };
+    let (key, operation) = (read.key.clone(), read.operation);
+    Ok(KeyAnswer { key, operation, result, marks: Vec::new() })
+}
+
+type Seen = Result<Box<Observed>, RefusedRow>;
+
+/// An item of a list as a row; where the list tells less than the item itself, that is asked.
+/// `None`: it is gone meanwhile.
+async fn seen(system: &System, bound: &Bound, item: &Json) -> Result<Option<Seen>, PortError> {
+    let observed = bound.observe(item);
+    match observed {
+        Ok(observed) if !bound.shows_all(item) => {
+            let whole = bound.fetch(&system.client, &observed.key).await?;
+            Ok(whole.map(|item| item.observe(bound).map(Box::new)))
+        }
+        other => Ok(Some(other.map(Box::new))),
+    }
+}
+
+#[async_trait]
+impl Source for RestSource {
+    async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError> {
+        match request {
+            ReadRequest::Scan { binding, after } => {
+                self.scan(*binding, after.as_ref(), limit).await
+            }
+            // Pages of another time are pages of another list: it begins at the beginning.
+            ReadRequest::ScanFrom { binding, .. } => self.scan(*binding, None, limit).await,
+            ReadRequest::Poll { binding, from } => self.poll(*binding, from.as_ref(), limit).await,
+            ReadRequest::Keys { binding, keys } => self.keys(*binding, keys).await,
+            ReadRequest::Marks { .. } => Ok(Batch { then: Then::Idle, ..Batch::default() }),
+            ReadRequest::Children { .. } => {
+                let detail = "rows of a REST system have no child rows";
+                Err(PortError::new(ErrorKind::Unsupported, "read child rows", detail))
+            }
+        }
+    }
+}
