@@ -15,6 +15,7 @@ mod scenarios;
 mod serve;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;
+mod shop;
 mod snippets;
 mod story;
 mod tidy;

@@ -153,6 +153,13 @@ fn the_yaml_of_the_documents_is_a_configuration() {
     }
 }
 
+#[test]
+fn the_file_of_the_shop_is_a_configuration() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("syncline.yaml"), document("examples/shop/syncline.yaml")).unwrap();
+    said(home.path(), &["check"]);
+}
+
 /// The texts between backquotes.
 fn spans(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()

@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ("engine", &["core", "ports"]),
     ("adapters", &["core", "ports", "sim"]),
     ("sim", &["core", "engine", "ports"]),
-    ("syncline", &["adapters", "core", "engine", "ports", "sim"]),
+    ("syncline", &["adapters", "core", "engine", "ports", "shop", "sim"]),
 ];
 
 /// Others' packages that a package must not depend on, and why.
