@@ -192,7 +192,7 @@ macro_rules! suites {
     ($bench:path) => {
         $crate::suites::each! { $bench, source,
             scan_is_complete_and_proved, scan_given_up_is_incomplete,
-            scan_that_cannot_go_on_begins_anew, poll_shows_all_rows_of_one_stamp,
+            scan_goes_on_where_it_was_cut, scan_that_cannot_go_on_begins_anew, poll_shows_all_rows_of_one_stamp,
             poll_meets_a_late_commit, poll_meets_commits_between_pages, poll_shows_what_changed,
             keys_are_found_or_absent, composite_keys_are_exact,
             large_texts_are_read_in_bounded_batches,

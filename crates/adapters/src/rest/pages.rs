@@ -32,8 +32,13 @@ pub(super) struct Pages {
     first: Url,
     /// The next page; `None`: the list has ended.
     next: Option<Url>,
+    /// The page read last.
+    last: Option<Url>,
+    /// Where an earlier reading was cut: this one began there, and reads what lies before it last.
+    cut_at: Option<Url>,
+    /// What lies before it is being read.
+    is_second_leg: bool,
     action: String,
-    read: u64,
     items: u64,
     in_vain: u32,
     total: Option<u64>,
@@ -85,8 +90,10 @@ impl Pages {
         Ok(Self {
             next: Some(first.clone()),
             first,
+            last: None,
+            cut_at: None,
+            is_second_leg: false,
             action,
-            read: 0,
             items: 0,
             in_vain: 0,
             total: None,
@@ -94,6 +101,24 @@ impl Pages {
             shown: BTreeSet::new(),
             doubt: None,
         })
+    }
+
+    /// Goes on at a page that was told by [`Pages::place`], perhaps of another process. A place that is
+    /// none of this list is passed over: it is then read from the beginning.
+    pub(super) fn go_on_at(&mut self, place: &str) {
+        let Ok(url) = Url::parse(place) else { return };
+        let is_of_list = url.origin() == self.first.origin() && url.path() == self.first.path();
+        if is_of_list && url != self.first {
+            self.next = Some(url.clone());
+            self.cut_at = Some(url);
+        }
+    }
+
+    /// The page to go on at, if not all of the last one was `given` out: that one again.
+    pub(super) fn place(&self, given: bool) -> Option<&Url> {
+        // What lies before the cut is read from the beginning again.
+        let place = if given { self.next.as_ref() } else { self.last.as_ref() };
+        place.filter(|_| !self.is_second_leg)
     }
 
     /// The next page; `None`: the list has ended.
@@ -105,15 +130,25 @@ impl Pages {
         client: &Client,
         bound: &Bound,
     ) -> Result<Option<Page>, PortError> {
-        let Some(url) = self.next.take() else { return Ok(None) };
+        let Some(mut url) = self.next.take() else { return Ok(None) };
         self.asked.insert(short(url.as_str().as_bytes()));
-        let answer = client.get(url.clone(), &self.action).await?;
+        let mut answer = client.get(url.clone(), &self.action).await?;
+        if answer.status.is_client_error() && self.cut_at.as_ref() == Some(&url) {
+            // Places in lists do not last for ever.
+            self.cut_at = None;
+            url = self.first.clone();
+            answer = client.get(url.clone(), &self.action).await?;
+        }
         if !answer.status.is_success() {
             return Err(answer.failure(&self.action));
         }
         let document = answer.json(&self.action)?;
-        let items = self.items_of(bound, &document)?;
-        self.read += 1;
+        let mut items = self.items_of(bound, &document)?;
+        let met = items.iter().position(|item| self.is_shown(bound, item));
+        let met = met.filter(|_| self.is_second_leg);
+        if let Some(at) = met {
+            items.truncate(at);
+        }
         self.items += items.len() as u64;
         self.in_vain = if items.is_empty() { self.in_vain + 1 } else { 0 };
         if self.in_vain >= EMPTY_PAGES {
@@ -123,12 +158,20 @@ impl Pages {
         for item in &items {
             self.mark(bound, item);
         }
-        self.next = self.following(client, bound, &answer, &document, &items)?;
-        if let Some(next) = &self.next
-            && self.asked.contains(&short(next.as_str().as_bytes()))
-        {
-            return Err(self.wrong("the next page is one that was read already"));
-        }
+        let next = self.following(client, bound, &answer, &document, &items, &url)?;
+        self.next = match next {
+            _ if met.is_some() => None,
+            Some(next) if self.is_second_leg && self.cut_at.as_ref() == Some(&next) => None,
+            Some(next) if self.asked.contains(&short(next.as_str().as_bytes())) => {
+                return Err(self.wrong("the next page is one that was read already"));
+            }
+            None if self.cut_at.is_some() && !self.is_second_leg => {
+                self.is_second_leg = true;
+                Some(self.first.clone())
+            }
+            next => next,
+        };
+        self.last = Some(url);
         let bytes = answer.len();
         Ok(Some(Page { items, at: answer.time(), bytes }))
     }
@@ -196,15 +239,13 @@ impl Pages {
         }
     }
 
+    fn is_shown(&self, bound: &Bound, item: &Json) -> bool {
+        self.shown.contains(&key(bound, item))
+    }
+
     /// Takes note of an item; one that comes twice has moved, and another may have been passed over.
     fn mark(&mut self, bound: &Bound, item: &Json) {
-        let mut key = String::new();
-        for path in &bound.resource.key {
-            let part = path.at(item).ok().flatten();
-            key.push_str(&part.map(ToString::to_string).unwrap_or_default());
-            key.push('\n');
-        }
-        if !self.shown.insert(short(key.as_bytes())) {
+        if !self.shown.insert(key(bound, item)) {
             let twice = "an item was shown twice: the list moved while it was read";
             self.doubt.get_or_insert_with(|| twice.into());
         }
@@ -217,7 +258,12 @@ impl Pages {
         answer: &Answer,
         document: &Json,
         items: &[Json],
+        current: &Url,
     ) -> Result<Option<Url>, PortError> {
+        let counted = |name: &str| {
+            let mut found = current.query_pairs().filter(|(known, _)| known == name);
+            found.next().and_then(|(_, value)| value.parse::<u64>().ok()).unwrap_or_default()
+        };
         let linked =
             answer.headers.get_all(LINK).iter().find_map(|found| next_link(found.to_str().ok()?));
         let step = |name: &str, value: &str| {
@@ -260,8 +306,8 @@ impl Pages {
             Next::Cursor(path, name) => said(path).and_then(|cursor| step(name, &cursor)),
             // A page may be shorter than asked for: only an empty one is the last.
             Next::Page(..) | Next::Offset(_) | Next::After(_) if items.is_empty() => None,
-            Next::Page(name, from) => step(name, &(from + self.read).to_string()),
-            Next::Offset(name) => step(name, &self.items.to_string()),
+            Next::Page(name, _) => step(name, &(counted(name) + 1).to_string()),
+            Next::Offset(name) => step(name, &(counted(name) + items.len() as u64).to_string()),
             Next::After(name) => {
                 let path = bound.resource.key.first();
                 let last = items.last().and_then(|item| path?.at(item).ok().flatten());
@@ -277,6 +323,17 @@ impl Pages {
     fn wrong(&self, detail: &str) -> PortError {
         PortError::new(ErrorKind::Answer, self.action.clone(), detail)
     }
+}
+
+/// A digest of an item's key.
+fn key(bound: &Bound, item: &Json) -> u64 {
+    let mut key = String::new();
+    for path in &bound.resource.key {
+        let part = path.at(item).ok().flatten();
+        key.push_str(&part.map(ToString::to_string).unwrap_or_default());
+        key.push('\n');
+    }
+    short(key.as_bytes())
 }
 
 /// Sets a parameter, whatever it was.

@@ -119,10 +119,15 @@ impl RestSource {
         &mut self,
         binding: BindingIndex,
         after: Option<&Position>,
+        from: Option<&Position>,
         limit: Limit,
     ) -> Result<Batch, PortError> {
         if after.is_none() {
             self.begin(binding, None)?;
+            if let (Some(from), Some(listing)) = (from, &mut self.listing) {
+                let place = from.0.get(16..).and_then(|place| std::str::from_utf8(place).ok());
+                listing.pages.go_on_at(place.unwrap_or_default());
+            }
         }
         let listing = self.listing.take().filter(|listing| listing.is_at(binding, after));
         let Some(mut listing) = listing else {
@@ -207,6 +212,9 @@ impl Listing {
     fn position(&self) -> Position {
         let mut out = self.number.to_be_bytes().to_vec();
         out.extend(self.batches.to_be_bytes());
+        // Another process goes on at this page.
+        let place = self.pages.place(self.waiting.is_empty());
+        out.extend(place.map_or("", |url| url.as_str()).bytes());
         Position(out)
     }
 
@@ -310,10 +318,11 @@ impl Source for RestSource {
     async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError> {
         match request {
             ReadRequest::Scan { binding, after } => {
-                self.scan(*binding, after.as_ref(), limit).await
+                self.scan(*binding, after.as_ref(), None, limit).await
             }
-            // Pages of another time are pages of another list: it begins at the beginning.
-            ReadRequest::ScanFrom { binding, .. } => self.scan(*binding, None, limit).await,
+            ReadRequest::ScanFrom { binding, from } => {
+                self.scan(*binding, None, Some(from), limit).await
+            }
             ReadRequest::Poll { binding, from } => self.poll(*binding, from.as_ref(), limit).await,
             ReadRequest::Keys { binding, keys } => self.keys(*binding, keys).await,
             ReadRequest::Marks { .. } => Ok(Batch { then: Then::Idle, ..Batch::default() }),

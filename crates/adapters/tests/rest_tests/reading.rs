@@ -134,6 +134,53 @@ async fn a_cursor_that_repeats_is_an_error_and_not_an_end() {
 }
 
 #[tokio::test]
+async fn a_place_that_is_known_no_more_is_no_end() {
+    let mut bench = bench().await;
+    let (mut source, _target) = bench.doors().await;
+    let first = ReadRequest::Scan { binding: CONTACTS, after: None };
+    let cut = source.read(&first, LIMIT).await.unwrap().upto.unwrap();
+    bench.server.weather(|request| match request.parameter("after") {
+        Some("7") => Weather::Instead(Answer::new(400, &json!({"message": "cursor expired"}))),
+        _ => Weather::Fair,
+    });
+    // It is read from the beginning, and its pages are others now.
+    bench.contacts(|contacts| contacts.size = Some(("limit".into(), 6)));
+    let (mut source, _target) = bench.doors().await;
+    let request = ReadRequest::ScanFrom { binding: CONTACTS, from: cut };
+    let mut batch = source.read(&request, LIMIT).await.unwrap();
+    let mut count = batch.rows.len();
+    while batch.then == Then::More {
+        let request = ReadRequest::Scan { binding: CONTACTS, after: batch.upto };
+        batch = source.read(&request, LIMIT).await.unwrap();
+        count += batch.rows.len();
+    }
+    assert_eq!((count, batch.then), (20, Then::ScanComplete { rows: 20 }));
+}
+
+#[tokio::test]
+async fn a_scan_that_was_cut_goes_on_although_rows_went_and_came_before_the_cut() {
+    let mut bench = bench().await;
+    let (mut source, _target) = bench.doors().await;
+    let first = ReadRequest::Scan { binding: CONTACTS, after: None };
+    let cut = source.read(&first, LIMIT).await.unwrap().upto.unwrap();
+    bench.other.execute("delete from contacts where id = 3", []).unwrap();
+    bench.contact(-5, "early@example.com", "Ana");
+    bench.other.execute("delete from contacts where id = 4", []).unwrap();
+    let (mut source, _target) = bench.doors().await;
+    let request = ReadRequest::ScanFrom { binding: CONTACTS, from: cut };
+    let mut batch = source.read(&request, LIMIT).await.unwrap();
+    let mut shown: Vec<String> = batch.rows.iter().map(|row| row.key.to_string()).collect();
+    while batch.then == Then::More {
+        let request = ReadRequest::Scan { binding: CONTACTS, after: batch.upto };
+        batch = source.read(&request, LIMIT).await.unwrap();
+        shown.extend(batch.rows.iter().map(|row| row.key.to_string()));
+    }
+    let all: Vec<String> =
+        (8..=20).chain([-5, 1, 2]).chain(5..=7).map(|id: i64| id.to_string()).collect();
+    assert_eq!((shown, batch.then), (all, Then::ScanComplete { rows: 19 }));
+}
+
+#[tokio::test]
 async fn a_list_without_end_is_given_up() {
     let mut bench = bench().await;
     bench.contacts(|contacts| contacts.next = Next::Cursor(path("next"), "at".into()));
