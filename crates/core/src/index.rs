@@ -17,6 +17,7 @@ use crate::{
     step::{
         doubt,
         due::{IN_DOUBT_MS, minted_at},
+        recover::nameless_doubts,
         written::key_of_set,
     },
 };
@@ -126,7 +127,7 @@ fn is_quiet(link: &Link) -> bool {
 }
 
 /// What this system does not show of the group, if anything.
-fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
+pub(crate) fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
     let needs = needs(plan, group, system, Rows { working: None });
     let root = needs.iter().find(|need| need.child.is_none())?;
     let kind = match &root.need {
@@ -134,7 +135,13 @@ fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
         Need::Update(_) => WriteKind::Update,
         Need::Delete => WriteKind::Delete,
         Need::Nothing if needs.iter().any(|need| need.need != Need::Nothing) => WriteKind::Update,
-        Need::Nothing => return None,
+        // A row of a record that is gone may be there all the same: its mark is asked.
+        Need::Nothing => {
+            let link = group.root.link(system)?;
+            let place = plan.binding_of(group.entity, system)?;
+            nameless_doubts(plan, place, link).filter(|_| !group.root.exists.alive)?;
+            WriteKind::Delete
+        }
     };
     // What is on its way is as due as it was: whoever sent it puts its answer on record.
     let links = group.parts().filter_map(|(_, part)| part.link(system));

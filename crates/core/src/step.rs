@@ -8,7 +8,7 @@ use crate::{
     change::Effect,
     change::Input,
     commit::{Commit, Wants, Working},
-    name::Timestamp,
+    name::{SystemIndex, Timestamp},
     plan::Plan,
     step::{
         gather::{Found, Route, gather},
@@ -18,7 +18,9 @@ use crate::{
 };
 
 mod aside;
+mod carry;
 mod child;
+mod displaced;
 pub(crate) mod doubt;
 pub(crate) mod due;
 mod fence;
@@ -28,7 +30,7 @@ mod link;
 mod observe;
 pub(crate) mod parents;
 pub(crate) mod pass;
-mod recover;
+pub(crate) mod recover;
 mod rivals;
 mod sight;
 mod unique;
@@ -53,6 +55,7 @@ pub enum Step {
 pub struct Batch<'a> {
     items: Vec<Item<'a>>,
     found: Vec<Found>,
+    carried_to: &'a [SystemIndex],
 }
 
 impl<'a> Batch<'a> {
@@ -60,7 +63,15 @@ impl<'a> Batch<'a> {
     pub fn new(inputs: &'a [Input]) -> Self {
         let items = items(inputs);
         let found = items.iter().map(|_| Found::Nothing).collect();
-        Self { items, found }
+        Self { items, found, carried_to: &[] }
+    }
+
+    /// What these inputs change is planned at once for these systems, as far as nothing more must be
+    /// seen for that: its writes are on record with what they come from. Deletes are not.
+    #[must_use]
+    pub fn carried_to(mut self, systems: &'a [SystemIndex]) -> Self {
+        self.carried_to = systems;
+        self
     }
 
     /// What it wants at the least: saves a round of [`Step::Need`].
@@ -78,6 +89,7 @@ pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, batch: &mut Batc
     let routes = std::mem::take(&mut batch.found).into_iter().map(Found::route);
     let mut pass = Pass::new(plan, working, now);
     pass.decide(&batch.items, routes.collect());
+    pass.carry(batch.carried_to);
     pass.finish()
 }
 

@@ -132,6 +132,45 @@ pub async fn apply(
     }
 }
 
+/// Sends writes that are on record already, and puts their answers there. Gives what was written, the
+/// books of what was read again on the way, and what the system has against writes that may be made
+/// another time.
+///
+/// # Errors
+/// The store's.
+pub async fn deliver(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    system: SystemIndex,
+    groups: Vec<WriteGroup>,
+) -> Result<(Written, Account, Option<Text>), PortError> {
+    let (mut written, mut account, mut put_off) = (Written::default(), Account::default(), None);
+    let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
+    let mut waiting = groups.into_iter().peekable();
+    let mut answers: Vec<Input> = Vec::new();
+    let mut pipeline = Pipeline::new(desk);
+    loop {
+        let (mut groups, mut count) = (Vec::new(), 0);
+        while let Some(group) = waiting.next_if(|_| count < batch) {
+            count += group.writes.len();
+            groups.push(group);
+        }
+        if groups.is_empty() && answers.is_empty() && pipeline.is_empty() {
+            return Ok((written, account, put_off));
+        }
+        let deciding = async {
+            match std::mem::take(&mut answers) {
+                none if none.is_empty() => pipeline.finish().await,
+                inputs => pipeline.push(inputs, Vec::new()).await,
+            }
+        };
+        let (outcomes, decided) = future::join(send(systems, system, &groups), deciding).await;
+        put_off = put_off.or(outcomes.iter().find_map(|(_, outcome)| reason_of(outcome)));
+        answers = conclude(desk, system, &groups, outcomes, &mut written);
+        read::settle(desk, systems, decided?.effects, &mut account).await?;
+    }
+}
+
 struct Sweep {
     written: Written,
     account: Account,
@@ -270,7 +309,13 @@ async fn send(
     }
     match ports(systems, system) {
         Some(open) => open.target.apply(groups).await,
-        None => Vec::new(),
+        None => {
+            let writes = groups.iter().flat_map(|group| &group.writes);
+            let unsent = |write: &RowWrite| {
+                (write.intent, Outcome::Retry { reason: "it is not open".into() })
+            };
+            writes.map(unsent).collect()
+        }
     }
 }
 

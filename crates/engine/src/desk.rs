@@ -19,6 +19,7 @@ use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target}
 
 use crate::{
     apply::Kinds,
+    carry::{Carrier, Carrying},
     pace::Paces,
     turns::{Numbers, Turns},
 };
@@ -73,6 +74,9 @@ pub struct Desk<'a> {
     turns: Option<&'a Turns>,
     /// How fast systems may be written, where that is bounded.
     paces: Option<&'a Paces>,
+    /// Who takes writes that are decided with their changes, and whether they are just now.
+    carrier: Option<&'a dyn Carrier>,
+    carries: AtomicBool,
     /// The run that what happens now belongs to.
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
@@ -110,6 +114,8 @@ impl<'a> Desk<'a> {
             stop,
             turns: None,
             paces: None,
+            carrier: None,
+            carries: AtomicBool::new(false),
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
             numbers: Numbers::default(),
@@ -137,6 +143,29 @@ impl<'a> Desk<'a> {
     pub fn paced(mut self, paces: Option<&'a Paces>) -> Self {
         self.paces = paces;
         self
+    }
+
+    /// The same desk, whose decisions about rows that were heard of carry their writes.
+    #[must_use]
+    pub fn carried_by(mut self, carrier: Option<&'a dyn Carrier>) -> Self {
+        self.carrier = carrier;
+        self
+    }
+
+    /// Who takes writes that are decided with their changes.
+    pub(crate) fn carrier(&self) -> Option<&'a dyn Carrier> {
+        self.carrier
+    }
+
+    /// From now on, until what this gives is dropped, decisions carry their writes.
+    pub(crate) fn carry(&self) -> Carrying<'_> {
+        Carrying::begin(&self.carries)
+    }
+
+    /// The systems that what is decided now is planned for at once.
+    pub(crate) fn carries_to(&self) -> Vec<SystemIndex> {
+        let carrier = self.carrier.filter(|_| self.carries.load(Ordering::Relaxed));
+        carrier.map(Carrier::open).unwrap_or_default()
     }
 
     /// How fast systems may be written.

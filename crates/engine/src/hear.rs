@@ -23,6 +23,7 @@ use syncline_ports::{
 use crate::{
     account::Account,
     capture::{Absences, BATCH, Captured, Reading, fetch, shown},
+    carry,
     desk::{Desk, Systems},
     pipeline::Pipeline,
     read,
@@ -112,6 +113,8 @@ pub(crate) async fn read(
     rows: Rows,
 ) -> Result<Read, PortError> {
     let mut read = Read::default();
+    // What changes is written by who writes to its systems, who need not look for it.
+    let _carrying = desk.carry();
     let mut pipeline = Pipeline::new(desk);
     for (binding, rows) in rows {
         let mut reading = Reading::new(binding);
@@ -172,7 +175,16 @@ async fn settle(
 ) -> Result<(), PortError> {
     let account = &mut read.captured.account;
     account.ledger.absorb(&decided.ledger);
-    for effect in read::settle(desk, systems, decided.effects, account).await? {
+    // They are sent while the rest is read.
+    let (writes, effects) = carry::sort(decided.effects);
+    for (system, groups) in writes {
+        carry::hand_over(desk, system, groups).await?;
+    }
+    let (writes, effects) = carry::sort(read::settle(desk, systems, effects, account).await?);
+    for (system, groups) in writes {
+        carry::hand_over(desk, system, groups).await?;
+    }
+    for effect in effects {
         if let Effect::Later { binding, key } = effect {
             read.later.entry(binding).or_default().insert(key, 0);
         }

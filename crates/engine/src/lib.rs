@@ -9,6 +9,7 @@ pub mod account;
 pub mod apply;
 pub mod backoff;
 pub mod capture;
+pub mod carry;
 pub mod desk;
 pub mod hear;
 pub mod pace;

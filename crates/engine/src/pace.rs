@@ -79,6 +79,11 @@ impl Paces {
         Self { buckets: Mutex::new(rates.into_iter().map(full).collect()), rests }
     }
 
+    /// Whether this system may be written only so fast.
+    pub fn bounds(&self, system: SystemIndex) -> bool {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&system)
+    }
+
     /// How long to wait until more may be written to this system; none: at once.
     pub(crate) fn wait(&self, system: SystemIndex) -> Option<Duration> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

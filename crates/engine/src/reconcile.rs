@@ -92,7 +92,8 @@ async fn decide_in(
     inputs: &[Input],
     turn: Option<&Turn<'_>>,
 ) -> Result<(Commit, Vec<Effect>), PortError> {
-    let mut batch = Batch::new(inputs);
+    let carried_to = desk.carries_to();
+    let mut batch = Batch::new(inputs).carried_to(&carried_to);
     let wants = batch.wants(desk.plan);
     match attempt(desk, &mut batch, Working::default(), wants, Beside::from(turn)).await? {
         Attempt::Made(commit, effects) => Ok((*commit, effects)),

@@ -70,6 +70,7 @@ rare! {
     system_backup: 3, "A system without a log is restored to an older state, and that counts as edits.";
     files: 4, "Blind systems are read and written as a whole.";
     ears: 0, "Systems without a log tell which rows changed, and are read by nothing else.";
+    carries: 0, "What is heard is decided together with the writes that it leads to.";
     house: 0, "Its processes take turns to decide, as the workers of one daemon do.";
     quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
 }
@@ -83,6 +84,7 @@ impl Script {
         let mut rare = Rare::draw(&mut chance);
         rare.ears = Chance::new(seed ^ 0xea25).percent(10);
         rare.quiet_ears = rare.ears && Chance::new(seed ^ 0x0e17).percent(50);
+        rare.carries = rare.ears && Chance::new(seed ^ 0xca44).percent(60);
         rare.house = rare.company && Chance::new(seed ^ 0x40e5).percent(70);
         script.with_rare(rare, &mut chance)
     }
@@ -98,8 +100,9 @@ impl Script {
         self.rare.hub_backup &= !self.draft.extras.counters || logs == self.draft.classes.len();
         self.rare.system_backup &= !self.draft.extras.counters && logs < self.draft.classes.len();
         // Nothing tells that a system went back.
-        self.rare.ears = (rare.ears || rare.quiet_ears) && !self.rare.system_backup;
+        self.rare.ears = (rare.ears || rare.quiet_ears || rare.carries) && !self.rare.system_backup;
         self.rare.quiet_ears &= self.rare.ears;
+        self.rare.carries &= self.rare.ears;
         if rare.crowd {
             self.add_crowd(chance);
         }

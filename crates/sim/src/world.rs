@@ -39,31 +39,15 @@ use crate::{
     world::process::{Process, observe, process},
 };
 
+mod carts;
+mod outcome;
 pub mod patient;
 mod person;
 mod process;
 mod rare;
 mod unusual;
 
-/// A history that broke a promise.
-#[derive(Clone, Debug)]
-pub struct Breach {
-    /// The guarantee, as `docs/guarantees.md` names it.
-    pub guarantee: &'static str,
-    /// What was seen.
-    pub detail: String,
-}
-
-/// What a history came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Summary {
-    /// Deeds of people.
-    pub deeds: usize,
-    /// Rows written by the hub.
-    pub writes: u64,
-    /// Processes that died.
-    pub crashes: usize,
-}
+pub use outcome::{Breach, Summary};
 
 /// Everything in a world.
 pub struct World {

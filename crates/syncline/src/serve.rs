@@ -12,6 +12,7 @@ mod hours;
 mod journal;
 pub(crate) mod listening;
 mod notify;
+mod outbox;
 mod poller;
 mod runs;
 mod shift;

@@ -7,7 +7,7 @@ use crate::{
     group::{Group, Intent, IntentStatus, Lane, Link, Part},
     index::{keyless_doubt, waiting},
     mutant::Mutant,
-    name::{BindingIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
+    name::{BindingIndex, FieldIndex, IntentId, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
     plan::{Binding, Class, Entity},
     step::{link::PartAt, parents::Fate, pass::Pass, recover::nameless_doubts},
@@ -108,7 +108,8 @@ impl Pass<'_> {
         let rows = Rows { working: Some(self.working) };
         let mut needs = needs(self.plan, &group, system, rows);
         let idle = needs.iter().all(|part| part.need == Need::Nothing);
-        if idle {
+        // A record that went while its insert was in doubt needs nothing, but that row may be there.
+        if idle && self.nameless(&group, system).next().is_none() {
             // The index thought otherwise, not knowing the rows it refers to.
             self.conclude(&mut group, None);
             self.put_changed(group, before);
@@ -178,17 +179,28 @@ impl Pass<'_> {
 
     /// Asks the marks for inserts in doubt, however old they are: no time tells what a mark can tell.
     fn ask_marks(&mut self, group: &Group, system: SystemIndex) -> bool {
+        let record = group.id;
+        let asks: Vec<Effect> = self
+            .nameless(group, system)
+            .map(|(binding, intents)| Effect::ReadMarks { record, binding, intents })
+            .collect();
+        let asked = !asks.is_empty();
+        self.journal.effects.extend(asks);
+        asked
+    }
+
+    /// Inserts in doubt of this record in this system that only marks tell of.
+    fn nameless(
+        &self,
+        group: &Group,
+        system: SystemIndex,
+    ) -> impl Iterator<Item = (BindingIndex, Vec<IntentId>)> {
         let plan = self.plan;
         let parts = std::iter::once((group.entity, &group.root))
             .chain(group.children.iter().map(|child| (child.list, &child.part)));
-        let doubts = parts.filter_map(|(entity, part)| {
+        parts.filter_map(move |(entity, part)| {
             nameless_doubts(plan, plan.binding_of(entity, system)?, part.link(system)?)
-        });
-        let record = group.id;
-        let asks = doubts.map(|(binding, intents)| Effect::ReadMarks { record, binding, intents });
-        let known = self.journal.effects.len();
-        self.journal.effects.extend(asks);
-        self.journal.effects.len() > known
+        })
     }
 
     /// The write waits for these records. Whoever waits although nothing else moves is shown.

@@ -6,7 +6,7 @@ use crate::{
     group::Group,
     matching,
     merge::{Trouble, take},
-    name::{BindingIndex, IntentId, RecordId},
+    name::{BindingIndex, IntentId, RecordId, SystemIndex},
     need::{cells, reference_key},
     plan::{Binding, Entity, Plan},
     step::{
@@ -83,6 +83,18 @@ pub(crate) fn gather(
         }
     }
     gather.wants
+}
+
+/// Whether a plan of this record's rows in this system would have to see more.
+pub(super) fn misses_for(
+    plan: &Plan,
+    working: &Working,
+    record: RecordId,
+    system: SystemIndex,
+) -> bool {
+    let mut gather = Gather { plan, working, wants: Wants::default(), misses: false };
+    gather.due(record, system, Cycles::Wait);
+    gather.misses
 }
 
 pub(super) struct Gather<'a> {

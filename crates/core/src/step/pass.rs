@@ -129,6 +129,11 @@ impl<'a> Pass<'a> {
         self.touched.contains_key(&record)
     }
 
+    /// The groups that were changed in this step.
+    pub(super) fn touched(&self) -> Vec<RecordId> {
+        self.touched.keys().copied().collect()
+    }
+
     /// A record that does not exist yet.
     pub(crate) fn new_group(&mut self, entity: EntityIndex) -> Group {
         let id = RecordId(self.mint());

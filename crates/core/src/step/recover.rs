@@ -151,7 +151,7 @@ pub(super) fn key_in_doubt(plan: &Plan, place: BindingIndex, link: &Link) -> Opt
 }
 
 /// Inserts in doubt whose rows cannot be asked for by a key, where a table of marks knows of them.
-pub(super) fn nameless_doubts(
+pub(crate) fn nameless_doubts(
     plan: &Plan,
     place: BindingIndex,
     link: &Link,

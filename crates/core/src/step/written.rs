@@ -28,7 +28,7 @@ const HEAL_MS: i64 = 60_000;
 
 /// One write that was answered.
 pub(super) struct Answered {
-    at: PartAt,
+    pub(super) at: PartAt,
     pub(super) binding: BindingIndex,
     pub(super) system: SystemIndex,
     pub(super) class: Class,
@@ -112,65 +112,6 @@ impl Pass<'_> {
             }
         }
         self.put_changed(group, before);
-    }
-
-    /// The other record whose row the system says it has just created, if there is one: a table that
-    /// replaces a row by another instead of refusing it, or a key that tells no rows apart.
-    pub(super) fn displaces(
-        &self,
-        record: RecordId,
-        answered: &Answered,
-        key: &RowKey,
-    ) -> Option<RecordId> {
-        if answered.intent.kind != WriteKind::Insert {
-            return None;
-        }
-        let known = self.working.keys.get(&(answered.binding, key.clone()))?.as_ref()?;
-        let holder = self.working.groups.get(&known.record)?.as_ref()?;
-        let at = self.place(holder, answered.binding, key)?;
-        let link = at.part(holder)?.link(answered.system)?;
-        (known.record != record && is_there(link)).then_some(known.record)
-    }
-
-    /// The new row is not taken for this record's, and the other record's is looked at again.
-    pub(super) fn displaced(
-        &mut self,
-        group: &mut Group,
-        answered: &Answered,
-        key: &RowKey,
-        holder: RecordId,
-    ) {
-        drop_intent(group, answered);
-        let message = format!("the new row was given the key of another record's, {key}");
-        let (at, system, code) = (answered.at, answered.system, "write.key_not_unique");
-        self.park_write(group, at, system, code, &message, false);
-        let Some(other) = self.take(holder) else { return };
-        match self.place(&other, answered.binding, key) {
-            Some(at) => self.mark_must_read(other, at, system),
-            None => self.put_back(other),
-        }
-    }
-
-    /// Another record whose row is gone gives up the key that its system has given to this one's new
-    /// row: its own, if it lives again, is another row, and no read of that key would tell of it.
-    fn take_over(&mut self, record: RecordId, answered: &Answered, key: &RowKey) {
-        let known = self.working.keys.get(&(answered.binding, key.clone()));
-        let Some(known) = known.and_then(Option::as_ref) else { return };
-        if known.record == record {
-            return;
-        }
-        let Some(mut former) = self.take(known.record) else { return };
-        let before = self.before(&former);
-        let at = self.place(&former, answered.binding, key);
-        let part = at.and_then(|at| at.part_mut(&mut former));
-        let link = part.and_then(|part| part.link_mut(answered.system));
-        if let Some(link) = link.filter(|link| !is_there(link)) {
-            link.key = None;
-            link.must_read = false;
-            self.put_changed(former, before);
-        } else {
-            self.put_back(former);
-        }
     }
 
     pub(super) fn answered(&self, group: &Group, id: IntentId) -> Option<Answered> {
@@ -502,11 +443,6 @@ struct After<'a> {
 
 pub(super) fn link_mut<'a>(group: &'a mut Group, answered: &Answered) -> Option<&'a mut Link> {
     answered.at.part_mut(group)?.link_mut(answered.system)
-}
-
-/// Whether a row is there: one of class A that was just written is shown by the log, later.
-fn is_there(link: &Link) -> bool {
-    link.is_present() || matches!(link.lane, Lane::Echo(_))
 }
 
 pub(super) fn drop_intent(group: &mut Group, answered: &Answered) {

@@ -13,6 +13,7 @@ use syncline_engine::{
     account::Account,
     apply::{self, Everything, Kinds},
     capture::{self, Absences, Mode},
+    carry::Carrier,
     desk::{Desk, Systems, Unwatched},
     hear::{self, Gathered},
     pass::{Allow, Errand, live},
@@ -27,7 +28,7 @@ use crate::{
     moment::moment,
     prng::Chance,
     system::SimSystem,
-    world::{World, person, unusual},
+    world::{World, carts::Carts, person, unusual},
 };
 
 pub(super) type Process = Pin<Box<dyn Future<Output = Result<(), PortError>>>>;
@@ -40,15 +41,23 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
     let has_questions = person::is_asked(&plan);
     let retries = world.rare.retries;
     let turns = world.rare.house.then(|| world.turns.clone());
+    let carts = Carts::new(systems.len(), store.clone(), world.happened.clone());
+    let carries = world.rare.carries;
     Box::pin(async move {
         let stop = AtomicBool::new(false);
-        let desk =
-            Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1)).beside(turns.as_deref());
+        let desk = Desk::new(&plan, &store, &*clock, &Unwatched, &stop, RunId(1))
+            .beside(turns.as_deref())
+            .carried_by(carries.then_some(&carts as &dyn Carrier));
         let mut doors = World::doors(&systems);
         recover::recover(&desk, &mut doors).await?;
         loop {
             // With nothing to do, it still gives way.
             moment().await;
+            if carries && chance.percent(60) && carts.deliver(&desk, &mut doors).await.is_err() {
+                // A daemon begins anew then, and asks what became of what it has lost sight of.
+                let _refusal = recover::recover(&desk, &mut doors).await;
+                continue;
+            }
             if has_questions && chance.percent(10) {
                 person::answer(&desk, &mut doors, &store, &mut chance).await?;
                 continue;
@@ -66,11 +75,14 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             let Some(binding) = plan.binding_of(entity, system) else { continue };
             if chance.percent(50) {
                 // A system that refuses is asked again later: nothing else to do about it.
-                let _refusal = match chance.below(100) {
+                let refusal = match chance.below(100) {
                     0..70 => observe(&desk, &mut doors, &systems, binding, Mode::Poll).await,
                     70..85 => observe(&desk, &mut doors, &systems, binding, Mode::Scan).await,
                     _ => scan_all(&desk, &mut doors, &systems, entity).await,
                 };
+                if carries && refusal.is_err() {
+                    let _refusal = recover::recover(&desk, &mut doors).await;
+                }
             } else if store.memory().paused.contains(&system) {
                 store.memory().happened.note("pauses");
             } else {
@@ -155,6 +167,15 @@ async fn scan_all(
     let mut bindings = bindings.unwrap_or_default().to_vec();
     bindings.retain(|binding| !has_log(binding));
     read(desk, doors, &bindings, Mode::Scan).await
+}
+
+/// Reads a binding whole, whatever else its system tells.
+pub(super) async fn read_whole(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    binding: BindingIndex,
+) -> Result<(), PortError> {
+    read(desk, doors, &[binding], Mode::Scan).await
 }
 
 async fn read(

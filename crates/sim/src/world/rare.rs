@@ -19,7 +19,11 @@ use syncline_engine::{
 use crate::{
     prng::Chance,
     script::Script,
-    world::{Breach, World, is_in_flight, process::observe, within},
+    world::{
+        Breach, World, is_in_flight,
+        process::{observe, read_whole},
+        within,
+    },
 };
 
 /// How many of a hundred calls a system refuses while it refuses nearly everything.
@@ -133,6 +137,12 @@ fn relearn(world: &World, system: Option<SystemIndex>) -> Result<(), Breach> {
         read::settle(&desk, &mut doors, decided.effects, &mut Account::default()).await?;
         for binding in (0..world.plan.bindings.len() as u16).map(BindingIndex) {
             observe(&desk, &mut doors, &world.systems, binding, Mode::Scan).await?;
+            // Who tells of changes does not tell of what the hub has forgotten.
+            let system = world.plan.binding(binding).map(|found| found.system);
+            if system.and_then(|it| world.systems.get(it.at())).is_some_and(|it| it.state().tells())
+            {
+                read_whole(&desk, &mut doors, binding).await?;
+            }
         }
         Ok(())
     })?;

@@ -33,6 +33,7 @@ use crate::{
         ear::{Ear, Told},
         journal::Level,
         listening::{self, Listened},
+        outbox::Carriage,
         shift::{Event, NOTHING, Shared},
     },
     session::Session,
@@ -258,12 +259,14 @@ impl Hearer {
             }
         }
         let heard = gathered.heard;
+        let carriage = Carriage::of(session, shared, &entities, gathered.len()).await?;
         let dealt = {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
             let turns = session.turns.clone();
             let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
-                .beside(turns.as_deref());
+                .beside(turns.as_deref())
+                .carried_by(Some(&carriage));
             let errand = Errand {
                 entities: entities.clone(),
                 modes: BTreeMap::new(),
@@ -393,7 +396,8 @@ impl Hearer {
             let name = session.entity_name(entity);
             let now = Session::now();
             // Changes that came to nothing are on the books; our own writes that were heard are not.
-            if run.changed + run.superseded == 0 {
+            let written = shared.outbox.of_run(run.id);
+            if run.changed + run.superseded == 0 && written.is_empty() {
                 session.hub.drop_run(run.id).await?;
             } else {
                 let took = words::span((now.0 - run.began.0) / 1_000);
@@ -407,7 +411,11 @@ impl Hearer {
                     words::count(run.changed),
                     words::count(run.heard)
                 );
-                session.hub.end_run(run.id, now, "ok", &line, &[]).await?;
+                let counts = written.into_iter();
+                let counts: Vec<_> = counts
+                    .map(|(system, it)| (system, it.inserts, it.updates, it.deletes))
+                    .collect();
+                session.hub.end_run(run.id, now, "ok", &line, &counts).await?;
                 let more = json!({ "entity": name, "run": run.id.to_string(), "changed": run.changed, "heard": run.heard, "superseded": run.superseded });
                 shared.journal.say(Level::Info, "heard", &line, more);
             }

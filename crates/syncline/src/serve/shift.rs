@@ -18,7 +18,10 @@ use syncline_core::{
 use syncline_engine::pass::live::with_referring;
 use tokio::sync::{Notify, mpsc};
 
-use crate::{report::Failure, serve::journal::Journal, serve::notify};
+use crate::{
+    report::Failure,
+    serve::{journal::Journal, notify, outbox::Outbox},
+};
 
 /// What a worker tells the daemon.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub(super) struct Shared {
     pub(super) wake_hearer: Arc<Notify>,
     pub(super) wake_poller: Notify,
     wake_writers: Vec<Notify>,
+    /// What is on its way to each writer.
+    pub(super) outbox: Outbox,
     /// What may have to be written to each system.
     dirty: Vec<Mutex<BTreeSet<EntityIndex>>>,
     /// Rows that were written or refused in this shift, per entity and system.
@@ -78,6 +83,7 @@ impl Shared {
             wake_hearer: Arc::default(),
             wake_poller: Notify::new(),
             wake_writers: (0..systems).map(|_| Notify::new()).collect(),
+            outbox: Outbox::new(systems),
             dirty: (0..systems).map(|_| Mutex::default()).collect(),
             answered: Mutex::default(),
             expected: Mutex::default(),

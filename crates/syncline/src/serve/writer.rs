@@ -8,8 +8,15 @@ use std::{
 };
 
 use serde_json::json;
-use syncline_core::name::{EntityIndex, SystemIndex};
-use syncline_engine::{backoff, desk::Unwatched, pass::Allow};
+use syncline_core::{
+    Text,
+    name::{EntityIndex, RunId, SystemIndex},
+};
+use syncline_engine::{
+    apply, backoff, carry,
+    desk::Unwatched,
+    pass::{Allow, live},
+};
 use syncline_ports::{reader::Reader as _, store::Store as _};
 use tokio::time::Instant;
 
@@ -38,6 +45,9 @@ pub(super) async fn write(
     let mut looked = None::<Instant>;
     while !shared.is_over() {
         if let Some(shut) = hours.as_ref().and_then(|hours| hours.opens_in(Session::now())) {
+            if let Err(failure) = writer.shut(&session, &shared).await {
+                return shared.broke(failure);
+            }
             shared.rest(wake, shut.min(Duration::from_secs(60))).await;
             continue;
         }
@@ -52,6 +62,9 @@ pub(super) async fn write(
             Err(failure) => return shared.broke(failure),
         }
     }
+    if let Err(failure) = writer.shut(&session, &shared).await {
+        shared.broke(failure);
+    }
 }
 
 struct Writer {
@@ -63,6 +76,51 @@ struct Writer {
 }
 
 impl Writer {
+    /// Takes nothing that is decided elsewhere any more: what came is due again.
+    async fn shut(&self, session: &Session, shared: &Shared) -> Result<(), Failure> {
+        let left = shared.outbox.shut(self.system);
+        if left.is_empty() {
+            return Ok(());
+        }
+        let desk =
+            Session::desk(&session.plan, &session.hub, &Unwatched, &session.stop, RunId::default())
+                .beside(session.turns.as_deref());
+        for (run, groups) in left {
+            desk.set_run(run);
+            carry::give_back(&desk, &groups).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was decided with the changes that it comes from. Gives the entities of which
+    /// something was written, and what the system has against writing.
+    async fn deliver(
+        &self,
+        session: &mut Session,
+        shared: &Shared,
+    ) -> Result<(BTreeSet<EntityIndex>, Option<Text>), Failure> {
+        let (mut progressed, mut put_off) = (BTreeSet::new(), None);
+        for (run, groups) in shared.outbox.take(self.system) {
+            shared.notify.beat();
+            let of = groups.iter().flat_map(|group| &group.writes);
+            let entities: BTreeSet<EntityIndex> =
+                of.filter_map(|write| live::root_of(&session.plan, write.binding)).collect();
+            let (plan, hub, stop) =
+                (session.plan.clone(), session.hub.clone(), session.stop.clone());
+            let turns = session.turns.clone();
+            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run).beside(turns.as_deref());
+            let (written, _books, refusal) =
+                apply::deliver(&desk, &mut session.systems, self.system, groups).await?;
+            shared.outbox.delivered(run, self.system, written);
+            for entity in &entities {
+                shared.answers((*entity, self.system), written.total() + written.refused);
+            }
+            progressed.extend(entities);
+            put_off = put_off.or(refusal);
+        }
+        Ok((progressed, put_off))
+    }
+
     /// Writes what is due of these entities. Gives how long to rest; `None`: there may be more.
     async fn once(
         &mut self,
@@ -70,6 +128,22 @@ impl Writer {
         entities: BTreeSet<EntityIndex>,
         shared: &Shared,
     ) -> Result<Option<Duration>, Failure> {
+        if session.systems.get(self.system.at()).is_some_and(Option::is_some)
+            && self.failures == 0
+            && !session.paces.as_ref().is_some_and(|paces| paces.bounds(self.system))
+        {
+            shared.outbox.open(self.system);
+        }
+        let (delivered, refusal) = self.deliver(session, shared).await?;
+        if let Some(reason) = refusal {
+            self.shut(session, shared).await?;
+            return Ok(Some(self.put_off(session, shared, &reason)));
+        }
+        if !delivered.is_empty() {
+            let delivered: Vec<EntityIndex> = delivered.iter().copied().collect();
+            shared.changed(&delivered);
+            shared.wake_hearer.notify_one();
+        }
         let mut due = Vec::new();
         for entity in entities {
             let is_held = self.held.get(&entity).is_some_and(|since| since.elapsed() < HELD);
@@ -126,13 +200,8 @@ impl Writer {
         }
         match put_off {
             Some(reason) => {
-                self.failures += 1;
-                let wait = backoff::wait_ms(self.failures, u64::from(self.system.0)).min(60_000);
-                let name = session.system_name(self.system);
-                let more = json!({ "system": name, "retry_ms": wait });
-                let message = format!("{name} is not written just now: {reason}");
-                shared.journal.say(Level::Warn, "serve.put_off", &message, more);
-                Ok(Some(Duration::from_millis(wait)))
+                self.shut(session, shared).await?;
+                Ok(Some(self.put_off(session, shared, &reason)))
             }
             None if progressed.is_empty() => {
                 self.failures = 0;
@@ -143,6 +212,17 @@ impl Writer {
                 Ok(None)
             }
         }
+    }
+
+    /// Says that the system would not be written, and gives how long to leave it alone.
+    fn put_off(&mut self, session: &Session, shared: &Shared, reason: &Text) -> Duration {
+        self.failures += 1;
+        let wait = backoff::wait_ms(self.failures, u64::from(self.system.0)).min(60_000);
+        let name = session.system_name(self.system);
+        let more = json!({ "system": name, "retry_ms": wait });
+        let message = format!("{name} is not written just now: {reason}");
+        shared.journal.say(Level::Warn, "serve.put_off", &message, more);
+        Duration::from_millis(wait)
     }
 
     async fn is_behind(&self, session: &Session, entity: EntityIndex) -> Result<bool, Failure> {

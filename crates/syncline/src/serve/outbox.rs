@@ -1,0 +1,160 @@
+//! Writes on their way from who hears to who writes: decided and put on record with the changes that
+//! they come from, so that a writer need not look for them. A writer that cannot write now keeps its
+//! place shut: then what changes is due, as ever.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use syncline_core::{
+    change::WriteGroup,
+    guard::{self, Verdict},
+    name::{EntityIndex, RunId, SystemIndex},
+};
+use syncline_engine::{apply::Written, carry::Carrier};
+use syncline_ports::{reader::Reader as _, store::Store as _};
+
+use crate::{report::Failure, serve::shift::Shared, session::Session};
+
+/// So many writes wait for one writer; what comes beyond that is due, and found by it.
+const WRITES_MAX: usize = 4_000;
+
+/// So many rows that were heard of together are written at once. Of more, many change again before they
+/// are written: that is left to the writers, who write them as they are then.
+const CARRIED_MAX: usize = 1_000;
+
+/// What was written of a run, by system.
+pub(super) type OfRun = BTreeMap<SystemIndex, Written>;
+
+/// A place for each system, and what was delivered of the runs that are open.
+pub(super) struct Outbox {
+    places: Vec<Mutex<Place>>,
+    delivered: Mutex<BTreeMap<RunId, OfRun>>,
+}
+
+#[derive(Default)]
+struct Place {
+    is_open: bool,
+    waiting: Vec<(RunId, Vec<WriteGroup>)>,
+    writes: usize,
+}
+
+impl Outbox {
+    pub(super) fn new(systems: usize) -> Self {
+        let places = (0..systems).map(|_| Mutex::default()).collect();
+        Self { places, delivered: Mutex::default() }
+    }
+
+    /// Its writer takes what comes for this system from now on.
+    pub(super) fn open(&self, system: SystemIndex) {
+        if let Some(mut place) = self.place(system) {
+            place.is_open = true;
+        }
+    }
+
+    /// Nothing comes any more. Gives what was not taken.
+    pub(super) fn shut(&self, system: SystemIndex) -> Vec<(RunId, Vec<WriteGroup>)> {
+        if let Some(mut place) = self.place(system) {
+            place.is_open = false;
+        }
+        self.take(system)
+    }
+
+    /// Everything that waits for this system.
+    pub(super) fn take(&self, system: SystemIndex) -> Vec<(RunId, Vec<WriteGroup>)> {
+        let Some(mut place) = self.place(system) else { return Vec::new() };
+        place.writes = 0;
+        std::mem::take(&mut place.waiting)
+    }
+
+    /// So much was written of a run.
+    pub(super) fn delivered(&self, run: RunId, system: SystemIndex, written: Written) {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.entry(run).or_default().entry(system).or_default().absorb(written);
+    }
+
+    /// What was written of a run that ends.
+    pub(super) fn of_run(&self, run: RunId) -> OfRun {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.remove(&run).unwrap_or_default()
+    }
+
+    fn place(&self, system: SystemIndex) -> Option<MutexGuard<'_, Place>> {
+        let place = self.places.get(system.at())?;
+        Some(place.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Carries what is decided about one portion of what was heard.
+pub(super) struct Carriage<'a> {
+    shared: &'a Shared,
+    to: Vec<SystemIndex>,
+}
+
+impl<'a> Carriage<'a> {
+    /// For so many rows that were heard of, of these entities.
+    pub(super) async fn of(
+        session: &Session,
+        shared: &'a Shared,
+        entities: &[(EntityIndex, RunId)],
+        rows: usize,
+    ) -> Result<Self, Failure> {
+        Ok(Self { shared, to: destinations(session, entities, rows).await? })
+    }
+}
+
+/// The systems that what is heard of these entities may be written to at once: nothing of it is
+/// paused, and so many rows more are not too many for a guard. None where they are many anyway.
+async fn destinations(
+    session: &Session,
+    entities: &[(EntityIndex, RunId)],
+    rows: usize,
+) -> Result<Vec<SystemIndex>, Failure> {
+    if rows > CARRIED_MAX {
+        return Ok(Vec::new());
+    }
+    let pauses = session.pauses().await?;
+    let is_paused = |name: &str| pauses.iter().any(|pause| pause.name == name);
+    let open = session.hub.guards(false).await?;
+    let mut all: Vec<SystemIndex> = (0..session.plan.systems.len())
+        .map(|at| SystemIndex(u16::try_from(at).unwrap_or(u16::MAX)))
+        .filter(|system| !is_paused(session.system_name(*system)))
+        .collect();
+    for (entity, _) in entities {
+        let Some(found) = session.plan.entity(*entity) else { continue };
+        if is_paused(&found.name) || open.iter().any(|guard| guard.entity == *entity) {
+            return Ok(Vec::new());
+        }
+        for (system, count) in session.hub.count_behind(*entity, Session::now()).await? {
+            let updates = count.updates + rows as u64;
+            if guard::updates(&found.guards, updates, count.linked) != Verdict::Pass {
+                all.retain(|other| *other != system);
+            }
+        }
+    }
+    Ok(all)
+}
+
+impl Carrier for Carriage<'_> {
+    fn open(&self) -> Vec<SystemIndex> {
+        let has_room = |system: &SystemIndex| {
+            let place = self.shared.outbox.place(*system);
+            place.is_some_and(|place| place.is_open && place.writes < WRITES_MAX)
+        };
+        self.to.iter().copied().filter(has_room).collect()
+    }
+
+    fn take(&self, system: SystemIndex, run: RunId, groups: Vec<WriteGroup>) -> Vec<WriteGroup> {
+        let Some(mut place) = self.shared.outbox.place(system).filter(|place| place.is_open) else {
+            return groups;
+        };
+        place.writes += groups.iter().map(|group| group.writes.len()).sum::<usize>();
+        place.waiting.push((run, groups));
+        drop(place);
+        if let Some(wake) = self.shared.writer(system) {
+            wake.notify_one();
+        }
+        Vec::new()
+    }
+}
