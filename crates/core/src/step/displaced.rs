@@ -5,6 +5,7 @@ use crate::{
     change::{RowKey, WriteKind},
     group::{Group, Lane, Link},
     name::RecordId,
+    plan::Class,
     step::{
         pass::Pass,
         written::{Answered, drop_intent},
@@ -54,7 +55,8 @@ impl Pass<'_> {
     pub(super) fn take_over(&mut self, record: RecordId, answered: &Answered, key: &RowKey) {
         let known = self.working.keys.get(&(answered.binding, key.clone()));
         let Some(known) = known.and_then(Option::as_ref) else { return };
-        if known.record == record {
+        // Where there is a log, it tells of the key again, and whose it was is remembered for that.
+        if known.record == record || answered.class == Class::Log {
             return;
         }
         let Some(mut former) = self.take(known.record) else { return };
