@@ -17,6 +17,7 @@ use syncline_core::{
 use crate::{
     account::Account,
     desk::{Desk, Systems, ports},
+    pace::Sent,
     pipeline::Pipeline,
     read,
     reconcile::Decided,
@@ -213,7 +214,7 @@ async fn sweep(
         // What is decided to be written is sent at once: it waits before that, while others edit.
         let wait = desk.paces().and_then(|paces| paces.wait(system));
         let may_plan = is_open && (wait.is_none() || desk.is_stopping());
-        let sending = send(systems, system, &groups);
+        let sending = timed(desk, systems, system, &groups);
         let deciding = async {
             let mut inputs = std::mem::take(&mut answers);
             if may_plan {
@@ -275,7 +276,8 @@ impl Planning<'_> {
     /// The next batch that is not empty, to be decided.
     async fn next(&mut self, desk: &Desk<'_>) -> Result<Vec<Input>, PortError> {
         let (system, cycles) = (self.system, self.cycles);
-        let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
+        let most = most(desk, system);
+        let batch = desk.paces().map_or(most, |paces| paces.at_once(system, most));
         while !self.ended && !desk.is_stopping() {
             let behind =
                 desk.store.behind(self.entity, system, self.after, desk.now(), batch).await?;
@@ -297,6 +299,32 @@ impl Planning<'_> {
         self.ended = true;
         Ok(Vec::new())
     }
+}
+
+/// Sends it, and learns from that how much the system bears.
+async fn timed(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    system: SystemIndex,
+    groups: &[WriteGroup],
+) -> Vec<(IntentId, Outcome)> {
+    let Some(paces) = desk.paces().filter(|_| !groups.is_empty()) else {
+        return send(systems, system, groups).await;
+    };
+    let began = paces.elapsed();
+    let outcomes = send(systems, system, groups).await;
+    let rows = groups.iter().map(|group| group.writes.len()).sum();
+    let is_put_off = outcomes
+        .iter()
+        .any(|(_, it)| matches!(it, Outcome::Retry { .. } | Outcome::Unknown { .. }));
+    let took = paces.elapsed().saturating_sub(began);
+    paces.sent(system, most(desk, system), Sent { rows, took, is_put_off });
+    outcomes
+}
+
+/// How many rows a system may be given at once.
+fn most(desk: &Desk<'_>, system: SystemIndex) -> usize {
+    desk.plan.system(system).map_or(1_000, |system| system.batch).max(1)
 }
 
 async fn send(

@@ -138,7 +138,7 @@ impl<'a> Desk<'a> {
         self
     }
 
-    /// The same desk, that writes no faster than this.
+    /// The same desk, that writes and reads whole tables no faster than this.
     #[must_use]
     pub fn paced(mut self, paces: Option<&'a Paces>) -> Self {
         self.paces = paces;
@@ -171,6 +171,14 @@ impl<'a> Desk<'a> {
     /// How fast systems may be written.
     pub(crate) fn paces(&self) -> Option<&'a Paces> {
         self.paces
+    }
+
+    /// So many rows of a table that is read whole are there: rests as long as its system asks for.
+    pub(crate) async fn read_whole(&self, binding: BindingIndex, rows: usize) {
+        let system = self.plan.binding(binding).map(|found| found.system);
+        if let Some((paces, system)) = self.paces.zip(system) {
+            paces.read(system, rows, || self.is_stopping()).await;
+        }
     }
 
     /// Whose turn it is, where there are others.

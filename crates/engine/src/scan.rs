@@ -136,6 +136,7 @@ async fn advance(
     if scanning.after.is_none() {
         desk.watch.scan_begins(binding, batch.about);
     }
+    desk.read_whole(binding, batch.rows.len() + batch.refused.len()).await;
     for key in batch.rows.iter().map(|row| &row.key).chain(batch.refused.iter().map(|row| &row.key))
     {
         scanning.seen.add(key);

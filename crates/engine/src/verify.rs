@@ -112,6 +112,7 @@ async fn compare(
         }
         after.clone_from(&batch.upto);
         desk.watch.read(binding, batch.rows.len() as u64);
+        desk.read_whole(binding, batch.rows.len() + batch.refused.len()).await;
         shown += (batch.rows.len() + batch.refused.len()) as u64;
         // A row that is marked as deleted is there for the database only.
         let there: Vec<Observed> = batch.rows.into_iter().filter(|row| row.row.is_some()).collect();

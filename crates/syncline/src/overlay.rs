@@ -129,7 +129,8 @@ pub(crate) async fn plan(
     let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
     let compiled = session.plan.clone();
     let stop = session.stop.clone();
-    let desk = Session::desk(&compiled, &hub, watch, &stop, RunId(0));
+    let paces = session.paces.clone();
+    let desk = Session::desk(&compiled, &hub, watch, &stop, RunId(0)).paced(Some(&*paces));
     let errand = Errand {
         entities: wish.entities.iter().map(|entity| (*entity, RunId(0))).collect(),
         modes: modes(session, &wish.entities, wish.depth).await?,

@@ -1,11 +1,12 @@
-//! How fast the configuration lets systems be written (`max_rate`), and what that means for a backlog.
+//! How fast the configuration lets systems be written and read (`max_rate`), and what that means for a
+//! backlog; how much at once they bear, as `status` says it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use syncline_core::name::{EntityIndex, SystemIndex};
-use syncline_engine::pace::{Paces, Rate, Rests};
-use syncline_ports::store::Store as _;
+use syncline_engine::pace::{Paces, Rates, Rests};
+use syncline_ports::{reader::Reader as _, store::Store as _};
 use tokio::time::Instant;
 
 use crate::{config::draft::Draft, report::Failure, session::Session, words};
@@ -23,12 +24,41 @@ impl Rests for Runtime {
     }
 }
 
-/// The buckets of the systems that have a rate; none, where none has.
-pub(crate) fn of(draft: &Draft) -> Option<Paces> {
-    let systems = draft.systems.iter().zip(0..);
-    let rates: BTreeMap<SystemIndex, Rate> =
-        systems.filter_map(|(system, at)| Some((SystemIndex(at), system.max_rate?))).collect();
-    (!rates.is_empty()).then(|| Paces::new(rates, Box::new(Runtime(Instant::now()))))
+/// The buckets of the systems that have a rate.
+pub(crate) fn of(draft: &Draft) -> Paces {
+    let systems = || draft.systems.iter().zip(0..).map(|(system, at)| (SystemIndex(at), system));
+    let writes = systems().filter_map(|(at, system)| Some((at, system.max_rate?))).collect();
+    let reads = systems().filter_map(|(at, system)| Some((at, system.reads_max_rate?))).collect();
+    Paces::new(Rates { writes, reads }, Box::new(Runtime(Instant::now())))
+}
+
+/// How many rows at once the daemon gives to a system that does not bear all that it may be given,
+/// as it told last.
+pub(crate) async fn at_once(
+    session: &Session,
+    system: SystemIndex,
+) -> Result<Option<usize>, Failure> {
+    let told = session.hub.note(&note(session, system)).await?.unwrap_or_default();
+    Ok(told.parse().ok())
+}
+
+/// Tells how many rows at once a system is given; `before` is what was told last.
+pub(crate) async fn tell(
+    session: &Session,
+    system: SystemIndex,
+    before: &mut Option<usize>,
+) -> Result<(), Failure> {
+    let most = session.plan.system(system).map_or(1, |found| found.batch);
+    let now = session.paces.at_once(system, most);
+    if before.replace(now) != Some(now) {
+        let text = if now < most { now.to_string() } else { String::new() };
+        session.hub.set_note(&note(session, system), &text).await?;
+    }
+    Ok(())
+}
+
+fn note(session: &Session, system: SystemIndex) -> String {
+    format!("bears:{}", session.system_name(system))
 }
 
 /// Why a system is behind, where that is its rate: how many rows wait, and how long they take.

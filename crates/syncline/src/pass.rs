@@ -152,7 +152,7 @@ pub(crate) async fn run(
     let paces = session.paces.clone();
     let desk = Session::desk(&plan, &hub, watch, &stop, first)
         .beside(turns.as_deref())
-        .paced(paces.as_deref());
+        .paced(Some(&*paces));
     let passed = async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {

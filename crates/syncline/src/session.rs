@@ -69,7 +69,7 @@ pub(crate) struct Session {
     /// Whose turn it is to decide, where others in this process work on the same hub.
     pub(crate) turns: Option<Arc<Turns>>,
     /// How fast systems may be written, where that is bounded.
-    pub(crate) paces: Option<Arc<Paces>>,
+    pub(crate) paces: Arc<Paces>,
     /// The schemas of the systems that were reached.
     live: Option<Live>,
     /// The daemon that works on this hub stands still for as long as this is kept. Dropped last.
@@ -126,7 +126,7 @@ impl Session {
                 }
             }
         }
-        let paces = pace::of(&loaded.draft).map(Arc::new);
+        let paces = Arc::new(pace::of(&loaded.draft));
         Ok(Self {
             paces,
             loaded,

@@ -123,7 +123,8 @@ impl Verify {
         let (compiled, hub, stop) =
             (session.plan.clone(), session.hub.clone(), session.stop.clone());
         let progress = Progress::new("verify", context.progress);
-        let desk = Session::desk(&compiled, &hub, &progress, &stop, RunId(0));
+        let paces = session.paces.clone();
+        let desk = Session::desk(&compiled, &hub, &progress, &stop, RunId(0)).paced(Some(&*paces));
         for entity in entities {
             let set_aside =
                 |binding: BindingIndex, key: &RowKey| aside.contains(&(binding, key.clone()));

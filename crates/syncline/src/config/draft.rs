@@ -67,6 +67,8 @@ pub(crate) struct SystemDraft {
     pub(crate) hours: Option<(u16, u16)>,
     /// How fast it may be written.
     pub(crate) max_rate: Option<syncline_engine::pace::Rate>,
+    /// How fast it may be read where tables are read whole.
+    pub(crate) reads_max_rate: Option<syncline_engine::pace::Rate>,
     /// Rows per write batch.
     pub(crate) batch: usize,
     /// Marks.

@@ -21,6 +21,7 @@ use syncline_ports::{reader::Reader as _, store::Store as _};
 use tokio::time::Instant;
 
 use crate::{
+    pace,
     pass::{self, Depth, Halves, Order},
     report::Failure,
     serve::{hours::Hours, journal::Level, runs, shift::Shared},
@@ -40,7 +41,7 @@ pub(super) async fn write(
     hours: Option<Hours>,
     shared: Arc<Shared>,
 ) {
-    let mut writer = Writer { system, held: BTreeMap::new(), failures: 0 };
+    let mut writer = Writer { system, held: BTreeMap::new(), failures: 0, told: None };
     let Some(wake) = shared.writer(system) else { return };
     let mut looked = None::<Instant>;
     while !shared.is_over() {
@@ -73,6 +74,8 @@ struct Writer {
     held: BTreeMap<EntityIndex, Instant>,
     /// How often in a row the system would not be written.
     failures: u32,
+    /// How many rows at once the system was said to be given.
+    told: Option<usize>,
 }
 
 impl Writer {
@@ -192,6 +195,7 @@ impl Writer {
             }
             put_off = put_off.or_else(|| report.put_off.get(&self.system).cloned());
         }
+        pace::tell(session, self.system, &mut self.told).await?;
         runs::tell(session, &outcome, shared).await?;
         if !progressed.is_empty() {
             // What was written may let others be written, and be answered with something to read.

@@ -46,3 +46,27 @@ fn a_link_that_has_rows_to_write_and_does_not_move_is_an_alarm() {
     world.becomes(&daemon, "erp", written, "40");
     daemon.stop().ends(143, &[]);
 }
+
+#[test]
+fn a_system_that_puts_off_what_it_is_given_is_given_less_at_once() {
+    let world = World::in_step(40);
+    world.edit(
+        "\"sqlite:erp.db\"",
+        "\"sqlite:erp.db\", statement_timeout: 50ms, writes: {batch: 32}",
+    );
+    let daemon = world.serve(&[]);
+    // Somebody else works on it for long.
+    let other = world.open("erp");
+    other.execute_batch("begin immediate").unwrap();
+    world.sql("crm", "update contacts set name = 'Ada'");
+
+    let batch = || {
+        let status = world.run(&["status", "--json"]).json();
+        status["result"]["systems"][1]["batch"].as_u64().unwrap()
+    };
+    eventually("it is given less at once", || batch() < 32, || daemon.log());
+
+    other.execute_batch("rollback").unwrap();
+    let written = "select count(*) from CUSTOMER where CNAME = 'Ada'";
+    world.becomes(&daemon, "erp", written, "40");
+}

@@ -56,7 +56,8 @@ pub(super) async fn table(
         };
         let behind = behind(&contact, heard.as_ref(), now);
         let kept = heard.as_ref().map_or_else(|| "-".into(), |heard| words::bytes(heard.bytes));
-        let note = note(session, system, &contact, &scans, paused, now).await?;
+        let at_once = if is_served { pace::at_once(session, system).await? } else { None };
+        let note = note(session, system, (&contact, now), &scans, paused, at_once).await?;
         table.row([name.to_string(), up.to_owned(), detection.to_owned(), behind, kept, note]);
         let answered = contact.answered.max(heard.as_ref().map(|heard| heard.at));
         rows.push(json!({
@@ -66,6 +67,7 @@ pub(super) async fn table(
             "lag_ms": heard.as_ref().and_then(|heard| heard.lag_ms),
             "retained_bytes": heard.as_ref().map(|heard| heard.bytes),
             "last_full_compare": last_compare(session, system).await?.map(words::time),
+            "batch": at_once.or(session.plan.system(system).map(|found| found.batch)),
             "up": contact.is_up(),
             "last_answer": answered.map(words::time),
             "failure": contact.failed.map(|(_, code)| code),
@@ -89,10 +91,10 @@ fn behind(contact: &Contact, heard: Option<&Listened>, now: Timestamp) -> String
 async fn note(
     session: &Session,
     system: SystemIndex,
-    contact: &Contact,
+    (contact, now): (&Contact, Timestamp),
     scans: &Scans,
     paused: &str,
-    now: Timestamp,
+    at_once: Option<usize>,
 ) -> Result<String, Failure> {
     if let Some((at, code)) = &contact.failed {
         let name = session.system_name(system);
@@ -102,7 +104,8 @@ async fn note(
     let notes = reads
         .map(|(entity, _, scan)| format!("{}: {}", session.entity_name(*entity), scan.words()))
         .chain(Some(paused.to_owned()).filter(|paused| !paused.is_empty()))
-        .chain(pace::reason(session, system).await?);
+        .chain(pace::reason(session, system).await?)
+        .chain(at_once.map(|rows| format!("bears {rows} rows at once")));
     Ok(notes.collect::<Vec<_>>().join("; "))
 }
 

@@ -43,6 +43,7 @@ pub(crate) static SYSTEM: Section = Section {
             "How changes are found; `auto`, the best that the system offers, unless said.",
         ),
         key("writes", Shape::Keys(&WRITES), "How it is written."),
+        key("reads", Shape::Keys(&READS), "How it is read."),
         key(
             "marks",
             Shape::Word(&["table", "none"]),
@@ -120,11 +121,29 @@ pub(crate) static FALLBACK: Section = Section {
     required: &[],
 };
 
+pub(crate) static READS: Section = Section {
+    name: "reads",
+    doc: "How it is read.",
+    keys: &[key(
+        "max_rate",
+        Shape::Text,
+        "How fast tables are read whole at most: rows a second, minute or hour, as `5000/s`. What is \
+         heard of or asked for row by row is not bounded.",
+    )],
+    named: None,
+    required: &[],
+};
+
 pub(crate) static WRITES: Section = Section {
     name: "writes",
     doc: "How it is written.",
     keys: &[
-        key("batch", Shape::Count, "Rows per batch, from 1 to 10000; 500 unless said."),
+        key(
+            "batch",
+            Shape::Count,
+            "Rows per batch at most, from 1 to 10000; 500 unless said. Fewer while the system does not bear \
+             so many.",
+        ),
         key(
             "max_rate",
             Shape::Text,

@@ -71,6 +71,7 @@ impl Reader<'_> {
             max_retained: MAX_RETAINED,
             hours: None,
             max_rate: None,
+            reads_max_rate: None,
             batch: BATCH,
             marks: Marks::IfPresent,
             rest: None,
@@ -115,6 +116,12 @@ impl Reader<'_> {
                 self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
             system.max_rate = self.text_of(&writes, "max_rate").and_then(|text| self.rate(&text));
             system.hours = self.text_of(&writes, "hours").and_then(|text| self.hours(&text));
+        }
+        if let Some(node) = entries.get("reads")
+            && let Some(reads) = self.entries(node, &keys::system::READS, "`reads`", &[])
+        {
+            system.reads_max_rate =
+                self.text_of(&reads, "max_rate").and_then(|text| self.rate(&text));
         }
         if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
             system.connect_timeout_ms = ms.max(1);
