@@ -146,11 +146,11 @@ pub async fn deliver(
     groups: Vec<WriteGroup>,
 ) -> Result<(Written, Account, Option<Text>), PortError> {
     let (mut written, mut account, mut put_off) = (Written::default(), Account::default(), None);
-    let batch = desk.plan.system(system).map_or(1_000, |system| system.batch).max(1);
     let mut waiting = groups.into_iter().peekable();
     let mut answers: Vec<Input> = Vec::new();
     let mut pipeline = Pipeline::new(desk);
     loop {
+        let batch = at_once(desk, system);
         let (mut groups, mut count) = (Vec::new(), 0);
         while let Some(group) = waiting.next_if(|_| count < batch) {
             count += group.writes.len();
@@ -165,7 +165,8 @@ pub async fn deliver(
                 inputs => pipeline.push(inputs, Vec::new()).await,
             }
         };
-        let (outcomes, decided) = future::join(send(systems, system, &groups), deciding).await;
+        let (outcomes, decided) =
+            future::join(timed(desk, systems, system, &groups), deciding).await;
         put_off = put_off.or(outcomes.iter().find_map(|(_, outcome)| reason_of(outcome)));
         answers = conclude(desk, system, &groups, outcomes, &mut written);
         read::settle(desk, systems, decided?.effects, &mut account).await?;
@@ -276,8 +277,7 @@ impl Planning<'_> {
     /// The next batch that is not empty, to be decided.
     async fn next(&mut self, desk: &Desk<'_>) -> Result<Vec<Input>, PortError> {
         let (system, cycles) = (self.system, self.cycles);
-        let most = most(desk, system);
-        let batch = desk.paces().map_or(most, |paces| paces.at_once(system, most));
+        let batch = at_once(desk, system);
         while !self.ended && !desk.is_stopping() {
             let behind =
                 desk.store.behind(self.entity, system, self.after, desk.now(), batch).await?;
@@ -325,6 +325,12 @@ async fn timed(
 /// How many rows a system may be given at once.
 fn most(desk: &Desk<'_>, system: SystemIndex) -> usize {
     desk.plan.system(system).map_or(1_000, |system| system.batch).max(1)
+}
+
+/// How many rows it bears at once just now.
+fn at_once(desk: &Desk<'_>, system: SystemIndex) -> usize {
+    let most = most(desk, system);
+    desk.paces().map_or(most, |paces| paces.at_once(system, most))
 }
 
 async fn send(

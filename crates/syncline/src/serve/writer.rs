@@ -110,8 +110,10 @@ impl Writer {
                 of.filter_map(|write| live::root_of(&session.plan, write.binding)).collect();
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
-            let turns = session.turns.clone();
-            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run).beside(turns.as_deref());
+            let (turns, paces) = (session.turns.clone(), session.paces.clone());
+            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run)
+                .beside(turns.as_deref())
+                .paced(Some(&*paces));
             let (written, _books, refusal) =
                 apply::deliver(&desk, &mut session.systems, self.system, groups).await?;
             shared.outbox.delivered(run, self.system, written);
@@ -133,7 +135,7 @@ impl Writer {
     ) -> Result<Option<Duration>, Failure> {
         if session.systems.get(self.system.at()).is_some_and(Option::is_some)
             && self.failures == 0
-            && !session.paces.as_ref().is_some_and(|paces| paces.bounds(self.system))
+            && !session.paces.bounds(self.system)
         {
             shared.outbox.open(self.system);
         }
