@@ -61,7 +61,7 @@ pub(crate) fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError
 /// Prepares a REST system to be read and written.
 ///
 /// # Errors
-/// As [`catalog`].
+/// As [`catalog()`].
 pub(crate) fn open(
     settings: &Settings,
     plan: Arc<Plan>,
