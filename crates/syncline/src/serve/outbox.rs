@@ -35,7 +35,10 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct Place {
+    /// Its writer rests: what is decided now is written at once.
     is_open: bool,
+    /// Its writer sees that what comes is answered.
+    is_served: bool,
     waiting: Vec<(RunId, Vec<WriteGroup>)>,
     writes: usize,
 }
@@ -46,24 +49,27 @@ impl Outbox {
         Self { places, delivered: Mutex::default() }
     }
 
-    /// Its writer takes what comes for this system from now on.
+    /// Its writer rests, and takes what comes for this system.
     pub(super) fn open(&self, system: SystemIndex) {
         if let Some(mut place) = self.place(system) {
             place.is_open = true;
+            place.is_served = true;
         }
     }
 
     /// Nothing comes any more. Gives what was not taken.
     pub(super) fn shut(&self, system: SystemIndex) -> Vec<(RunId, Vec<WriteGroup>)> {
         if let Some(mut place) = self.place(system) {
-            place.is_open = false;
+            place.is_served = false;
         }
         self.take(system)
     }
 
-    /// Everything that waits for this system.
+    /// Everything that waits for this system. Its writer is at work from now on: what changes meanwhile
+    /// is due, and written together, as it is then.
     pub(super) fn take(&self, system: SystemIndex) -> Vec<(RunId, Vec<WriteGroup>)> {
         let Some(mut place) = self.place(system) else { return Vec::new() };
+        place.is_open = false;
         place.writes = 0;
         std::mem::take(&mut place.waiting)
     }
@@ -146,7 +152,8 @@ impl Carrier for Carriage<'_> {
     }
 
     fn take(&self, system: SystemIndex, run: RunId, groups: Vec<WriteGroup>) -> Vec<WriteGroup> {
-        let Some(mut place) = self.shared.outbox.place(system).filter(|place| place.is_open) else {
+        let Some(mut place) = self.shared.outbox.place(system).filter(|place| place.is_served)
+        else {
             return groups;
         };
         place.writes += groups.iter().map(|group| group.writes.len()).sum::<usize>();

@@ -58,7 +58,10 @@ pub(super) async fn write(
             entities = shared.awake.iter().copied().collect();
         }
         match writer.once(&mut session, entities, &shared).await {
-            Ok(Some(wait)) => shared.rest(wake, wait).await,
+            Ok(Some(wait)) => {
+                writer.opens(&session, &shared);
+                shared.rest(wake, wait).await;
+            }
             Ok(None) => {}
             Err(failure) => return shared.broke(failure),
         }
@@ -79,6 +82,14 @@ struct Writer {
 }
 
 impl Writer {
+    /// Takes what is decided elsewhere while it rests, unless the system is not to be written at once.
+    fn opens(&self, session: &Session, shared: &Shared) {
+        let is_there = session.systems.get(self.system.at()).is_some_and(Option::is_some);
+        if is_there && self.failures == 0 && !session.paces.bounds(self.system) {
+            shared.outbox.open(self.system);
+        }
+    }
+
     /// Takes nothing that is decided elsewhere any more: what came is due again.
     async fn shut(&self, session: &Session, shared: &Shared) -> Result<(), Failure> {
         let left = shared.outbox.shut(self.system);
@@ -133,12 +144,6 @@ impl Writer {
         entities: BTreeSet<EntityIndex>,
         shared: &Shared,
     ) -> Result<Option<Duration>, Failure> {
-        if session.systems.get(self.system.at()).is_some_and(Option::is_some)
-            && self.failures == 0
-            && !session.paces.bounds(self.system)
-        {
-            shared.outbox.open(self.system);
-        }
         let (delivered, refusal) = self.deliver(session, shared).await?;
         if let Some(reason) = refusal {
             self.shut(session, shared).await?;
