@@ -1,10 +1,13 @@
 //! Writes that are planned with the change that they come from, and given to whoever writes to their
 //! systems.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use syncline_core::{
-    change::{Effect, Input, Outcome, WriteGroup},
+    change::{Effect, Input, Outcome, RowWrite, WriteGroup},
     error::PortError,
     name::{RunId, SystemIndex},
 };
@@ -38,43 +41,16 @@ impl Drop for Carrying<'_> {
     }
 }
 
-/// Gives a write that was decided to who makes it; what nobody takes is due again.
+/// Gives the writes among these effects to who makes them, and gives back the other effects. What nobody
+/// takes is due again.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn hand_over(
     desk: &Desk<'_>,
-    system: SystemIndex,
-    groups: Vec<WriteGroup>,
-) -> Result<(), PortError> {
-    let left = match desk.carrier() {
-        Some(carrier) => carrier.take(system, desk.run(), groups),
-        None => groups,
-    };
-    give_back(desk, &left).await
-}
-
-/// Writes that were never sent are due again.
-///
-/// # Errors
-/// The store's.
-pub async fn give_back(desk: &Desk<'_>, groups: &[WriteGroup]) -> Result<(), PortError> {
-    if groups.is_empty() {
-        return Ok(());
-    }
-    let unsent = |write: &syncline_core::change::RowWrite| Input::WriteDone {
-        record: write.record,
-        intent: write.intent,
-        outcome: Outcome::Retry { reason: "it was not sent".into() },
-    };
-    let inputs: Vec<Input> = groups.iter().flat_map(|group| &group.writes).map(unsent).collect();
-    reconcile(desk, &inputs, Vec::new()).await?;
-    Ok(())
-}
-
-/// The writes among these effects, by system, and the other effects.
-pub(crate) fn sort(effects: Vec<Effect>) -> (Vec<(SystemIndex, Vec<WriteGroup>)>, Vec<Effect>) {
-    let mut writes = std::collections::BTreeMap::<SystemIndex, Vec<WriteGroup>>::new();
+    effects: Vec<Effect>,
+) -> Result<Vec<Effect>, PortError> {
+    let mut writes = BTreeMap::<SystemIndex, Vec<WriteGroup>>::new();
     let mut rest = Vec::new();
     for effect in effects {
         match effect {
@@ -86,5 +62,30 @@ pub(crate) fn sort(effects: Vec<Effect>) -> (Vec<(SystemIndex, Vec<WriteGroup>)>
             | Effect::BlockedOn { .. }) => rest.push(other),
         }
     }
-    (writes.into_iter().collect(), rest)
+    for (system, groups) in writes {
+        let left = match desk.carrier() {
+            Some(carrier) => carrier.take(system, desk.run(), groups),
+            None => groups,
+        };
+        give_back(desk, &left).await?;
+    }
+    Ok(rest)
+}
+
+/// Writes that were never sent are due again.
+///
+/// # Errors
+/// The store's.
+pub async fn give_back(desk: &Desk<'_>, groups: &[WriteGroup]) -> Result<(), PortError> {
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let unsent = |write: &RowWrite| Input::WriteDone {
+        record: write.record,
+        intent: write.intent,
+        outcome: Outcome::Retry { reason: "it was not sent".into() },
+    };
+    let inputs: Vec<Input> = groups.iter().flat_map(|group| &group.writes).map(unsent).collect();
+    reconcile(desk, &inputs, Vec::new()).await?;
+    Ok(())
 }

@@ -176,15 +176,9 @@ async fn settle(
     let account = &mut read.captured.account;
     account.ledger.absorb(&decided.ledger);
     // They are sent while the rest is read.
-    let (writes, effects) = carry::sort(decided.effects);
-    for (system, groups) in writes {
-        carry::hand_over(desk, system, groups).await?;
-    }
-    let (writes, effects) = carry::sort(read::settle(desk, systems, effects, account).await?);
-    for (system, groups) in writes {
-        carry::hand_over(desk, system, groups).await?;
-    }
-    for effect in effects {
+    let effects = carry::hand_over(desk, decided.effects).await?;
+    let effects = read::settle(desk, systems, effects, account).await?;
+    for effect in carry::hand_over(desk, effects).await? {
         if let Effect::Later { binding, key } = effect {
             read.later.entry(binding).or_default().insert(key, 0);
         }
