@@ -135,7 +135,8 @@ impl Hearer {
             busy |= self.read_again(session, shared).await?;
         }
         self.close(session, shared, |run| {
-            run.last.elapsed() >= QUIET || run.opened.elapsed() >= RUN_MAX
+            let is_quiet = run.last.elapsed() >= QUIET && !shared.outbox.is_waiting(run.id);
+            is_quiet || run.opened.elapsed() >= RUN_MAX
         })
         .await?;
         Ok(busy)

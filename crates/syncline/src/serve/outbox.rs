@@ -30,7 +30,16 @@ pub(super) type OfRun = BTreeMap<SystemIndex, Written>;
 /// A place for each system, and what was delivered of the runs that are open.
 pub(super) struct Outbox {
     places: Vec<Mutex<Place>>,
-    delivered: Mutex<BTreeMap<RunId, OfRun>>,
+    /// Of runs that are open: what comes later is on record, but no run counts it.
+    runs: Mutex<BTreeMap<RunId, Carried>>,
+}
+
+/// What is carried of a run.
+#[derive(Default)]
+struct Carried {
+    /// Portions that are on their way.
+    waiting: usize,
+    written: OfRun,
 }
 
 #[derive(Default)]
@@ -46,7 +55,7 @@ struct Place {
 impl Outbox {
     pub(super) fn new(systems: usize) -> Self {
         let places = (0..systems).map(|_| Mutex::default()).collect();
-        Self { places, delivered: Mutex::default() }
+        Self { places, runs: Mutex::default() }
     }
 
     /// Its writer rests, and takes what comes for this system.
@@ -74,16 +83,32 @@ impl Outbox {
         std::mem::take(&mut place.waiting)
     }
 
-    /// So much was written of a run.
+    /// A portion of a run came to this.
     pub(super) fn delivered(&self, run: RunId, system: SystemIndex, written: Written) {
-        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        delivered.entry(run).or_default().entry(system).or_default().absorb(written);
+        if let Some(carried) = self.runs().get_mut(&run) {
+            carried.waiting = carried.waiting.saturating_sub(1);
+            if written.total() > 0 {
+                carried.written.entry(system).or_default().absorb(written);
+            }
+        }
+    }
+
+    /// Whether something of a run is on its way.
+    pub(super) fn is_waiting(&self, run: RunId) -> bool {
+        self.runs().get(&run).is_some_and(|carried| carried.waiting > 0)
     }
 
     /// What was written of a run that ends.
     pub(super) fn of_run(&self, run: RunId) -> OfRun {
-        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        delivered.remove(&run).unwrap_or_default()
+        self.runs().remove(&run).unwrap_or_default().written
+    }
+
+    fn is_open(&self, system: SystemIndex) -> bool {
+        self.place(system).is_some_and(|place| place.is_open && place.writes < WRITES_MAX)
+    }
+
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<RunId, Carried>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self, system: SystemIndex) -> Option<MutexGuard<'_, Place>> {
@@ -106,7 +131,7 @@ impl<'a> Carriage<'a> {
         entities: &[(EntityIndex, RunId)],
         rows: usize,
     ) -> Result<Self, Failure> {
-        Ok(Self { shared, to: destinations(session, entities, rows).await? })
+        Ok(Self { shared, to: destinations(session, shared, entities, rows).await? })
     }
 }
 
@@ -114,19 +139,22 @@ impl<'a> Carriage<'a> {
 /// paused, and so many rows more are not too many for a guard. None where they are many anyway.
 async fn destinations(
     session: &Session,
+    shared: &Shared,
     entities: &[(EntityIndex, RunId)],
     rows: usize,
 ) -> Result<Vec<SystemIndex>, Failure> {
-    if rows > CARRIED_MAX {
+    let mut all: Vec<SystemIndex> = (0..session.plan.systems.len())
+        .map(|at| SystemIndex(u16::try_from(at).unwrap_or(u16::MAX)))
+        .filter(|system| shared.outbox.is_open(*system))
+        .collect();
+    // Under load, writers are at work: nothing is looked up then.
+    if rows > CARRIED_MAX || all.is_empty() {
         return Ok(Vec::new());
     }
     let pauses = session.pauses().await?;
     let is_paused = |name: &str| pauses.iter().any(|pause| pause.name == name);
     let open = session.hub.guards(false).await?;
-    let mut all: Vec<SystemIndex> = (0..session.plan.systems.len())
-        .map(|at| SystemIndex(u16::try_from(at).unwrap_or(u16::MAX)))
-        .filter(|system| !is_paused(session.system_name(*system)))
-        .collect();
+    all.retain(|system| !is_paused(session.system_name(*system)));
     for (entity, _) in entities {
         let Some(found) = session.plan.entity(*entity) else { continue };
         if is_paused(&found.name) || open.iter().any(|guard| guard.entity == *entity) {
@@ -144,11 +172,7 @@ async fn destinations(
 
 impl Carrier for Carriage<'_> {
     fn open(&self) -> Vec<SystemIndex> {
-        let has_room = |system: &SystemIndex| {
-            let place = self.shared.outbox.place(*system);
-            place.is_some_and(|place| place.is_open && place.writes < WRITES_MAX)
-        };
-        self.to.iter().copied().filter(has_room).collect()
+        self.to.iter().copied().filter(|system| self.shared.outbox.is_open(*system)).collect()
     }
 
     fn take(&self, system: SystemIndex, run: RunId, groups: Vec<WriteGroup>) -> Vec<WriteGroup> {
@@ -157,6 +181,8 @@ impl Carrier for Carriage<'_> {
             return groups;
         };
         place.writes += groups.iter().map(|group| group.writes.len()).sum::<usize>();
+        // Before anybody can have delivered it.
+        self.shared.outbox.runs().entry(run).or_default().waiting += 1;
         place.waiting.push((run, groups));
         drop(place);
         if let Some(wake) = self.shared.writer(system) {

@@ -102,6 +102,7 @@ impl Writer {
         for (run, groups) in left {
             desk.set_run(run);
             carry::give_back(&desk, &groups).await?;
+            shared.outbox.delivered(run, self.system, apply::Written::default());
         }
         Ok(())
     }
