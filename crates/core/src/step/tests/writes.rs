@@ -80,6 +80,41 @@ fn a_key_that_went_to_another_row_is_not_waited_for_by_a_record_that_lives_again
     }
 }
 
+#[test]
+fn what_changes_is_planned_with_it_where_a_system_can_be_written_at_once() {
+    let mut world = contact();
+    world.carried_to = vec![B];
+    world.set("A", "a1", "phone=P1");
+    let row = world.observe(A, 1);
+    let began = world.operation();
+    let effects = world.decide(&[Input::Polled { row, began }]);
+    let to: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Write { system, group } => Some((*system, group.writes.len())),
+            Effect::Read { .. }
+            | Effect::ReadMarks { .. }
+            | Effect::Again(_)
+            | Effect::Later { .. }
+            | Effect::BlockedOn { .. } => None,
+        })
+        .collect();
+    assert_eq!(to, [(B, 1)]);
+    let link = world.group().root.link(B).unwrap();
+    assert_eq!(link.unresolved.len(), 1, "it is on record, in the same commit");
+}
+
+#[test]
+fn deletes_are_not_planned_with_what_they_come_from() {
+    let mut world = contact();
+    world.carried_to = vec![B];
+    world.delete("A", "a1");
+    world.scan("A");
+    assert!(world.group().root.link(B).unwrap().unresolved.is_empty());
+    assert_eq!(world.keys("B").len(), 1);
+    assert_eq!(world.apply("B"), 1, "its writer finds it");
+}
+
 fn upper(value: &Value) -> Value {
     if let Value::Text(text) = value { Value::text(text.to_uppercase()) } else { value.clone() }
 }
