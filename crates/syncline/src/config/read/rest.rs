@@ -18,6 +18,8 @@ use crate::config::{
     tree::{Kind, Node},
 };
 
+mod pages;
+
 /// Requests under way at once, unless said otherwise.
 const CONCURRENCY: usize = 4;
 /// How far back is listed again, in seconds, unless said otherwise.
@@ -275,59 +277,6 @@ impl Reader<'_> {
         }
         let since = self.template(&since?, &["cursor"])?;
         Some(Cursor { at: at?, since, overlap })
-    }
-
-    fn next(&mut self, node: &Node) -> Option<Next> {
-        if let Kind::Scalar { .. } = &node.kind {
-            return self.word(node, "next", &["link_header"]).map(|_| Next::LinkHeader);
-        }
-        let entries = self.entries(node, &keys::rest::NEXT, "`next`", &[])?;
-        let mut found = Vec::new();
-        if let Some(path) = self.path_of(&entries, "url") {
-            found.push(Next::Url(path));
-        }
-        let param = self.text_of(&entries, "param");
-        if let Some(path) = self.path_of(&entries, "cursor") {
-            match &param {
-                Some(param) => found.push(Next::Cursor(path, param.value.to_string())),
-                None => self.wrong(node.place, "`cursor` needs the `param` that takes it"),
-            }
-        } else if let Some(param) = &param {
-            self.wrong(param.place, "`param` belongs to `cursor`");
-        }
-        let first = self.count_of(&entries, "first", 0..=1);
-        if let Some(param) = self.text_of(&entries, "page") {
-            found.push(Next::Page(param.value.to_string(), first.unwrap_or(1)));
-        } else if let Some(place) = entries.key("first") {
-            self.wrong(place, "`first` belongs to `page`");
-        }
-        if let Some(param) = self.text_of(&entries, "offset") {
-            found.push(Next::Offset(param.value.to_string()));
-        }
-        if let Some(param) = self.text_of(&entries, "after") {
-            found.push(Next::After(param.value.to_string()));
-        }
-        if found.len() > 1 || found.is_empty() {
-            self.wrong(node.place, "`next` takes one of url, cursor, page, offset, after");
-        }
-        found.pop()
-    }
-
-    fn size(&mut self, node: &Node) -> Option<(String, u32)> {
-        let found = match &node.kind {
-            Kind::Map(pairs) => match pairs.as_slice() {
-                [(key, value)] => {
-                    let number = value.text().and_then(|text| text.parse::<u32>().ok());
-                    number.filter(|number| *number > 0).map(|number| (key.text.clone(), number))
-                }
-                _ => None,
-            },
-            Kind::Scalar { .. } | Kind::List(_) => None,
-        };
-        if found.is_none() {
-            self.wrong(node.place, "`size` takes a parameter and a number: {limit: 100}");
-        }
-        found
     }
 
     fn total(&mut self, node: &Node) -> Option<Total> {
