@@ -1,6 +1,8 @@
 //! The hub: where records, links, audit and all we remember are kept.
 //!
-//! `codec` knows the stored form and nothing of any database; `sqlite` keeps it in one file.
+//! `codec` knows the stored form and nothing of any database; `sqlite` keeps it in one file. Beside it,
+//! in `inbox`, is what systems have sent and what has not been dealt with.
 
 mod codec;
+pub mod inbox;
 pub mod sqlite;

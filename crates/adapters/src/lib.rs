@@ -12,6 +12,7 @@ mod rest;
 pub mod settings;
 pub mod sql;
 mod sqlite;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ mod path;
 mod template;
 
 pub mod api;
+pub mod hook;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -43,6 +43,8 @@ pub struct Gathered {
     pub rows: Rows,
     /// Bindings to be read whole, and why.
     pub whole: BTreeMap<BindingIndex, Text>,
+    /// Bindings to be polled, and why.
+    pub polled: BTreeMap<BindingIndex, Text>,
     /// How many changes were heard.
     pub heard: u64,
 }
@@ -60,6 +62,9 @@ impl Gathered {
                 }
                 Changed::Unnamed(why) => {
                     self.whole.insert(hint.binding, why);
+                }
+                Changed::Somewhere(why) => {
+                    self.polled.insert(hint.binding, why);
                 }
             }
         }
@@ -82,7 +87,12 @@ impl Gathered {
 
     /// Whether nothing is to be read.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.whole.is_empty()
+        self.rows.is_empty() && self.whole.is_empty() && self.polled.is_empty()
+    }
+
+    /// The bindings of all that is to be read.
+    pub fn bindings(&self) -> impl Iterator<Item = BindingIndex> {
+        self.rows.keys().chain(self.whole.keys()).chain(self.polled.keys()).copied()
     }
 }
 

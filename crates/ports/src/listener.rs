@@ -33,6 +33,9 @@ pub enum Changed {
     /// More than can be named row by row (`TRUNCATE`, another shape of the table, an event that
     /// cannot be read): the binding must be read whole. Says why.
     Unnamed(Text),
+    /// Some rows changed, as any poll shows them: the binding is polled, or read whole where it
+    /// cannot be. Says why they are not named.
+    Somewhere(Text),
 }
 
 /// What was heard.

@@ -15,6 +15,7 @@ mod explain;
 mod guards;
 mod help;
 mod history;
+mod hooks;
 mod init;
 mod pause;
 mod plan;
@@ -184,6 +185,8 @@ enum Command {
     Conflicts(conflicts::Conflicts),
     /// Records that were set aside.
     Quarantine(quarantine::Quarantine),
+    /// What systems have sent: look, deal with it again, send one to try.
+    Hooks(hooks::Hooks),
     /// Try again what was set aside.
     Retry(retry::Retry),
     /// Stop reading or writing; positions are kept.
@@ -222,6 +225,7 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::Conflicts(_) => "conflicts",
             Self::Quarantine(_) => "quarantine",
+            Self::Hooks(_) => "hooks",
             Self::Retry(_) => "retry",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
@@ -276,6 +280,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Explain(explain) => explain.run(context).await,
         Command::Conflicts(conflicts) => conflicts.run(context).await,
         Command::Quarantine(quarantine) => quarantine.run(context).await,
+        Command::Hooks(hooks) => hooks.run(context).await,
         Command::Retry(retry) => retry.run(context).await,
         Command::Pause(pause) => pause.run(context).await,
         Command::Resume(resume) => resume.run(context).await,

@@ -65,11 +65,11 @@ impl Exit {
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
             "plan.stale" | "run.paused" | "run.unapproved" => return Self::Refused,
-            "hub.path" => return Self::Usage,
+            "hub.path" | "server.exposed" => return Self::Usage,
             _ => {}
         }
         match code.split('.').next().unwrap_or_default() {
-            "connect" | "secret" | "hub" => Self::Environment,
+            "connect" | "secret" | "hub" | "server" => Self::Environment,
             "config" | "usage" | "map" | "address" => Self::Usage,
             "guard" => Self::Refused,
             "conflict" | "match" => Self::SetAside,

@@ -6,6 +6,7 @@
 //! when the configuration is read anew, when a system came back, or with the daemon; the next one
 //! finds everything in the hub.
 
+pub(crate) mod door;
 mod ear;
 mod hearer;
 mod hours;
@@ -37,6 +38,7 @@ use crate::{
     loan,
     report::{Answer, Failure},
     serve::{
+        door::Door,
         journal::{Journal, Level},
         notify::Notify,
         shift::Event,
@@ -52,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) paused: bool,
     /// Nothing is written.
     pub(crate) read_only: bool,
+    /// Where to be called over HTTP.
+    pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
 /// How long the workers of a shift may take to end.
@@ -68,6 +72,7 @@ pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer,
         journal: Journal::new(context),
         notify: Notify::new(),
         desk: None,
+        door: None,
         is_first: true,
         failures: BTreeMap::new(),
     };
@@ -87,6 +92,8 @@ struct Daemon {
     notify: Notify,
     /// Where others ask for the hub.
     desk: Option<loan::Desk>,
+    /// Where systems call.
+    door: Option<Door>,
     is_first: bool,
     /// How often each system failed in a row, and when the last time.
     failures: BTreeMap<String, (u32, tokio::time::Instant)>,
@@ -109,6 +116,7 @@ enum Why {
 impl Daemon {
     async fn run(&mut self, mut hangup: mpsc::Receiver<()>) -> Result<Answer, Failure> {
         let mut broke = 0;
+        self.door = Door::open(&self.loaded, self.options.listen, &self.journal).await?;
         let watch = tokio::spawn(self.notify.clone().watch(self.longest()));
         let outcome = loop {
             if session::is_stopping() {
@@ -121,6 +129,7 @@ impl Daemon {
                 options: self.options,
                 journal: &self.journal,
                 notify: &self.notify,
+                door: self.door.as_ref(),
                 is_first: self.is_first,
             };
             let mut shift = match start.shift(tell.clone()).await {
@@ -174,6 +183,9 @@ impl Daemon {
             }
         };
         watch.abort();
+        if let Some(door) = self.door.take() {
+            door.close().await;
+        }
         self.notify.tell("STOPPING=1");
         outcome?;
         let exit = session::signalled().unwrap_or(Exit::Terminated);
@@ -277,6 +289,7 @@ impl Daemon {
         match start::reload(&self.context, &self.loaded).await {
             Ok(loaded) => {
                 self.loaded = loaded;
+                self.renew_door().await;
                 self.journal.say(
                     Level::Info,
                     "serve.reloaded",
@@ -290,6 +303,20 @@ impl Daemon {
             }
         }
         self.notify.tell("READY=1");
+    }
+
+    /// The door goes by the configuration that was just read, too.
+    async fn renew_door(&mut self) {
+        let renewed = match &self.door {
+            Some(door) => door.update(&self.loaded).await,
+            None => Door::open(&self.loaded, self.options.listen, &self.journal)
+                .await
+                .map(|door| self.door = door),
+        };
+        if let Err(failure) = renewed {
+            let failure = failure.done("webhooks are taken as before");
+            self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
+        }
     }
 
     async fn wait_after(&self, broke: u32, failure: &Failure) {

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_servers;
 mod guards;
+mod hooks;
 mod hostile;
 mod hubs;
 mod looks;

@@ -8,16 +8,16 @@ use syncline_shop::{Shop, Weather};
 use crate::world::World;
 
 /// A CRM, a shop that is open, and the file that keeps them the same.
-struct Town {
-    world: World,
-    shop: Arc<Shop>,
+pub(crate) struct Town {
+    pub(crate) world: World,
+    pub(crate) shop: Arc<Shop>,
     /// Serves until the test ends.
-    _runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl Town {
     /// With so many contacts in the CRM.
-    fn with(contacts: usize) -> Self {
+    pub(crate) fn with(contacts: usize) -> Self {
         let world = World::empty();
         world.sql(
             "crm",
@@ -73,30 +73,30 @@ entities:
 "#
             ),
         );
-        Self { world, shop, _runtime: runtime }
+        Self { world, shop, runtime }
     }
 
     /// The same, synchronised once.
-    fn in_step(contacts: usize) -> Self {
+    pub(crate) fn in_step(contacts: usize) -> Self {
         let town = Self::with(contacts);
         town.world.run(&["run", "--yes"]).ends(0, &[]);
         town
     }
 
     /// Somebody works in the shop's own office.
-    fn in_shop(&self, sql: &str) {
+    pub(crate) fn in_shop(&self, sql: &str) {
         Connection::open(self.world.path("shop.db")).unwrap().execute_batch(sql).unwrap();
     }
 
     /// A member of the one customer with this address; `null` if there is none.
-    fn customer(&self, email: &str, path: &str) -> String {
+    pub(crate) fn customer(&self, email: &str, path: &str) -> String {
         let sql = format!(
             "select coalesce((select document ->> '{path}' from items where unique_value = '{email}'), 'null')"
         );
         self.world.value("shop", &sql)
     }
 
-    fn customers(&self) -> String {
+    pub(crate) fn customers(&self) -> String {
         self.world.value("shop", "select count(*) from items")
     }
 }

@@ -127,6 +127,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/reference/lenses.md",
         "docs/reference/configuration.md",
         "docs/rest.md",
+        "docs/webhooks.md",
     ];
     for path in paths {
         for (language, text) in blocks(&document(path)) {

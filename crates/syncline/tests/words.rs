@@ -9,7 +9,7 @@ use crate::world::World;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Every command, with those below it.
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 41] = [
     "init",
     "check",
     "test",
@@ -36,6 +36,10 @@ const COMMANDS: [&str; 37] = [
     "quarantine show",
     "quarantine edit",
     "quarantine drop",
+    "hooks",
+    "hooks list",
+    "hooks replay",
+    "hooks send",
     "retry",
     "pause",
     "resume",

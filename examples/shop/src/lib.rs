@@ -3,10 +3,17 @@
 //!
 //! Customers live under `/api/customers`, products under `/api/products`; an SQLite file holds them.
 
+mod hooks;
 mod store;
 mod weather;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use axum::{
     Json, Router,
@@ -32,6 +39,7 @@ pub struct Shop {
     store: Store,
     sky: Sky,
     token: String,
+    lists: AtomicU64,
 }
 
 impl Shop {
@@ -42,12 +50,17 @@ impl Shop {
     /// If the file cannot be opened.
     pub fn open(file: &Path, token: &str, limit: u32) -> Result<Arc<Self>, rusqlite::Error> {
         let (store, token) = (Store::open(file)?, token.to_owned());
-        Ok(Arc::new(Self { store, sky: Sky::new(limit), token }))
+        Ok(Arc::new(Self { store, sky: Sky::new(limit), token, lists: AtomicU64::new(0) }))
     }
 
     /// From now on it is like this.
     pub fn weather(&self, weather: Weather) {
         self.sky.set(weather);
+    }
+
+    /// How often a list was asked for.
+    pub fn lists(&self) -> u64 {
+        self.lists.load(Ordering::Relaxed)
     }
 
     /// Serves until the listener fails.
@@ -59,6 +72,12 @@ impl Shop {
         listener: tokio::net::TcpListener,
     ) -> Result<(), std::io::Error> {
         axum::serve(listener, self.router()).await
+    }
+
+    /// Tells a neighbour of every change, signed as <https://www.standardwebhooks.com> says, for as long
+    /// as it runs: again and again until it is taken. `secret` begins with `whsec_`.
+    pub async fn tell(self: Arc<Self>, url: String, secret: String) {
+        hooks::tell(&self, &url, &secret).await;
     }
 
     fn router(self: Arc<Self>) -> Router {
@@ -90,6 +109,9 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
     let lists = request.method() == axum::http::Method::GET
         && request.uri().path().trim_matches('/').split('/').count() == 1;
     let later_page = request.uri().query().is_some_and(|query| query.contains("after="));
+    if lists {
+        shop.lists.fetch_add(1, Ordering::Relaxed);
+    }
     match shop.sky.now() {
         Weather::Out => refusal(StatusCode::BAD_GATEWAY, "the shop is closed"),
         Weather::Closed if lists => closed_page(),
@@ -99,9 +121,12 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
             let _made = next.run(request).await;
             refusal(StatusCode::BAD_GATEWAY, "the answer was lost")
         }
-        Weather::Fair | Weather::Closed | Weather::CutLists | Weather::LostCreates => {
-            next.run(request).await
-        }
+        Weather::Fair
+        | Weather::Closed
+        | Weather::CutLists
+        | Weather::LostCreates
+        | Weather::LostHooks
+        | Weather::RepeatedHooks => next.run(request).await,
     }
 }
 

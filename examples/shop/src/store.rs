@@ -22,6 +22,21 @@ create table if not exists items (
 );
 create index if not exists by_time on items (kind, updated_at);
 create table if not exists answered (once text primary key, id integer not null);
+-- What changed, whoever changed it, until those who want to hear of it have.
+create table if not exists news (
+    number integer primary key autoincrement,
+    topic text not null,
+    item integer not null
+);
+create trigger if not exists item_came after insert on items begin
+    insert into news (topic, item) values (new.kind || '/created', new.id);
+end;
+create trigger if not exists item_changed after update on items begin
+    insert into news (topic, item) values (new.kind || '/updated', new.id);
+end;
+create trigger if not exists item_went after delete on items begin
+    insert into news (topic, item) values (old.kind || '/deleted', old.id);
+end;
 ";
 
 /// The longest name that the shop prints on a parcel.
@@ -136,6 +151,20 @@ impl Store {
             .query_map(params![kind.word(), after, since, unique, limit], read)?
             .collect::<Result<Vec<_>, _>>()?;
         Ok(items)
+    }
+
+    /// The oldest news that nobody has heard: its number, topic and item.
+    pub(crate) fn news(&self) -> Result<Option<(i64, String, i64)>, Failure> {
+        let sql = "select number, topic, item from news order by number limit 1";
+        let connection = self.connection();
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        Ok(connection.prepare_cached(sql)?.query_row([], row).optional()?)
+    }
+
+    /// They have heard it.
+    pub(crate) fn heard(&self, number: i64) -> Result<(), Failure> {
+        self.connection().execute("delete from news where number = ?1", [number])?;
+        Ok(())
     }
 
     pub(crate) fn get(&self, kind: Kind, id: i64) -> Result<Item, Failure> {

@@ -19,6 +19,10 @@ pub enum Weather {
     CutLists,
     /// Items are created, and the answers are lost.
     LostCreates,
+    /// Whoever should hear of changes does not.
+    LostHooks,
+    /// They hear of each change three times.
+    RepeatedHooks,
 }
 
 impl Weather {
@@ -30,6 +34,8 @@ impl Weather {
             "closed" => Self::Closed,
             "cut-lists" => Self::CutLists,
             "lost-creates" => Self::LostCreates,
+            "lost-hooks" => Self::LostHooks,
+            "repeated-hooks" => Self::RepeatedHooks,
             _ => return None,
         })
     }

@@ -6,7 +6,7 @@
 
 mod audit;
 mod commit;
-mod error;
+pub(in crate::hub) mod error;
 mod history;
 mod index;
 mod load;

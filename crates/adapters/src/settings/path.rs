@@ -49,6 +49,11 @@ impl Path {
         }
     }
 
+    /// This member of the document, whatever characters its name has.
+    pub fn name(name: &str) -> Self {
+        Self(vec![Text::new(name)])
+    }
+
     /// The whole document.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -141,7 +141,9 @@ async fn heard(listener: &mut dyn Listener) -> Vec<String> {
                 .into_iter()
                 .map(|hint| match hint.what {
                     Changed::Row(key) => format!("{} {key}", hint.binding.0),
-                    Changed::Unnamed(why) => format!("{} whole: {why}", hint.binding.0),
+                    Changed::Unnamed(why) | Changed::Somewhere(why) => {
+                        format!("{} whole: {why}", hint.binding.0)
+                    }
                 })
                 .collect();
         }

@@ -10,7 +10,7 @@ use syncline_core::{
 };
 
 use crate::{
-    capture::Mode,
+    capture::{Mode, has_cursor},
     desk::{Desk, Systems},
     hear::{self, Gathered, Rows},
     pass::{Errand, Passed, capture, in_order, note, orphans, reread},
@@ -56,15 +56,22 @@ pub async fn hear(
             note(desk, systems, reading, report);
         }
     }
-    for (binding, why) in gathered.whole {
+    let polled = gathered.polled.into_iter().filter(|(it, _)| !gathered.whole.contains_key(it));
+    let polled: Vec<_> = polled.collect();
+    let mode = |binding| if has_cursor(desk.plan, binding) { Mode::Poll } else { Mode::Scan };
+    let polled = polled.into_iter().map(|(binding, why)| (binding, mode(binding), why));
+    let whole = gathered.whole.into_iter().map(|(binding, why)| (binding, Mode::Scan, why));
+    for (binding, mode, why) in whole.chain(polled) {
         let Some(root) = root_of(desk.plan, binding) else { continue };
         let Some(report) = passed.entities.iter_mut().find(|it| it.entity == root) else {
             continue;
         };
-        tracing::warn!(why = %why, "a table is read whole");
+        if mode == Mode::Scan {
+            tracing::warn!(why = %why, "a table is read whole");
+        }
         desk.set_run(report.run);
         let failures = report.failures.len();
-        capture(desk, systems, errand, &[binding], Mode::Scan, report).await?;
+        capture(desk, systems, errand, &[binding], mode, report).await?;
         is_complete &= report.failures.len() == failures && report.complete.contains(&binding);
     }
     for report in &mut passed.entities {

@@ -89,7 +89,9 @@ impl Ear {
 fn named(hint: Hint) -> Named {
     match hint.what {
         Changed::Row(key) => (hint.binding, key),
-        Changed::Unnamed(why) => panic!("{:?} is to be read whole: {why}", hint.binding),
+        Changed::Unnamed(why) | Changed::Somewhere(why) => {
+            panic!("{:?} is to be read whole: {why}", hint.binding)
+        }
     }
 }
 

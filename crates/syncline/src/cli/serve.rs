@@ -17,11 +17,18 @@ pub(crate) struct Serve {
     /// Read, and write nothing.
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// Where to be called over HTTP: an address of this machine and a port.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
 impl Serve {
     /// Does it, until it is told to stop.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
-        serve::serve(context, Options { paused: self.paused, read_only: self.read_only }).await
+        serve::serve(
+            context,
+            Options { paused: self.paused, read_only: self.read_only, listen: self.listen },
+        )
+        .await
     }
 }

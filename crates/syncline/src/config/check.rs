@@ -3,6 +3,7 @@
 
 mod deletes;
 mod field;
+mod hooks;
 mod values;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(crate) fn check(sources: &Sources, draft: &Draft) -> Vec<Complaint> {
         }
     }
     checker.columns();
+    checker.hooks();
     checker.complaints
 }
 

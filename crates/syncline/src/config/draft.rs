@@ -9,7 +9,7 @@ use syncline_core::{
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
-use syncline_adapters::settings::{Way, api::Resource};
+use syncline_adapters::settings::{Way, api::Resource, hook::Hook};
 
 use crate::config::{address::Address, secrets::Reference, source::Place};
 
@@ -32,6 +32,8 @@ pub(crate) struct Draft {
     pub(crate) hub_path: Option<Spanned<String>>,
     /// The zone of values that carry no offset.
     pub(crate) timezone: Option<Name>,
+    /// Where we are called.
+    pub(crate) server: ServerDraft,
     /// In the file's order.
     pub(crate) systems: Vec<SystemDraft>,
     /// What entities do unless they say otherwise.
@@ -113,7 +115,7 @@ pub(crate) enum AuthDraft {
 }
 
 /// How changes of a system are found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Detect {
     /// What is listened to, in this order; empty: nothing.
     pub(crate) ways: Vec<Way>,
@@ -123,6 +125,28 @@ pub(crate) struct Detect {
     pub(crate) poll_ms: i64,
     /// It is asked beside listening, too.
     pub(crate) polls_beside: bool,
+    /// It calls us.
+    pub(crate) webhook: Option<HookDraft>,
+}
+
+/// How a system that calls us proves itself, and what it tells.
+#[derive(Clone, Debug)]
+pub(crate) struct HookDraft {
+    /// All but the secrets.
+    pub(crate) hook: Hook,
+    /// Where the secrets are.
+    pub(crate) secrets: Vec<Spanned<Reference>>,
+    /// Where it stands.
+    pub(crate) place: Place,
+}
+
+/// Where we are called over HTTP.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerDraft {
+    /// The address, if said.
+    pub(crate) listen: Option<Spanned<std::net::SocketAddr>>,
+    /// How others call it; without a slash at the end.
+    pub(crate) public_url: Option<String>,
 }
 
 /// When an entity is taken.

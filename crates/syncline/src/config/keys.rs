@@ -7,6 +7,7 @@ pub(crate) mod field;
 pub(crate) mod policy;
 pub(crate) mod rest;
 pub(crate) mod system;
+pub(crate) mod webhook;
 
 /// A set of keys that stand together.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ pub(crate) static ROOT: Section = Section {
             "The kinds of records that are kept in step.",
         ),
         later("alerts", "alerts come with a later version; watch the exit codes and `--json`"),
-        later("server", "there is no server in this version; run `syncline run` from a timer"),
+        key("server", Shape::Keys(&webhook::SERVER), "Where `serve` is called over HTTP."),
         later("rates", "exchange rates come with a later version"),
     ],
     named: None,

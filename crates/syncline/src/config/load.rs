@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use syncline_adapters::settings::{
     Kind, Secret, Settings,
     api::{Api, Auth},
+    hook::Hook,
 };
 use syncline_core::{Text, plan::Plan};
 
@@ -289,6 +290,20 @@ impl Loaded {
                 .done(format!("{system} was not contacted"))
                 .fix("set it, or name another place with env:, file: or exec:")
         })
+    }
+
+    /// How a system that calls us proves itself, its secrets resolved; `None`: it does not call us.
+    ///
+    /// # Errors
+    /// A secret that cannot be resolved.
+    pub(crate) async fn hook(&self, system: &str) -> Result<Option<Hook>, Failure> {
+        let draft = self.draft.system(system).and_then(|it| it.detect.webhook.as_ref());
+        let Some(draft) = draft else { return Ok(None) };
+        let mut hook = draft.hook.clone();
+        for secret in &draft.secrets {
+            hook.secrets.push(self.secret(system, "detect.webhook.secrets", secret).await?);
+        }
+        Ok(Some(hook))
     }
 
     async fn api(

@@ -6,6 +6,7 @@ mod entity;
 mod policy;
 mod rest;
 mod system;
+mod webhook;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -383,8 +384,16 @@ impl Reader<'_> {
                 .map(|text| Spanned { value: text.value.to_string(), place: text.place });
         }
         draft.timezone = self.text_of(&entries, "timezone").and_then(|zone| self.zone(zone));
+        if let Some(node) = entries.get("server") {
+            draft.server = self.server(node);
+        }
         if let Some(node) = entries.get("systems") {
             draft.systems = self.systems(node);
+        }
+        for system in &mut draft.systems {
+            if let Some(webhook) = &mut system.detect.webhook {
+                webhook.hook.public_url.clone_from(&draft.server.public_url);
+            }
         }
         let systems: Vec<Text> =
             draft.systems.iter().map(|system| system.name.value.clone()).collect();

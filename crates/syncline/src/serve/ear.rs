@@ -1,9 +1,13 @@
 //! One task per system that can be listened to: it hears which rows change, and hands that on. What
 //! was handed on and is dealt with is acknowledged; after anything went wrong it begins again there.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use syncline_adapters::settings::{Listening, Settings};
+use syncline_adapters::{
+    hub::inbox::Inbox,
+    settings::{Listening, Settings, hook::Hook},
+    webhook,
+};
 use syncline_core::{
     change::Position,
     error::{ErrorKind, PortError, RemedyAction},
@@ -49,8 +53,17 @@ pub(super) struct Place {
     pub(super) system: SystemIndex,
     /// The ways to try, in this order.
     pub(super) ways: Vec<Listening>,
+    /// The system calls us: that is heard.
+    pub(super) calls: Option<Calls>,
     /// How far it was dealt with, as the hub says.
     pub(super) from: Option<Position>,
+}
+
+/// What a system that calls us has sent.
+pub(super) struct Calls {
+    pub(super) hook: Arc<Hook>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) hub: PathBuf,
 }
 
 /// Begins to listen, in a task of its own that ends when the near end is dropped.
@@ -172,8 +185,12 @@ impl Task {
     async fn open(&self) -> Result<Box<dyn Listener>, PortError> {
         let mut refused =
             PortError::new(ErrorKind::Unheard, "listen", "there is nothing to listen to");
+        let Place { settings, plan, system, .. } = &self.place;
+        if let Some(Calls { hook, inbox, hub }) = &self.place.calls {
+            let (hook, inbox) = (hook.clone(), inbox.clone());
+            return webhook::listen(settings, plan.clone(), *system, hook, inbox, hub).await;
+        }
         for way in &self.place.ways {
-            let Place { settings, plan, system, .. } = &self.place;
             match syncline_adapters::listen(settings, plan.clone(), *system, way).await {
                 Ok(listener) => return Ok(listener),
                 Err(error) => refused = error,

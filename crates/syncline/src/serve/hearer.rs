@@ -237,9 +237,10 @@ impl Hearer {
         session: &mut Session,
         shared: &Shared,
     ) -> Result<Option<Rows>, Failure> {
-        let touched = gathered.rows.keys().chain(gathered.whole.keys());
-        let roots: BTreeSet<EntityIndex> =
-            touched.filter_map(|binding| live::root_of(&session.plan, *binding)).collect();
+        let roots: BTreeSet<EntityIndex> = gathered
+            .bindings()
+            .filter_map(|binding| live::root_of(&session.plan, binding))
+            .collect();
         let mut entities = Vec::new();
         for root in roots {
             let schedule = session.plan.entity(root).map(|found| &found.schedule);

@@ -19,7 +19,9 @@ use crate::{
     pass::paused,
     report::Failure,
     serve::{
-        Options, ear, hearer,
+        Options,
+        door::Door,
+        ear, hearer,
         hours::Hours,
         journal::{Journal, Level},
         notify::Notify,
@@ -37,6 +39,7 @@ pub(super) struct Start<'a> {
     pub(super) options: Options,
     pub(super) journal: &'a Journal,
     pub(super) notify: &'a Notify,
+    pub(super) door: Option<&'a Door>,
     pub(super) is_first: bool,
 }
 
@@ -184,7 +187,9 @@ impl Start<'_> {
             let name = draft.name.value.as_str();
             let is_paused = paused.iter().any(|it| it.name == name && !it.writes_only);
             let is_open = session.systems.get(at).is_some_and(Option::is_some);
-            if !is_open || is_paused || (draft.detect.ways.is_empty() && !draft.detect.is_auto) {
+            let calls = draft.detect.webhook.as_ref().zip(self.door);
+            let is_silent = draft.detect.ways.is_empty() && !draft.detect.is_auto;
+            if !is_open || is_paused || (is_silent && calls.is_none()) {
                 continue;
             }
             let ways: Vec<Option<Way>> = if draft.detect.is_auto {
@@ -203,6 +208,11 @@ impl Start<'_> {
                 plan: session.plan.clone(),
                 system,
                 ways: ways.into_iter().map(one).collect(),
+                calls: calls.map(|(webhook, door)| ear::Calls {
+                    hook: Arc::new(webhook.hook.clone()),
+                    inbox: door.inbox(),
+                    hub: self.loaded.hub_path(),
+                }),
                 from: session.hub.checkpoint(&stream).await?,
             };
             shared.expect(system);

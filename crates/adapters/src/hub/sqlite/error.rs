@@ -9,14 +9,14 @@ use syncline_core::{
 /// A failure of a hub operation, before it knows what was attempted. Kept small and `From` what
 /// the helpers return, so that they can use `?`.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::hub) enum Failure {
     /// SQLite refused.
     Sqlite(Error),
     /// A stored form is not one.
     Damaged(String),
 }
 
-pub(super) type Outcome<T> = Result<T, Failure>;
+pub(in crate::hub) type Outcome<T> = Result<T, Failure>;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -26,17 +26,17 @@ impl From<Error> for Failure {
 
 impl Failure {
     /// The stored form of this record cannot be read.
-    pub(super) fn record(record: RecordId) -> Self {
+    pub(in crate::hub) fn record(record: RecordId) -> Self {
         Self::Damaged(format!("the stored form of record {record} cannot be read"))
     }
 
     /// The stored form of something else cannot be read.
-    pub(super) fn stored(what: impl std::fmt::Display) -> Self {
+    pub(in crate::hub) fn stored(what: impl std::fmt::Display) -> Self {
         Self::Damaged(format!("{what} cannot be read"))
     }
 
     /// As the port says it.
-    pub(super) fn during(self, action: &str) -> PortError {
+    pub(in crate::hub) fn during(self, action: &str) -> PortError {
         match self {
             Self::Damaged(detail) => PortError::new(ErrorKind::HubDamaged, action, detail),
             Self::Sqlite(error) => PortError::new(kind(&error), action, error.to_string()),
@@ -45,7 +45,7 @@ impl Failure {
 }
 
 /// What kind of failure this is. What SQLite says holds names of tables and files, never values.
-pub(super) fn kind(error: &Error) -> ErrorKind {
+pub(in crate::hub) fn kind(error: &Error) -> ErrorKind {
     // A quota or a limit of the system shows as a write that fails, not as a full disk.
     if let Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_WRITE) =
         error.sqlite_extended_error_code()

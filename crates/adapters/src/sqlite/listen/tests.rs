@@ -107,7 +107,7 @@ async fn next(listener: &mut dyn Listener) -> (Vec<String>, Position) {
         if !heard.hints.is_empty() {
             let said = heard.hints.iter().map(|hint| match &hint.what {
                 Changed::Row(key) => format!("{}:{key}", hint.binding.0),
-                Changed::Unnamed(_) => format!("{}:all", hint.binding.0),
+                Changed::Unnamed(_) | Changed::Somewhere(_) => format!("{}:all", hint.binding.0),
             });
             return (said.collect(), heard.upto);
         }
@@ -179,7 +179,7 @@ async fn a_key_is_named_exactly_as_the_source_reads_it() {
         .iter()
         .map(|hint| match &hint.what {
             Changed::Row(key) => (hint.binding.0, key.clone()),
-            Changed::Unnamed(why) => panic!("{why}"),
+            Changed::Unnamed(why) | Changed::Somewhere(why) => panic!("{why}"),
         })
         .collect();
     let missed: Vec<_> = shown.iter().filter(|row| !named.contains(row)).collect();

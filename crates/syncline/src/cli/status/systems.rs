@@ -1,6 +1,7 @@
 //! Each system: whether it answers, how it is read, how far behind and what it keeps for us.
 
 use serde_json::{Value as Json, json};
+use syncline_adapters::hub::inbox::{Look, Told};
 use syncline_core::name::{BindingIndex, SystemIndex, Timestamp};
 use syncline_engine::hear;
 use syncline_ports::{reader::Pause, store::Store as _};
@@ -22,6 +23,9 @@ use crate::{
     words::{self, Table},
 };
 
+/// A system that calls us is expected to do so within two hours.
+const SILENT_MS: i64 = 2 * 3_600_000;
+
 type Scans = [(syncline_core::name::EntityIndex, SystemIndex, Scan)];
 
 /// One line, and one object, for each of these systems.
@@ -39,7 +43,9 @@ pub(super) async fn table(
         let Some(system) = session.plan.system_named(name) else { continue };
         let contact = contact::of(session, name).await?;
         let heard = if is_served { listening::of(session, name).await? } else { None };
+        let calls = calls(session, system, heard.as_ref())?;
         let detection = match &heard {
+            Some(_) if calls.is_some() => "webhook + poll",
             Some(heard) => heard.word.as_str(),
             None if polls(session, system) => "poll",
             None => "full compare",
@@ -58,6 +64,10 @@ pub(super) async fn table(
         let kept = heard.as_ref().map_or_else(|| "-".into(), |heard| words::bytes(heard.bytes));
         let at_once = if is_served { pace::at_once(session, system).await? } else { None };
         let note = note(session, system, (&contact, now), &scans, paused, at_once).await?;
+        let silent =
+            calls.filter(|_| contact.failed.is_none()).and_then(|it| silence(it.last, now));
+        let notes = [note, silent.unwrap_or_default()];
+        let note = notes.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ");
         table.row([name.to_string(), up.to_owned(), detection.to_owned(), behind, kept, note]);
         let answered = contact.answered.max(heard.as_ref().map(|heard| heard.at));
         rows.push(json!({
@@ -66,6 +76,8 @@ pub(super) async fn table(
             "position": position(session, system).await?,
             "lag_ms": heard.as_ref().and_then(|heard| heard.lag_ms),
             "retained_bytes": heard.as_ref().map(|heard| heard.bytes),
+            "last_hook": calls.and_then(|it| it.last).map(words::time),
+            "hooks_waiting": calls.map(|it| it.waiting),
             "last_full_compare": last_compare(session, system).await?.map(words::time),
             "batch": at_once.or(session.plan.system(system).map(|found| found.batch)),
             "up": contact.is_up(),
@@ -76,6 +88,28 @@ pub(super) async fn table(
         }));
     }
     Ok((table, rows))
+}
+
+/// What is known of what a system has sent, if it calls us.
+fn calls(
+    session: &Session,
+    system: SystemIndex,
+    heard: Option<&Listened>,
+) -> Result<Option<Told>, Failure> {
+    if heard.is_none_or(|heard| heard.word != syncline_adapters::webhook::WORD) {
+        return Ok(None);
+    }
+    let look = Look::at(&session.loaded.hub_path());
+    Ok(Some(look.told(session.system_name(system))?))
+}
+
+/// A system that calls us and has not done so for long may have lost our address.
+fn silence(last: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let Some(last) = last else {
+        return Some("no webhook received yet; polling covers it".into());
+    };
+    let is_long = now.ms() - last.ms() > SILENT_MS;
+    is_long.then(|| format!("no webhook for {}; polling covers it", words::age(now, last)))
 }
 
 /// How far behind a system we are, as far as is known: who is asked now and then, since the answer.
@@ -138,7 +172,11 @@ async fn position(session: &Session, system: SystemIndex) -> Result<Option<Strin
     let position = session.hub.checkpoint(&stream).await?;
     let draft = session.loaded.draft.systems.get(system.at());
     let address = draft.and_then(|draft| draft.address.as_ref());
+    let calls = draft.is_some_and(|draft| draft.detect.webhook.is_some());
     Ok(position.zip(address).and_then(|(position, address)| {
+        if calls {
+            return syncline_adapters::webhook::position_words(&position);
+        }
         syncline_adapters::position_words(address.value.kind, &position)
     }))
 }

@@ -1,6 +1,6 @@
 //! `systems:`: where rows are, and how they are reached.
 
-use crate::config::keys::{Section, Shape, key, later, rest};
+use crate::config::keys::{Section, Shape, key, later, rest, webhook};
 
 pub(crate) static SYSTEMS: Section = Section {
     name: "systems",
@@ -99,7 +99,11 @@ pub(crate) static DETECT: Section = Section {
             "Listen to the log: `wal` of PostgreSQL, `binlog` of MariaDB and MySQL.",
         ),
         key("triggers", Shape::Bool, "Listen by triggers that note which rows change; in SQLite."),
-        later("webhook", "webhooks come with a later version: say `poll: 30s`"),
+        key(
+            "webhook",
+            Shape::Keys(&webhook::WEBHOOK),
+            "The system calls us; it is polled every 5m as well, or as `fallback` says.",
+        ),
         key(
             "fallback",
             Shape::Keys(&FALLBACK),

@@ -109,7 +109,7 @@ impl Reader<'_> {
         headers
     }
 
-    fn header_name(&mut self, name: &Name) {
+    pub(super) fn header_name(&mut self, name: &Name) {
         let is_token = name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if name.value.is_empty() || !is_token {
             self.wrong(name.place, format!("`{}` cannot name a header", name.value));
@@ -118,7 +118,12 @@ impl Reader<'_> {
 
     /// A secret's reference; one that stands there itself is hidden, and warned of where it is one
     /// for certain.
-    fn secret(&mut self, node: &Node, what: &str, is_secret: bool) -> Option<Spanned<Reference>> {
+    pub(super) fn secret(
+        &mut self,
+        node: &Node,
+        what: &str,
+        is_secret: bool,
+    ) -> Option<Spanned<Reference>> {
         let text = self.text(node, what)?;
         if text.value.is_empty() {
             self.wrong(node.place, format!("`{what}` is empty"));
@@ -218,7 +223,7 @@ impl Reader<'_> {
         }
     }
 
-    fn path_of(&mut self, entries: &Entries<'_>, key: &str) -> Option<Path> {
+    pub(super) fn path_of(&mut self, entries: &Entries<'_>, key: &str) -> Option<Path> {
         let text = self.text_of(entries, key)?;
         self.path(&text)
     }

@@ -18,6 +18,8 @@ use crate::config::{
 
 /// How often a system is asked, unless said otherwise.
 const POLL_MS: i64 = 30_000;
+/// How often a system is asked that calls us, unless said otherwise.
+const BEHIND_WEBHOOK_MS: i64 = 300_000;
 /// How long one request to a REST system may take, unless said otherwise.
 const REQUEST_MS: i64 = 30_000;
 /// No system is asked more often than this, in milliseconds.
@@ -29,7 +31,13 @@ const BATCH: usize = 500;
 
 impl Default for Detect {
     fn default() -> Self {
-        Self { ways: Vec::new(), is_auto: true, poll_ms: POLL_MS, polls_beside: false }
+        Self {
+            ways: Vec::new(),
+            is_auto: true,
+            poll_ms: POLL_MS,
+            polls_beside: false,
+            webhook: None,
+        }
     }
 }
 
@@ -178,23 +186,35 @@ impl Reader<'_> {
         if self.bool_of(&entries, "triggers") == Some(true) {
             detect.ways.push(Way::Triggers);
         }
+        if let Some(node) = entries.get("webhook") {
+            detect.webhook = self.webhook(node);
+            // A webhook that is lost is found by asking.
+            (detect.poll_ms, detect.polls_beside) = (BEHIND_WEBHOOK_MS, true);
+            if !detect.ways.is_empty() {
+                self.wrong(node.place, "a system calls us or is listened to, not both");
+            }
+        }
+        let is_heard = !detect.ways.is_empty() || entries.get("webhook").is_some();
         if let Some(ms) = self.duration_of(&entries, "poll") {
             detect.poll_ms = ms.max(POLL_MS_MIN);
-            if !detect.ways.is_empty() {
+            if is_heard {
                 self.wrong(
                     node.place,
-                    "`poll` beside `cdc` or `triggers` says two things: say `fallback: {poll: …}`",
+                    "`poll` beside what tells of changes says two things: say `fallback: {poll: …}`",
                 );
             }
         }
         if let Some(fallback) = entries.get("fallback")
             && let Some(found) = self.entries(fallback, &keys::system::FALLBACK, "`fallback`", &[])
         {
-            if detect.ways.is_empty() {
+            if !is_heard {
                 self.wrong(fallback.place, "`fallback` needs something that it stands behind");
             }
             if self.bool_of(&found, "triggers") == Some(true) {
                 detect.ways.push(Way::Triggers);
+                if let Some(webhook) = &detect.webhook {
+                    self.wrong(webhook.place, "behind webhooks stands a poll, not triggers");
+                }
             }
             if let Some(ms) = self.duration_of(&found, "poll") {
                 detect.poll_ms = ms.max(POLL_MS_MIN);

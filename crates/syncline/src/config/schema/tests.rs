@@ -226,7 +226,7 @@ const WRONG: &[(&str, &str)] = &[
     ("match: email", "match: []"),
     ("match: email", "match: email\n    schedule: {evry: 1m}"),
     ("password: env:CRM_PASSWORD", "detect: {cdc: log}"),
-    ("password: env:CRM_PASSWORD", "detect: {webhook: {style: github}}"),
+    ("password: env:CRM_PASSWORD", "detect: {webhook: {style: gitub}}"),
     ("password: env:CRM_PASSWORD", "max_retained: 2 GB"),
     ("password: env:CRM_PASSWORD", "detect: {poll: 30}"),
     ("password: env:CRM_PASSWORD", "writes: {batch: -1}"),

@@ -1,0 +1,176 @@
+//! Hears what is in the inbox: a listener like that of a log.
+//!
+//! A position is the inbox's own number and that of the last delivery that was dealt with. An inbox
+//! that took the place of another has lost what that one held: everything is compared then.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use syncline_core::{
+    Text,
+    change::Position,
+    error::{ErrorKind, PortError},
+};
+use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained};
+use tokio::sync::watch;
+
+use crate::{
+    hub::inbox::{Inbox, Look, Waiting},
+    settings::{Settings, hook::Hook},
+    webhook::{
+        events::{Event, events},
+        keys::{Keys, Twin},
+    },
+};
+
+/// What it listens to, in a word.
+pub const WORD: &str = "webhook";
+
+/// So long nothing is waited for in one go. What another process puts into the inbox is found then.
+const WAIT: Duration = Duration::from_secs(1);
+/// So many deliveries, and about so many bytes of them, are read in one go.
+const DELIVERIES: usize = 2_000;
+const BYTES: usize = 16 << 20;
+
+/// Listens to what a system sends.
+pub(super) struct Webhooks {
+    system: String,
+    keys: Arc<Keys>,
+    hook: Arc<Hook>,
+    inbox: Arc<Inbox>,
+    look: Look,
+    last: watch::Receiver<i64>,
+    at: i64,
+}
+
+impl Webhooks {
+    pub(super) fn new(
+        settings: &Settings,
+        keys: Keys,
+        hook: Arc<Hook>,
+        inbox: Arc<Inbox>,
+        hub: &Path,
+    ) -> Self {
+        let last = inbox.last();
+        let (system, keys) = (settings.name.clone(), Arc::new(keys));
+        Self { system, keys, hook, inbox, look: Look::at(hub), last, at: 0 }
+    }
+
+    fn position(&self, seq: i64) -> Position {
+        Position([self.inbox.identity().to_be_bytes(), seq.to_be_bytes()].concat())
+    }
+
+    /// The number in a position of this inbox.
+    fn seq(&self, position: &Position) -> Result<i64, PortError> {
+        let (identity, seq) = read(position).unwrap_or_default();
+        if identity != self.inbox.identity() || seq > *self.last.borrow() {
+            let action = format!("listen to \"{}\"", self.system);
+            let detail = "the inbox is not the one that was read: what had been sent is not known";
+            return Err(PortError::new(ErrorKind::PositionLost, action, detail));
+        }
+        Ok(seq)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Look, String) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (look, system) = (self.look.clone(), self.system.clone());
+        let done = tokio::task::spawn_blocking(move || work(look, system)).await;
+        done.map_err(|error| {
+            PortError::new(ErrorKind::Unexpected, "read the inbox", error.to_string())
+        })?
+    }
+}
+
+/// How far what was sent is dealt with: `delivery 17`.
+pub fn position_words(position: &Position) -> Option<String> {
+    read(position).map(|(_, seq)| format!("delivery {seq}"))
+}
+
+fn read(position: &Position) -> Option<(i64, i64)> {
+    let (identity, seq) = position.0.split_at_checked(8)?;
+    Some((i64::from_be_bytes(identity.try_into().ok()?), i64::from_be_bytes(seq.try_into().ok()?)))
+}
+
+/// What deliveries say of rows.
+fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<Hint> {
+    let known = keys.known();
+    let mut hints = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        let told = events(hook, delivery.topic.as_deref(), &delivery.body, &known);
+        let mut hint = |binding, what| hints.push(Hint { binding, what, at: Some(delivery.at) });
+        let unread = |why: &str| Changed::Somewhere(Text::new(why));
+        let Some(told) = told else {
+            // Signed, and no document: something changed, and nobody knows what.
+            for binding in keys.bindings(None) {
+                hint(binding, unread("a webhook could not be read"));
+            }
+            continue;
+        };
+        for event in told {
+            for binding in keys.bindings(event.resource.as_ref()) {
+                let Event { item, key, is_end, resource } = &event;
+                let row = |twin| keys.row(binding, item, key, twin);
+                match row(Twin::AsSent).filter(|_| resource.is_some()) {
+                    None => hint(binding, unread("a webhook does not say which row it is about")),
+                    Some(row) => hint(binding, Changed::Row(row)),
+                }
+                // Of what is gone nobody can be asked how its number is written.
+                if let Some(row) = row(Twin::Other).filter(|_| *is_end) {
+                    hint(binding, Changed::Row(row));
+                }
+            }
+        }
+    }
+    hints
+}
+
+#[async_trait]
+impl Listener for Webhooks {
+    fn word(&self) -> &'static str {
+        WORD
+    }
+
+    async fn begin(&mut self, from: Option<&Position>) -> Result<Position, PortError> {
+        self.at = match from {
+            Some(from) => self.seq(from)?,
+            // What was sent before the first full comparison is covered by it.
+            None => *self.last.borrow(),
+        };
+        Ok(self.position(self.at))
+    }
+
+    async fn hear(&mut self, rows: usize) -> Result<Heard, PortError> {
+        self.last.borrow_and_update();
+        let (at, rows) = (self.at, rows.min(DELIVERIES));
+        let deliveries =
+            self.blocking(move |look, system| look.after(&system, at, rows, BYTES)).await?;
+        let Some(newest) = deliveries.last().map(|delivery| delivery.seq) else {
+            // Whoever writes the inbox ends with the daemon, and this with it.
+            let _moved = tokio::time::timeout(WAIT, self.last.changed()).await;
+            return Ok(Heard { upto: self.position(self.at), ..Heard::default() });
+        };
+        let more = deliveries.len() == rows;
+        let (hook, keys) = (self.hook.clone(), self.keys.clone());
+        let hints = self.blocking(move |_, _| Ok(hints(&hook, &keys, &deliveries))).await?;
+        self.at = newest;
+        Ok(Heard { hints, upto: self.position(newest), more })
+    }
+
+    async fn ack(&mut self, upto: &Position) -> Result<(), PortError> {
+        let seq = self.seq(upto)?;
+        self.inbox.done(&self.system, seq).await;
+        Ok(())
+    }
+
+    async fn retained(&mut self) -> Result<Retained, PortError> {
+        let told = self.blocking(|look, system| look.told(&system)).await?;
+        Ok(Retained { bytes: told.bytes, bounded: true })
+    }
+
+    async fn remove(&mut self) -> Result<(), PortError> {
+        // Nothing was put into the system.
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Connections of those who call: bounded in number, and in how long they may take to say what they
+//! want; when the door closes, whoever is inside is answered.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+    task::JoinHandle,
+};
+use tower::ServiceExt as _;
+
+/// So many connections at once; more wait in the line of the operating system.
+const CONNECTIONS: usize = 1_000;
+/// The head of a request must have come within so long; a connection that asks nothing is closed then.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// The head of a request, in bytes.
+const HEAD_MAX: usize = 64 << 10;
+/// So long those who are inside have to be answered when the door closes.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// A listener with its connections. Ends when it is dropped.
+pub(super) struct Connections {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Connections {
+    /// Begins to accept.
+    pub(super) fn accept(listener: TcpListener, routes: Router) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(work(listener, routes, stopped));
+        Self { stop: Some(stop), task }
+    }
+
+    /// Accepts nobody any more, and waits until those who are inside are answered.
+    pub(super) async fn close(mut self) {
+        drop(self.stop.take());
+        let _ended = tokio::time::timeout(CLOSING, &mut self.task).await;
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn work(listener: TcpListener, routes: Router, mut stopped: oneshot::Receiver<()>) {
+    let (inside, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            next = next => next,
+            _ = &mut stopped => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Too many open files, most likely: whoever is inside leaves some time.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (routes, watcher) = (routes.clone(), inside.watcher());
+        tokio::spawn(async move {
+            let routes = routes.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request.map(Body::new)
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIME)
+                .max_buf_size(HEAD_MAX)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+            // A connection that breaks is the caller's affair.
+            let _broken = watcher.watch(connection).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    inside.shutdown().await;
+}
