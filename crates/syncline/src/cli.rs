@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod conflicts;
 mod demo;
+mod discover;
 mod doctor;
 mod explain;
 mod guards;
@@ -153,6 +154,8 @@ impl Context {
 enum Command {
     /// Write a first syncline.yaml.
     Init(init::Init),
+    /// Look at two systems, and propose what belongs together.
+    Discover(discover::Discover),
     /// Look for mistakes in the configuration.
     Check(check::Check),
     /// Test the mapping: your cases, and round trips of every two-way field.
@@ -209,6 +212,7 @@ impl Command {
     fn name(&self) -> &'static str {
         match self {
             Self::Init(_) => "init",
+            Self::Discover(_) => "discover",
             Self::Check(_) => "check",
             Self::Test(_) => "test",
             Self::Doctor(_) => "doctor",
@@ -264,6 +268,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
 async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Init(init) => init.run(context).await,
+        Command::Discover(discover) => discover.run(context).await,
         Command::Check(check) => check.run(context).await,
         Command::Test(test) => test.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,

@@ -30,7 +30,7 @@ pub(crate) mod tree;
 pub(crate) use self::{
     compile::Live,
     complaint::{Complaint, Edit, Severity, count, render, sorted},
-    load::{Loaded, load, of_text, read},
+    load::{Loaded, load, of_text, read, replace, with_text},
     online::{look, look_at},
     schema::schema,
     show::{json, yaml},

@@ -7,6 +7,7 @@ mod columns;
 mod config;
 mod cron;
 mod decide;
+mod discover;
 mod doubts;
 mod exit;
 mod fights;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_servers;
+mod discover;
 mod guards;
 mod hooks;
 mod hostile;

@@ -220,6 +220,101 @@ fn example(name: &str) -> String {
     fs::read_to_string(Path::new(EXAMPLE).join(name)).unwrap()
 }
 
+/// An entity, a column of the shop and one of the other system, and a word of the evidence.
+type Wanted = (&'static str, &'static str, &'static str, &'static str);
+
+/// What `discover` must find between the shop and another system.
+const TRUE_PAIRS: [(&str, &[Wanted]); 2] = [
+    (
+        "erp",
+        &[
+            ("customers", "customer_id", "CODE", "match key"),
+            ("customers", "contact_name", "FIRST+LAST", "two columns"),
+            ("customers", "country", "CTRY", "Germany=DE"),
+            ("customers", "phone", "TEL", "equal"),
+            ("products", "product_id", "ART_NO", "match key"),
+            ("products", "unit_price", "CENTS", "ratio 100"),
+            ("products", "discontinued", "ACTIVE", "yes and no, 0=Y 1=N"),
+            ("employees", "employee_id", "STAFF_NO", "match key"),
+            ("employees", "birth_date", "BORN", "%d/%m/%Y"),
+            ("employees", "reports_to", "BOSS_ID", "both refer to employees"),
+            ("orders", "order_id", "ORD_NO", "match key"),
+            ("orders", "customer_id", "CUST_ID", "both refer to customers"),
+            ("orders", "order_date", "ORDERED", "%d/%m/%Y"),
+            ("orders", "shipped_date", "SHIPPED", "%d/%m/%Y"),
+            ("orders", "ship_via", "CARRIER", "1=SPX"),
+            ("orders.lines", "product_id", "ART_ID", "both refer to products"),
+            ("orders.lines", "quantity", "QTY", "equal"),
+            ("orders.lines", "discount", "PERCENT", "ratio 100"),
+        ],
+    ),
+    (
+        "desk",
+        &[
+            ("customers", "customer_id", "code", "match key"),
+            ("products", "product_id", "sku", "match key"),
+            ("products", "unit_price", "price", "real <-> text"),
+            ("employees", "hire_date", "since", "%Y-%m-%d"),
+            ("orders", "order_id", "number", "match key"),
+            ("orders.lines", "unit_price", "price", "real <-> text"),
+        ],
+    ),
+];
+
+#[test]
+fn what_belongs_together_in_the_three_systems_is_discovered() {
+    let world = World::new();
+    world.expect(0, &["run", "--yes"]);
+    let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
+    let systems = file.split("entities:").next().unwrap();
+    for (other, pairs) in TRUE_PAIRS {
+        let name = format!("{other}.yaml");
+        let hub = format!("hub: {{path: found-{other}.db}}\n{systems}");
+        fs::write(world.path(&name), hub).unwrap();
+        let said = world.expect(0, &["-c", &name, "--json", "discover", "shop", other, "--write"]);
+        let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let found = columns(&found["result"]["entities"], other);
+        for (entity, left, right, evidence) in pairs {
+            let is_found = found.iter().any(|(name, one, other, why)| {
+                name == entity && one == left && other == right && why.contains(evidence)
+            });
+            assert!(is_found, "{other}: {entity} {left} {right} {evidence}\n{found:#?}");
+        }
+        // What was written fits, and finds nothing to do: the systems are in step already.
+        world.expect(0, &["-c", &name, "check"]);
+        world.expect(0, &["-c", &name, "check", "--online"]);
+        let plan = world.expect(0, &["-c", &name, "--json", "plan"]);
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        let entities = plan["result"]["entities"].as_array().unwrap();
+        assert_eq!(entities.len(), 4, "{plan:#}");
+        for (system, counts) in entities.iter().flat_map(|it| it["systems"].as_object().unwrap()) {
+            for what in ["creates", "updates", "deletes"] {
+                assert_eq!(counts[what], 0, "{system} {what}\n{plan:#}");
+            }
+        }
+    }
+}
+
+/// Entity, column of the shop, column of the other, and why, of every field that is proposed.
+fn columns(entities: &serde_json::Value, other: &str) -> Vec<(String, String, String, String)> {
+    let mut found = Vec::new();
+    let names = |cell: &serde_json::Value| {
+        let all = cell["columns"].as_array().unwrap().iter();
+        all.map(|name| name.as_str().unwrap()).collect::<Vec<_>>().join("+")
+    };
+    for entity in entities.as_array().unwrap() {
+        let name = entity["name"].as_str().unwrap();
+        let lines = &entity["lines"];
+        let own = entity["fields"].as_array().unwrap().iter().map(|it| (name.to_owned(), it));
+        let child = lines["fields"].as_array().into_iter().flatten();
+        for (name, field) in own.chain(child.map(|it| (format!("{name}.lines"), it))) {
+            let evidence = field["evidence"].as_str().unwrap().to_owned();
+            found.push((name, names(&field["shop"]), names(&field[other]), evidence));
+        }
+    }
+    found
+}
+
 #[test]
 fn northwind_agrees_after_edits_in_all_three_systems() {
     let world = World::new();

@@ -110,6 +110,23 @@ fn the_readme_works_as_it_stands() {
     assert!(history.contains("030 9999"), "{history}");
 }
 
+#[test]
+fn what_discover_s_page_says_works_as_it_stands() {
+    let home = tempfile::tempdir().unwrap();
+    for (_, text) in blocks(&document("docs/discover.md")).iter().filter(|(it, _)| it == "sh") {
+        for command in commands(text) {
+            execute(home.path(), &command, &mut None);
+        }
+    }
+    let erp = Connection::open(home.path().join("erp.db")).unwrap();
+    let ada = "select BDATE || ' ' || STAT from CUSTOMER where EMAIL = 'ada@example.com'";
+    let ada: String = erp.query_row(ada, [], |row| row.get(0)).unwrap();
+    assert_eq!(ada, "18151210 1");
+    let file = fs::read_to_string(home.path().join("syncline.yaml")).unwrap();
+    assert!(file.contains("# proposed by syncline discover crm erp"), "{file}");
+    assert!(said(home.path(), &["run"]).contains("nothing changed"));
+}
+
 /// The text of a document.
 fn document(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap()

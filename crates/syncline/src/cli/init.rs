@@ -94,9 +94,15 @@ impl Init {
             })
             .collect();
         let summary = format!(
-            "Wrote {}. Next: name the tables that belong together under entities: in {}, then syncline check --online",
+            "Wrote {}. Next: {}",
             written.join(", "),
-            path.display()
+            match found.as_slice() {
+                [one, other, ..] => format!("syncline discover {} {}", one.name, other.name),
+                _ => format!(
+                    "name the tables that belong together under entities: in {}, then syncline check --online",
+                    path.display()
+                ),
+            }
         );
         Ok(Answer::new(summary).with_result(json!({ "written": written, "systems": systems })))
     }

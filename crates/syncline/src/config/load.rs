@@ -60,9 +60,14 @@ pub(crate) fn load(context: &Context) -> Result<Loaded, Failure> {
 
 /// Reads and checks a configuration, offline. Fails only if a file cannot be read.
 pub(crate) fn read(path: &Path, env: Option<&str>) -> Result<Loaded, Failure> {
+    with_text(path, read_text(path)?, env)
+}
+
+/// The same, if the file held this text.
+pub(crate) fn with_text(path: &Path, text: String, env: Option<&str>) -> Result<Loaded, Failure> {
     let mut sources = Sources::default();
-    let mut complaints = Vec::new();
-    let mut root = read_tree(&mut sources, path, &mut complaints)?;
+    let file = sources.add(path.to_path_buf(), text);
+    let (mut root, mut complaints) = tree::parse(&sources, file);
     if let Some(env) = env {
         let path = overlay_path(path, env)?;
         let above = read_tree(&mut sources, &path, &mut complaints)?;
@@ -137,6 +142,22 @@ fn read_text(path: &Path) -> Result<String, Failure> {
             .cause(format!("byte {at} begins no letter"))
             .fix("save it as UTF-8")
     })
+}
+
+/// Puts a text in the place of a file, as a whole or not at all.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let refuse = |error: std::io::Error| {
+        Failure::new("config.not_written", format!("{} cannot be written", path.display()))
+            .cause(error.to_string())
+            .done("the file is as it was")
+            .with_exit(Exit::Environment)
+    };
+    let beside = path.with_extension("yaml.new");
+    std::fs::write(&beside, text).map_err(refuse)?;
+    if let Ok(found) = std::fs::metadata(path) {
+        let _ = std::fs::set_permissions(&beside, found.permissions());
+    }
+    std::fs::rename(&beside, path).map_err(refuse)
 }
 
 /// `syncline.yaml` with `staging` is `syncline.staging.yaml`.

@@ -36,7 +36,7 @@ fn fold(word: &str) -> Vec<char> {
 }
 
 /// How many letters must be put in, taken out, replaced, or swapped with their neighbour.
-fn distance(left: &[char], right: &[char]) -> usize {
+pub(crate) fn distance(left: &[char], right: &[char]) -> usize {
     let mut two_back: Vec<usize> = Vec::new();
     let mut back: Vec<usize> = (0..=right.len()).collect();
     for (row, a) in left.iter().enumerate() {

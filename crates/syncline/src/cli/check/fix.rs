@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    config::{Edit, Loaded},
+    config::{self, Edit, Loaded},
     report::Failure,
 };
 
@@ -31,23 +31,7 @@ pub(super) fn apply(loaded: &Loaded) -> Result<usize, Failure> {
             text.replace_range(range, &edit.text);
             mended += 1;
         }
-        write(&source.path, &text)?;
+        config::replace(&source.path, &text)?;
     }
     Ok(mended)
-}
-
-/// Replaces a file as a whole, or not at all.
-fn write(path: &std::path::Path, text: &str) -> Result<(), Failure> {
-    let refuse = |error: std::io::Error| {
-        Failure::new("config.not_written", format!("{} cannot be written", path.display()))
-            .cause(error.to_string())
-            .done("the file is as it was")
-            .with_exit(crate::exit::Exit::Environment)
-    };
-    let beside = path.with_extension("yaml.new");
-    std::fs::write(&beside, text).map_err(refuse)?;
-    if let Ok(found) = std::fs::metadata(path) {
-        let _ = std::fs::set_permissions(&beside, found.permissions());
-    }
-    std::fs::rename(&beside, path).map_err(refuse)
 }
