@@ -106,11 +106,23 @@ pub struct KnownRow {
     pub child: bool,
     /// The digest of the shadow and its version; `None`: the row was last seen absent.
     pub digest: Option<Digest>,
-    /// Nothing is in flight or in doubt, nothing must be read, no hold: a row with the same digest
-    /// says nothing new, and its group need not be loaded.
+    /// Nothing is in flight or in doubt, nothing must be read, no hold.
     pub quiet: bool,
     /// It is not linked to the record: it is one of its [`crate::group::Rival`]s.
     pub rival: bool,
+}
+
+impl KnownRow {
+    /// Whether a row with the same digest says nothing new: its group need not be loaded.
+    pub fn is_at_rest(&self) -> bool {
+        self.quiet && self.digest.is_some()
+    }
+
+    /// Whether another row may refer to this one. A row that is gone, and that nothing of ours brings
+    /// back, is nobody's parent: its key may be another's by now, who was not heard of yet.
+    pub fn is_parent(&self) -> bool {
+        !self.rival && !(self.digest.is_none() && self.quiet)
+    }
 }
 
 /// One atomic change of the hub.

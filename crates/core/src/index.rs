@@ -123,7 +123,7 @@ fn loops(link: &Link) -> u16 {
 fn is_quiet(link: &Link) -> bool {
     // Whoever waits for another row is looked at with whatever frees it.
     let waits = link.parked.as_ref().is_some_and(Parked::is_for_a_row);
-    link.is_settled() && link.held.is_empty() && link.shadow.is_some() && !waits
+    link.is_settled() && link.held.is_empty() && !waits
 }
 
 /// What this system does not show of the group, if anything.

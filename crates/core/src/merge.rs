@@ -409,7 +409,7 @@ pub(crate) fn take(
         )));
     };
     match working.keys.get(&(binding, key.clone())) {
-        Some(Some(known)) if !known.rival => Ok(Value::Ref(known.record)),
+        Some(Some(known)) if known.is_parent() => Ok(Value::Ref(known.record)),
         Some(_) | None => Err(Trouble::Parent(binding, key)),
     }
 }

@@ -127,7 +127,7 @@ impl Pass<'_> {
             let (ready, waiting): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.waiting).into_iter().partition(|waiting| {
                     let place = (waiting.awaits.binding, waiting.awaits.key.clone());
-                    matches!(self.working.keys.get(&place), Some(Some(known)) if !known.rival)
+                    matches!(self.working.keys.get(&place), Some(Some(known)) if known.is_parent())
                 });
             self.waiting = waiting;
             if ready.is_empty() {

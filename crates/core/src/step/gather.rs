@@ -148,7 +148,7 @@ impl<'a> Gather<'a> {
         };
         match (known, sight.row) {
             (Some(known), row) => {
-                if known.quiet && is_same(known, sight) {
+                if known.is_at_rest() && is_same(known, sight) {
                     return Found::All(Route::Quiet(known.record));
                 }
                 let mut is_another = known.rival;
@@ -288,7 +288,7 @@ impl<'a> Gather<'a> {
             }
             Input::Unseen { binding, key, .. } => {
                 if let Some(Some(known)) = self.known(*binding, key)
-                    && !known.quiet
+                    && !known.is_at_rest()
                 {
                     self.record(known.record);
                 }

@@ -451,7 +451,7 @@ impl Pass<'_> {
             self.ask(binding, key.clone(), Vec::new());
             return;
         };
-        if known.rival || (known.quiet && !self.is_touched(known.record)) {
+        if known.rival || (known.is_at_rest() && !self.is_touched(known.record)) {
             self.ask(binding, key.clone(), Vec::new());
             return;
         }

@@ -41,7 +41,7 @@ impl Gather<'_> {
         let Some(entity) = self.plan.entity(binding.entity) else { return };
         for (parent, key) in let_go(self.plan, binding, entity, link.shadow.as_ref(), row) {
             if let Some(Some(known)) = self.known(parent, &key)
-                && !known.quiet
+                && !known.is_at_rest()
             {
                 self.record(known.record);
             }

@@ -230,3 +230,25 @@ fn an_order_is_written_as_soon_as_its_customer_is_put_back() {
     assert!(world.show("B").contains("N0") && world.show("B.order").contains("1 "));
     assert!(world.codes().is_empty(), "{:?}", world.codes());
 }
+
+#[test]
+fn an_order_that_is_heard_of_before_its_customer_is_not_one_of_the_deleted_whose_key_that_one_has()
+{
+    let mut world = strict();
+    world.delete("A", "a1");
+    world.run();
+    world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S1");
+    world.insert("A.order", "o1", "number=1 customer=a1 note=x");
+    world.hear_of("A.order", "o1", 1);
+    assert_eq!(world.codes(), ["write.parent_missing"], "who that is, is not known yet");
+    world.hear_of("A", "a1", 1);
+    world.run();
+    let customer = only(&world, "B");
+    assert!(world.show("B").contains("N1"), "{}", world.show("B"));
+    assert!(
+        world.show("B.order").ends_with(&format!("1 {customer} x")),
+        "{}",
+        world.show("B.order")
+    );
+    assert!(world.codes().is_empty(), "{:?}", world.codes());
+}

@@ -708,7 +708,10 @@ impl World {
             .filter(|row| row.must_read)
             .map(|row| (row.binding, row.key.clone()))
             .collect();
-        let ready = self.awaits.iter().filter(|(_, parent)| self.rows.contains_key(*parent));
+        let ready = self
+            .awaits
+            .iter()
+            .filter(|(_, parent)| self.rows.get(*parent).is_some_and(KnownRow::is_parent));
         keys.extend(ready.map(|(row, _)| row.clone()));
         let began = self.operation;
         let inputs: Vec<Input> =
