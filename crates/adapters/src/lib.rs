@@ -3,6 +3,7 @@
 //! Adapters know the ports and the core; they know neither the engine nor each other.
 
 pub mod clock;
+mod file;
 pub mod hub;
 mod mysql;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub struct Connector {
     /// Writes to it.
     pub target: Box<dyn Target>,
     /// What it can do: [`Class::Marked`] with a table of marks, else [`Class::Plain`]; of a REST
-    /// system [`Class::Versioned`] or [`Class::Blind`].
+    /// system [`Class::Versioned`] or [`Class::Blind`], of a file system [`Class::Blind`].
     pub class: Class,
 }
 
@@ -47,6 +48,7 @@ pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError>
         Kind::Sqlite => sqlite::catalog(settings).await,
         Kind::Postgres => Ok(postgres::catalog(settings)),
         Kind::Rest => rest::catalog(settings),
+        Kind::File => file::catalog(settings),
     }
 }
 
@@ -65,6 +67,7 @@ pub async fn open(
         Kind::Sqlite => sqlite::open(settings, plan, system).await,
         Kind::Postgres => postgres::open(settings, &plan, system).await,
         Kind::Rest => rest::open(settings, plan, system),
+        Kind::File => file::open(settings, plan, system),
     }
 }
 
@@ -103,6 +106,6 @@ pub fn position_words(kind: Kind, position: &Position) -> Option<String> {
         Kind::Sqlite => sqlite::listen::position_words(position),
         Kind::Postgres => postgres::listen::position_words(position),
         // It is not listened to.
-        Kind::Rest => None,
+        Kind::Rest | Kind::File => None,
     }
 }

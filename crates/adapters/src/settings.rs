@@ -4,6 +4,7 @@ mod path;
 mod template;
 
 pub mod api;
+pub mod folder;
 pub mod hook;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -44,6 +45,8 @@ pub enum Kind {
     Sqlite,
     /// A REST API.
     Rest,
+    /// A folder of files.
+    File,
 }
 
 impl Kind {
@@ -53,7 +56,7 @@ impl Kind {
             Self::Postgres => Some(Way::Wal),
             Self::Mysql => Some(Way::Binlog),
             Self::Sqlite => Some(Way::Triggers),
-            Self::Rest => None,
+            Self::Rest | Self::File => None,
         }
     }
 }
@@ -122,6 +125,8 @@ pub struct Settings {
     pub marks: Marks,
     /// For a REST system: its resources, and how it knows us.
     pub api: Option<Arc<api::Api>>,
+    /// For a file system: its folder, and its files.
+    pub folder: Option<Arc<folder::Folder>>,
 }
 
 /// How to listen to a system.

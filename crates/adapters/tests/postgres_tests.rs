@@ -79,6 +79,7 @@ pub(crate) fn settings(server: &Server, url: &str) -> Settings {
         statement_timeout: Duration::from_secs(20),
         marks: Marks::Table,
         api: None,
+        folder: None,
     }
 }
 

@@ -137,6 +137,7 @@ impl RestBench {
             statement_timeout: timeout,
             marks: Marks::None,
             api: Some(Arc::new(self.api.clone())),
+            folder: None,
         }
     }
 

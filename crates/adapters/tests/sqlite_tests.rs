@@ -86,6 +86,7 @@ impl SqliteBench {
             statement_timeout: timeout,
             marks: self.marks,
             api: None,
+            folder: None,
         }
     }
 }

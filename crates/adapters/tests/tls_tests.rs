@@ -23,6 +23,7 @@ fn settings(server: &Server, kind: Kind, tls: Tls) -> Settings {
         statement_timeout: Duration::from_secs(10),
         marks: Marks::None,
         api: None,
+        folder: None,
     }
 }
 

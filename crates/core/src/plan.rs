@@ -342,6 +342,9 @@ pub struct TableSpec {
     pub cursor: Option<Text>,
     /// It is always read whole, although a column says when a row changed: nothing finds rows by it.
     pub whole: bool,
+    /// It holds what is written to it and nothing else: what is missing there is written again, however
+    /// much it is.
+    pub export: bool,
     /// For a child list: the columns that hold the parent's key.
     pub parent: Vec<Text>,
     /// For a field of the entity that is a key column: its place in `key`, by field.

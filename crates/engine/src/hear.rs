@@ -280,7 +280,7 @@ fn sort(answers: Vec<KeyAnswer>, batch: &mut Batch, gone: &mut Vec<RowKey>) {
 
 /// Why a row cannot be read: the code comes first.
 fn unreadable(reason: &Text) -> (&'static str, Text) {
-    const CODES: [&str; 8] = [
+    const CODES: [&str; 9] = [
         "read.type",
         "read.zero_date",
         "read.encoding",
@@ -288,6 +288,7 @@ fn unreadable(reason: &Text) -> (&'static str, Text) {
         "read.json",
         "read.null_key",
         "read.damaged",
+        "read.duplicate_key",
         "map.out_of_range",
     ];
     let (word, rest) = reason.split_once(": ").unwrap_or(("", reason.as_str()));

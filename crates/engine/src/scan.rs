@@ -267,6 +267,9 @@ pub(crate) fn judge(
     unseen: &[RowKey],
 ) -> Judged {
     let binding = reading.binding;
+    if desk.plan.binding(binding).is_some_and(|found| found.table.export) {
+        return Judged::Few;
+    }
     let guards = desk
         .plan
         .binding(binding)

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_servers;
 mod discover;
+mod files;
 mod guards;
 mod hooks;
 mod hostile;

@@ -54,6 +54,7 @@ impl File {
             statement_timeout: Duration::from_secs(5),
             marks,
             api: None,
+            folder: None,
         }
     }
 

@@ -76,6 +76,7 @@ pub(super) fn settings(server: &Server, url: &str, marks: Marks) -> Settings {
         statement_timeout: Duration::from_secs(20),
         marks,
         api: None,
+        folder: None,
     }
 }
 

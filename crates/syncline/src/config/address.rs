@@ -14,7 +14,7 @@ pub(crate) struct Address {
     pub(crate) port: u16,
     /// User.
     pub(crate) user: String,
-    /// Database, or the path of the file, or the whole URL of a REST system.
+    /// Database, or the path of the file or folder, or the whole URL of a REST system.
     pub(crate) database: String,
 }
 
@@ -30,8 +30,6 @@ pub(crate) struct Url {
 /// Why a URL is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UrlError {
-    /// A kind of system for a later version.
-    Later(&'static str),
     /// Not a URL we know.
     Wrong(String),
 }
@@ -61,7 +59,7 @@ impl Address {
 pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return Err(UrlError::Wrong(
-            "a URL begins with postgres:, mariadb:, mysql:, sqlite: or https:".into(),
+            "a URL begins with postgres:, mariadb:, mysql:, sqlite:, https: or file:".into(),
         ));
     };
     let kind = match scheme {
@@ -69,11 +67,11 @@ pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
         "mariadb" | "mysql" => Kind::Mysql,
         "sqlite" => return sqlite(rest),
         "http" | "https" => return api(text),
-        "file" => return Err(UrlError::Later("file systems come with a later version")),
+        "file" => return folder(rest),
         _ => {
             return Err(UrlError::Wrong(format!(
                 "`{scheme}:` is no system we know: postgres:, mariadb:, mysql:, sqlite:, \
-                 https:"
+                 https:, file:"
             )));
         }
     };
@@ -90,6 +88,21 @@ fn sqlite(rest: &str) -> Result<Url, UrlError> {
     }
     let address = Address {
         kind: Kind::Sqlite,
+        host: String::new(),
+        port: 0,
+        user: String::new(),
+        database: path.to_owned(),
+    };
+    Ok(Url { address, password: None })
+}
+
+fn folder(rest: &str) -> Result<Url, UrlError> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() || path.contains(['?', '*', '{']) {
+        return Err(UrlError::Wrong("write file:FOLDER/, the path of a folder".into()));
+    }
+    let address = Address {
+        kind: Kind::File,
         host: String::new(),
         port: 0,
         user: String::new(),

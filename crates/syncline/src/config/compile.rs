@@ -149,6 +149,11 @@ impl<'a> Compiler<'a> {
         self.draft.system(system).is_some_and(|system| system.rest.is_some())
     }
 
+    /// The files of this system, if it is a folder.
+    fn folder(&self, system: &str) -> Option<&'a draft::folder::FolderDraft> {
+        self.draft.system(system)?.folder.as_ref()
+    }
+
     /// The live table of a binding, if schemas are known and it is there.
     fn table(&self, system: &str, table: &str) -> Option<&'a Table> {
         self.live?.get(system)?.tables.get(table)?.as_ref()
@@ -224,7 +229,7 @@ impl<'a> Compiler<'a> {
                 .or(defaults.on_parent_delete)
                 .unwrap_or_default(),
             on_target_edit: common.on_target_edit.or(defaults.on_target_edit).unwrap_or_default(),
-            guards: guards(defaults.guards, common.guards),
+            guards: self.guards(kin.root()),
             rekey_window_ms: None,
             schedule: match &kin.root().schedule {
                 None => Schedule::Live,
@@ -234,6 +239,19 @@ impl<'a> Compiler<'a> {
             reconcile_ms: common.reconcile_ms.or(defaults.reconcile_ms).unwrap_or(Some(DAY_MS)),
             meaning: meaning::of(kin.root()),
         }
+    }
+
+    /// The limits. Where a file says what there is, one without a row says nothing: it is asked about
+    /// even where only one row was known.
+    fn guards(&self, entity: &EntityDraft) -> Guards {
+        let built_in = Guards::default();
+        let is_read = |binding: &BindingDraft| {
+            self.folder(&binding.system.value).is_some_and(|folder| folder.reads)
+        };
+        let is_of_file = entity.bindings.iter().any(is_read);
+        let empty_source_min = if is_of_file { 1 } else { built_in.empty_source_min };
+        let built_in = Guards { empty_source_min, ..built_in };
+        guards(self.draft.defaults.guards, entity.common.guards, built_in)
     }
 
     /// Systems by priority: the order that is said, then all others in the file's order.
@@ -409,7 +427,9 @@ impl<'a> Compiler<'a> {
             changed_at,
             changed_by: draft.changed_by.as_ref().map(|column| column.value.clone()),
             cursor: draft.cursor.as_ref().map(|column| column.value.clone()),
-            whole: self.is_rest(&draft.system.value) && draft.cursor.is_none(),
+            whole: (self.is_rest(&draft.system.value) && draft.cursor.is_none())
+                || self.folder(&draft.system.value).is_some(),
+            export: self.folder(&draft.system.value).is_some_and(|folder| !folder.reads),
             parent,
             key_fields,
         }
@@ -434,8 +454,7 @@ pub(crate) fn foreign_key(table: &Table, parent: &str) -> Vec<Text> {
 }
 
 /// The limits: the entity's, else the defaults', else ours.
-fn guards(defaults: GuardsDraft, own: GuardsDraft) -> Guards {
-    let built_in = Guards::default();
+fn guards(defaults: GuardsDraft, own: GuardsDraft, built_in: Guards) -> Guards {
     let limit =
         |own: (Option<u64>, Option<u64>), default: (Option<u64>, Option<u64>), ours: Limit| Limit {
             max: own.0.or(default.0).unwrap_or(ours.max),

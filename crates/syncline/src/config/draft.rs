@@ -11,7 +11,11 @@ use syncline_core::{
 
 use syncline_adapters::settings::{Way, api::Resource, hook::Hook};
 
-use crate::config::{address::Address, secrets::Reference, source::Place};
+use crate::config::{
+    address::Address, draft::folder::FolderDraft, secrets::Reference, source::Place,
+};
+
+pub(crate) mod folder;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub(crate) struct SystemDraft {
     pub(crate) marks: syncline_adapters::settings::Marks,
     /// Of a REST system: how it knows us, and its resources.
     pub(crate) rest: Option<RestDraft>,
+    /// Of a file system: its files.
+    pub(crate) folder: Option<FolderDraft>,
     /// How long connecting may take, in milliseconds.
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
@@ -435,8 +441,11 @@ impl Draft {
     }
 
     /// What this system can do without a table of marks: of a REST system, whether the server refuses
-    /// a write to what somebody else has changed.
+    /// a write to what somebody else has changed; a file system cannot.
     pub(crate) fn class_of(&self, system: &SystemDraft) -> Class {
+        if system.folder.is_some() {
+            return Class::Blind;
+        }
         let Some(rest) = &system.rest else { return Class::Plain };
         let mut bindings = self.entities.iter().flat_map(|entity| &entity.bindings);
         let is_versioned = bindings.all(|binding| {

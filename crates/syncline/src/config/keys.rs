@@ -4,6 +4,7 @@
 
 pub(crate) mod entity;
 pub(crate) mod field;
+pub(crate) mod file;
 pub(crate) mod policy;
 pub(crate) mod rest;
 pub(crate) mod system;

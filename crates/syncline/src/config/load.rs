@@ -1,10 +1,15 @@
 //! From a file name to a configuration that can be used: the file, its overlay, its lookup files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use jiff::tz::TimeZone;
 use syncline_adapters::settings::{
     Kind, Secret, Settings,
     api::{Api, Auth},
+    folder::Folder,
     hook::Hook,
 };
 use syncline_core::{Text, plan::Plan};
@@ -15,7 +20,10 @@ use crate::{
         check,
         compile::{self, Live},
         complaint::{self, Complaint, Severity},
-        draft::{AuthDraft, Draft, EntityDraft, FieldDraft, RestDraft, Spanned, SystemDraft},
+        draft::{
+            AuthDraft, Draft, EntityDraft, FieldDraft, RestDraft, Spanned, SystemDraft,
+            folder::FolderDraft,
+        },
         lookup,
         read::Reader,
         secrets::{self, Reference},
@@ -96,7 +104,7 @@ pub(crate) fn understand(
 ) -> Loaded {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let mut reader =
-        Reader { sources: &mut sources, complaints, apis: std::collections::BTreeMap::new() };
+        Reader { sources: &mut sources, complaints, apis: BTreeMap::new(), files: BTreeMap::new() };
     let mut draft = root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
     let mut complaints = reader.complaints;
     lookup::read_all(&mut draft, &folder, &mut sources, &mut complaints);
@@ -364,6 +372,28 @@ impl Loaded {
         })
     }
 
+    fn files(&self, system: &str, said: &FolderDraft, path: &str) -> Folder {
+        let bound = self.draft.entities.iter().filter_map(|entity| entity.binding(system));
+        let keys = bound.map(|binding| {
+            let key = binding.key.iter().map(|column| column.value.clone()).collect();
+            (binding.table.value.clone(), key)
+        });
+        let zone = self.draft.timezone.as_ref().map(|zone| zone.value.as_str());
+        Folder {
+            path: PathBuf::from(path),
+            name: said.name.clone(),
+            form: said.form.clone(),
+            reads: said.reads,
+            writes: said.writes,
+            holds: said.holds,
+            settle: std::time::Duration::from_millis(said.settle_ms.unsigned_abs()),
+            last_line_open: said.last_line_open,
+            max_bytes: said.max_bytes,
+            keys: keys.collect(),
+            zone: zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC),
+        }
+    }
+
     fn settings_without_secret(&self, draft: &SystemDraft) -> Result<Settings, Failure> {
         let name = draft.name.value.to_string();
         let Some(address) = &draft.address else {
@@ -371,9 +401,13 @@ impl Loaded {
         };
         let address = &address.value;
         let database = match address.kind {
-            Kind::Sqlite => self.folder.join(&address.database).display().to_string(),
+            Kind::Sqlite | Kind::File => self.folder.join(&address.database).display().to_string(),
             Kind::Postgres | Kind::Mysql | Kind::Rest => address.database.clone(),
         };
+        let folder = draft
+            .folder
+            .as_ref()
+            .map(|said| std::sync::Arc::new(self.files(&name, said, &database)));
         let span = |ms: i64| std::time::Duration::from_millis(ms.unsigned_abs());
         Ok(Settings {
             name,
@@ -392,6 +426,7 @@ impl Loaded {
             statement_timeout: span(draft.statement_timeout_ms),
             marks: draft.marks,
             api: None,
+            folder,
         })
     }
 }

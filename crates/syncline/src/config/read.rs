@@ -3,6 +3,7 @@
 
 mod cell;
 mod entity;
+mod folder;
 mod policy;
 mod rest;
 mod system;
@@ -30,6 +31,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) complaints: Vec<Complaint>,
     /// The REST systems read so far, with their resources.
     pub(crate) apis: BTreeMap<Text, Vec<Arc<Resource>>>,
+    /// What is said of the file systems.
+    pub(crate) files: BTreeMap<Text, crate::config::draft::folder::FolderDraft>,
 }
 
 /// The values of a section, each to be taken once.

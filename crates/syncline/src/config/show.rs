@@ -2,7 +2,7 @@
 //! secrets as stars. What it prints is a configuration itself, and means the same.
 
 use serde_json::{Map, Value as Json, json};
-use syncline_adapters::settings::{Marks, Tls};
+use syncline_adapters::settings::{Kind as SystemKind, Marks, Tls};
 
 use crate::config::{
     draft::SystemDraft,
@@ -70,7 +70,7 @@ fn complete_system(root: &mut Node, system: &SystemDraft) {
     let name = system.name.value.as_str();
     let mut set = |key: &str, text: &str| complete(root, &["systems", name, key], text);
     if let Some(address) = &system.address
-        && address.value.kind != syncline_adapters::settings::Kind::Sqlite
+        && !matches!(address.value.kind, SystemKind::Sqlite | SystemKind::File)
     {
         let tls = system.tls.as_ref().map_or(address.value.unsaid_tls(), |tls| tls.value);
         set(

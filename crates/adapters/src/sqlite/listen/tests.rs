@@ -70,6 +70,7 @@ impl Desk {
             statement_timeout: Duration::from_secs(5),
             marks: Marks::None,
             api: None,
+            folder: None,
         }
     }
 

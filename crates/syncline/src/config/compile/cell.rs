@@ -1,5 +1,6 @@
 //! A cell becomes a lens: what the file says, completed by what the column is.
 
+use syncline_adapters::settings::folder::Form;
 use syncline_core::{
     Text,
     decimal::Decimal,
@@ -12,7 +13,9 @@ use syncline_ports::catalog::Column;
 use crate::config::{
     compile::{Compiler, Kin, kind},
     complaint::Complaint,
-    draft::{Atom, BindingDraft, CellDraft, CurrencyDraft, FieldDraft, UnitDraft},
+    draft::{
+        Atom, BindingDraft, CellDraft, CurrencyDraft, FieldDraft, UnitDraft, folder::FolderDraft,
+    },
 };
 
 impl Compiler<'_> {
@@ -30,8 +33,13 @@ impl Compiler<'_> {
             [only] => self.column(binding, &only.value),
             _ => None,
         };
-        let is_item = self.is_rest(&binding.system.value);
-        let spec = spec(cell, kind, column, is_item);
+        let form = match self.folder(&binding.system.value) {
+            Some(FolderDraft { form: Form::Csv(_), decimal, .. }) => Written::Texts(*decimal),
+            Some(FolderDraft { form: Form::JsonLines | Form::Xlsx { .. }, .. }) => Written::Item,
+            None if self.is_rest(&binding.system.value) => Written::Item,
+            None => Written::AsDescribed,
+        };
+        let spec = spec(cell, kind, column, form);
         let zone = self.draft.timezone.as_ref().map(|zone| zone.value.as_str());
         let system = binding.system.value.as_str();
         let lens = match lens::compile(kind, &spec, zone) {
@@ -147,13 +155,29 @@ fn place(cell: &CellDraft) -> Option<Place> {
     }
 }
 
+/// What a system's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// What its catalogue says of the column.
+    AsDescribed,
+    /// What JSON has.
+    Item,
+    /// Texts, in which numbers have this decimal sign.
+    Texts(Option<char>),
+}
+
 /// What the cell says, completed by what the column is.
-fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>, is_item: bool) -> CellSpec {
+fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>, form: Written) -> CellSpec {
     let several = cell.columns.len() > 1;
-    let in_json = cell.path.is_some() || (is_item && !several);
+    let in_json = cell.path.is_some() || (form == Written::Item && !several);
+    let (is_text, sign) = match form {
+        Written::Texts(sign) => (true, sign),
+        Written::AsDescribed | Written::Item => (false, None),
+    };
     let native = match column.and_then(kind::native) {
         _ if in_json => Some(NativeKind::Json),
         _ if several => None,
+        _ if is_text => Some(NativeKind::Text),
         native => native,
     };
     let column = column.filter(|_| !in_json && !several);
@@ -162,6 +186,16 @@ fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>, is_item: bo
     let timed =
         matches!(native, Some(NativeKind::Time | NativeKind::LocalDateTime | NativeKind::Instant));
     let counted = matches!(kind, FieldType::Int | FieldType::Decimal | FieldType::Money { .. });
+    let mapped = cell.values.is_some() || cell.boolean.is_some() || cell.lookup.is_some();
+    let texts = matches!(
+        kind,
+        FieldType::Any
+            | FieldType::Text
+            | FieldType::Enum(_)
+            | FieldType::Json
+            | FieldType::Set
+            | FieldType::Ref
+    );
     let atoms = |atoms: &Vec<Atom>| atoms.iter().map(|atom| typed(atom, None)).collect();
     let split = several && *kind != FieldType::Ref && cell.currency.is_none();
     CellSpec {
@@ -187,7 +221,7 @@ fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>, is_item: bo
             CurrencyDraft::Constant(code) => CellCurrency::Constant(code.value.clone()),
             CurrencyDraft::Column(_) => CellCurrency::Column,
         }),
-        decimal_separator: cell.decimal,
+        decimal_separator: cell.decimal.or(sign.filter(|_| counted && !mapped)),
         group_separator: cell.group,
         scale: cell.scale.or_else(|| column.filter(|_| numeric && counted)?.scale),
         digits: column.filter(|_| numeric && counted).and_then(|column| column.precision),
@@ -199,7 +233,8 @@ fn spec(cell: &CellDraft, kind: &FieldType, column: Option<&Column>, is_item: bo
         max: cell.max.or_else(|| column.filter(|_| textual)?.length_max),
         lossy: cell.lossy,
         default: cell.default.as_ref().map(|atom| typed(atom, native)),
-        blank_is_null: cell.blank_is_null,
+        // Files that put every cell in quotes have an empty text where there is no number.
+        blank_is_null: cell.blank_is_null || (is_text && !several && !texts && !mapped),
         constant: cell.constant.as_ref().map(|atom| typed(atom, native)),
         split: split.then(|| Split {
             separator: cell.separator.clone().unwrap_or_else(|| Text::new(" ")),

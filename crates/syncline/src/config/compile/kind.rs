@@ -51,7 +51,11 @@ impl Compiler<'_> {
         }
         let mut columns: Vec<(&CellDraft, NativeKind, &Column)> = Vec::new();
         for cell in &field.cells {
-            let converts = cell.values.is_some() || cell.constant.is_some() || cell.path.is_some();
+            // That a cell of a file is a text says nothing of what it means.
+            let converts = cell.values.is_some()
+                || cell.constant.is_some()
+                || cell.path.is_some()
+                || self.folder(&cell.system.value).is_some();
             let Some(binding) = kin.entity.binding(&cell.system.value) else { continue };
             if let [name] = cell.columns.as_slice()
                 && !converts

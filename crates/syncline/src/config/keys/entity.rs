@@ -112,7 +112,16 @@ pub(crate) static BINDING: Section = Section {
     keys: &[
         key("table", Shape::Text, "The table; may carry a schema."),
         key("resource", Shape::Text, "In a REST system, instead of a table: the resource."),
-        key("key", TEXTS, "Its key columns; unsaid: its primary key."),
+        key(
+            "file",
+            Shape::Text,
+            "In a file system, instead of a table: what stands for `{file}` in the name of its files.",
+        ),
+        key(
+            "key",
+            TEXTS,
+            "Its key columns; unsaid: its primary key, in a file the columns of the first `match`.",
+        ),
         key(
             "changed_at",
             Shape::Either(&[Shape::Text, Shape::Keys(&CHANGED_AT)]),
@@ -122,7 +131,6 @@ pub(crate) static BINDING: Section = Section {
         key("cursor", Shape::Text, "The column to poll by; unsaid: `changed_at`, else full scans."),
         key("when", Shape::Text, "Which records belong here."),
         key("on_leave", ON_LEAVE, "Records that leave `when:` of this system."),
-        later("file", "file systems come with a later version"),
         later(
             "schedule",
             "a schedule of one system comes with a later version: say it on the entity",

@@ -1,6 +1,6 @@
 //! `systems:`: where rows are, and how they are reached.
 
-use crate::config::keys::{Section, Shape, key, later, rest, webhook};
+use crate::config::keys::{Section, Shape, file, key, later, rest, webhook};
 
 pub(crate) static SYSTEMS: Section = Section {
     name: "systems",
@@ -18,8 +18,8 @@ pub(crate) static SYSTEM: Section = Section {
         key(
             "url",
             Shape::Text,
-            "`postgres://user@host/db`, `mariadb://user@host/db` (or `mysql:`), `sqlite:PATH`, or \
-             `https://host/path/` of a REST API.",
+            "`postgres://user@host/db`, `mariadb://user@host/db` (or `mysql:`), `sqlite:PATH`, \
+             `https://host/path/` of a REST API, or `file:FOLDER/`.",
         ),
         key(
             "password",
@@ -80,7 +80,16 @@ pub(crate) static SYSTEM: Section = Section {
             "What a REST system has, by name.",
         ),
         later("limits", "limits per user come with a later version"),
-        later("write", "file systems come with a later version"),
+        key(
+            "read",
+            Shape::Keys(&file::READ),
+            "How the files of a folder are read; unsaid: they are not.",
+        ),
+        key(
+            "write",
+            Shape::Keys(&file::WRITE),
+            "How the files of a folder are written; unsaid: they are not.",
+        ),
         later("charset", "the character set is that of the connection, UTF-8"),
         later("clearance", "labels of fields come with a later version"),
     ],

@@ -389,7 +389,7 @@ impl Reader<'_> {
         Some(LookupDraft { file: self.text_of(&entries, "file")?, hub, system })
     }
 
-    fn sign_of(&mut self, entries: &Entries<'_>, key: &str) -> Option<char> {
+    pub(super) fn sign_of(&mut self, entries: &Entries<'_>, key: &str) -> Option<char> {
         let node = entries.get(key)?;
         let mut letters = node.text().unwrap_or_default().chars();
         match (letters.next(), letters.next()) {

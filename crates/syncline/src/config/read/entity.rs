@@ -42,6 +42,7 @@ impl Reader<'_> {
             }
             entities.push(self.entity(&name, value, systems));
         }
+        self.one_file_each(&entities);
         entities
     }
 
@@ -70,6 +71,7 @@ impl Reader<'_> {
         if let Some(node) = entries.get("lines") {
             entity.lines = self.lines(name, node, systems).map(Box::new);
         }
+        self.in_files(&mut entity);
         entity
     }
 
@@ -205,6 +207,18 @@ impl Reader<'_> {
             );
             return None;
         }
+        let is_file = self.files.contains_key(&binding.system.value);
+        if is_file && section.name == keys::entity::LINES_BINDING.name {
+            self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    node.place,
+                    "this version cannot honour child rows in a file system",
+                )
+                .fix("keep them as an entity of their own, or leave the system out of `lines`"),
+            );
+            return None;
+        }
         if let Kind::Scalar { .. } = &node.kind {
             binding.table = self.text(node, "table")?;
             if binding.table.value.is_empty() {
@@ -218,8 +232,11 @@ impl Reader<'_> {
         }
         let what = format!("the table in {}", binding.system.value);
         let entries = self.entries(node, section, &what, &[])?;
-        let (wanted, other) =
-            if resources.is_some() { ("resource", "table") } else { ("table", "resource") };
+        let (wanted, others) = match (&resources, is_file) {
+            (Some(_), _) => ("resource", ["table", "file"]),
+            (None, true) => ("file", ["table", "resource"]),
+            (None, false) => ("table", ["resource", "file"]),
+        };
         match self.text_of(&entries, wanted) {
             Some(table) => binding.table = table,
             None => {
@@ -228,9 +245,14 @@ impl Reader<'_> {
                 self.complain(Complaint::error("config.missing_key", place, message));
             }
         }
-        if let Some(place) = entries.key(other) {
-            let what = &binding.system.value;
-            self.wrong(place, format!("in {what} an entity has a `{wanted}`, no `{other}`"));
+        for other in others {
+            if let Some(place) = entries.key(other) {
+                let what = &binding.system.value;
+                self.wrong(place, format!("in {what} an entity has a `{wanted}`, no `{other}`"));
+            }
+        }
+        if let (true, Some(place)) = (is_file, entries.key("cursor")) {
+            self.wrong(place, "a file is read whole: it has no `cursor`");
         }
         binding.key = self.texts_of(&entries, "key").unwrap_or_default();
         if let Some(node) = entries.get("changed_at") {

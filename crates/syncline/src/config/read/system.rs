@@ -28,6 +28,8 @@ const POLL_MS_MIN: i64 = 10;
 const MAX_RETAINED: u64 = 2 << 30;
 /// Rows per write batch, unless said otherwise.
 const BATCH: usize = 500;
+/// The same for files, which are written anew with every batch.
+const FILE_BATCH: usize = 10_000;
 
 impl Default for Detect {
     fn default() -> Self {
@@ -83,6 +85,7 @@ impl Reader<'_> {
             batch: BATCH,
             marks: Marks::IfPresent,
             rest: None,
+            folder: None,
             connect_timeout_ms: 10_000,
             statement_timeout_ms: 300_000,
         };
@@ -120,8 +123,9 @@ impl Reader<'_> {
         if let Some(node) = entries.get("writes")
             && let Some(writes) = self.entries(node, &keys::system::WRITES, "`writes`", &[])
         {
-            system.batch =
-                self.count_of(&writes, "batch", 1..=10_000).map_or(BATCH, |count| count as usize);
+            system.batch = self
+                .count_of(&writes, "batch", 1..=10_000)
+                .map_or(system.batch, |count| count as usize);
             system.max_rate = self.text_of(&writes, "max_rate").and_then(|text| self.rate(&text));
             system.hours = self.text_of(&writes, "hours").and_then(|text| self.hours(&text));
         }
@@ -144,27 +148,48 @@ impl Reader<'_> {
         if let Some(ms) = self.duration_of(&entries, "statement_timeout") {
             system.statement_timeout_ms = ms.max(1);
         }
-        self.belongs(&entries, is_rest);
+        let is_file = system.address.as_ref().is_some_and(|it| it.value.kind == Kind::File);
+        if is_file {
+            system.batch = system.batch.max(FILE_BATCH);
+            let folder = self.folder(&entries);
+            self.files.insert(system.name.value.clone(), folder.clone());
+            system.folder = Some(folder);
+        }
+        if system.address.is_some() {
+            self.belongs(&entries, is_rest, is_file);
+        }
         self.fits(&system);
         system
     }
 
-    /// Keys that mean nothing for the other kind of system.
-    fn belongs(&mut self, entries: &Entries<'_>, is_rest: bool) {
-        let (others, why): (&[&str], _) = if is_rest {
-            (
-                &["password", "marks", "max_retained"],
-                "means nothing for a REST system: who we are is said by `auth`",
-            )
-        } else {
-            (
-                &["auth", "headers", "max_rate", "concurrency", "resources"],
-                "is for REST systems, whose URL begins with https:",
-            )
-        };
-        for key in others {
-            if let Some(place) = entries.key(key) {
-                self.wrong(place, format!("`{key}` {why}"));
+    /// Keys that mean nothing for another kind of system.
+    fn belongs(&mut self, entries: &Entries<'_>, is_rest: bool, is_file: bool) {
+        const REST: &[&str] = &["auth", "headers", "max_rate", "concurrency", "resources"];
+        const FILE: &[&str] = &["read", "write"];
+        const SERVERS: &[&str] = &["password", "marks", "max_retained"];
+        let for_rest = "is for REST systems, whose URL begins with https:";
+        let for_files = "is for file systems, whose URL begins with file:";
+        let by_auth = "means nothing for a REST system: who we are is said by `auth`";
+        let no_server = "means nothing for a folder";
+        let mut strange = Vec::new();
+        if !is_rest {
+            strange.push((REST, for_rest));
+        }
+        if !is_file {
+            strange.push((FILE, for_files));
+        }
+        if is_rest {
+            strange.push((SERVERS, by_auth));
+        }
+        if is_file {
+            strange.push((SERVERS, no_server));
+            strange.push((&["tls", "tls_ca", "connect_timeout", "statement_timeout"], no_server));
+        }
+        for (keys, why) in strange {
+            for key in keys {
+                if let Some(place) = entries.key(key) {
+                    self.wrong(place, format!("`{key}` {why}"));
+                }
             }
         }
     }
@@ -350,14 +375,6 @@ impl Reader<'_> {
                 }
                 system.address = Some(Spanned { value: url.address, place: text.place });
             }
-            Err(UrlError::Later(why)) => self.complain(
-                Complaint::error(
-                    "config.unsupported",
-                    text.place,
-                    "this version cannot honour a system of this kind",
-                )
-                .fix(why),
-            ),
             Err(UrlError::Wrong(why)) => {
                 // The URL may hold a password, and could not be taken apart: it is not shown.
                 let holds_password = text.value.contains('@');

@@ -1,0 +1,305 @@
+//! The rows of a file, one by one, whatever its form: values by column, and what is wrong by place.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek},
+};
+
+use encoding_rs::Encoding;
+use serde_json::Value as Json;
+use syncline_core::{
+    Text,
+    error::{ErrorKind, PortError},
+    value::Value,
+};
+
+use crate::{
+    file::{
+        csv::{self, Record, Records},
+        failed,
+        place::Found,
+    },
+    settings::folder::{Csv, Folder, Form, is_bytewise},
+    sql::json,
+};
+
+mod lines;
+mod transcode;
+
+use lines::Lines;
+use transcode::Transcoded;
+
+/// What rows are read from.
+pub(super) type Input = Box<dyn BufRead + Send>;
+
+/// A row.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Where it is: `orders.csv:17`.
+    pub(super) place: String,
+    /// A value for each column that was asked for; NULL where it cannot be read.
+    pub(super) values: Vec<Value>,
+    /// What cannot be read.
+    pub(super) problems: Vec<Trouble>,
+    /// Why it is no row at all.
+    pub(super) broken: Option<String>,
+    /// As it stands in the file.
+    pub(super) raw: Raw,
+}
+
+/// A row as it stands in its file.
+#[derive(Debug)]
+pub(super) enum Raw {
+    /// A line of cells.
+    Csv(Record),
+    /// A line.
+    Line(Vec<u8>),
+}
+
+impl Raw {
+    /// All of it, line end included.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Csv(record) => &record.raw,
+            Self::Line(line) => line,
+        }
+    }
+}
+
+/// A value that cannot be read.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// Which of the columns that were asked for; one beyond them: none in particular.
+    pub(super) column: usize,
+    pub(super) code: &'static str,
+    pub(super) reason: String,
+}
+
+/// A file that is being read.
+pub(super) struct Rows {
+    name: String,
+    content: Content,
+    /// Its last line need not end.
+    last_is_open: bool,
+}
+
+enum Content {
+    Csv {
+        records: Records<Input>,
+        encoding: &'static Encoding,
+        header: Head,
+        /// Where the columns asked for are.
+        places: Vec<usize>,
+    },
+    Lines {
+        lines: Lines<Input>,
+        columns: Vec<Text>,
+    },
+}
+
+/// What stands before the rows of a CSV file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Head {
+    /// As it stands there, byte order mark included.
+    pub(super) raw: Vec<u8>,
+    /// The names of its columns, in their order.
+    pub(super) names: Vec<Text>,
+}
+
+impl Rows {
+    /// Begins to read a file, from its beginning.
+    ///
+    /// # Errors
+    /// `SchemaDrift` if it has no such columns, or not one of each; `Ok(Err(_))`: why it is no file of
+    /// this form.
+    pub(super) fn open(
+        folder: &Folder,
+        found: &Found,
+        columns: &[Text],
+        action: &str,
+    ) -> Result<Result<Self, String>, PortError> {
+        let io = |error: std::io::Error| failed(action, &error);
+        let mut file: File = found.file.try_clone().map_err(io)?;
+        file.rewind().map_err(io)?;
+        let content = match &folder.form {
+            Form::Csv(form) => match csv(file, form, &found.name, columns, action)? {
+                Ok(content) => content,
+                Err(why) => return Ok(Err(why)),
+            },
+            Form::JsonLines => Content::Lines {
+                lines: Lines::new(bytes(file, encoding_rs::UTF_8).map_err(io)?.0),
+                columns: columns.to_vec(),
+            },
+            Form::Xlsx { .. } => return Ok(Err("workbooks come with a later version".into())),
+        };
+        let last_is_open = folder.last_line_open;
+        Ok(Ok(Self { name: found.name.clone(), content, last_is_open }))
+    }
+
+    /// What stands before the rows.
+    pub(super) fn head(&self) -> Head {
+        match &self.content {
+            Content::Csv { header, .. } => header.clone(),
+            Content::Lines { .. } => Head::default(),
+        }
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// What kept the file from being read.
+    pub(super) fn next(&mut self) -> std::io::Result<Option<Entry>> {
+        match &mut self.content {
+            Content::Csv { records, encoding, header, places } => {
+                let Some(record) = records.next()? else { return Ok(None) };
+                let place = format!("{}:{}", self.name, record.line);
+                let mut entry = cells(record, encoding, header, places, place);
+                let Raw::Csv(record) = &entry.raw else { return Ok(Some(entry)) };
+                if csv::line_end(&record.raw).is_empty() && !self.last_is_open {
+                    let why = "the last line does not end: the file may have been cut there";
+                    entry.broken = Some(why.into());
+                }
+                Ok(Some(entry))
+            }
+            Content::Lines { lines, columns } => {
+                let Some((number, raw)) = lines.next()? else { return Ok(None) };
+                Ok(Some(object(raw, columns, format!("{}:{number}", self.name))))
+            }
+        }
+    }
+}
+
+/// The bytes of a file behind its byte order mark, and that mark. What is not read byte by byte
+/// becomes UTF-8.
+fn bytes(file: File, encoding: &'static Encoding) -> std::io::Result<(Input, Vec<u8>)> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let mut input = BufReader::with_capacity(256 << 10, file);
+    if !is_bytewise(encoding) {
+        return Ok((Box::new(BufReader::new(Transcoded::new(input, encoding))), Vec::new()));
+    }
+    let has_mark = encoding == encoding_rs::UTF_8 && input.fill_buf()?.starts_with(MARK);
+    if has_mark {
+        input.consume(MARK.len());
+    }
+    Ok((Box::new(input), if has_mark { MARK.to_vec() } else { Vec::new() }))
+}
+
+fn csv(
+    file: File,
+    form: &Csv,
+    name: &str,
+    columns: &[Text],
+    action: &str,
+) -> Result<Result<Content, String>, PortError> {
+    let io = |error: std::io::Error| failed(action, &error);
+    let drift = |detail: String| PortError::new(ErrorKind::SchemaDrift, action, detail);
+    let (input, mark) = bytes(file, form.encoding).map_err(io)?;
+    let mut records = Records::new(input, form.separator);
+    let encoding = if is_bytewise(form.encoding) { form.encoding } else { encoding_rs::UTF_8 };
+    let header = match &form.header {
+        Some(names) => Head { raw: mark, names: names.clone() },
+        None => {
+            let Some(first) = records.next().map_err(io)? else {
+                return Ok(Err(format!("{name} is empty: it has no header")));
+            };
+            let place = format!("{name}:{}", first.line);
+            if let Some(why) = first.broken {
+                return Err(drift(format!("{place}: {why}")));
+            }
+            let mut names = Vec::with_capacity(first.cells.len());
+            for cell in &first.cells {
+                let found = first.value(*cell, encoding).map_err(|()| {
+                    let name = form.encoding.name();
+                    drift(format!("{place}: the header holds bytes that are no {name}"))
+                })?;
+                names.push(if let Value::Text(text) = found { text } else { Text::default() });
+            }
+            let twice = |at: usize, name: &Text| {
+                !name.is_empty() && names.iter().take(at).any(|other| other == name)
+            };
+            if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| twice(*at, name)) {
+                return Err(drift(format!("{place}: two columns are called {name:?}")));
+            }
+            let raw = [mark, first.raw].concat();
+            Head { raw, names }
+        }
+    };
+    let mut places = Vec::with_capacity(columns.len());
+    for column in columns {
+        let Some(at) = header.names.iter().position(|name| name == column) else {
+            let known: Vec<&str> = header.names.iter().map(Text::as_str).take(30).collect();
+            let has = known.join(", ");
+            return Err(drift(format!("{name} has no column {column:?}; it has {has}")));
+        };
+        places.push(at);
+    }
+    Ok(Ok(Content::Csv { records, encoding, header, places }))
+}
+
+fn cells(
+    record: Record,
+    encoding: &'static Encoding,
+    header: &Head,
+    places: &[usize],
+    place: String,
+) -> Entry {
+    let mut problems = Vec::new();
+    let mut broken = record.broken.map(str::to_owned);
+    let (has, wants) = (record.cells.len(), header.names.len());
+    if broken.is_none() && has != wants {
+        broken = Some(format!("it has {has} cells, the header {wants}"));
+    }
+    let mut values = Vec::with_capacity(places.len());
+    for (column, at) in places.iter().enumerate() {
+        let value = record.cells.get(*at).map(|cell| record.value(*cell, encoding));
+        if value == Some(Err(())) {
+            let reason = format!("its bytes are no {}", encoding.name());
+            problems.push(Trouble { column, code: "read.encoding", reason });
+        }
+        values.push(value.and_then(Result::ok).unwrap_or_default());
+    }
+    Entry { place, values, problems, broken, raw: Raw::Csv(record) }
+}
+
+fn object(raw: Vec<u8>, columns: &[Text], place: String) -> Entry {
+    let parsed = match serde_json::from_slice::<Json>(&raw) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
+            Err("it is no JSON object".to_owned())
+        }
+        Err(error) => Err(format!("it is no JSON object: {error}")),
+    };
+    let (mut values, mut problems, mut broken) = (Vec::new(), Vec::new(), None);
+    match parsed {
+        Err(why) => broken = Some(why),
+        Ok(mut members) => {
+            for (column, name) in columns.iter().enumerate() {
+                let found = members.remove(name.as_str()).unwrap_or(Json::Null);
+                values.push(json::from_json(found).unwrap_or_else(|problem| {
+                    let (code, reason) = (problem.code, problem.message);
+                    problems.push(Trouble { column, code, reason });
+                    Value::Null
+                }));
+            }
+        }
+    }
+    Entry { place, values, problems, broken, raw: Raw::Line(raw) }
+}
+
+/// Reads a file to its end, for its digest.
+///
+/// # Errors
+/// What kept it from being read.
+pub(super) fn digest(found: &Found) -> std::io::Result<blake3::Hash> {
+    let mut file = found.file.try_clone()?;
+    file.rewind()?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hasher.finalize());
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+    }
+}

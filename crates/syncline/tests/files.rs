@@ -1,0 +1,278 @@
+//! A folder of files beside a CRM in SQLite: what is read from files, and what is written to them.
+
+use std::{fs, path::PathBuf};
+
+use crate::world::World;
+
+/// People of a CRM and of a file.
+fn people(files: &str, cells: &str) -> World {
+    let world = World::with(&format!(
+        "version: 1\nsystems:\n  crm: {{url: \"sqlite:crm.db\"}}\n  hr:\n    url: \"file:exports/\"\n{files}\
+         entities:\n  people:\n    in: {{crm: people, hr: {{file: people}}}}\n    match: email\n    fields:\n{cells}"
+    ));
+    world.sql(
+        "crm",
+        "create table people(id integer primary key, email text not null unique, name text, salary numeric, born text)",
+    );
+    fs::create_dir(world.path("exports")).unwrap();
+    world
+}
+
+const CELLS: &str = r#"      email: {crm: email, hr: Mail}
+      name: {type: text, crm: name, hr: Name}
+      salary: {type: decimal, crm: salary, hr: Salary}
+      born: {type: date, crm: born, hr: {column: Born, format: "%d/%m/%Y"}}
+"#;
+
+const READ: &str = "    read: {format: csv, name: \"{file}-*.csv\", separator: \";\", decimal: \",\", encoding: windows-1252, settle: 50ms}\n";
+
+impl World {
+    fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path("exports").join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn people(&self) -> String {
+        let sql = "select coalesce(group_concat(email || ' ' || coalesce(name, '-') || ' ' || coalesce(salary, '-') || ' ' || coalesce(born, '-'), ', '), '') from (select * from people order by email)";
+        self.value("crm", sql)
+    }
+}
+
+const THREE: &[u8] = b"Name;Mail;Salary;Born;Other\r\nGarc\xeda;a@x;1234,50;02/03/1990;\r\n\"Smith; \"\"Bob\"\"\";b@x;;;y\r\nC;c@x;0,10;31/12/1999;\r\n";
+
+#[test]
+fn a_full_export_is_read_with_its_signs_and_letters() {
+    let world = people(READ, CELLS);
+    world.put("people-2026-03-01.csv", THREE);
+    world.put("other.csv", b"x");
+    world.run(&["check", "--online"]).ends(0, &[]);
+    world.run(&["run", "--yes"]).ends(0, &["3 changed"]);
+    let all = "a@x Garc\u{ed}a 1234.5 1990-03-02, b@x Smith; \"Bob\" - -, c@x C 0.1 1999-12-31";
+    assert_eq!(world.people(), all);
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    // Absence from a whole file is a delete; the newest file counts.
+    world.put("people-2026-03-02.csv", &THREE[..THREE.len() - 24]);
+    world.run(&["run"]).ends(0, &[]);
+    assert!(!world.people().contains("c@x"), "{}", world.people());
+    let said = world.run(&["doctor", "hr"]).ends(0, &["class E: blind", "people-2026-03-02.csv"]);
+    assert!(said.said().contains("complete scan"), "{}", said.said());
+}
+
+#[test]
+fn a_file_that_is_cut_broken_or_empty_deletes_nobody() {
+    let world = people(READ, CELLS);
+    let file = "people-1.csv";
+    world.put(file, THREE);
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let whole = world.people();
+    for (bytes, words) in [
+        (&THREE[..THREE.len() - 23], "does not end"),
+        (&b"Name;Mail;Salary;Born\nX\"Y;a@x;;\n"[..], "people-1.csv:2"),
+        (
+            &b"Name;Mail;Salary;Born\n\"Z;a@x;;\nGarc\xeda;a@x;1234,50;02/03/1990\n"[..],
+            "people-1.csv:2",
+        ),
+        (&b"Name;Mail;Salary;Born\nX;a@x\n"[..], "people-1.csv:2: it has 2 cells, the header 4"),
+        (&b"Name;Mail;Salary;Born\nGarc\xeda;;1;\n"[..], "people-1.csv:2: a key column is empty"),
+        (b"", "it has no header"),
+        (b"Name;Mail;Salary;Born\n", "guard.empty_source"),
+        (b"Name;Mail;Salary;Born;Name\nX;a@x;;;\n", "two columns are called"),
+        (b"Name;Mail;Born\nX;a@x;\n", "Salary"),
+    ] {
+        world.put(file, bytes);
+        let done = world.run(&["run"]);
+        assert_ne!(done.code, 0, "{words}: {}", done.said());
+        assert!(done.said().contains(words), "{words}: {}", done.said());
+        assert_eq!(world.people(), whole, "{words}");
+    }
+    fs::remove_file(world.path("exports").join(file)).unwrap();
+    world.run(&["run"]).ends(1, &["there is no file people-*.csv"]);
+    assert_eq!(world.people(), whole);
+    world.put(file, THREE);
+    world.run(&["run"]).ends(0, &[]);
+    assert_eq!(world.people(), whole);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_set_aside_with_its_place_and_its_neighbours_go_on() {
+    let utf8 = READ.replace("windows-1252", "utf-8");
+    let world = people(&utf8, CELLS);
+    let rows = b"Name;Mail;Salary;Born\nA;a@x;1;\nGarc\xeda;b@x;2;\nC;c@x;three;\nD;d@x;4;\nD2;d@x;5;\nE;e@x;6;\n";
+    world.put("people-1.csv", rows);
+    let said = world.run(&["run", "--yes"]).ends(4, &["set aside"]).said();
+    assert_eq!(world.people(), "a@x A 1 -, e@x E 6 -", "{said}");
+    let words = ["people-1.csv:3, column \"Name\"", "read.encoding", "read.duplicate_key"];
+    world.run(&["quarantine", "list"]).ends(0, &words);
+}
+
+#[test]
+fn a_file_that_is_still_being_written_is_not_read() {
+    let world = people(&READ.replace("50ms", "1h"), CELLS);
+    let path = world.put("people-1.csv", THREE);
+    let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(7_200);
+    let aged = |file: &fs::File| file.set_modified(hour).unwrap();
+    aged(&fs::File::options().write(true).open(&path).unwrap());
+    world.put("people-2.csv.part", b"Name;Mail");
+    world.run(&["run", "--yes"]).ends(0, &["3 changed"]);
+    let held = fs::File::options().write(true).open(&path).unwrap();
+    held.lock().unwrap();
+    world.run(&["run"]).ends(1, &["people-1.csv is locked by another program"]);
+    held.unlock().unwrap();
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+}
+
+#[test]
+fn json_lines_are_read_exactly() {
+    let cells = "      email: {crm: email, hr: mail}\n      name: {type: text, crm: name, hr: {column: who, path: name.first}}\n      salary: {type: decimal, crm: salary, hr: salary}\n";
+    let world = people("    read: {format: jsonl, settle: 50ms}\n", cells);
+    world.put(
+        "people.jsonl",
+        b"{\"mail\": \"a@x\", \"who\": {\"name\": {\"first\": \"Ada\"}}, \"salary\": 0.10}\n\n{\"mail\": \"b@x\", \"salary\": 1234567.25}\n{\"mail\": \"c@x\"",
+    );
+    world.run(&["run", "--yes"]).ends(1, &["people.jsonl:4: it is no JSON object"]);
+    let rows =
+        "select group_concat(email || coalesce(name, '-') || typeof(salary), ' ') from people";
+    assert_eq!(world.value("crm", rows), "a@xAdareal b@x-real");
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_is_said_with_its_place() {
+    let world = people(READ, CELLS);
+    world.run(&["check"]).ends(0, &[]);
+    for (from, to, words) in [
+        ("separator: \";\"", "separator: \";;\"", "`separator` takes one sign"),
+        ("windows-1252", "windows-1259", "is no encoding that is known"),
+        ("{file}-*.csv", "../x.csv", "without a path"),
+        ("format: csv", "format: jsonl", "is for CSV"),
+        ("file: people", "table: people", "needs `file`"),
+        ("settle: 50ms", "sheet: x", "cannot honour `sheet`"),
+        ("settle: 50ms", "settles: 50ms", "did you mean `settle`?"),
+        ("    match: email\n", "    to: hr\n    match: email\n", "which has no `write`"),
+        (
+            "    url: \"file:exports/\"",
+            "    url: \"file:exports/\"\n    auth: {bearer: env:X}",
+            "is for REST systems",
+        ),
+    ] {
+        let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
+        world.edit(from, to);
+        world.run(&["check"]).ends(2, &[words, "syncline.yaml:"]);
+        world.file("syncline.yaml", &file);
+    }
+    fs::remove_dir_all(world.path("exports")).unwrap();
+    world.run(&["doctor", "hr"]).ends(3, &["there is no folder"]);
+}
+
+const WRITE: &str = "    write: {format: csv, name: \"people-{date}.csv\", separator: \";\", decimal: \",\", encoding: windows-1252}\n";
+
+impl World {
+    /// The one file of the folder.
+    fn only(&self) -> (String, Vec<u8>) {
+        let entries = fs::read_dir(self.path("exports")).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names.len(), 1, "{names:?}");
+        let bytes = fs::read(self.path("exports").join(&names[0])).unwrap();
+        (names.remove(0), bytes)
+    }
+}
+
+#[test]
+fn an_export_holds_all_records_with_its_signs_and_letters() {
+    let world = people(WRITE, CELLS);
+    world.sql("crm", "insert into people(email, name, salary, born) values ('a@x', 'García', 1234.5, '1990-03-02'), ('b@x', 'Smith; \"Bob\"', null, null)");
+    world.run(&["run", "--yes"]).ends(0, &["hr 2"]);
+    let (name, bytes) = world.only();
+    let dated = name.strip_prefix("people-20").and_then(|it| it.strip_suffix(".csv"));
+    assert_eq!(dated.map(str::len), Some(8), "{name}");
+    let header = b"Mail;Name;Salary;Born\r\n".to_vec();
+    let rows = b"a@x;Garc\xeda;1234,5;02/03/1990\r\nb@x;\"Smith; \"\"Bob\"\"\";;\r\n".to_vec();
+    assert_eq!(bytes, [header, rows].concat(), "{}", String::from_utf8_lossy(&bytes));
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    world.run(&["verify"]).ends(0, &["no difference"]);
+    world.sql("crm", "update people set salary = 7 where email = 'b@x'; delete from people where email = 'a@x'; insert into people(email, name) values ('c@x', 'Łukasz')");
+    world.run(&["run"]).ends(4, &[]);
+    let (_, bytes) = world.only();
+    assert_eq!(
+        bytes,
+        b"Mail;Name;Salary;Born\r\nb@x;\"Smith; \"\"Bob\"\"\";7;\r\n",
+        "{}",
+        String::from_utf8_lossy(&bytes)
+    );
+    world.run(&["quarantine", "list"]).ends(0, &["write.encoding", "has no letter"]);
+    // Whoever fetches the file may take it away: the next run makes it anew, whole.
+    world.sql("crm", "update people set name = 'Lukasz' where email = 'c@x'");
+    fs::remove_file(world.path("exports").join(&name)).unwrap();
+    world.run(&["run", "--allow-partial"]).ends(0, &[]);
+    let (_, bytes) = world.only();
+    assert!(
+        bytes.ends_with(b"b@x;\"Smith; \"\"Bob\"\"\";7;\r\nc@x;Lukasz;;\r\n"),
+        "{}",
+        String::from_utf8_lossy(&bytes)
+    );
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+}
+
+const BOTH: &str = "    read: {format: csv, settle: 20ms}\n    write: {format: csv}\n";
+
+#[test]
+fn a_file_is_kept_the_same_both_ways_and_what_is_not_ours_stays_as_it_is() {
+    let world = people(BOTH, CELLS);
+    let file = "people.csv";
+    world
+        .put(file, b"Note,Mail,Name,Salary,Born\n\"x, \"\"y\"\"\",a@x,\"Ada\",01.50,\n,b@x,B,2,\n");
+    world.sql("crm", "insert into people(email, name) values ('c@x', 'C')");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    assert_eq!(world.people(), "a@x Ada 1.5 -, b@x B 2 -, c@x C - -");
+    world.sql("crm", "update people set name = 'Bea' where email = 'b@x'");
+    world.run(&["run"]).ends(0, &["hr 1"]);
+    let text = || fs::read_to_string(world.path("exports").join(file)).unwrap();
+    assert_eq!(
+        text(),
+        "Note,Mail,Name,Salary,Born\n\"x, \"\"y\"\"\",a@x,\"Ada\",01.50,\n,b@x,Bea,2,\n,c@x,C,,\n"
+    );
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    // Both sides change the same row: their fields are merged, and a person's file is not lost.
+    world.sql(
+        "crm",
+        "update people set salary = 9 where email = 'a@x'; delete from people where email = 'b@x'",
+    );
+    world.put(file, text().replace("\"Ada\"", "Ada Lovelace").as_bytes());
+    world.run(&["run"]).ends(0, &[]);
+    assert_eq!(world.people(), "a@x Ada Lovelace 9 -, c@x C - -");
+    assert_eq!(
+        text(),
+        "Note,Mail,Name,Salary,Born\n\"x, \"\"y\"\"\",a@x,Ada Lovelace,9,\n,c@x,C,,\n"
+    );
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    world.run(&["verify"]).ends(0, &["no difference"]);
+    // Somebody has it open: it is left alone, and written when they have closed it.
+    world.put(".~lock.people.csv#", b"");
+    world.sql("crm", "update people set salary = 8 where email = 'a@x'");
+    world.run(&["run"]).ends(1, &["open in an office program"]);
+    fs::remove_file(world.path("exports/.~lock.people.csv#")).unwrap();
+    world.run(&["run"]).ends(0, &["hr 1"]);
+    assert!(text().contains("Ada Lovelace,8"), "{}", text());
+}
+
+#[test]
+fn keys_that_are_exchanged_and_broken_neighbours_are_written_right() {
+    let world = people(&BOTH.replace("csv", "jsonl"), &CELLS.replace(", format: \"%d/%m/%Y\"", ""));
+    world.sql("crm", "insert into people(id, email, name, salary, born) values (1, 'a@x', 'A', 0.1, '2001-02-03'), (2, 'b@x', 'B', null, null)");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let text = || fs::read_to_string(world.path("exports/people.jsonl")).unwrap();
+    assert_eq!(
+        text(),
+        "{\"Mail\":\"a@x\",\"Name\":\"A\",\"Salary\":0.1,\"Born\":\"2001-02-03\"}\n{\"Mail\":\"b@x\",\"Name\":\"B\"}\n"
+    );
+    world.sql("crm", "update people set email = 't' where id = 1; update people set email = 'a@x' where id = 2; update people set email = 'b@x' where id = 1");
+    world.run(&["run"]).ends(0, &[]);
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    world.run(&["verify"]).ends(0, &["no difference"]);
+    world.put("people.jsonl", format!("{}oops\n", text()).as_bytes());
+    world.sql("crm", "update people set name = 'BB' where id = 2");
+    world.run(&["run"]).ends(1, &["people.jsonl:3"]);
+    assert!(text().contains("\"BB\"") && text().ends_with("oops\n"), "{}", text());
+}
