@@ -121,7 +121,7 @@ impl KnownRow {
     /// Whether another row may refer to this one. A row that is gone, and that nothing of ours brings
     /// back, is nobody's parent: its key may be another's by now, who was not heard of yet.
     pub fn is_parent(&self) -> bool {
-        !self.rival && !(self.digest.is_none() && self.quiet)
+        !self.rival && (self.digest.is_some() || !self.quiet)
     }
 }
 
