@@ -21,6 +21,7 @@ mod servers;
 mod shop;
 mod snippets;
 mod story;
+mod templates;
 mod tidy;
 mod words;
 mod world;

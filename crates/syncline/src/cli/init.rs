@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use serde_json::json;
 use syncline_adapters::settings::Settings;
 use syncline_core::{Text, error::PortError};
@@ -23,7 +23,7 @@ pub(crate) struct Init {
     /// A system to start from: <postgres://user@host/db>, mariadb://…, sqlite:PATH. May be repeated.
     #[arg(long, value_name = "URL")]
     pub(crate) from: Vec<String>,
-    /// A whole configuration to adapt instead.
+    /// A whole configuration to adapt instead; `list` says what there is.
     #[arg(long, value_name = "NAME", conflicts_with = "from")]
     pub(crate) template: Option<Template>,
 }
@@ -31,8 +31,48 @@ pub(crate) struct Init {
 /// Configurations to start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Template {
-    /// A shop on PostgreSQL and an ERP on MariaDB: contacts, orders, inventory, users.
+    /// Two tables that hold the same people, both ways.
+    TwoTables,
+    /// A table that another follows.
+    OneWay,
+    /// A CRM on PostgreSQL and an ERP on MariaDB: people, orders with lines, stock, staff.
+    CrmErp,
+    /// A shop with a REST API and an ERP on MariaDB or PostgreSQL: customers, orders, stock.
     ShopErp,
+    /// All three of them: customers and articles.
+    CrmErpShop,
+    /// What there is.
+    List,
+}
+
+impl Template {
+    /// The file; none for the list.
+    const fn text(self) -> Option<&'static str> {
+        match self {
+            Self::TwoTables => Some(include_str!("init/two-tables.yaml")),
+            Self::OneWay => Some(include_str!("init/one-way.yaml")),
+            Self::CrmErp => Some(include_str!("init/crm-erp.yaml")),
+            Self::ShopErp => Some(include_str!("init/shop-erp.yaml")),
+            Self::CrmErpShop => Some(include_str!("init/crm-erp-shop.yaml")),
+            Self::List => None,
+        }
+    }
+}
+
+/// The names of all templates, with what they are.
+fn list() -> Answer {
+    let (mut text, mut plain, mut all) = (String::new(), String::new(), Vec::new());
+    for template in Template::value_variants().iter().filter(|it| it.text().is_some()) {
+        let Some(value) = template.to_possible_value() else { continue };
+        let name = value.get_name().to_owned();
+        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!("{name:<14}{help}\n"));
+        plain.push_str(&format!("{name}\t{help}\n"));
+        all.push(json!({ "name": name, "about": help }));
+    }
+    text.push_str("Next: syncline init --template NAME");
+    let summary = crate::words::counted(all.len() as u64, "template");
+    Answer::new(summary).with_result(json!({ "templates": all })).with_text(text).with_plain(plain)
 }
 
 /// A system that answered.
@@ -50,6 +90,9 @@ const TABLES_MAX: usize = 40;
 impl Init {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        if self.template == Some(Template::List) {
+            return Ok(list());
+        }
         let path = &context.config;
         if path.exists() {
             let shown = path.display();
@@ -57,8 +100,8 @@ impl Init {
                 .done("nothing was changed")
                 .fix("syncline check examines it; -c FILE names another"));
         }
-        if self.template == Some(Template::ShopErp) {
-            let written = write(path, include_str!("init/shop-erp.yaml"))?;
+        if let Some(text) = self.template.and_then(Template::text) {
+            let written = write(path, text)?;
             let summary = format!(
                 "Wrote {}. Next: put your own addresses, tables and columns into {}, then syncline check --online",
                 written.join(", "),
