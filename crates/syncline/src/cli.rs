@@ -291,7 +291,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Resume(resume) => resume.run(context).await,
         Command::Demo(demo) => demo.run(context).await,
         Command::Help(help) => help.run(context),
-        Command::Config(config) => config.run(context),
+        Command::Config(config) => config.run(context).await,
         Command::Completions(completions) => completions.run(),
         Command::Version(version) => version.run(),
     }

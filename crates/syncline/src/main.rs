@@ -1,6 +1,7 @@
 //! The program: reads arguments, does one command, exits with a number.
 
 mod address;
+mod approved;
 mod books;
 mod cli;
 mod columns;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_servers;
+mod config_diff;
 mod discover;
 mod files;
 mod guards;

@@ -49,6 +49,7 @@ const COMMANDS: &[&str] = &[
     "config",
     "config show",
     "config schema",
+    "config diff",
     "completions",
     "version",
     "",

@@ -6,6 +6,7 @@ use syncline_engine::apply::Chooses as _;
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
+    approved,
     cli::{Context, ask, run},
     overlay::{Named, Saved},
     pass::{Depth, Halves, Order, paused},
@@ -86,11 +87,8 @@ impl Apply {
                 .done("what was read is known to the hub; nothing was written to any system")
                 .fix("plan again: syncline plan --out FILE"));
         }
-        let at = Session::now();
         for entity in &entities {
-            if let Some(found) = session.plan.entity(*entity) {
-                session.hub.approve(&found.name, found.meaning, &run::who(), at).await?;
-            }
+            approved::approve(&session, *entity).await?;
         }
         let named = Named::new(&saved.operations);
         let order = Order {

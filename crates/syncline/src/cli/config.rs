@@ -1,4 +1,7 @@
-//! `syncline config`: the configuration as it is understood, and its schema for editors.
+//! `syncline config`: the configuration as it is understood, its schema for editors, and what is
+//! another than what was approved.
+
+mod diff;
 
 use clap::{Args, Subcommand};
 
@@ -21,11 +24,13 @@ enum Action {
     Show,
     /// The JSON Schema of the file, for editors.
     Schema,
+    /// What the file says otherwise than what was approved; exit 10 if anything.
+    Diff,
 }
 
 impl Config {
     /// Shows it.
-    pub(crate) fn run(self, context: &Context) -> Result<Answer, Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         match self.command {
             Action::Show => {
                 let loaded = config::load(context)?;
@@ -33,6 +38,7 @@ impl Config {
                     .with_text(config::yaml(&loaded))
                     .with_result(config::json(&loaded)))
             }
+            Action::Diff => diff::run(context).await,
             Action::Schema => {
                 let schema = config::schema();
                 Ok(Answer::new("the JSON Schema of the file")

@@ -15,6 +15,7 @@ use syncline_engine::pass::Allow;
 use syncline_ports::reader::Reader as _;
 
 use crate::{
+    approved,
     cli::{Context, explain, verify},
     config, decide,
     exit::Exit,
@@ -273,8 +274,8 @@ impl Stage {
             syncline_adapters::catalog(&settings).await?.create_marks().await?;
         }
         let session = Session::open(&self.context, Use::Write, Reach::Hub).await?;
-        for entity in self.live_meanings().await? {
-            session.hub.approve(&entity.0, entity.1, "demo", Session::now()).await?;
+        for entity in session.entities(None)? {
+            approved::approve_as(&session, entity, "demo").await?;
         }
         drop(session);
         let began = Instant::now();
@@ -286,12 +287,6 @@ impl Stage {
             &json!({ "event": "synchronised", "lines": lines, "seconds": seconds }),
         );
         Ok(())
-    }
-
-    async fn live_meanings(&self) -> Result<Vec<(String, syncline_core::value::Digest)>, Failure> {
-        let session = Session::open(&self.context, Use::Look, Reach::Systems).await?;
-        let roots = session.plan.entities.iter().filter(|entity| entity.parent.is_none());
-        Ok(roots.map(|entity| (entity.name.to_string(), entity.meaning)).collect())
     }
 
     /// One pass over everything: the same as `syncline run`.

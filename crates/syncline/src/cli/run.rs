@@ -6,6 +6,7 @@ use syncline_engine::pass;
 use syncline_ports::reader::Reader as _;
 
 use crate::{
+    approved,
     cli::{
         Context,
         apply::{self, Allow},
@@ -135,7 +136,7 @@ async fn approve(
         match session.hub.approval(&found.name).await? {
             None => never.push(*entity),
             Some(meaning) if meaning != found.meaning => changed.push(*entity),
-            Some(_) => {}
+            Some(_) => approved::remember(session, *entity).await?,
         }
     }
     if let (Some(entity), false) = (changed.first(), context.interactive) {
@@ -181,11 +182,8 @@ async fn approve(
             .fix("syncline plan --out p.plan; then syncline apply p.plan; or syncline run --yes"));
         }
     }
-    let at = Session::now();
     for entity in open {
-        if let Some(found) = session.plan.entity(entity) {
-            session.hub.approve(&found.name, found.meaning, &who(), at).await?;
-        }
+        approved::approve(session, entity).await?;
     }
     Ok(())
 }

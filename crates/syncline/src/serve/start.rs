@@ -14,6 +14,7 @@ use syncline_ports::{reader::Pause, reader::Reader as _, store::Store as _};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
+    approved,
     cli::Context,
     config::{self, Loaded},
     pass::paused,
@@ -140,8 +141,7 @@ impl Start<'_> {
             let name = found.name.as_str();
             let approved = session.hub.approval(name).await?;
             if approved.is_none() && self.context.yes && self.is_first {
-                let who = crate::cli::run::who();
-                session.hub.approve(name, found.meaning, &who, Session::now()).await?;
+                approved::approve(session, *entity).await?;
             } else if approved.is_none() {
                 let failure = Failure::new(
                     "guard.first_run",
@@ -157,6 +157,8 @@ impl Start<'_> {
                 self.refuse(name, &failure);
                 refused = refused.or(Some(failure));
                 continue;
+            } else {
+                approved::remember(session, *entity).await?;
             }
             if !asleep.contains(entity) {
                 awake.push(*entity);
