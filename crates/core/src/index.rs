@@ -135,12 +135,14 @@ pub(crate) fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<
         Need::Update(_) => WriteKind::Update,
         Need::Delete => WriteKind::Delete,
         Need::Nothing if needs.iter().any(|need| need.need != Need::Nothing) => WriteKind::Update,
-        // A row of a record that is gone may be there all the same: its mark is asked.
+        // A row of a record that is gone, or that belongs there no more, may be there all the same: its
+        // mark is asked.
         Need::Nothing => {
-            let link = group.root.link(system)?;
+            let (link, is_alive) = (group.root.link(system)?, group.root.exists.alive);
             let place = plan.binding_of(group.entity, system)?;
-            nameless_doubts(plan, place, link).filter(|_| !group.root.exists.alive)?;
-            WriteKind::Delete
+            let is_meant = is_alive && link.scope == Scope::In;
+            nameless_doubts(plan, place, link).filter(|_| !is_meant)?;
+            if is_alive { WriteKind::Update } else { WriteKind::Delete }
         }
     };
     // What is on its way is as due as it was: whoever sent it puts its answer on record.

@@ -10,7 +10,9 @@ use crate::{
     name::{BindingIndex, FieldIndex, IntentId, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
     plan::{Binding, Class, Entity},
-    step::{link::PartAt, parents::Fate, pass::Pass, recover::nameless_doubts},
+    step::{
+        link::PartAt, parents::Fate, pass::Pass, recover::nameless_doubts, written::key_of_set,
+    },
     value::Value,
 };
 
@@ -322,7 +324,7 @@ impl Pass<'_> {
         writes: &mut Vec<RowWrite>,
     ) {
         let Some(mut group) = self.take(record) else { return };
-        let before = self.before(&group);
+        let (before, class) = (self.before(&group), self.class(system));
         for draft in drafts {
             let id = self.mint_intent();
             let operation = self.next_operation();
@@ -350,6 +352,11 @@ impl Pass<'_> {
                 }
                 WriteKind::Update | WriteKind::Delete => link.key.clone(),
             };
+            // The row gets a key of its own: what is seen under that of the one before says nothing of it.
+            let is_new = draft.kind == WriteKind::Insert && key.is_none() && class != Class::Log;
+            let own = self.plan.binding(draft.binding).and_then(|it| key_of_set(it, &intent));
+            let given_up = link.key.take_if(|_| is_new && own.is_none());
+            let order = link.order;
             writes.push(RowWrite {
                 record,
                 intent: id,
@@ -368,6 +375,9 @@ impl Pass<'_> {
             link.lane = Lane::Write(id);
             link.touched = operation;
             part.put_link(link);
+            if let Some(key) = given_up {
+                self.give_up(&mut group, draft.at, draft.binding, key, order);
+            }
         }
         self.put_changed(group, before);
     }
