@@ -5,4 +5,6 @@
 
 mod codec;
 pub mod inbox;
+pub mod news;
+pub mod outbox;
 pub mod sqlite;

@@ -6,6 +6,7 @@ pub mod clock;
 mod file;
 pub mod hub;
 mod mysql;
+pub mod notify;
 #[cfg(test)]
 mod pages;
 mod postgres;
@@ -13,6 +14,7 @@ mod rest;
 pub mod settings;
 pub mod sql;
 mod sqlite;
+mod tls;
 pub mod webhook;
 
 use std::sync::Arc;

@@ -14,7 +14,6 @@ mod pages;
 mod poll;
 mod source;
 mod target;
-mod tls;
 
 use std::sync::Arc;
 

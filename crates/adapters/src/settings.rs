@@ -4,6 +4,7 @@ mod path;
 mod template;
 
 pub mod api;
+pub mod channel;
 pub mod folder;
 pub mod hook;
 

@@ -1,4 +1,4 @@
-//! TLS of requests: the chain and the name are always checked.
+//! TLS of HTTP requests: the chain and the name are always checked.
 
 use std::sync::Arc;
 
@@ -9,25 +9,27 @@ use rustls::{
 };
 use syncline_core::error::{ErrorKind, PortError};
 
-use crate::settings::{Settings, Tls};
-
 /// Whom to believe: whom the machine does, and whom `tls_ca` names. Where nothing is encrypted
 /// nobody is, and the machine's certificates are not read.
 ///
 /// # Errors
 /// `Tls` if a certificate cannot be read.
-pub(super) fn config(settings: &Settings) -> Result<ClientConfig, PortError> {
+pub(crate) fn config(
+    whom: &str,
+    is_encrypted: bool,
+    authority: Option<&str>,
+) -> Result<ClientConfig, PortError> {
     let failed = |detail: String| {
-        PortError::new(ErrorKind::Tls, format!("prepare TLS for \"{}\"", settings.name), detail)
+        PortError::new(ErrorKind::Tls, format!("prepare TLS for \"{whom}\""), detail)
     };
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?;
-    if settings.tls == Tls::Off {
+    if !is_encrypted {
         return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
     }
-    let extra = match &settings.tls_ca {
+    let extra = match authority {
         None => Vec::new(),
         Some(path) => CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)

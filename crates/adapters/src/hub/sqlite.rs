@@ -30,6 +30,7 @@ use std::{
 use rusqlite::{Connection, backup::Backup};
 use syncline_core::error::{ErrorKind, PortError};
 
+pub(in crate::hub) use self::commit::Counter;
 use crate::hub::sqlite::{
     error::Outcome, lock::Lock, matches::Matches, recent::Recent, worker::Worker,
 };

@@ -24,8 +24,9 @@ use tokio::time::Instant;
 
 use crate::{
     clock::SystemClock,
-    rest::{pace::Pace, tls},
-    settings::{Settings, api::Api, api::Auth},
+    rest::pace::Pace,
+    settings::{Settings, Tls, api::Api, api::Auth},
+    tls,
 };
 
 /// The most an answer may hold, unpacked.
@@ -110,7 +111,11 @@ impl Client {
             Auth::Header(name, value) => secret(name, value.reveal())?,
         }
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(settings)?)
+            .tls_backend_preconfigured(tls::config(
+                &settings.name,
+                settings.tls != Tls::Off,
+                settings.tls_ca.as_deref(),
+            )?)
             .default_headers(headers)
             .user_agent(concat!("syncline/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(settings.connect_timeout)

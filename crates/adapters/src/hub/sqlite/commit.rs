@@ -215,7 +215,7 @@ pub(super) struct Counts(BTreeMap<(Counter, u16, u16), i64>);
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Counter {
+pub(in crate::hub) enum Counter {
     /// Rows of a binding that were last seen present.
     Present,
     /// Rows of an entity (not of its child lists) present in a system.
@@ -236,7 +236,7 @@ pub(super) enum Counter {
 
 impl Counter {
     /// Its stored number.
-    pub(super) const fn code(self) -> u8 {
+    pub(in crate::hub) const fn code(self) -> u8 {
         match self {
             Self::Present => 0,
             Self::Linked => 1,

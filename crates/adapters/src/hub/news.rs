@@ -1,0 +1,156 @@
+//! What waits in the hub, and what has happened there since somebody looked last: for who tells others.
+//! It is read beside everything else, over a connection of its own; nobody waits for it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+use syncline_core::{
+    Text,
+    error::PortError,
+    name::{EntityIndex, SystemIndex, Timestamp},
+};
+
+use crate::hub::sqlite::{Counter, error::Outcome};
+
+/// Reads news.
+#[derive(Debug)]
+pub struct Newsreader {
+    connection: Connection,
+    action: String,
+}
+
+/// What waits, and what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Conflicts that nobody has decided.
+    pub conflicts: Vec<Waits>,
+    /// Rows and writes that are set aside.
+    pub quarantine: Vec<Waits>,
+    /// Guards that tripped and wait for an answer.
+    pub guards: Vec<Waits>,
+    /// How many fields the loop guard holds.
+    pub held: Vec<(EntityIndex, SystemIndex, u64)>,
+    /// Runs that ended, oldest first.
+    pub runs: Vec<Ended>,
+    /// What is noted of contacts with systems and of successes, by name.
+    pub notes: Vec<(Text, Text)>,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Its number.
+    pub number: i64,
+    /// Its entity.
+    pub entity: EntityIndex,
+    /// Its system, if it is of one.
+    pub system: Option<SystemIndex>,
+    /// Why, in a code; empty for a conflict.
+    pub code: Text,
+}
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its number.
+    pub number: i64,
+    /// Its entity.
+    pub entity: Option<EntityIndex>,
+    /// When.
+    pub at: Timestamp,
+    /// How: `ok`, `partial`, `failed`, `refused`, `stopped`.
+    pub outcome: Text,
+    /// What was said at the end.
+    pub message: Text,
+}
+
+impl Newsreader {
+    /// Opens a hub to be looked at.
+    ///
+    /// # Errors
+    /// As with the hub.
+    pub fn open(hub: &Path) -> Result<Self, PortError> {
+        let action = format!("read news of the hub {}", hub.display());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> Outcome<Connection> {
+            let connection = Connection::open_with_flags(hub, flags)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|failure| failure.during(&action))?;
+        Ok(Self { connection, action })
+    }
+
+    /// What waits now, and the runs that ended since.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn read(&mut self, since: Timestamp) -> Result<News, PortError> {
+        read(&mut self.connection, since).map_err(|failure| failure.during(&self.action))
+    }
+}
+
+fn read(connection: &mut Connection, since: Timestamp) -> Outcome<News> {
+    // All of it as it was at one moment.
+    let moment = connection.transaction()?;
+    let waits = |sql: &str| -> Outcome<Vec<Waits>> {
+        let mut statement = moment.prepare_cached(sql)?;
+        let found = statement.query_map([], |row| {
+            Ok(Waits {
+                number: row.get(0)?,
+                entity: EntityIndex(row.get(1)?),
+                system: row.get::<_, Option<u16>>(2)?.map(SystemIndex),
+                code: Text::new(row.get_ref(3)?.as_str()?),
+            })
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    };
+    let conflicts = waits(
+        "select number, entity, null, '' from conflict where settled is null order by number",
+    )?;
+    let quarantine = waits(
+        "select number, entity, null, code from quarantine where dropped is null order by number",
+    )?;
+    let guards = waits(
+        "select number, entity, system, code from guard where state = 'open' order by number",
+    )?;
+    let held = {
+        let mut statement = moment.prepare_cached(
+            "select first, second, count from counter where kind = ?1 and count > 0",
+        )?;
+        let found = statement.query_map([Counter::Held.code()], |row| {
+            let count: i64 = row.get(2)?;
+            Ok((EntityIndex(row.get(0)?), SystemIndex(row.get(1)?), count.unsigned_abs()))
+        })?;
+        found.collect::<Result<_, _>>()?
+    };
+    let runs = {
+        // Of runs that began long before, only the last ones are looked at.
+        let mut statement = moment.prepare_cached(
+            "select number, entity, ended, outcome, message from run
+             where number > (select coalesce(max(number), 0) - 1000 from run) and ended > ?1
+             order by ended, number",
+        )?;
+        let found = statement.query_map(params![since.0], |row| {
+            Ok(Ended {
+                number: row.get(0)?,
+                entity: row.get::<_, Option<u16>>(1)?.map(EntityIndex),
+                at: Timestamp(row.get(2)?),
+                outcome: Text::new(row.get_ref(3)?.as_str()?),
+                message: Text::new(row.get_ref(4)?.as_str()?),
+            })
+        })?;
+        found.collect::<Result<_, _>>()?
+    };
+    let notes = {
+        let mut statement = moment.prepare_cached(
+            "select name, value from note
+             where name >= 'contact:' and name < 'contact;' or name >= 'success:' and name < 'success;'",
+        )?;
+        let found = statement.query_map([], |row| {
+            Ok((Text::new(row.get_ref(0)?.as_str()?), Text::new(row.get_ref(1)?.as_str()?)))
+        })?;
+        found.collect::<Result<_, _>>()?
+    };
+    Ok(News { conflicts, quarantine, guards, held, runs, notes })
+}
