@@ -19,7 +19,7 @@ pub enum Kind {
     /// By a message to a chat: an incoming webhook of Slack, or of what understands the same. Its URL is
     /// the secret.
     Slack(Secret),
-    /// By an event of PagerDuty: the routing key, and where events go.
+    /// By an event of `PagerDuty`: the routing key, and where events go.
     Pagerduty(Secret, String),
     /// By a webhook, signed as <https://www.standardwebhooks.com> says if there is a secret.
     Webhook(String, Option<Secret>),
