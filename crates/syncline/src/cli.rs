@@ -35,6 +35,7 @@ mod version;
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use syncline_adapters::hub::sqlite::SqliteHub;
 
 use crate::{
     exit::Exit,
@@ -209,6 +210,22 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it may lead to something that others are to be told.
+    fn tells(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Apply(_)
+                | Self::Verify(_)
+                | Self::Refresh(_)
+                | Self::Guards(_)
+                | Self::Conflicts(_)
+                | Self::Quarantine(_)
+                | Self::Retry(_)
+                | Self::Resume(_)
+        )
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Init(_) => "init",
@@ -242,6 +259,20 @@ impl Command {
     }
 }
 
+/// Tells those who are to be told what a command has led to, unless a daemon does.
+async fn tell(context: &Context) {
+    let Ok(loaded) = crate::config::load(context) else { return };
+    if SqliteHub::holder(&loaded.hub_path()).is_some() {
+        return;
+    }
+    if let Err(failure) =
+        crate::alerts::after_command(&loaded, crate::session::Session::now()).await
+    {
+        // The command is over, and went as it went.
+        context.note(&failure.render(context.paint));
+    }
+}
+
 /// Does what the arguments say.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
     let arguments: Vec<OsString> = arguments.collect();
@@ -259,7 +290,14 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
         }
     };
     let name = cli.command.name();
-    let outcome = runtime.block_on(dispatch(&context, cli.command));
+    let tells = cli.command.tells();
+    let outcome = runtime.block_on(async {
+        let outcome = dispatch(&context, cli.command).await;
+        if tells {
+            tell(&context).await;
+        }
+        outcome
+    });
     let exit = report::show(&context, name, outcome);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     exit

@@ -1,6 +1,7 @@
 //! The program: reads arguments, does one command, exits with a number.
 
 mod address;
+mod alerts;
 mod approved;
 mod books;
 mod cli;

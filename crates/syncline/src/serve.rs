@@ -6,6 +6,7 @@
 //! when the configuration is read anew, when a system came back, or with the daemon; the next one
 //! finds everything in the hub.
 
+mod crier;
 pub(crate) mod door;
 mod ear;
 mod hearer;
@@ -28,10 +29,12 @@ use std::{
 };
 
 use serde_json::json;
+use syncline_adapters::hub::outbox::Outbox;
 use syncline_engine::backoff;
 use tokio::sync::mpsc;
 
 use crate::{
+    alerts,
     cli::Context,
     config::{self, Loaded},
     exit::Exit,
@@ -73,6 +76,7 @@ pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer,
         notify: Notify::new(),
         desk: None,
         door: None,
+        postman: None,
         is_first: true,
         failures: BTreeMap::new(),
     };
@@ -94,6 +98,8 @@ struct Daemon {
     desk: Option<loan::Desk>,
     /// Where systems call.
     door: Option<Door>,
+    /// Who sends what is to be told.
+    postman: Option<tokio::task::JoinHandle<()>>,
     is_first: bool,
     /// How often each system failed in a row, and when the last time.
     failures: BTreeMap<String, (u32, tokio::time::Instant)>,
@@ -117,6 +123,7 @@ impl Daemon {
     async fn run(&mut self, mut hangup: mpsc::Receiver<()>) -> Result<Answer, Failure> {
         let mut broke = 0;
         self.door = Door::open(&self.loaded, self.options.listen, &self.journal).await?;
+        self.renew_postman().await?;
         let watch = tokio::spawn(self.notify.clone().watch(self.longest()));
         let outcome = loop {
             if session::is_stopping() {
@@ -183,6 +190,9 @@ impl Daemon {
             }
         };
         watch.abort();
+        if let Some(postman) = self.postman.take() {
+            postman.abort();
+        }
         if let Some(door) = self.door.take() {
             door.close().await;
         }
@@ -290,6 +300,10 @@ impl Daemon {
             Ok(loaded) => {
                 self.loaded = loaded;
                 self.renew_door().await;
+                if let Err(failure) = self.renew_postman().await {
+                    let failure = failure.done("alerts are sent as before");
+                    self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
+                }
                 self.journal.say(
                     Level::Info,
                     "serve.reloaded",
@@ -303,6 +317,35 @@ impl Daemon {
             }
         }
         self.notify.tell("READY=1");
+    }
+
+    /// Alerts are sent by the configuration that was just read, to every channel once more.
+    async fn renew_postman(&mut self) -> Result<(), Failure> {
+        let channels = self.loaded.channels().await?;
+        if let Some(before) = self.postman.take() {
+            before.abort();
+        }
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let hub = self.loaded.hub_path();
+        Outbox::open(&hub)?.enable_all()?;
+        let (name, logs_ms) = (alerts::installation(&hub), self.loaded.draft.logs_ms());
+        let journal = self.journal.clone();
+        let tell = move |round: &alerts::postman::Round| {
+            for (channel, why) in &round.failed {
+                let message = format!("alerts to {channel} wait: {why}");
+                journal.say(Level::Warn, "alerts.wait", &message, json!({ "channel": channel }));
+            }
+            for (channel, why) in &round.disabled {
+                let message = format!("alerts are no longer sent to {channel}: {why}");
+                let more = json!({ "channel": channel });
+                journal.say(Level::Error, "alerts.disabled", &message, more);
+            }
+        };
+        let work = alerts::postman::work(hub, channels, name, logs_ms, tell);
+        self.postman = Some(tokio::spawn(work));
+        Ok(())
     }
 
     /// The door goes by the configuration that was just read, too.

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod alerts;
 mod bad_input;
 mod bad_servers;
 mod config_diff;

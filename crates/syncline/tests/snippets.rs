@@ -145,6 +145,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/reference/configuration.md",
         "docs/rest.md",
         "docs/webhooks.md",
+        "docs/alerts.md",
         "docs/files.md",
     ];
     for path in paths {

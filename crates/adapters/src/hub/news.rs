@@ -6,11 +6,15 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, params};
 use syncline_core::{
     Text,
+    commit::Disposition,
     error::PortError,
-    name::{EntityIndex, SystemIndex, Timestamp},
+    name::{BindingIndex, EntityIndex, SystemIndex, Timestamp},
 };
 
-use crate::hub::sqlite::{Counter, error::Outcome};
+use crate::hub::{
+    codec::audit::read_disposition,
+    sqlite::{Counter, error::Outcome},
+};
 
 /// Reads news.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct News {
     pub held: Vec<(EntityIndex, SystemIndex, u64)>,
     /// Runs that ended, oldest first.
     pub runs: Vec<Ended>,
+    /// What became of rows that were observed lately, by the span that was asked for: how many were set
+    /// aside, of how many that said something.
+    pub shares: Vec<(i64, BindingIndex, u64, u64)>,
     /// What is noted of contacts with systems and of successes, by name.
     pub notes: Vec<(Text, Text)>,
 }
@@ -81,16 +88,28 @@ impl Newsreader {
         Ok(Self { connection, action })
     }
 
-    /// What waits now, and the runs that ended since.
+    /// What waits now, the runs that ended since, and what became of rows within each of these spans
+    /// before now, in milliseconds.
     ///
     /// # Errors
     /// The file's.
-    pub fn read(&mut self, since: Timestamp) -> Result<News, PortError> {
-        read(&mut self.connection, since).map_err(|failure| failure.during(&self.action))
+    pub fn read(
+        &mut self,
+        since: Timestamp,
+        spans: &[i64],
+        now: Timestamp,
+    ) -> Result<News, PortError> {
+        read(&mut self.connection, since, spans, now)
+            .map_err(|failure| failure.during(&self.action))
     }
 }
 
-fn read(connection: &mut Connection, since: Timestamp) -> Outcome<News> {
+fn read(
+    connection: &mut Connection,
+    since: Timestamp,
+    spans: &[i64],
+    now: Timestamp,
+) -> Outcome<News> {
     // All of it as it was at one moment.
     let moment = connection.transaction()?;
     let waits = |sql: &str| -> Outcome<Vec<Waits>> {
@@ -142,6 +161,31 @@ fn read(connection: &mut Connection, since: Timestamp) -> Outcome<News> {
         })?;
         found.collect::<Result<_, _>>()?
     };
+    let mut shares = Vec::new();
+    for span in spans {
+        let mut statement = moment.prepare_cached(
+            "select binding, disposition, sum(count) from ledger
+             where run in (select number from run where started > ?1) group by 1, 2 order by 1, 2",
+        )?;
+        let mut found = statement.query([now.plus_ms(-span).0])?;
+        while let Some(row) = found.next()? {
+            let (binding, code, count): (u16, u8, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (aside, all) = match read_disposition(code) {
+                Some(Disposition::Quarantined) => (count.unsigned_abs(), count.unsigned_abs()),
+                Some(Disposition::NoOp | Disposition::Superseded) | None => (0, 0),
+                Some(_) => (0, count.unsigned_abs()),
+            };
+            match shares.last_mut() {
+                Some((known, at, sum, total))
+                    if *known == *span && *at == BindingIndex(binding) =>
+                {
+                    *sum += aside;
+                    *total += all;
+                }
+                _ => shares.push((*span, BindingIndex(binding), aside, all)),
+            }
+        }
+    }
     let notes = {
         let mut statement = moment.prepare_cached(
             "select name, value from note
@@ -152,5 +196,5 @@ fn read(connection: &mut Connection, since: Timestamp) -> Outcome<News> {
         })?;
         found.collect::<Result<_, _>>()?
     };
-    Ok(News { conflicts, quarantine, guards, held, runs, notes })
+    Ok(News { conflicts, quarantine, guards, held, runs, shares, notes })
 }

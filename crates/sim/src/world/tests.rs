@@ -34,9 +34,8 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// record left the scope while its insert was in doubt, and nobody asked what had become of that.
 /// 91 007 853: a record was made again in a system that makes its keys; the process died, the mark said that
 /// the row was there, and that the old key showed nothing was taken for a delete of it.
-const FOUND_DRAWN: [u64; 10] = [
-    67_148, 77_564, 158_415, 163_820, 166_294, 171_767, 602_706, 833_292, 90_020_121, 91_007_853,
-];
+const FOUND_DRAWN: [u64; 10] =
+    [67_148, 77_564, 158_415, 163_820, 166_294, 171_767, 602_706, 833_292, 90_020_121, 91_007_853];
 
 #[test]
 fn worlds_that_once_broke_a_promise_keep_it() {

@@ -11,7 +11,7 @@ fn definitions_are_consistent() {
 fn every_command_of_the_contract_is_there() {
     let commands: Vec<String> =
         definition().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let contract = "init check test doctor plan apply run serve tail status verify refresh guards history \
+    let contract = "init discover check test doctor plan apply run serve tail status verify refresh guards history \
                     explain conflicts quarantine hooks retry pause resume demo help config completions \
                     version";
     assert_eq!(commands, contract.split_whitespace().collect::<Vec<_>>());

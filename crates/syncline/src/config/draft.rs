@@ -9,13 +9,22 @@ use syncline_core::{
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
-use syncline_adapters::settings::{Way, api::Resource, hook::Hook};
+use syncline_adapters::settings::{Way, api::Resource};
 
 use crate::config::{
-    address::Address, draft::folder::FolderDraft, secrets::Reference, source::Place,
+    address::Address,
+    draft::{
+        alerts::AlertsDraft,
+        folder::FolderDraft,
+        webhook::{HookDraft, ServerDraft},
+    },
+    secrets::Reference,
+    source::Place,
 };
 
+pub(crate) mod alerts;
 pub(crate) mod folder;
+pub(crate) mod webhook;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +49,8 @@ pub(crate) struct Draft {
     pub(crate) server: ServerDraft,
     /// In the file's order.
     pub(crate) systems: Vec<SystemDraft>,
+    /// Who is told what happens.
+    pub(crate) alerts: AlertsDraft,
     /// What entities do unless they say otherwise.
     pub(crate) defaults: Common,
     /// In the file's order.
@@ -133,26 +144,6 @@ pub(crate) struct Detect {
     pub(crate) polls_beside: bool,
     /// It calls us.
     pub(crate) webhook: Option<HookDraft>,
-}
-
-/// How a system that calls us proves itself, and what it tells.
-#[derive(Clone, Debug)]
-pub(crate) struct HookDraft {
-    /// All but the secrets.
-    pub(crate) hook: Hook,
-    /// Where the secrets are.
-    pub(crate) secrets: Vec<Spanned<Reference>>,
-    /// Where it stands.
-    pub(crate) place: Place,
-}
-
-/// Where we are called over HTTP.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ServerDraft {
-    /// The address, if said.
-    pub(crate) listen: Option<Spanned<std::net::SocketAddr>>,
-    /// How others call it; without a slash at the end.
-    pub(crate) public_url: Option<String>,
 }
 
 /// When an entity is taken.

@@ -2,6 +2,7 @@
 //! honour it. Reading, did-you-mean, `config.unsupported` and the JSON Schema all come from here,
 //! so they cannot disagree.
 
+pub(crate) mod alerts;
 pub(crate) mod entity;
 pub(crate) mod field;
 pub(crate) mod file;
@@ -106,7 +107,7 @@ pub(crate) static ROOT: Section = Section {
             Shape::Keys(&entity::ENTITIES),
             "The kinds of records that are kept in step.",
         ),
-        later("alerts", "alerts come with a later version; watch the exit codes and `--json`"),
+        key("alerts", Shape::Keys(&alerts::ALERTS), "Who is told what happens."),
         key("server", Shape::Keys(&webhook::SERVER), "Where `serve` is called over HTTP."),
         later("rates", "exchange rates come with a later version"),
     ],

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use syncline_adapters::settings::{
     Kind, Secret, Settings,
     api::{Api, Auth},
+    channel::{self, Channel},
     folder::Folder,
     hook::Hook,
 };
@@ -22,7 +23,7 @@ use crate::{
         complaint::{self, Complaint, Severity},
         draft::{
             AuthDraft, Draft, EntityDraft, FieldDraft, RestDraft, Spanned, SystemDraft,
-            folder::FolderDraft,
+            alerts::ChannelKind, folder::FolderDraft,
         },
         lookup,
         read::Reader,
@@ -312,11 +313,19 @@ impl Loaded {
         key: &str,
         reference: &Spanned<Reference>,
     ) -> Result<Secret, Failure> {
+        let secret = self.secret_at(&format!("systems.{system}.{key}"), reference).await;
+        secret.map_err(|failure| failure.done(format!("{system} was not contacted")))
+    }
+
+    async fn secret_at(
+        &self,
+        key: &str,
+        reference: &Spanned<Reference>,
+    ) -> Result<Secret, Failure> {
         reference.value.resolve(&self.folder).await.map_err(|why| {
             let place = self.line(reference.place);
-            Failure::new("secret.unresolved", format!("systems.{system}.{key}: {why}"))
+            Failure::new("secret.unresolved", format!("{key}: {why}"))
                 .part("place", place)
-                .done(format!("{system} was not contacted"))
                 .fix("set it, or name another place with env:, file: or exec:")
         })
     }
@@ -333,6 +342,59 @@ impl Loaded {
             hook.secrets.push(self.secret(system, "detect.webhook.secrets", secret).await?);
         }
         Ok(Some(hook))
+    }
+
+    /// Those who are told, their secrets resolved.
+    ///
+    /// # Errors
+    /// A secret that cannot be resolved.
+    pub(crate) async fn channels(&self) -> Result<Vec<Channel>, Failure> {
+        let alerts = &self.draft.alerts;
+        let mut channels = Vec::with_capacity(alerts.channels.len());
+        for draft in &alerts.channels {
+            let name = draft.name.value.to_string();
+            let place = format!("alerts.channels.{name}");
+            let kind = match &draft.kind {
+                ChannelKind::Slack(url) => {
+                    channel::Kind::Slack(self.secret_at(&format!("{place}.slack"), url).await?)
+                }
+                ChannelKind::Pagerduty(key, url) => {
+                    let key = self.secret_at(&format!("{place}.pagerduty"), key).await?;
+                    channel::Kind::Pagerduty(key, url.clone())
+                }
+                ChannelKind::Webhook(url, secret) => {
+                    let secret = match secret {
+                        Some(secret) => {
+                            Some(self.secret_at(&format!("{place}.secret"), secret).await?)
+                        }
+                        None => None,
+                    };
+                    channel::Kind::Webhook(url.clone(), secret)
+                }
+                ChannelKind::Email(to) => {
+                    let Some(smtp) = &alerts.smtp else { continue };
+                    let user = match &smtp.user {
+                        Some((user, password)) => {
+                            let at = "alerts.smtp.password";
+                            Some((user.clone(), self.secret_at(at, password).await?))
+                        }
+                        None => None,
+                    };
+                    let tls_ca = smtp.tls_ca.as_ref();
+                    let mailer = channel::Mailer {
+                        host: smtp.host.clone(),
+                        port: smtp.port,
+                        user,
+                        from: smtp.from.clone(),
+                        tls: smtp.tls,
+                        tls_ca: tls_ca.map(|path| self.folder.join(path).display().to_string()),
+                    };
+                    channel::Kind::Email(to.clone(), mailer)
+                }
+            };
+            channels.push(Channel { name, kind, is_private: draft.private });
+        }
+        Ok(channels)
     }
 
     async fn api(

@@ -1,6 +1,7 @@
 //! The tree becomes a draft: every key is known, every value has its type. What is wrong is
 //! complained about, and reading goes on, so that all complaints come at once.
 
+mod alerts;
 mod cell;
 mod entity;
 mod folder;
@@ -406,6 +407,9 @@ impl Reader<'_> {
         }
         if let Some(node) = entries.get("entities") {
             draft.entities = self.entities(node, &systems);
+        }
+        if let Some(node) = entries.get("alerts") {
+            draft.alerts = self.alerts(node);
         }
         draft
     }

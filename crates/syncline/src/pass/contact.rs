@@ -34,7 +34,7 @@ impl Contact {
         format!("{} {} {code}", micros(self.answered), micros(failed))
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut words = text.split(' ');
         let mut at = || words.next().and_then(|word| word.parse().ok()).map(Timestamp);
         let (answered, failed) = (at(), at());

@@ -20,7 +20,7 @@ use crate::{
     pass::paused,
     report::Failure,
     serve::{
-        Options,
+        Options, crier,
         door::Door,
         ear, hearer,
         hours::Hours,
@@ -125,6 +125,13 @@ impl Start<'_> {
         workers.push(worker(&shared, async move || {
             stuck::watch(hub, written, is_first, at_work).await;
         }));
+        if !self.loaded.draft.alerts.rules.is_empty() {
+            let (loaded, plan) = (self.loaded.clone(), session.plan.clone());
+            let at_work = shared.clone();
+            workers.push(worker(&shared, async move || {
+                crier::cry(loaded, plan, at_work).await;
+            }));
+        }
         let ends_at = pauses_end(&session.pauses().await?);
         let at_work = shared.clone();
         workers.push(worker(&shared, async move || hearer::hear(session, ears, at_work).await));

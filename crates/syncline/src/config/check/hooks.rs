@@ -1,8 +1,13 @@
-//! Systems that call us: what their events are about must be bound, and what is signed must be known.
+//! Who calls us and who is told: what events are about must be bound, what is signed must be known, and
+//! rules name what exists.
 
 use syncline_adapters::settings::hook::{Piece, Style};
 
-use crate::config::{check::Checker, complaint::Complaint, draft::SystemDraft};
+use crate::config::{
+    check::{Checker, unknown},
+    complaint::Complaint,
+    draft::SystemDraft,
+};
 
 impl Checker<'_> {
     pub(super) fn hooks(&mut self) {
@@ -20,6 +25,22 @@ impl Checker<'_> {
         }
         for system in &self.draft.systems {
             self.hook(system);
+        }
+        let entities: Vec<&str> = self.draft.entities.iter().map(|it| it.name.as_str()).collect();
+        let systems: Vec<&str> =
+            self.draft.systems.iter().map(|it| it.name.value.as_str()).collect();
+        let rules = &self.draft.alerts.rules;
+        let named = [
+            ("config.unknown_entity", "entity", &entities),
+            ("config.unknown_system", "system", &systems),
+        ];
+        for (code, what, known) in named {
+            for rule in rules {
+                let names = if what == "entity" { &rule.entities } else { &rule.systems };
+                for name in names.iter().filter(|name| !known.contains(&name.value.as_str())) {
+                    self.complain(unknown(code, what, name, known.iter().copied()));
+                }
+            }
         }
     }
 

@@ -9,7 +9,10 @@ use syncline_adapters::settings::{
 
 use crate::config::{
     complaint::Complaint,
-    draft::{HookDraft, Name, ServerDraft, Spanned},
+    draft::{
+        Name, Spanned,
+        webhook::{HookDraft, ServerDraft},
+    },
     keys,
     read::{Entries, Reader},
     secrets::Reference,
