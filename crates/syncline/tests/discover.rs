@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::World;
+use crate::{shop::Town, world::World};
 
 const SYSTEMS: &str = "# ours\nversion: 1\nsystems:\n  crm: {url: \"sqlite:crm.db\"} # the first\n  erp: {url: \"sqlite:erp.db\"}\n";
 
@@ -188,4 +188,26 @@ fn systems_that_have_nothing_to_do_with_each_other_are_left_alone() {
     assert_eq!(json["result"]["entities"], serde_json::json!([]), "{json:#}");
     world.run(&["discover", "crm", "erp", "--write"]).ends(0, &["Nothing was written"]);
     assert_eq!(fs::read_to_string(world.path("syncline.yaml")).unwrap(), SYSTEMS);
+}
+
+#[test]
+fn members_of_items_are_compared_with_columns() {
+    let town = Town::in_step(40);
+    let world = &town.world;
+    let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
+    let systems = file.split("entities:").next().unwrap();
+    world.file("syncline.yaml", &format!("hub: {{path: found.db}}\n{systems}"));
+    world.run(&["discover", "crm", "shop"]).ends(
+        0,
+        &[
+            "crm.contacts <-> shop.customers",
+            "40 of 40 values found on both sides; unique in both -> match key",
+            "shop.default_address.zip",
+            "unpaired   crm.id, shop.id",
+        ],
+    );
+    world.run(&["discover", "crm", "shop", "--write"]).ends(0, &["Wrote 1 entity"]);
+    world.run(&["check", "--online"]).ends(0, &["is fine"]);
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    world.agrees();
 }

@@ -17,7 +17,7 @@ use syncline_ports::{
 
 use crate::{
     clock::SystemClock,
-    rest::System,
+    rest::{System, pages::Pages},
     settings::{
         Path,
         api::{Create, Resource, Version},
@@ -189,17 +189,31 @@ impl Catalog for RestCatalog {
         limit: usize,
     ) -> Result<Vec<Vec<Value>>, PortError> {
         let resource = Arc::clone(self.resource(table)?);
-        let (items, _) = self.first_page(&resource).await?;
-        let value = |item: &Json, column: &Text| {
-            let path = Path::parse(column).ok()?;
-            json::from_json(path.at(item).ok().flatten()?.clone()).ok()
+        let action = format!("list {} of \"{}\"", resource.name, self.system.name);
+        let mut pages = Pages::new(&self.system.client, &resource, action, None)?;
+        let paths: Vec<Option<Path>> =
+            columns.iter().map(|column| Path::parse(column).ok()).collect();
+        let value = |item: &Json, path: &Option<Path>| {
+            let found = path.as_ref()?.at(item).ok().flatten()?;
+            json::from_json(found.clone()).ok()
         };
-        let row = |item: &Json| {
-            columns.iter().map(|column| value(item, column).unwrap_or_default()).collect()
-        };
-        Ok(items.iter().take(limit).map(row).collect())
+        let mut rows = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.read(&self.system.client, &resource).await? else { break };
+            let items = page.items.iter().take(limit - rows.len());
+            rows.extend(items.map(|item| -> Vec<Value> {
+                paths.iter().map(|path| value(item, path).unwrap_or_default()).collect()
+            }));
+            if rows.len() >= limit {
+                break;
+            }
+        }
+        Ok(rows)
     }
 }
+
+/// So many pages of a list are a sample of it.
+const PAGES_MAX: usize = 50;
 
 /// What is guaranteed of writes to a resource, and what is not.
 fn promises(resource: &Resource) -> Vec<Check> {

@@ -30,9 +30,9 @@ pub(super) async fn find(
     item: &Json,
 ) -> Result<Found, PortError> {
     let Some(query) = template.fill(|name| member(item, name)) else { return Ok(Found::None) };
-    let mut pages = Pages::new(client, bound, Some(&query))?;
+    let mut pages = Pages::new(client, &bound.resource, bound.action("list"), Some(&query))?;
     let mut found = Found::None;
-    while let Some(page) = pages.read(client, bound).await? {
+    while let Some(page) = pages.read(client, &bound.resource).await? {
         for other in page.items {
             // Servers search by parts of words, too, or ignore a parameter that they do not know.
             if !template.places().all(|name| is_alike(&other, item, name)) {

@@ -16,11 +16,8 @@ use syncline_core::{
 };
 
 use crate::{
-    rest::{
-        bound::Bound,
-        client::{Answer, Client},
-    },
-    settings::api::{Next, Total},
+    rest::client::{Answer, Client},
+    settings::api::{Next, Resource, Total},
 };
 
 /// Pages without an item, one after the other, from which a list counts as endless.
@@ -66,10 +63,10 @@ impl Pages {
     /// `Answer` if the path leads out of the system.
     pub(super) fn new(
         client: &Client,
-        bound: &Bound,
+        resource: &Resource,
+        action: String,
         more: Option<&str>,
     ) -> Result<Self, PortError> {
-        let (resource, action) = (&bound.resource, bound.action("list"));
         let path = resource.path.fill(|_| None).unwrap_or_default();
         let mut first = client.url(&path, &action)?;
         if let Some(more) = more {
@@ -128,7 +125,7 @@ impl Pages {
     pub(super) async fn read(
         &mut self,
         client: &Client,
-        bound: &Bound,
+        resource: &Resource,
     ) -> Result<Option<Page>, PortError> {
         let Some(mut url) = self.next.take() else { return Ok(None) };
         self.asked.insert(short(url.as_str().as_bytes()));
@@ -143,8 +140,8 @@ impl Pages {
             return Err(answer.failure(&self.action));
         }
         let document = answer.json(&self.action)?;
-        let mut items = self.items_of(bound, &document)?;
-        let met = items.iter().position(|item| self.is_shown(bound, item));
+        let mut items = self.items_of(resource, &document)?;
+        let met = items.iter().position(|item| self.is_shown(resource, item));
         let met = met.filter(|_| self.is_second_leg);
         if let Some(at) = met {
             items.truncate(at);
@@ -154,11 +151,11 @@ impl Pages {
         if self.in_vain >= EMPTY_PAGES {
             return Err(self.wrong("page after page is empty, and there is always another"));
         }
-        self.count(bound, &answer, &document);
+        self.count(resource, &answer, &document);
         for item in &items {
-            self.mark(bound, item);
+            self.mark(resource, item);
         }
-        let next = self.following(client, bound, &answer, &document, &items, &url)?;
+        let next = self.following(client, resource, &answer, &document, &items, &url)?;
         self.next = match next {
             _ if met.is_some() => None,
             Some(next) if self.is_second_leg && self.cut_at.as_ref() == Some(&next) => None,
@@ -194,8 +191,8 @@ impl Pages {
         self.total
     }
 
-    fn items_of(&self, bound: &Bound, document: &Json) -> Result<Vec<Json>, PortError> {
-        let place = &bound.resource.items;
+    fn items_of(&self, resource: &Resource, document: &Json) -> Result<Vec<Json>, PortError> {
+        let place = &resource.items;
         match place.at(document) {
             Ok(Some(Json::Array(items))) => Ok(items.clone()),
             Ok(
@@ -212,8 +209,8 @@ impl Pages {
         }
     }
 
-    fn count(&mut self, bound: &Bound, answer: &Answer, document: &Json) {
-        let said = match &bound.resource.total {
+    fn count(&mut self, resource: &Resource, answer: &Answer, document: &Json) {
+        let said = match &resource.total {
             None => return,
             Some(Total::Body(path)) => match path.at(document) {
                 Ok(Some(Json::Number(number))) => number.as_str().parse().ok(),
@@ -239,13 +236,13 @@ impl Pages {
         }
     }
 
-    fn is_shown(&self, bound: &Bound, item: &Json) -> bool {
-        self.shown.contains(&key(bound, item))
+    fn is_shown(&self, resource: &Resource, item: &Json) -> bool {
+        self.shown.contains(&key(resource, item))
     }
 
     /// Takes note of an item; one that comes twice has moved, and another may have been passed over.
-    fn mark(&mut self, bound: &Bound, item: &Json) {
-        if !self.shown.insert(key(bound, item)) {
+    fn mark(&mut self, resource: &Resource, item: &Json) {
+        if !self.shown.insert(key(resource, item)) {
             let twice = "an item was shown twice: the list moved while it was read";
             self.doubt.get_or_insert_with(|| twice.into());
         }
@@ -254,7 +251,7 @@ impl Pages {
     fn following(
         &mut self,
         client: &Client,
-        bound: &Bound,
+        resource: &Resource,
         answer: &Answer,
         document: &Json,
         items: &[Json],
@@ -282,10 +279,9 @@ impl Pages {
             )
             | Err(_) => None,
         };
-        Ok(match &bound.resource.next {
+        Ok(match &resource.next {
             Next::None => {
-                let full = bound
-                    .resource
+                let full = resource
                     .size
                     .as_ref()
                     .is_some_and(|(_, size)| u64::from(*size) <= items.len() as u64);
@@ -309,7 +305,7 @@ impl Pages {
             Next::Page(name, _) => step(name, &(counted(name) + 1).to_string()),
             Next::Offset(name) => step(name, &(counted(name) + items.len() as u64).to_string()),
             Next::After(name) => {
-                let path = bound.resource.key.first();
+                let path = resource.key.first();
                 let last = items.last().and_then(|item| path?.at(item).ok().flatten());
                 let last = last.map(|key| key.as_str().map_or_else(|| key.to_string(), Into::into));
                 match last {
@@ -326,9 +322,9 @@ impl Pages {
 }
 
 /// A digest of an item's key.
-fn key(bound: &Bound, item: &Json) -> u64 {
+fn key(resource: &Resource, item: &Json) -> u64 {
     let mut key = String::new();
-    for path in &bound.resource.key {
+    for path in &resource.key {
         let part = path.at(item).ok().flatten();
         key.push_str(&part.map(ToString::to_string).unwrap_or_default());
         key.push('\n');

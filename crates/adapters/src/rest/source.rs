@@ -98,7 +98,12 @@ impl RestSource {
             }
             (Some(_) | None, _) => None,
         };
-        let pages = Pages::new(&self.system.client, &bound, since.as_deref())?;
+        let pages = Pages::new(
+            &self.system.client,
+            &bound.resource,
+            bound.action("list"),
+            since.as_deref(),
+        )?;
         self.listing = Some(Listing {
             bound,
             binding,
@@ -223,7 +228,7 @@ impl Listing {
         let mut batch = Batch::default();
         let is_first = self.batches == 0 && self.rows == 0;
         if self.waiting.is_empty() {
-            match self.pages.read(&system.client, &self.bound).await? {
+            match self.pages.read(&system.client, &self.bound.resource).await? {
                 None => {
                     batch.then = Then::Idle;
                     return Ok(batch);

@@ -74,7 +74,7 @@ pub(crate) fn of(sampled: &Sampled, zone: Option<&str>) -> TableFacts {
         let known = sampled.table.columns.iter().find(|column| column.name == *name);
         let column = match known {
             Some(column) => column.clone(),
-            None if sampled.table.is_open => member(name),
+            None if sampled.table.is_open => member(&sampled.table, name),
             None => return None,
         };
         let values: Vec<Value> =
@@ -92,9 +92,11 @@ pub(crate) fn of(sampled: &Sampled, zone: Option<&str>) -> TableFacts {
 }
 
 /// A member of an item, of which nothing is said beforehand.
-fn member(name: &Text) -> Column {
+fn member(table: &Table, name: &Text) -> Column {
     Column {
         name: name.clone(),
+        // The server numbers its items.
+        is_identity: table.primary_key.contains(name),
         type_name: Text::new("member"),
         travels: syncline_ports::catalog::Travels::Exactly(
             syncline_ports::catalog::NativeKind::Json,
@@ -105,8 +107,10 @@ fn member(name: &Text) -> Column {
 }
 
 fn facts(table: &Table, column: Column, values: Vec<Value>, zone: Option<&str>) -> Option<Facts> {
-    let native = reading::native(&column)?;
     let held: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
+    let said = reading::native(&column)?;
+    let is_member = said == NativeKind::Json && table.is_open;
+    let native = if is_member { reading::shown(&held) } else { said };
     let sensitive = sensitive::why(&column.name, &held);
     let every: Vec<&Value> = values.iter().collect();
     let (readings, codes) = match sensitive {

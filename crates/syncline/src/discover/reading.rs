@@ -123,8 +123,8 @@ pub(crate) fn all(native: NativeKind, values: &[&Value], zone: Option<&str>) -> 
         NativeKind::Uuid => {
             found.extend(reader.through(Meaning::Uuid, &FieldType::Uuid, Vec::new()));
         }
-        NativeKind::Json => return reader.items(),
-        NativeKind::Bool
+        NativeKind::Json
+        | NativeKind::Bool
         | NativeKind::Bytes
         | NativeKind::Time
         | NativeKind::Interval
@@ -133,6 +133,20 @@ pub(crate) fn all(native: NativeKind, values: &[&Value], zone: Option<&str>) -> 
         }
     }
     found
+}
+
+/// What members of items are: nothing says so but they themselves.
+pub(crate) fn shown(values: &[&Value]) -> NativeKind {
+    let are = |test: fn(&Value) -> bool| !values.is_empty() && values.iter().all(|it| test(it));
+    if are(|value| matches!(value, Value::Text(_))) {
+        NativeKind::Text
+    } else if are(|value| matches!(value, Value::Num(_))) {
+        NativeKind::Num
+    } else if are(|value| matches!(value, Value::Bool(_))) {
+        NativeKind::Bool
+    } else {
+        NativeKind::Json
+    }
 }
 
 /// What a value says, in short.
@@ -326,23 +340,6 @@ impl Reader<'_> {
             return None;
         }
         self.through(Meaning::Instant, &FieldType::Timestamp, vec![("format", quoted("%s"))])
-    }
-
-    /// Members of items: each is what it is, so the whole is read as what most of them are.
-    fn items(&self) -> Vec<Reading> {
-        let filled: Vec<&Value> =
-            self.values.iter().copied().filter(|value| !value.is_null()).collect();
-        let is = |test: fn(&Value) -> bool| !filled.is_empty() && filled.iter().all(|it| test(it));
-        let native = if is(|value| matches!(value, Value::Text(_))) {
-            NativeKind::Text
-        } else if is(|value| matches!(value, Value::Num(_))) {
-            NativeKind::Num
-        } else if is(|value| matches!(value, Value::Bool(_))) {
-            NativeKind::Bool
-        } else {
-            return vec![self.plain(Meaning::Exactly, |value| Some(mark(value)))];
-        };
-        all(native, self.values, Some(self.zone))
     }
 }
 

@@ -60,14 +60,12 @@ pub(crate) fn lines(shape: Shape<'_>) -> Vec<Line> {
     );
     say(About::Entity, format!("{}:", pair.name));
     say(About::Entity, "  in:".to_owned());
-    let places = shape.systems.iter().zip(&pair.tables).zip(pair.keys.iter().zip(shape.rest));
-    for (side, ((system, table), (key, is_rest))) in places.enumerate() {
-        let word = if is_rest { "resource" } else { "table" };
+    let places = shape.systems.iter().zip(&pair.tables).zip(&pair.keys);
+    for (side, ((system, table), key)) in places.enumerate() {
         let table = codes::word(table);
-        let place = match (is_rest, key.as_slice()) {
-            (false, []) => table,
-            (true, []) => format!("{{{word}: {table}}}"),
-            (_, key) => format!("{{{word}: {table}, key: {}}}", list(key)),
+        let place = match key.as_slice() {
+            [] => table,
+            key => format!("{{table: {table}, key: {}}}", list(key)),
         };
         say(About::Table(side), format!("    {system}: {place}"));
     }

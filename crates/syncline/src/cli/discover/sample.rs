@@ -57,20 +57,20 @@ pub(super) async fn side(
     limits: Limits<'_>,
 ) -> Result<Sampled, Failure> {
     let settings = loaded.settings(system).await?;
+    let is_rest = settings.kind == syncline_adapters::settings::Kind::Rest;
     let read = async {
         let mut catalog = syncline_adapters::catalog(&settings).await?;
-        read(catalog.as_mut(), system, limits).await
+        read(catalog.as_mut(), system, is_rest, limits).await
     };
-    let mut sampled = read.await.map_err(|error: PortError| {
+    read.await.map_err(|error: PortError| {
         session::of_system(system, &Failure::from(error)).done("nothing was written")
-    })?;
-    sampled.side.is_rest = settings.kind == syncline_adapters::settings::Kind::Rest;
-    Ok(sampled)
+    })
 }
 
 async fn read(
     catalog: &mut dyn Catalog,
     system: &str,
+    is_rest: bool,
     limits: Limits<'_>,
 ) -> Result<Sampled, PortError> {
     let names = catalog.tables().await?;
@@ -97,9 +97,14 @@ async fn read(
         tables.push(table);
     }
     let budget = (BYTES_MAX / tables.len().max(1)).min(TABLE_BYTES_MAX);
-    let mut side = Side { system: system.to_owned(), is_rest: false, tables: Vec::new() };
+    let mut side = Side { system: system.to_owned(), is_rest, tables: Vec::new() };
     for table in tables {
-        match rows(catalog, table, limits.rows, budget).await {
+        let read = if is_rest {
+            items(catalog, table, limits.rows, budget).await
+        } else {
+            rows(catalog, table, limits.rows, budget).await
+        };
+        match read {
             Ok(table) => side.tables.push(table),
             // One that cannot be read does not stand in the way of the others.
             Err((name, error)) if !is_of_the_connection(error.kind) => {
@@ -146,6 +151,59 @@ async fn rows(
 /// The next table would fail in the same way.
 fn is_of_the_connection(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unreachable | ErrorKind::Unauthorized | ErrorKind::Tls)
+}
+
+/// Items of a resource, each whole: which members they have, only they themselves tell.
+async fn items(
+    catalog: &mut dyn Catalog,
+    table: Table,
+    limit: usize,
+    budget: usize,
+) -> Result<discover::Sampled, (Text, PortError)> {
+    let sampled = catalog.sample(&table.name, &[Text::new("$")], limit).await;
+    let sampled = sampled.map_err(|error| (table.name.clone(), error))?;
+    let mut flat: Vec<Vec<(Text, Value)>> = Vec::new();
+    let mut columns: Vec<Text> = table.primary_key.clone();
+    let mut held = 0;
+    for item in sampled.into_iter().flatten() {
+        let mut members = Vec::new();
+        flatten("", &item, 0, &mut members);
+        held += members.iter().map(|(_, value)| size(std::slice::from_ref(value))).sum::<usize>();
+        if held > budget {
+            break;
+        }
+        for (path, _) in &members {
+            if !columns.contains(path) && columns.len() < COLUMNS_MAX {
+                columns.push(path.clone());
+            }
+        }
+        flat.push(members);
+    }
+    let row = |members: Vec<(Text, Value)>| -> Vec<Value> {
+        let value = |path: &Text| members.iter().find(|(known, _)| known == path);
+        columns.iter().map(|path| value(path).map(|it| it.1.clone()).unwrap_or_default()).collect()
+    };
+    let rows = flat.into_iter().map(row).collect();
+    Ok(discover::Sampled { table, columns, rows })
+}
+
+/// The members of an item, by their paths; lists are left out.
+fn flatten(path: &str, item: &Value, depth: usize, found: &mut Vec<(Text, Value)>) {
+    const DEPTH_MAX: usize = 4;
+    let Value::Map(members) = item else {
+        if !path.is_empty() && !matches!(item, Value::List(_) | Value::Set(_)) {
+            found.push((Text::new(path), item.clone()));
+        }
+        return;
+    };
+    for (name, value) in members.iter().take(COLUMNS_MAX) {
+        let is_plain = !name.is_empty()
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if is_plain && depth < DEPTH_MAX {
+            let dot = if path.is_empty() { "" } else { "." };
+            flatten(&format!("{path}{dot}{name}"), value, depth + 1, found);
+        }
+    }
 }
 
 /// About how much memory a row takes.
