@@ -35,6 +35,8 @@ pub(crate) struct Sampled {
     pub(crate) columns: Vec<Text>,
     /// What they hold, a row each.
     pub(crate) rows: Vec<Vec<Value>>,
+    /// These are all rows.
+    pub(crate) is_whole: bool,
 }
 
 /// A system, with its tables.

@@ -211,3 +211,33 @@ fn members_of_items_are_compared_with_columns() {
     world.run(&["run", "--yes"]).ends(0, &[]);
     world.agrees();
 }
+
+#[test]
+fn of_large_tables_a_part_is_enough() {
+    let world = World::with(SYSTEMS);
+    let rows = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)";
+    world.sql(
+        "crm",
+        &format!(
+            "create table contacts (id integer primary key, email text unique, name text);
+             {rows} insert into contacts select i, 'p' || i || '@example.com', 'Name ' || (i * 7919 % 9973) from n;"
+        ),
+    );
+    // Numbered in another order.
+    world.sql(
+        "erp",
+        &format!(
+            "create table CUSTOMER (NO integer primary key, EMAIL text unique, CNAME text);
+             {rows} insert into CUSTOMER
+             select i, 'p' || (i * 7919 % 20011) || '@example.com', 'Name ' || ((i * 7919 % 20011) * 7919 % 9973) from n;"
+        ),
+    );
+    world.run(&["discover", "crm", "erp", "--sample", "1000"]).ends(
+        0,
+        &[
+            "crm.contacts <-> erp.CUSTOMER",
+            "(of large tables a part was read: 1 in 20 can meet)",
+            "erp.CNAME",
+        ],
+    );
+}

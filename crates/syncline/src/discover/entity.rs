@@ -36,7 +36,7 @@ pub(crate) struct Key<'a> {
 
 impl Key<'_> {
     /// The share of the smaller side's values that the other side holds, too.
-    fn coverage(&self) -> f64 {
+    pub(crate) fn coverage(&self) -> f64 {
         (self.shared as f64 / (self.fewer as f64 * self.reach).max(1.0)).min(1.0)
     }
 }

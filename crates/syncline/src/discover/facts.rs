@@ -82,7 +82,10 @@ pub(crate) fn of(sampled: &Sampled, zone: Option<&str>) -> TableFacts {
         facts(&sampled.table, column, values, zone)
     });
     let rows = sampled.rows.len();
-    let all = (rows as u64).max(sampled.table.rows_estimate).max(1);
+    // Systems do not always know how many rows there are: ten times as many as were read, at least.
+    let unseen = if sampled.is_whole { 1 } else { 10 };
+    let estimate = if sampled.is_whole { 0 } else { sampled.table.rows_estimate };
+    let all = (rows as u64 * unseen).max(estimate).max(1);
     TableFacts {
         table: sampled.table.clone(),
         rows,

@@ -257,7 +257,7 @@ impl<'a> Builder<'a> {
         let [one, other] = self.systems();
         if let Some(key) = &candidate.key {
             let [first, second] = key.readings;
-            let coverage = key.shared as f64 / key.fewer.max(1) as f64;
+            let coverage = key.coverage();
             field.confidence =
                 0.15f64.mul_add(likeness, 0.45f64.mul_add(candidate.confidence, 0.4 * coverage));
             let unique = match (first.is_unique(), second.is_unique()) {
@@ -265,8 +265,13 @@ impl<'a> Builder<'a> {
                 (true, false) => format!("unique in {one}"),
                 (false, _) => format!("unique in {other}"),
             };
+            let part = if key.reach < 0.95 {
+                format!(" (of large tables a part was read: 1 in {:.0} can meet)", 1.0 / key.reach)
+            } else {
+                String::new()
+            };
             field.evidence = format!(
-                "{} of {} values found on both sides; {unique} -> match key",
+                "{} of {} values found on both sides{part}; {unique} -> match key",
                 words::count(key.shared as u64),
                 words::count(key.fewer as u64)
             );

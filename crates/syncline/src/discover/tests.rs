@@ -25,7 +25,7 @@ fn table(name: &str, columns: &[(&str, NativeKind)], rows: Vec<Vec<Value>>) -> S
     if let Some(first) = table.columns.first_mut() {
         first.is_identity = true;
     }
-    Sampled { table, columns: names, rows }
+    Sampled { table, columns: names, rows, is_whole: true }
 }
 
 fn side(system: &str, tables: Vec<Sampled>) -> Side {

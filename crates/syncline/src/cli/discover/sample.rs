@@ -134,18 +134,23 @@ async fn rows(
         .take(COLUMNS_MAX)
         .collect();
     if columns.is_empty() {
-        return Ok(discover::Sampled { table, columns, rows: Vec::new() });
+        return Ok(discover::Sampled { table, columns, rows: Vec::new(), is_whole: true });
     }
     let failed = |error: PortError| (table.name.clone(), error);
     let probe = catalog.sample(&table.name, &columns, PROBE.min(limit)).await.map_err(&failed)?;
     let size = probe.iter().map(|row| size(row)).sum::<usize>() / probe.len().max(1);
     let affordable = (budget / size.max(1)).clamp(PROBE.min(limit), limit);
-    let rows = if probe.len() < PROBE.min(limit) || affordable <= probe.len() {
+    // Who reads short runs of keys may find few in the gaps: fewer rows than asked for are all only
+    // if the system knows of no more.
+    let all = |rows: usize, asked: usize| rows < asked && table.rows_estimate <= 2 * rows as u64;
+    let is_short = all(probe.len(), PROBE.min(limit));
+    let rows = if is_short || affordable <= probe.len() {
         probe
     } else {
         catalog.sample(&table.name, &columns, affordable).await.map_err(&failed)?
     };
-    Ok(discover::Sampled { table, columns, rows })
+    let is_whole = is_short || all(rows.len(), affordable);
+    Ok(discover::Sampled { table, columns, rows, is_whole })
 }
 
 /// The next table would fail in the same way.
@@ -183,8 +188,10 @@ async fn items(
         let value = |path: &Text| members.iter().find(|(known, _)| known == path);
         columns.iter().map(|path| value(path).map(|it| it.1.clone()).unwrap_or_default()).collect()
     };
-    let rows = flat.into_iter().map(row).collect();
-    Ok(discover::Sampled { table, columns, rows })
+    let rows: Vec<Vec<Value>> = flat.into_iter().map(row).collect();
+    // Its list may go on where we stopped.
+    let is_whole = rows.len() < limit && held <= budget;
+    Ok(discover::Sampled { table, columns, rows, is_whole })
 }
 
 /// The members of an item, by their paths; lists are left out.
