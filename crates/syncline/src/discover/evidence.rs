@@ -381,6 +381,11 @@ fn read_field(
         }
         Meaning::Phone => match phones::region(left, right, rows) {
             Some(region) => {
+                for (cell, facts) in field.cells.iter_mut().zip([left, right]) {
+                    if phones::is_national(facts) {
+                        cell.settings.push(("phone", "national".to_owned()));
+                    }
+                }
                 field.keys = vec![("type", "phone".to_owned()), ("region", region.code.to_owned())];
                 field.evidence = format!(
                     "the same numbers, written otherwise; as numbers of {}: {} % equal",

@@ -49,3 +49,16 @@ pub(crate) fn region(left: &Facts, right: &Facts, rows: &Rows) -> Option<Region>
     let best = found.reduce(|best, other| if other.share > best.share { other } else { best })?;
     (best.share > 0.95).then_some(best)
 }
+
+/// Whether a column writes numbers as people of its country do, and has room for their blanks.
+pub(crate) fn is_national(facts: &Facts) -> bool {
+    const ROOM: u32 = 20;
+    let texts = facts
+        .values
+        .iter()
+        .filter_map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None });
+    let (all, abroad) = texts.fold((0, 0), |(all, abroad), text| {
+        (all + 1, abroad + usize::from(text.starts_with('+') || text.starts_with("00")))
+    });
+    all > 0 && abroad * 2 < all && facts.column.length_max.is_none_or(|length| length >= ROOM)
+}

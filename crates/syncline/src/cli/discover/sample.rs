@@ -1,5 +1,6 @@
 //! Rows of all tables of a system, so many and so much as was allowed. Only reads.
 
+use syncline_adapters::settings::Kind;
 use syncline_core::{
     Text,
     error::{ErrorKind, PortError},
@@ -57,7 +58,13 @@ pub(super) async fn side(
     limits: Limits<'_>,
 ) -> Result<Sampled, Failure> {
     let settings = loaded.settings(system).await?;
-    let is_rest = settings.kind == syncline_adapters::settings::Kind::Rest;
+    if settings.kind == Kind::File {
+        let message = format!("`{system}` is a folder of files: what is in them is not compared");
+        return Err(Failure::new("usage.arguments", message)
+            .done("nothing was written")
+            .fix("docs/files.md says how the file names a folder's columns; syncline check --online compares them"));
+    }
+    let is_rest = settings.kind == Kind::Rest;
     let read = async {
         let mut catalog = syncline_adapters::catalog(&settings).await?;
         read(catalog.as_mut(), system, is_rest, limits).await
