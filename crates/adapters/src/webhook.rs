@@ -4,6 +4,7 @@
 //! hands on which rows changed, like any other listener. What is told is a hint: the row is read as
 //! it is, so that order, repetition and loss of what is sent cannot make anything wrong.
 
+mod cooling;
 mod events;
 mod keys;
 mod listen;

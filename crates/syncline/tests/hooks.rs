@@ -309,3 +309,27 @@ fn the_door_is_open_to_this_machine_alone() {
     );
     town.world.run(&["check"]).ends(2, &["server.exposed"]);
 }
+
+#[test]
+fn a_storm_of_hooks_is_few_reads_and_ends_with_the_last_word() {
+    let town = town(20);
+    let (daemon, address) = serve(&town);
+    let read = town.shop.reads();
+    let tell = |id: usize, number: usize| {
+        let body = json!({ "type": "customers/updated", "data": { "id": id } }).to_string();
+        let sent = signed(&format!("e-{number}-{id}"), 0, body.as_bytes());
+        assert_eq!(send(&address, "/hooks/shop", &sent, body.as_bytes()), 202);
+    };
+    for number in 0..100 {
+        for id in 1..=20 {
+            tell(id, number);
+        }
+    }
+    rename(&town, "c2@example.com", "Nora");
+    tell(2, 100);
+    becomes(&town, &daemon, NAME_OF_2, "Nora");
+    let reads = town.shop.reads() - read;
+    assert!(reads < 400, "{reads} reads for 2,001 hooks about 20 records");
+    let waits = || deliveries(&town).iter().any(|it| it["waits"] == true);
+    eventually("all are dealt with", || !waits(), || daemon.log());
+}

@@ -40,6 +40,7 @@ pub struct Shop {
     sky: Sky,
     token: String,
     lists: AtomicU64,
+    reads: AtomicU64,
 }
 
 impl Shop {
@@ -50,7 +51,13 @@ impl Shop {
     /// If the file cannot be opened.
     pub fn open(file: &Path, token: &str, limit: u32) -> Result<Arc<Self>, rusqlite::Error> {
         let (store, token) = (Store::open(file)?, token.to_owned());
-        Ok(Arc::new(Self { store, sky: Sky::new(limit), token, lists: AtomicU64::new(0) }))
+        Ok(Arc::new(Self {
+            store,
+            sky: Sky::new(limit),
+            token,
+            lists: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+        }))
     }
 
     /// From now on it is like this.
@@ -61,6 +68,11 @@ impl Shop {
     /// How often a list was asked for.
     pub fn lists(&self) -> u64 {
         self.lists.load(Ordering::Relaxed)
+    }
+
+    /// How often one item was asked for.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// Serves until the listener fails.
@@ -109,8 +121,9 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
     let lists = request.method() == axum::http::Method::GET
         && request.uri().path().trim_matches('/').split('/').count() == 1;
     let later_page = request.uri().query().is_some_and(|query| query.contains("after="));
-    if lists {
-        shop.lists.fetch_add(1, Ordering::Relaxed);
+    if request.method() == axum::http::Method::GET {
+        let count = if lists { &shop.lists } else { &shop.reads };
+        count.fetch_add(1, Ordering::Relaxed);
     }
     match shop.sky.now() {
         Weather::Out => refusal(StatusCode::BAD_GATEWAY, "the shop is closed"),

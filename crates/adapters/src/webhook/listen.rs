@@ -3,7 +3,11 @@
 //! A position is the inbox's own number and that of the last delivery that was dealt with. An inbox
 //! that took the place of another has lost what that one held: everything is compared then.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use syncline_core::{
@@ -18,6 +22,7 @@ use crate::{
     hub::inbox::{Inbox, Look, Waiting},
     settings::{Settings, hook::Hook},
     webhook::{
+        cooling::Cooling,
         events::{Event, events},
         keys::{Keys, Twin},
     },
@@ -41,6 +46,9 @@ pub(super) struct Webhooks {
     look: Look,
     last: watch::Receiver<i64>,
     at: i64,
+    /// What is told again and again, and since when times are counted.
+    cooling: Cooling,
+    began: Instant,
 }
 
 impl Webhooks {
@@ -53,7 +61,8 @@ impl Webhooks {
     ) -> Self {
         let last = inbox.last();
         let (system, keys) = (settings.name.clone(), Arc::new(keys));
-        Self { system, keys, hook, inbox, look: Look::at(hub), last, at: 0 }
+        let (look, cooling, began) = (Look::at(hub), Cooling::default(), Instant::now());
+        Self { system, keys, hook, inbox, look, last, at: 0, cooling, began }
     }
 
     fn position(&self, seq: i64) -> Position {
@@ -69,6 +78,17 @@ impl Webhooks {
             return Err(PortError::new(ErrorKind::PositionLost, action, detail));
         }
         Ok(seq)
+    }
+
+    /// What was held back and is to be handed on by now.
+    fn cooled(&mut self, now: Duration) -> Vec<Hint> {
+        let mut hints = Vec::new();
+        for ((binding, key), held) in self.cooling.due(now) {
+            let what = key.map_or_else(|| Changed::Somewhere(Text::new(UNNAMED)), Changed::Row);
+            let hint = Hint { binding, what, at: Some(held.at) };
+            hints.extend((0..held.times.min(TIMES)).map(|_| hint.clone()));
+        }
+        hints
     }
 
     async fn blocking<T: Send + 'static>(
@@ -93,18 +113,26 @@ fn read(position: &Position) -> Option<(i64, i64)> {
     Some((i64::from_be_bytes(identity.try_into().ok()?), i64::from_be_bytes(seq.try_into().ok()?)))
 }
 
-/// What deliveries say of rows.
-fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<Hint> {
+/// So many times one hint is handed on at most: whoever counts them counts no further.
+const TIMES: u32 = 1_000;
+
+/// Why it is not told which rows changed.
+const UNNAMED: &str = "a webhook does not say which row it is about";
+
+/// What deliveries say of rows, in their order.
+fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<(i64, Hint)> {
     let known = keys.known();
     let mut hints = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         let told = events(hook, delivery.topic.as_deref(), &delivery.body, &known);
-        let mut hint = |binding, what| hints.push(Hint { binding, what, at: Some(delivery.at) });
-        let unread = |why: &str| Changed::Somewhere(Text::new(why));
+        let mut hint = |binding, what| {
+            hints.push((delivery.seq, Hint { binding, what, at: Some(delivery.at) }));
+        };
+        let unread = || Changed::Somewhere(Text::new(UNNAMED));
         let Some(told) = told else {
             // Signed, and no document: something changed, and nobody knows what.
             for binding in keys.bindings(None) {
-                hint(binding, unread("a webhook could not be read"));
+                hint(binding, unread());
             }
             continue;
         };
@@ -113,7 +141,7 @@ fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<Hint> {
                 let Event { item, key, is_end, resource } = &event;
                 let row = |twin| keys.row(binding, item, key, twin);
                 match row(Twin::AsSent).filter(|_| resource.is_some()) {
-                    None => hint(binding, unread("a webhook does not say which row it is about")),
+                    None => hint(binding, unread()),
                     Some(row) => hint(binding, Changed::Row(row)),
                 }
                 // Of what is gone nobody can be asked how its number is written.
@@ -133,6 +161,7 @@ impl Listener for Webhooks {
     }
 
     async fn begin(&mut self, from: Option<&Position>) -> Result<Position, PortError> {
+        self.cooling = Cooling::default();
         self.at = match from {
             Some(from) => self.seq(from)?,
             // What was sent before the first full comparison is covered by it.
@@ -146,16 +175,32 @@ impl Listener for Webhooks {
         let (at, rows) = (self.at, rows.min(DELIVERIES));
         let deliveries =
             self.blocking(move |look, system| look.after(&system, at, rows, BYTES)).await?;
-        let Some(newest) = deliveries.last().map(|delivery| delivery.seq) else {
-            // Whoever writes the inbox ends with the daemon, and this with it.
-            let _moved = tokio::time::timeout(WAIT, self.last.changed()).await;
-            return Ok(Heard { upto: self.position(self.at), ..Heard::default() });
-        };
         let more = deliveries.len() == rows;
-        let (hook, keys) = (self.hook.clone(), self.keys.clone());
-        let hints = self.blocking(move |_, _| Ok(hints(&hook, &keys, &deliveries))).await?;
-        self.at = newest;
-        Ok(Heard { hints, upto: self.position(newest), more })
+        let now = self.began.elapsed();
+        let mut handed = self.cooled(now);
+        if let Some(newest) = deliveries.last().map(|delivery| delivery.seq) {
+            let (hook, keys) = (self.hook.clone(), self.keys.clone());
+            let told = self.blocking(move |_, _| Ok(hints(&hook, &keys, &deliveries))).await?;
+            for (seq, hint) in told {
+                let key = match &hint.what {
+                    Changed::Row(key) => Some(key.clone()),
+                    Changed::Unnamed(_) | Changed::Somewhere(_) => None,
+                };
+                let at = hint.at.unwrap_or_default();
+                if self.cooling.takes(&(hint.binding, key), seq, at, now) {
+                    handed.push(hint);
+                }
+            }
+            self.at = newest;
+        } else if handed.is_empty() {
+            let wait = self.cooling.next().map(|at| at.saturating_sub(now)).unwrap_or(WAIT);
+            // Whoever writes the inbox ends with the daemon, and this with it.
+            let _moved = tokio::time::timeout(wait.min(WAIT), self.last.changed()).await;
+            handed = self.cooled(self.began.elapsed());
+        }
+        // What is held back is heard again after a crash.
+        let upto = self.cooling.oldest().map_or(self.at, |seq| seq - 1);
+        Ok(Heard { hints: handed, upto: self.position(upto), more })
     }
 
     async fn ack(&mut self, upto: &Position) -> Result<(), PortError> {
