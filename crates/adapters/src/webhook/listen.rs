@@ -193,7 +193,7 @@ impl Listener for Webhooks {
             }
             self.at = newest;
         } else if handed.is_empty() {
-            let wait = self.cooling.next().map(|at| at.saturating_sub(now)).unwrap_or(WAIT);
+            let wait = self.cooling.next().map_or(WAIT, |at| at.saturating_sub(now));
             // Whoever writes the inbox ends with the daemon, and this with it.
             let _moved = tokio::time::timeout(wait.min(WAIT), self.last.changed()).await;
             handed = self.cooled(self.began.elapsed());

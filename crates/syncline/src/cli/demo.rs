@@ -1,6 +1,7 @@
 //! `syncline demo`: three small systems with living traffic; leaves nothing behind.
 //!
-//! The systems are real SQLite files, and what keeps them in step is the same pass that `run` does.
+//! The systems are real: two SQLite files, and a shop with a REST API that is opened for as long as the
+//! demo lasts. What keeps them in step is the same pass that `run` does.
 //! The hub is closed between two passes, so that a second terminal can look and decide.
 
 use std::{
@@ -13,6 +14,7 @@ use serde_json::json;
 use syncline_core::change::{Command, Take};
 use syncline_engine::pass::Allow;
 use syncline_ports::reader::Reader as _;
+use syncline_shop::Shop;
 
 use crate::{
     approved,
@@ -60,14 +62,18 @@ const STORY: [&[Scene]; 9] = [
         "update CUSTOMER set TEL = '+33655443322' where EMAIL = 'alan@example.com'",
     )],
     &[scene(
-        "the desk corrects Grace's birthday (another date format)",
-        "desk",
-        "update people set born = '09/12/1906' where mail = 'grace@example.com'",
+        "Grace corrects her birthday in the shop (another date format)",
+        "shop",
+        "update items set document = json_set(document, '$.profile.born', '09/12/1906'),
+         version = version + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+         where unique_value = 'grace@example.com'",
     )],
     &[scene(
-        "the desk opens a contact",
-        "desk",
-        "insert into people(mail, full_name, born, state) values ('rosa@example.com', 'Rosa Parks', '04/02/1913', 'new')",
+        "somebody opens an account in the shop",
+        "shop",
+        "insert into items(kind, unique_value, document, updated_at) values ('customers', 'rosa@example.com',
+         json('{\"email\": \"rosa@example.com\", \"full_name\": \"Rosa Parks\", \"profile\": {\"born\": \"04/02/1913\"}, \"state\": \"invited\"}'),
+         strftime('%Y-%m-%dT%H:%M:%fZ'))",
     )],
     &[scene(
         "an order with two lines arrives in erp (money in cents)",
@@ -76,9 +82,9 @@ const STORY: [&[Scene]; 9] = [
     )],
     &[
         scene(
-            "two teas are sold at the desk",
-            "desk",
-            "update shelf set qty = qty - 2 where sku = 'TEA'",
+            "two teas are sold in crm",
+            "crm",
+            "update stock set on_hand = on_hand - 2 where sku = 'TEA'",
         ),
         scene("and one at once in erp", "erp", "update STOCK set QTY = QTY - 1 where SKU = 'TEA'"),
     ],
@@ -90,8 +96,10 @@ const STORY: [&[Scene]; 9] = [
         ),
         scene(
             "and both survive",
-            "desk",
-            "update people set full_name = 'Rear Admiral Hopper' where mail = 'grace@example.com'",
+            "shop",
+            "update items set document = json_set(document, '$.full_name', 'Rear Admiral Hopper'),
+             version = version + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+             where unique_value = 'grace@example.com'",
         ),
     ],
     &[scene(
@@ -106,10 +114,15 @@ const STORY: [&[Scene]; 9] = [
     )],
 ];
 
+/// What the shop lets in; it is no secret.
+const TOKEN: &str = "open-sesame";
+/// So many requests a second it serves.
+const REQUESTS: u32 = 1_000;
+
 impl Demo {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
-        let stage = Stage::build(self.keep.as_deref(), context)?;
+        let stage = Stage::build(self.keep.as_deref(), context).await?;
         let outcome = self.play(&stage, context).await;
         // What a stopped scene could not do is no failure.
         let answer = match session::stopped(&stage.stopped) {
@@ -126,7 +139,7 @@ impl Demo {
         let config = stage.context.config.display().to_string();
         stage.tell(
             &format!(
-                "Three systems: crm, erp and desk (SQLite files with other names and formats).\n\
+                "Three systems: crm and erp (SQLite files with other names and formats), shop (a REST API).\n\
                  In a second terminal: syncline -c {config} status"
             ),
             &json!({ "event": "started", "config": config }),
@@ -166,9 +179,9 @@ impl Demo {
     async fn live(&self, stage: &Stage, context: &Context) -> Result<(), Failure> {
         const TRAFFIC: [Scene; 4] = [
             scene(
-                "a tea is sold at the desk",
-                "desk",
-                "update shelf set qty = qty - 1 where sku = 'TEA'",
+                "a tea is sold in crm",
+                "crm",
+                "update stock set on_hand = on_hand - 1 where sku = 'TEA'",
             ),
             scene(
                 "teas are delivered to erp",
@@ -213,7 +226,7 @@ fn failed(what: &str, cause: &dyn std::fmt::Display) -> Failure {
 }
 
 impl Stage {
-    fn build(keep: Option<&Path>, context: &Context) -> Result<Self, Failure> {
+    async fn build(keep: Option<&Path>, context: &Context) -> Result<Self, Failure> {
         let folder = match keep {
             Some(folder) => folder.to_owned(),
             None => std::env::temp_dir().join(format!("syncline-demo-{}", std::process::id())),
@@ -240,13 +253,27 @@ impl Stage {
         own.yes = true;
         let stopped = session::stop_on_signals();
         let stage = Self { folder, scratch, context: own, json: context.json, stopped };
-        let yaml = include_str!("demo/syncline.yaml");
+        let address = stage.open_shop().await?;
+        let yaml = include_str!("demo/syncline.yaml").replace("{address}", &address);
         std::fs::write(&stage.context.config, yaml)
             .map_err(|error| failed("write its configuration", &error))?;
         stage.execute("crm", include_str!("demo/crm.sql"))?;
         stage.execute("erp", include_str!("demo/erp.sql"))?;
-        stage.execute("desk", include_str!("demo/desk.sql"))?;
+        stage.execute("shop", include_str!("demo/shop.sql"))?;
         Ok(stage)
+    }
+
+    /// Opens the shop for as long as this process lives; gives its address.
+    async fn open_shop(&self) -> Result<String, Failure> {
+        let cannot = |error: &dyn std::fmt::Display| failed("open its shop", error);
+        std::fs::write(self.folder.join("token"), TOKEN).map_err(|error| cannot(&error))?;
+        let shop = Shop::open(&self.folder.join("shop.db"), TOKEN, REQUESTS);
+        let shop = shop.map_err(|error| cannot(&error))?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.map_err(|error| cannot(&error))?;
+        let address = listener.local_addr().map_err(|error| cannot(&error))?;
+        tokio::spawn(shop.serve(listener));
+        Ok(address.to_string())
     }
 
     /// The next thing that happened, for people or for programs.
@@ -268,7 +295,7 @@ impl Stage {
     /// Tables of marks, approvals, and the first synchronisation.
     async fn first(&self) -> Result<(), Failure> {
         let loaded = config::load(&self.context)?;
-        for system in ["crm", "erp", "desk"] {
+        for system in ["crm", "erp"] {
             // Counters need to know for certain whose write a change is.
             let settings = loaded.settings(system).await?;
             syncline_adapters::catalog(&settings).await?.create_marks().await?;
