@@ -278,6 +278,7 @@ fn commands_have_the_hub_while_the_door_stands_open() {
 fn hooks_are_tried_and_dealt_with_again_by_command() {
     let town = town(2);
     town.world.run(&["hooks", "send", "shop", "--test"]).ends(3, &["server.closed"]);
+    town.world.run(&["doctor", "shop"]).ends(0, &["no webhook received yet"]);
     let (daemon, _) = serve(&town);
     town.world.run(&["hooks", "send", "shop", "--test"]).ends(0, &["accepted (202)"]);
     town.world.file("body.json", r#"{"type": "customers/updated", "data": {"id": 2}}"#);

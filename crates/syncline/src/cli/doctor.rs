@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use syncline_adapters::hub::inbox::Look;
 use syncline_core::plan::Class;
 use syncline_ports::catalog::{Check, CheckState, Fitness};
 
@@ -14,6 +15,7 @@ use crate::{
     config::{self, Loaded},
     exit::Exit,
     report::{self, Answer, Failure},
+    session::Session,
     words,
 };
 
@@ -205,7 +207,28 @@ async fn examine(loaded: &Loaded, name: &str) -> Result<Fitness, Failure> {
     let settings = loaded.settings(name).await?;
     let tables = loaded.tables(name);
     let mut catalog = syncline_adapters::catalog(&settings).await?;
-    Ok(catalog.examine(&tables).await?)
+    let mut fitness = catalog.examine(&tables).await?;
+    fitness.checks.extend(hook(loaded, name).await?);
+    Ok(fitness)
+}
+
+/// Of a system that calls us: whether its secrets are there, and when it called last.
+async fn hook(loaded: &Loaded, name: &str) -> Result<Option<Check>, Failure> {
+    let Some(hook) = loaded.hook(name).await? else { return Ok(None) };
+    let told = Look::at(&loaded.hub_path()).told(name)?;
+    let style = hook.style.word();
+    let (state, message, fix) = match told.last {
+        Some(last) => {
+            let age = words::age(Session::now(), last);
+            (CheckState::Passed, format!("{style}; the last webhook came {age} ago"), Vec::new())
+        }
+        None => (
+            CheckState::Warning,
+            format!("{style}; no webhook received yet, polling covers it"),
+            vec![format!("syncline hooks send {name} --test").into()],
+        ),
+    };
+    Ok(Some(Check { name: "hook".into(), state, message: message.into(), fix }))
 }
 
 /// The one thing that can be mended from here: the table of marks. Whether it was.
