@@ -10,7 +10,7 @@ pub mod notify;
 #[cfg(test)]
 mod pages;
 mod postgres;
-mod rest;
+pub mod rest;
 pub mod settings;
 pub mod sql;
 mod sqlite;

@@ -12,6 +12,7 @@ mod outcome;
 mod pace;
 mod pages;
 mod poll;
+mod quota;
 mod source;
 mod target;
 
@@ -29,6 +30,11 @@ use crate::{
     rest::{catalog::RestCatalog, client::Client, source::RestSource, target::RestTarget},
     settings::{Settings, api::Api},
 };
+
+/// How long this system, known by its name, wants to be left alone from now on; `None`: it does not.
+pub fn asks_to_wait(system: &str) -> Option<std::time::Duration> {
+    pace::asks_to_wait(system)
+}
 
 /// A REST system, ready to be asked.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 //! when the configuration is read anew, when a system came back, or with the daemon; the next one
 //! finds everything in the hub.
 
+pub(crate) mod asking;
 mod crier;
 pub(crate) mod door;
 mod ear;

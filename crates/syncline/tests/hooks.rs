@@ -334,3 +334,22 @@ fn a_storm_of_hooks_is_few_reads_and_ends_with_the_last_word() {
     let waits = || deliveries(&town).iter().any(|it| it["waits"] == true);
     eventually("all are dealt with", || !waits(), || daemon.log());
 }
+
+#[test]
+fn a_shop_that_asks_to_slow_down_is_left_alone_and_nothing_fails() {
+    let town = town(2);
+    town.world.edit("poll: 1h", "poll: 200ms");
+    let (daemon, _) = serve(&town);
+    town.shop.weather(Weather::Busy);
+    rename(&town, "c2@example.com", "Nora");
+    let status = || town.world.run(&["status"]).said();
+    eventually("status says so", || status().contains("asks to slow down, for"), status);
+    town.shop.weather(Weather::Fair);
+    becomes(&town, &daemon, NAME_OF_2, "Nora");
+    let log = daemon.stop().ends(143, &[]).stderr;
+    assert!(!log.contains("system.down"), "{log}");
+    assert_eq!(
+        town.world.run(&["quarantine", "list"]).ends(0, &[]).stdout.trim(),
+        "nothing is held back"
+    );
+}

@@ -36,6 +36,7 @@ pub(crate) async fn tell(shop: &Shop, url: &str, secret: &str) {
             | Weather::Out
             | Weather::Closed
             | Weather::CutLists
+            | Weather::Busy
             | Weather::LostCreates => 1,
         };
         let mut is_taken = true;

@@ -126,6 +126,10 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
         count.fetch_add(1, Ordering::Relaxed);
     }
     match shop.sky.now() {
+        Weather::Busy => {
+            let answer = refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+            ([(header::RETRY_AFTER, "3")], answer).into_response()
+        }
         Weather::Out => refusal(StatusCode::BAD_GATEWAY, "the shop is closed"),
         Weather::Closed if lists => closed_page(),
         Weather::CutLists if lists && later_page => refusal(StatusCode::BAD_GATEWAY, "cut"),

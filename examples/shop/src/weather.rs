@@ -23,6 +23,8 @@ pub enum Weather {
     LostHooks,
     /// They hear of each change three times.
     RepeatedHooks,
+    /// Everybody is asked to come again in three seconds.
+    Busy,
 }
 
 impl Weather {
@@ -36,6 +38,7 @@ impl Weather {
             "lost-creates" => Self::LostCreates,
             "lost-hooks" => Self::LostHooks,
             "repeated-hooks" => Self::RepeatedHooks,
+            "busy" => Self::Busy,
             _ => return None,
         })
     }

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::{
     clock::SystemClock,
-    rest::pace::Pace,
+    rest::{pace::Pace, quota},
     settings::{Settings, Tls, api::Api, api::Auth},
     tls,
 };
@@ -47,6 +47,8 @@ pub(super) struct Client {
     base: Url,
     auth: Auth,
     pace: Arc<Pace>,
+    /// How many requests may be under way at once.
+    concurrency: usize,
     name: String,
 }
 
@@ -128,7 +130,8 @@ impl Client {
             .build()
             .map_err(|error| wrong(&error.without_url().to_string()))?;
         let (auth, pace) = (api.auth.clone(), Pace::of(settings, api));
-        Ok(Self { http, base, auth, pace, name: settings.name.clone() })
+        let concurrency = api.concurrency;
+        Ok(Self { http, base, auth, pace, concurrency, name: settings.name.clone() })
     }
 
     /// The URL of this path, which cannot leave the system.
@@ -232,6 +235,11 @@ impl Client {
                 tracing::info!(system = %self.name, seconds = wait.as_secs(), "asked to slow down");
                 self.pace.close(Instant::now(), wait.max(Duration::from_millis(100)));
                 continue;
+            }
+            let header = |name: &str| answer.headers.get(name).and_then(|it| it.to_str().ok());
+            let now = answer.time().ms().div_euclid(1_000);
+            if let Some(wait) = quota::asks(header, self.concurrency, now) {
+                self.pace.close(Instant::now(), wait);
             }
             return Ok(answer);
         }

@@ -33,6 +33,17 @@ struct State {
     closed_until: Option<Instant>,
 }
 
+/// See [`crate::rest::asks_to_wait`].
+pub(super) fn asks_to_wait(system: &str) -> Option<Duration> {
+    let paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = paces.iter().filter(|((name, _), _)| name == system);
+    let waits = own.filter_map(|(_, pace)| {
+        let until = pace.upgrade()?.state().closed_until?;
+        Some(until.saturating_duration_since(Instant::now()))
+    });
+    waits.max().filter(|wait| !wait.is_zero())
+}
+
 impl Pace {
     /// The pace of this system.
     pub(super) fn of(settings: &Settings, api: &Api) -> Arc<Self> {

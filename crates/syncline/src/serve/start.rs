@@ -20,7 +20,7 @@ use crate::{
     pass::paused,
     report::Failure,
     serve::{
-        Options, crier,
+        Options, asking, crier,
         door::Door,
         ear, hearer,
         hours::Hours,
@@ -131,6 +131,12 @@ impl Start<'_> {
             workers.push(worker(&shared, async move || {
                 crier::cry(loaded, plan, at_work).await;
             }));
+        }
+        let rest = self.loaded.draft.systems.iter().filter(|system| system.rest.is_some());
+        let rest: Vec<String> = rest.map(|system| system.name.value.to_string()).collect();
+        if !rest.is_empty() {
+            let (hub, at_work) = (session.hub.clone(), shared.clone());
+            workers.push(worker(&shared, async move || asking::watch(hub, rest, at_work).await));
         }
         let ends_at = pauses_end(&session.pauses().await?);
         let at_work = shared.clone();

@@ -16,6 +16,7 @@ use crate::{
     progress::Scan,
     report::Failure,
     serve::{
+        asking,
         listening::{self, Listened},
         watching,
     },
@@ -76,6 +77,7 @@ pub(super) async fn table(
             "position": position(session, system).await?,
             "lag_ms": heard.as_ref().and_then(|heard| heard.lag_ms),
             "retained_bytes": heard.as_ref().map(|heard| heard.bytes),
+            "asks_to_wait_until": asking::until(session, name).await?.map(words::time),
             "last_hook": calls.and_then(|it| it.last).map(words::time),
             "hooks_waiting": calls.map(|it| it.waiting),
             "last_full_compare": last_compare(session, system).await?.map(words::time),
@@ -134,10 +136,12 @@ async fn note(
         let name = session.system_name(system);
         return Ok(format!("{code} {} ago: syncline doctor {name}", words::age(now, *at)));
     }
+    let asks = asking::until(session, session.system_name(system)).await?;
     let reads = scans.iter().filter(|(_, read, _)| *read == system);
     let notes = reads
         .map(|(entity, _, scan)| format!("{}: {}", session.entity_name(*entity), scan.words()))
         .chain(Some(paused.to_owned()).filter(|paused| !paused.is_empty()))
+        .chain(asks.map(|until| format!("asks to slow down, for {} more", words::age(until, now))))
         .chain(pace::reason(session, system).await?)
         .chain(at_once.map(|rows| format!("bears {rows} rows at once")));
     Ok(notes.collect::<Vec<_>>().join("; "))
