@@ -353,3 +353,75 @@ fn a_shop_that_asks_to_slow_down_is_left_alone_and_nothing_fails() {
         "nothing is held back"
     );
 }
+
+#[test]
+fn f5_f6_hooks_in_any_order_end_in_what_the_shop_shows() {
+    let town = town(3);
+    let (daemon, address) = serve(&town);
+    rename(&town, "c2@example.com", "Second");
+    rename(&town, "c2@example.com", "Third");
+    // The newer word comes first, and both within one second; what they say of the name is a lie by now.
+    for (number, name) in [(3, "Third"), (2, "Second"), (1, "First")] {
+        let body = json!({ "type": "customers/updated", "data": { "id": 2, "first_name": name } });
+        let body = body.to_string();
+        let sent = signed(&format!("e-{number}"), 0, body.as_bytes());
+        assert_eq!(send(&address, "/hooks/shop", &sent, body.as_bytes()), 202);
+    }
+    becomes(&town, &daemon, NAME_OF_2, "Third");
+    let waits = || deliveries(&town).iter().any(|it| it["waits"] == true);
+    eventually("all are dealt with", || !waits(), || daemon.log());
+    assert_eq!(town.world.value("crm", NAME_OF_2), "Third");
+    daemon.stop().ends(143, &[]);
+    town.world.agrees();
+}
+
+#[test]
+fn none_that_was_answered_is_lost_by_a_kill_in_the_middle() {
+    let town = town(2);
+    let (daemon, address) = serve(&town);
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let address = address.clone();
+            std::thread::spawn(move || {
+                let mut answered = Vec::new();
+                for number in 0..10_000 {
+                    let id = format!("e-{sender}-{number}");
+                    let body = json!({ "type": "orders/updated", "data": { "id": number } });
+                    let body = body.to_string();
+                    let Ok(mut stream) = TcpStream::connect(&address) else { break };
+                    let mut head = format!(
+                        "POST /hooks/shop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n",
+                        body.len()
+                    );
+                    for (name, value) in signed(&id, 0, body.as_bytes()) {
+                        head.push_str(&format!("{name}: {value}\r\n"));
+                    }
+                    let mut answer = String::new();
+                    let sent = stream.write_all(format!("{head}\r\n{body}").as_bytes());
+                    if sent.is_err() || stream.read_to_string(&mut answer).is_err() {
+                        break;
+                    }
+                    if answer.starts_with("HTTP/1.1 202") {
+                        answered.push(id);
+                    }
+                }
+                answered
+            })
+        })
+        .collect();
+    let enough = || deliveries(&town).len() >= 50;
+    eventually("some are taken", enough, || daemon.log());
+    daemon.kill();
+    let answered: Vec<String> = senders.into_iter().flat_map(|it| it.join().unwrap()).collect();
+    assert!(answered.len() >= 50, "{}", answered.len());
+
+    let listed = town.world.run(&["hooks", "list", "--limit", "100000", "--json"]).json();
+    let known: std::collections::BTreeSet<String> = listed["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["event"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let lost: Vec<&String> = answered.iter().filter(|id| !known.contains(*id)).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), answered.len());
+}
