@@ -8,6 +8,8 @@ mod bound;
 mod catalog;
 mod change;
 mod csv;
+mod delta;
+mod listen;
 mod place;
 mod print;
 mod rows;
@@ -21,11 +23,11 @@ use syncline_core::{
     name::SystemIndex,
     plan::{Class, Plan},
 };
-use syncline_ports::catalog::Catalog;
+use syncline_ports::{catalog::Catalog, listener::Listener};
 
 use crate::{
     Connector,
-    file::{catalog::FileCatalog, source::FileSource, target::FileTarget},
+    file::{catalog::FileCatalog, listen::Watch, source::FileSource, target::FileTarget},
     settings::{Settings, folder::Folder},
 };
 
@@ -70,6 +72,18 @@ pub(crate) fn open(
         target: Box::new(FileTarget::new(opened, plan)),
         class: Class::Blind,
     })
+}
+
+/// Watches a file system's folder.
+///
+/// # Errors
+/// As [`catalog()`].
+pub(crate) fn listen(
+    settings: &Settings,
+    plan: &Plan,
+    system: SystemIndex,
+) -> Result<Box<dyn Listener>, PortError> {
+    Ok(Box::new(Watch::new(System::new(settings)?, plan, system)))
 }
 
 /// Does work that may wait for a disk on a thread of its own.

@@ -97,6 +97,7 @@ pub async fn listen(
         Way::Binlog => mysql::listen::listen(settings, plan, system, listening).await,
         Way::Triggers => sqlite::listen::listen(settings, plan, system, listening).await,
         Way::Wal => postgres::listen::listen(settings, plan, system, listening).await,
+        Way::Watch => file::listen(settings, &plan, system),
     }
 }
 

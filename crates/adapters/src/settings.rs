@@ -57,7 +57,8 @@ impl Kind {
             Self::Postgres => Some(Way::Wal),
             Self::Mysql => Some(Way::Binlog),
             Self::Sqlite => Some(Way::Triggers),
-            Self::Rest | Self::File => None,
+            Self::Rest => None,
+            Self::File => Some(Way::Watch),
         }
     }
 }
@@ -69,6 +70,7 @@ impl Way {
             Self::Wal => "cdc: wal",
             Self::Binlog => "cdc: binlog",
             Self::Triggers => "triggers: true",
+            Self::Watch => "watch: true",
         }
     }
 }
@@ -152,4 +154,6 @@ pub enum Way {
     Binlog,
     /// Triggers that note which rows change.
     Triggers,
+    /// A folder that is looked at all the time.
+    Watch,
 }

@@ -342,6 +342,8 @@ pub struct TableSpec {
     pub cursor: Option<Text>,
     /// It is always read whole, although a column says when a row changed: nothing finds rows by it.
     pub whole: bool,
+    /// It shows only what has changed since it was read last: what it does not show is as it was.
+    pub delta: bool,
     /// It holds what is written to it and nothing else: what is missing there is written again, however
     /// much it is.
     pub export: bool,
@@ -354,7 +356,7 @@ pub struct TableSpec {
 impl TableSpec {
     /// Rows that changed can be found without reading all.
     pub fn polls(&self) -> bool {
-        !self.whole && (self.cursor.is_some() || self.changed_at.is_some())
+        self.delta || !self.whole && (self.cursor.is_some() || self.changed_at.is_some())
     }
 }
 

@@ -146,7 +146,20 @@ pub async fn capture(
             }
             Ok(captured)
         }
-        Mode::Scan => scan(desk, systems, bindings, absences).await,
+        Mode::Scan => {
+            // Where nothing can be read whole, all there is to read is what has changed.
+            let is_delta = |binding: &BindingIndex| {
+                desk.plan.binding(*binding).is_some_and(|found| found.table.delta)
+            };
+            let (deltas, others): (Vec<BindingIndex>, Vec<BindingIndex>) =
+                bindings.iter().copied().partition(is_delta);
+            let mut captured = scan(desk, systems, &others, absences).await?;
+            for binding in deltas {
+                let reading = poll(desk, systems, binding, &mut captured.account).await?;
+                captured.readings.push(reading);
+            }
+            Ok(captured)
+        }
         Mode::Heard => Ok(Captured::default()),
     }
 }

@@ -276,3 +276,65 @@ fn keys_that_are_exchanged_and_broken_neighbours_are_written_right() {
     world.run(&["run"]).ends(1, &["people.jsonl:3"]);
     assert!(text().contains("\"BB\"") && text().ends_with("oops\n"), "{}", text());
 }
+
+#[test]
+fn files_of_changes_are_read_once_in_the_order_of_their_names() {
+    let delta = "    read: {kind: delta, name: \"{file}-*.csv\", settle: 20ms}\n";
+    let world = people(
+        delta,
+        "      email: {crm: email, hr: Mail}\n      name: {type: text, crm: name, hr: Name}\n",
+    );
+    let names = || {
+        world.value("crm", "select coalesce(group_concat(email || ' ' || name, ', '), '') from (select * from people order by email)")
+    };
+    world.put("people-2.csv", b"Mail,Name\na@x,A2\nc@x,C\n");
+    world.put("people-1.csv", b"Mail,Name\na@x,A1\nb@x,B\n");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    assert_eq!(names(), "a@x A2, b@x B, c@x C");
+    // Read once: what the CRM makes of it since is not undone, and absence says nothing.
+    world.sql("crm", "update people set name = 'mine' where email = 'b@x'");
+    world.run(&["run"]).ends(0, &[]);
+    world.put("people-1.csv", b"Mail,Name\na@x,A1\nb@x,B\n");
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    assert_eq!(names(), "a@x A2, b@x mine, c@x C");
+    // One that has grown is read on; what is broken is named until it is corrected, and its neighbours go on.
+    world.put("people-2.csv", b"Mail,Name\na@x,A2\nc@x,C\nc@x,C3\n");
+    world.put("people-3.csv", b"Mail,Name\nd@x,D\n\"e@x,E\nf@x,F\n");
+    world.put("people-4.csv", b"Mail,Name\nd@x,D4\n");
+    world.run(&["run"]).ends(1, &["people-3.csv:3: a quote is not closed"]);
+    assert_eq!(names(), "a@x A2, b@x mine, c@x C3, d@x D4, f@x F");
+    world.run(&["run"]).ends(1, &["people-3.csv:3: a quote is not closed"]);
+    world.put("people-3.csv", b"Mail,Name\ne@x,E\n");
+    world.run(&["run"]).ends(0, &[]);
+    world.run(&["refresh", "people", "--full"]).ends(0, &[]);
+    assert_eq!(names(), "a@x A2, b@x mine, c@x C3, d@x D4, e@x E, f@x F");
+    // A file that is fetched away takes nothing with it.
+    fs::remove_file(world.path("exports/people-1.csv")).unwrap();
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    world.run(&["doctor", "hr"]).ends(0, &["is read once"]);
+}
+
+#[test]
+fn a_folder_is_watched_both_ways() {
+    let world = people(&BOTH.replace("20ms", "100ms"), CELLS);
+    world.put("people.csv", b"Mail,Name,Salary,Born\na@x,Ada,1.5,\n");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let daemon = crate::serve::Daemon::start(&world.path(""), &[]);
+    daemon.says("watch");
+    let began = std::time::Instant::now();
+    world.put("people.csv", b"Mail,Name,Salary,Born\na@x,Ada,1.5,\nb@x,Bo,2,\n");
+    let arrived = || world.people() == "a@x Ada 1.5 -, b@x Bo 2 -";
+    crate::serve::eventually("the new row arrives", arrived, || daemon.log());
+    // Polls are every 30 s.
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    world.sql("crm", "update people set salary = 3 where email = 'b@x'");
+    let text = || fs::read_to_string(world.path("exports/people.csv")).unwrap();
+    crate::serve::eventually(
+        "the edit is written",
+        || text().contains("b@x,Bo,3"),
+        || daemon.log(),
+    );
+    daemon.stop().ends(143, &[]);
+    world.agrees();
+    assert_eq!(text(), "Mail,Name,Salary,Born\na@x,Ada,1.5,\nb@x,Bo,3,\n");
+}

@@ -38,6 +38,18 @@ impl Identity {
         Self { inode, bytes: metadata.len(), modified: metadata.modified().ok() }
     }
 
+    /// A few bytes that tell it from others.
+    pub(super) fn digest(&self) -> [u8; 24] {
+        let since = self.modified.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let nanos = since.map_or(0, |since| since.as_nanos() as u64);
+        let mut out = [0; 24];
+        let numbers = [self.inode, self.bytes, nanos];
+        for (place, byte) in out.iter_mut().zip(numbers.iter().flat_map(|it| it.to_be_bytes())) {
+            *place = byte;
+        }
+        out
+    }
+
     /// What is there now; `None`: nothing.
     pub(super) fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|metadata| Self::of(&metadata))

@@ -18,12 +18,16 @@ use syncline_ports::source::{
     Batch, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
 };
 
-use crate::file::{
-    System, blocking,
-    bound::{Bound, Seen, short},
-    failed,
-    place::{self, Found, Identity, Look},
-    rows::Rows,
+use crate::{
+    file::{
+        System, blocking,
+        bound::{Bound, Seen, short},
+        delta::{self, Pass},
+        failed,
+        place::{self, Found, Identity, Look},
+        rows::Rows,
+    },
+    settings::folder::Holds,
 };
 
 /// The bindings of one system, each worked out when it is first used.
@@ -53,6 +57,8 @@ impl Bindings {
 pub(super) struct FileSource {
     bindings: Bindings,
     listing: Option<Listing>,
+    /// Of files that hold changes: the reading that is under way, by binding.
+    passes: BTreeMap<BindingIndex, Pass>,
     begun: u64,
 }
 
@@ -91,7 +97,12 @@ enum Begun {
 
 impl FileSource {
     pub(super) fn new(system: Arc<System>, plan: Arc<Plan>) -> Self {
-        Self { bindings: Bindings::new(system, plan), listing: None, begun: 0 }
+        Self {
+            bindings: Bindings::new(system, plan),
+            listing: None,
+            passes: BTreeMap::new(),
+            begun: 0,
+        }
     }
 
     async fn scan(
@@ -103,6 +114,9 @@ impl FileSource {
         if after.is_none() {
             self.begun += 1;
             let bound = self.bindings.get(binding)?;
+            if bound.system.folder.holds == Holds::Changes {
+                return Ok(delta::no_scan());
+            }
             let (action, work) = (bound.action("read"), Arc::clone(&bound));
             self.listing = match blocking(&action, move || begin(&work)).await? {
                 Begun::Over(then) => return Ok(Batch { then, ..Batch::default() }),
@@ -144,11 +158,39 @@ impl FileSource {
         Ok(batch)
     }
 
+    async fn poll(
+        &mut self,
+        binding: BindingIndex,
+        from: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Batch, PortError> {
+        let bound = self.bindings.get(binding)?;
+        if bound.system.folder.holds == Holds::All {
+            return Err(delta::no_poll());
+        }
+        let action = bound.action("read");
+        let known = self.passes.remove(&binding).filter(|pass| pass.goes_on(from));
+        let mut pass = known.unwrap_or_else(|| Pass::new(bound, from));
+        let (pass, batch) = blocking(&action, move || {
+            let batch = pass.batch(limit)?;
+            Ok((pass, batch))
+        })
+        .await?;
+        if batch.then == Then::More {
+            self.passes.insert(binding, pass);
+        }
+        Ok(batch)
+    }
+
     async fn keys(&mut self, binding: BindingIndex, keys: &[KeyRead]) -> Result<Batch, PortError> {
         let bound = self.bindings.get(binding)?;
         let wanted: Vec<RowKey> = keys.iter().map(|read| read.key.clone()).collect();
         let action = bound.action("read some of");
-        let mut results = blocking(&action, move || by_key(&bound, &wanted)).await?;
+        let mut results = blocking(&action, move || match bound.system.folder.holds {
+            Holds::All => by_key(&bound, &wanted),
+            Holds::Changes => delta::by_key(&bound, &wanted),
+        })
+        .await?;
         let answer = |read: &KeyRead| KeyAnswer {
             key: read.key.clone(),
             operation: read.operation,
@@ -384,9 +426,10 @@ impl Source for FileSource {
             ReadRequest::ScanFrom { binding, .. } => self.scan(*binding, None, limit).await,
             ReadRequest::Keys { binding, keys } => self.keys(*binding, keys).await,
             ReadRequest::Marks { .. } => Ok(Batch { then: Then::Idle, ..Batch::default() }),
-            ReadRequest::Poll { .. } | ReadRequest::Children { .. } => {
-                let detail = "a file is read whole, and has no child rows";
-                Err(PortError::new(ErrorKind::Unsupported, "read a part of a file", detail))
+            ReadRequest::Poll { binding, from } => self.poll(*binding, from.as_ref(), limit).await,
+            ReadRequest::Children { .. } => {
+                let detail = "rows of a file have no child rows";
+                Err(PortError::new(ErrorKind::Unsupported, "read child rows", detail))
             }
         }
     }

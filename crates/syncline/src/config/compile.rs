@@ -12,6 +12,7 @@ mod receivers;
 
 use std::collections::BTreeMap;
 
+use syncline_adapters::settings::folder::Holds;
 use syncline_core::{
     Text,
     expr::Expr,
@@ -429,6 +430,9 @@ impl<'a> Compiler<'a> {
             cursor: draft.cursor.as_ref().map(|column| column.value.clone()),
             whole: (self.is_rest(&draft.system.value) && draft.cursor.is_none())
                 || self.folder(&draft.system.value).is_some(),
+            delta: self
+                .folder(&draft.system.value)
+                .is_some_and(|folder| folder.holds == Holds::Changes),
             export: self.folder(&draft.system.value).is_some_and(|folder| !folder.reads),
             parent,
             key_fields,

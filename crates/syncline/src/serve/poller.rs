@@ -239,6 +239,8 @@ impl Agenda {
             let polls = !is_heard
                 || asking.is_some_and(|it| it.beside && has_cursor(&session.plan, binding));
             let next_poll = self.polled.get(&binding).copied().unwrap_or(now);
+            // What could not be read completely is not read again and again.
+            let compare = compare && next_poll <= now;
             let poll_due = !is_live || (polls && next_poll <= now);
             let mode = match (compare, poll_due) {
                 (true, _) => Mode::Scan,

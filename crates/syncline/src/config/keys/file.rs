@@ -44,7 +44,12 @@ pub(crate) static READ: Section = both!(
     "file_read",
     "How the files of a folder are read.",
     [
-        key("kind", Shape::Word(&["full"]), "`full`: the newest file holds all rows there are.",),
+        key(
+            "kind",
+            Shape::Word(&["full", "delta"]),
+            "`full`: the newest file holds all rows there are; `delta`: each file holds what has changed. `full` \
+             unless said.",
+        ),
         key(
             "settle",
             Shape::Duration,

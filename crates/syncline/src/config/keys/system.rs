@@ -108,6 +108,7 @@ pub(crate) static DETECT: Section = Section {
             "Listen to the log: `wal` of PostgreSQL, `binlog` of MariaDB and MySQL.",
         ),
         key("triggers", Shape::Bool, "Listen by triggers that note which rows change; in SQLite."),
+        key("watch", Shape::Bool, "Look at the folder of a file system all the time."),
         key(
             "webhook",
             Shape::Keys(&webhook::WEBHOOK),

@@ -77,9 +77,8 @@ impl Reader<'_> {
     }
 
     fn reading(&mut self, read: &Entries<'_>, folder: &mut FolderDraft) {
-        if let Some(node) = read.get("kind") {
-            let later = [("delta", "files that hold changes come with a later version")];
-            self.word_now(node, "kind", &["full"], &later);
+        if self.word_of(read, "kind", &["full", "delta"]) == Some("delta") {
+            folder.holds = Holds::Changes;
         }
         if let Some(ms) = self.duration_of(read, "settle") {
             folder.settle_ms = ms;

@@ -211,6 +211,9 @@ impl Reader<'_> {
         if self.bool_of(&entries, "triggers") == Some(true) {
             detect.ways.push(Way::Triggers);
         }
+        if self.bool_of(&entries, "watch") == Some(true) {
+            detect.ways.push(Way::Watch);
+        }
         if let Some(node) = entries.get("webhook") {
             detect.webhook = self.webhook(node);
             // A webhook that is lost is found by asking.
@@ -312,6 +315,7 @@ impl Reader<'_> {
                 Way::Wal => "PostgreSQL",
                 Way::Binlog => "MariaDB and MySQL",
                 Way::Triggers => "SQLite",
+                Way::Watch => "file systems",
             };
             let word = way.word();
             if Some(*way) != kind.way() {
