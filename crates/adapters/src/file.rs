@@ -15,6 +15,7 @@ mod print;
 mod rows;
 mod source;
 mod target;
+mod xlsx;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod conformance;
+mod file_tests;
 mod mysql_tests;
 mod postgres_tests;
 mod rest_tests;

@@ -146,7 +146,7 @@ fn what_is_wrong_with_a_folder_is_said_with_its_place() {
         ("{file}-*.csv", "../x.csv", "without a path"),
         ("format: csv", "format: jsonl", "is for CSV"),
         ("file: people", "table: people", "needs `file`"),
-        ("settle: 50ms", "sheet: x", "cannot honour `sheet`"),
+        ("settle: 50ms", "sheet: x", "`sheet` is for workbooks"),
         ("settle: 50ms", "settles: 50ms", "did you mean `settle`?"),
         ("    match: email\n", "    to: hr\n    match: email\n", "which has no `write`"),
         (
@@ -337,4 +337,94 @@ fn a_folder_is_watched_both_ways() {
     daemon.stop().ends(143, &[]);
     world.agrees();
     assert_eq!(text(), "Mail,Name,Salary,Born\na@x,Ada,1.5,\nb@x,Bo,3,\n");
+}
+
+const CELLS_OF_A_SHEET: &str = "      email: {crm: email, hr: Mail}\n      name: {type: text, crm: name, hr: Code}\n      salary: {type: decimal, crm: salary, hr: Salary}\n      born: {type: date, crm: born, hr: Born}\n";
+
+/// A workbook with people, as Excel would write it: a number that is a code, a sum, a date.
+fn workbook(path: &std::path::Path, with_formula: bool) {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let date = rust_xlsxwriter::Format::new().set_num_format("dd/mm/yyyy");
+    let sheet = book.add_worksheet().set_name("Staff").unwrap();
+    for (column, name) in (0..).zip(["Note", "Mail", "Code", "Salary", "Born"]) {
+        sheet.write_string(1, column, name).unwrap();
+    }
+    let born = rust_xlsxwriter::ExcelDateTime::from_ymd(1990, 3, 2).unwrap();
+    sheet.write_string(2, 1, "a@x").unwrap();
+    sheet.write_number(2, 2, 1007.0).unwrap();
+    sheet.write_number(2, 3, 0.1 + 0.2).unwrap();
+    sheet.write_datetime_with_format(2, 4, &born, &date).unwrap();
+    sheet.write_string(3, 0, "kept").unwrap();
+    sheet.write_string(3, 1, "b@x").unwrap();
+    sheet.write_string(3, 2, "B").unwrap();
+    if with_formula {
+        let formula = rust_xlsxwriter::Formula::new("1000*1.5").set_result("1500");
+        sheet.write_formula(3, 3, formula).unwrap();
+    } else {
+        sheet.write_number(3, 3, 19.99).unwrap();
+    }
+    book.save(path).unwrap();
+}
+
+/// The rows of a workbook, as people see them.
+fn rows(path: &std::path::Path) -> String {
+    use calamine::Reader as _;
+    let mut book: calamine::Xlsx<_> = calamine::open_workbook(path).unwrap();
+    let sheet = book.worksheet_range_at(0).unwrap().unwrap();
+    let row =
+        |row: &[calamine::Data]| row.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    sheet.rows().map(row).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_workbook_is_read_with_its_numbers_dates_and_formulas() {
+    let world = people("    read: {format: xlsx, sheet: Staff, settle: 20ms}\n", CELLS_OF_A_SHEET);
+    let path = world.path("exports/people.xlsx");
+    workbook(&path, true);
+    world.run(&["check", "--online"]).ends(0, &[]);
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let all = "a@x 1007 0.3 1990-03-02, b@x B 1500 -";
+    assert_eq!(world.people().replace("0.30000000000000004", "0.3"), all);
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 40]).unwrap();
+    world.run(&["run"]).ends(1, &["people.xlsx: it is no whole workbook"]);
+    world.edit("sheet: Staff", "sheet: Stuff");
+    fs::write(&path, &whole).unwrap();
+    world.run(&["run"]).ends(1, &["it has no sheet \"Stuff\"; it has Staff"]);
+}
+
+#[test]
+fn a_workbook_is_written_and_kept_the_same_both_ways() {
+    let both = "    read: {format: xlsx, settle: 20ms}\n    write: {format: xlsx}\n";
+    let world = people(both, CELLS_OF_A_SHEET);
+    let path = world.path("exports/people.xlsx");
+    world.sql("crm", "insert into people(email, name, salary, born) values ('a@x', '=1+1', 19.99, '1990-03-02'), ('b@x', 'B', 12345678901234567, null)");
+    let said = world.run(&["run", "--yes"]).ends(4, &[]).said();
+    assert_eq!(rows(&path), "Mail,Code,Salary,Born\na@x,=1+1,19.99,32934", "{said}");
+    world.run(&["quarantine", "list"]).ends(0, &["about 15 digits"]);
+    world.sql("crm", "update people set salary = 7 where email = 'b@x'");
+    world.run(&["run", "--allow-partial"]).ends(0, &[]);
+    world.run(&["verify"]).ends(0, &["no difference"]);
+    assert_eq!(rows(&path), "Mail,Code,Salary,Born\na@x,=1+1,19.99,32934\nb@x,B,7,");
+    workbook(&path, false);
+    world.run(&["run"]).ends(0, &[]);
+    assert_eq!(
+        world.people().replace("0.30000000000000004", "0.3"),
+        "a@x 1007 0.3 1990-03-02, b@x B 19.99 -"
+    );
+    world.sql("crm", "update people set name = 'C' where email = 'b@x'");
+    world.run(&["run"]).ends(0, &[]);
+    assert_eq!(
+        rows(&path).replace("0.30000000000000004", "0.3"),
+        "Note,Mail,Code,Salary,Born\n,a@x,1007,0.3,32934\nkept,b@x,C,19.99,"
+    );
+    world.agrees();
+    // What a new workbook would lose is not written over.
+    workbook(&path, true);
+    world.run(&["run"]).ends(0, &[]);
+    world.sql("crm", "update people set name = 'D' where email = 'b@x'");
+    let said = world.run(&["run"]);
+    assert_ne!(said.code, 0);
+    assert!(said.said().contains("people.xlsx has formulas"), "{}", said.said());
 }

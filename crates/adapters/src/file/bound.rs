@@ -1,11 +1,12 @@
 //! A binding and its file: which columns it needs, and what a row of them means.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use syncline_core::{
     Text,
     change::{Observed, RowKey},
     error::{ErrorKind, PortError},
+    lens::FieldType,
     name::BindingIndex,
     plan::{Place, Plan},
     value::{Digest, Value},
@@ -24,6 +25,8 @@ pub(super) struct Bound {
     /// As the entity names it.
     pub(super) file: Text,
     pub(super) shape: Shape,
+    /// What the field of each column holds, where one field alone has it.
+    pub(super) kinds: Vec<Option<FieldType>>,
     /// The columns in the order of the fields, then all others: that of a new file.
     order: Vec<Text>,
 }
@@ -56,11 +59,17 @@ impl Bound {
         let found = plan.binding(binding).ok_or_else(missing)?;
         let spec = &found.table;
         let mut names: Vec<Text> = spec.key.clone();
-        for cell in found.cells.iter().flatten() {
-            match &cell.place {
-                Place::Column(name) => names.push(name.clone()),
-                Place::Columns(several) => names.extend(several.iter().cloned()),
-                Place::Path { column, .. } => names.push(column.clone()),
+        let mut kinds: BTreeMap<Text, FieldType> = BTreeMap::new();
+        let fields = plan.entity(found.entity).map(|entity| entity.fields.as_slice());
+        for (cell, field) in found.cells.iter().zip(fields.unwrap_or_default()) {
+            match cell.as_ref().map(|cell| &cell.place) {
+                Some(Place::Column(name)) => {
+                    names.push(name.clone());
+                    kinds.insert(name.clone(), field.kind.clone());
+                }
+                Some(Place::Columns(several)) => names.extend(several.iter().cloned()),
+                Some(Place::Path { column, .. }) => names.push(column.clone()),
+                None => {}
             }
         }
         let of_fields = names.iter().skip(spec.key.len()).chain(&spec.key);
@@ -90,10 +99,11 @@ impl Bound {
         }
         let table = Table { name: spec.table.clone(), columns, ..Table::default() };
         let shape = Shape::of(plan, binding, &table)?;
+        let kinds = shape.columns.iter().map(|column| kinds.get(&column.name).cloned()).collect();
         let others = shape.columns.iter().map(|column| &column.name);
         let others: Vec<Text> = others.filter(|name| !order.contains(name)).cloned().collect();
         order.extend(others);
-        Ok(Self { system: Arc::clone(system), file: spec.table.clone(), shape, order })
+        Ok(Self { system: Arc::clone(system), file: spec.table.clone(), shape, kinds, order })
     }
 
     /// For messages: `read orders of "finance"`.

@@ -96,7 +96,7 @@ impl Catalog for FileCatalog {
         blocking(&self.action(table), move || {
             let Some(path) = state(&system, &name)? else { return Ok(Vec::new()) };
             let Look::Found(found) = place::open(&system, path)? else { return Ok(Vec::new()) };
-            let opened = Rows::open(&system.folder, &found, &columns, &action)?;
+            let opened = Rows::open(&system.folder, &found, &columns, &[], &action)?;
             let Ok(mut rows) = opened else { return Ok(Vec::new()) };
             let mut sample = Vec::new();
             while let (true, Ok(Some(entry))) = (sample.len() < limit, rows.next()) {
@@ -126,7 +126,7 @@ fn describe(system: &System, table: &Text) -> Result<Table, PortError> {
         None => Look::Missing,
     };
     let columns = match &look {
-        Look::Found(found) => match Rows::open(folder, found, &[], &action)? {
+        Look::Found(found) => match Rows::open(folder, found, &[], &[], &action)? {
             Ok(rows) => rows.head().names,
             Err(_) => Vec::new(),
         },
@@ -190,7 +190,7 @@ fn newest(system: &System, table: &Text) -> Check {
         Look::NotNow(why) => check(table, CheckState::Warning, why),
         Look::Found(found) => {
             let action = format!("read {}", found.name);
-            match Rows::open(folder, &found, &[], &action) {
+            match Rows::open(folder, &found, &[], &[], &action) {
                 Ok(Ok(_)) => {
                     let bytes = found.identity.bytes;
                     check(table, CheckState::Passed, format!("{}, {bytes} bytes", found.name))

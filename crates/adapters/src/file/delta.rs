@@ -199,7 +199,13 @@ impl Pass {
                 self.say_again(now, &found.path, &action)?;
                 continue;
             }
-            let mut rows = match Rows::open(&system.folder, &found, &self.bound.names(), &action)? {
+            let mut rows = match Rows::open(
+                &system.folder,
+                &found,
+                &self.bound.names(),
+                &self.bound.kinds,
+                &action,
+            )? {
                 Ok(rows) => rows,
                 Err(why) => {
                     self.known.0.remove(&id);
@@ -226,7 +232,8 @@ impl Pass {
         }
         let system = &self.bound.system;
         let Look::Found(found) = place::open(system, path.to_owned())? else { return Ok(()) };
-        let opened = Rows::open(&system.folder, &found, &self.bound.names(), action)?;
+        let opened =
+            Rows::open(&system.folder, &found, &self.bound.names(), &self.bound.kinds, action)?;
         let Ok(mut rows) = opened else { return Ok(()) };
         while let Some(entry) = rows.next().map_err(|error| failed(action, &error))? {
             if let Seen::Lost(why) = self.bound.seen(&entry) {
@@ -319,7 +326,8 @@ pub(super) fn by_key(
         wanted.iter().map(|key| (key.clone(), unknown())).collect();
     for (_, path) in place::all(&bound.system, &bound.file)? {
         let Look::Found(found) = place::open(&bound.system, path)? else { continue };
-        let opened = Rows::open(&bound.system.folder, &found, &bound.names(), &action)?;
+        let opened =
+            Rows::open(&bound.system.folder, &found, &bound.names(), &bound.kinds, &action)?;
         let Ok(mut rows) = opened else { continue };
         while let Some(entry) = rows.next().map_err(|error| failed(&action, &error))? {
             let (key, result) = match bound.seen(&entry) {

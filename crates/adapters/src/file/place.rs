@@ -66,6 +66,14 @@ pub(super) struct Found {
     pub(super) file: File,
 }
 
+impl Found {
+    /// Nobody has written into it since it was opened. One that another file has replaced is as whole as
+    /// it was.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| Identity::of(&metadata) == self.identity)
+    }
+}
+
 /// What there is of an entity's file.
 #[derive(Debug)]
 pub(super) enum Look {

@@ -7,6 +7,7 @@ use crate::{
         bound::Bound,
         csv,
         rows::{Entry, Head, Raw},
+        xlsx::{self, Written},
     },
     settings::folder::{Csv, Form, Formulas},
     sql::{invalid, json},
@@ -24,9 +25,16 @@ impl<'a> Printer<'a> {
 
     /// What a new file begins with.
     pub(super) fn head(&self) -> Head {
-        let Form::Csv(form) = &self.bound.system.folder.form else { return Head::default() };
+        let form = match &self.bound.system.folder.form {
+            Form::Csv(form) => form,
+            Form::JsonLines => return Head::default(),
+            Form::Xlsx { sheet } => {
+                let (raw, names) = (Vec::new(), self.bound.header());
+                return Head { raw, names, sheet: sheet.clone() };
+            }
+        };
         if let Some(names) = &form.header {
-            return Head { raw: Vec::new(), names: names.clone() };
+            return Head { raw: Vec::new(), names: names.clone(), sheet: None };
         }
         let mut raw = Vec::new();
         if form.bom && form.encoding == encoding_rs::UTF_8 {
@@ -41,7 +49,7 @@ impl<'a> Printer<'a> {
             let _is_read_back = csv::write(&mut raw, Some(name), form.separator, form.encoding);
         }
         raw.extend_from_slice(b"\r\n");
-        Head { raw, names }
+        Head { raw, names, sheet: None }
     }
 
     /// A line with an end: the last one may have none.
@@ -71,8 +79,41 @@ impl<'a> Printer<'a> {
                 let cell = |_: usize| None;
                 self.cells(form, values, head, cell)
             }
-            Form::JsonLines | Form::Xlsx { .. } => self.object(serde_json::Map::new(), values),
+            Form::JsonLines => self.object(serde_json::Map::new(), values),
+            Form::Xlsx { .. } => self.sheet_row(None, values, head).map(|_| Vec::new()),
         }
+    }
+
+    /// A row of a sheet with these values; `before` is the row that it was: what is as it was stays.
+    ///
+    /// # Errors
+    /// A value that a workbook cannot hold.
+    pub(super) fn sheet_row(
+        &self,
+        before: Option<&Entry>,
+        values: &[Value],
+        head: &Head,
+    ) -> Result<Vec<Written>, Outcome> {
+        let cell = |(at, name): (usize, &Text)| {
+            let column = self.bound.shape.column_named(name);
+            let was = before.and_then(|entry| match &entry.raw {
+                Raw::Sheet(line) => line.cells.get(at),
+                Raw::Csv(_) | Raw::Line(_) => None,
+            });
+            let is_same = column.is_none_or(|column| {
+                before.is_some_and(|entry| entry.values.get(column) == values.get(column))
+            });
+            match (was, is_same) {
+                (Some(was), true) => Ok(xlsx::kept(was)),
+                (None, true) => Ok(Written::Nothing),
+                (_, false) => {
+                    let value = column.and_then(|at| values.get(at)).unwrap_or(&Value::Null);
+                    let kind = column.and_then(|at| self.bound.kinds.get(at)?.as_ref());
+                    xlsx::written(value, kind, name)
+                }
+            }
+        };
+        head.names.iter().enumerate().map(cell).collect()
     }
 
     /// A row of the file with these values: what is as it was stays byte by byte.

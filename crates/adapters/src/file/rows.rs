@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use syncline_core::{
     Text,
     error::{ErrorKind, PortError},
+    lens::FieldType,
     value::Value,
 };
 
@@ -18,6 +19,7 @@ use crate::{
         csv::{self, Record, Records},
         failed,
         place::Found,
+        xlsx::{self, Line, Sheet},
     },
     settings::folder::{Csv, Folder, Form, is_bytewise},
     sql::json,
@@ -54,14 +56,17 @@ pub(super) enum Raw {
     Csv(Record),
     /// A line.
     Line(Vec<u8>),
+    /// A row of a sheet.
+    Sheet(Line),
 }
 
 impl Raw {
-    /// All of it, line end included.
+    /// All of it, line end included; a row of a sheet has no bytes of its own.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Csv(record) => &record.raw,
             Self::Line(line) => line,
+            Self::Sheet(_) => &[],
         }
     }
 }
@@ -95,6 +100,12 @@ enum Content {
         lines: Lines<Input>,
         columns: Vec<Text>,
     },
+    Sheet {
+        sheet: Box<Sheet>,
+        header: Head,
+        places: Vec<usize>,
+        kinds: Vec<Option<FieldType>>,
+    },
 }
 
 /// What stands before the rows of a CSV file.
@@ -104,6 +115,8 @@ pub(super) struct Head {
     pub(super) raw: Vec<u8>,
     /// The names of its columns, in their order.
     pub(super) names: Vec<Text>,
+    /// What the sheet is called.
+    pub(super) sheet: Option<Text>,
 }
 
 impl Rows {
@@ -116,6 +129,7 @@ impl Rows {
         folder: &Folder,
         found: &Found,
         columns: &[Text],
+        kinds: &[Option<FieldType>],
         action: &str,
     ) -> Result<Result<Self, String>, PortError> {
         let io = |error: std::io::Error| failed(action, &error);
@@ -130,7 +144,13 @@ impl Rows {
                 lines: Lines::new(bytes(file, encoding_rs::UTF_8).map_err(io)?.0),
                 columns: columns.to_vec(),
             },
-            Form::Xlsx { .. } => return Ok(Err("workbooks come with a later version".into())),
+            Form::Xlsx { sheet } => match Sheet::open(file, sheet.as_ref()) {
+                Ok(sheet) => match self::sheet(sheet, &found.name, columns, kinds, action)? {
+                    Ok(content) => content,
+                    Err(why) => return Ok(Err(why)),
+                },
+                Err(why) => return Ok(Err(format!("{}: {why}", found.name))),
+            },
         };
         let last_is_open = folder.last_line_open;
         Ok(Ok(Self { name: found.name.clone(), content, last_is_open }))
@@ -139,8 +159,16 @@ impl Rows {
     /// What stands before the rows.
     pub(super) fn head(&self) -> Head {
         match &self.content {
-            Content::Csv { header, .. } => header.clone(),
+            Content::Csv { header, .. } | Content::Sheet { header, .. } => header.clone(),
             Content::Lines { .. } => Head::default(),
+        }
+    }
+
+    /// What a new file in the place of this one would lose.
+    pub(super) fn holds_more(&self) -> Option<&'static str> {
+        match &self.content {
+            Content::Sheet { sheet, .. } => sheet.holds_more,
+            Content::Csv { .. } | Content::Lines { .. } => None,
         }
     }
 
@@ -164,6 +192,11 @@ impl Rows {
             Content::Lines { lines, columns } => {
                 let Some((number, raw)) = lines.next()? else { return Ok(None) };
                 Ok(Some(object(raw, columns, format!("{}:{number}", self.name))))
+            }
+            Content::Sheet { sheet, places, kinds, .. } => {
+                let Some(line) = sheet.next() else { return Ok(None) };
+                let place = format!("{}:{}", self.name, line.number);
+                Ok(Some(row(line, places, kinds, place)))
             }
         }
     }
@@ -197,7 +230,7 @@ fn csv(
     let mut records = Records::new(input, form.separator);
     let encoding = if is_bytewise(form.encoding) { form.encoding } else { encoding_rs::UTF_8 };
     let header = match &form.header {
-        Some(names) => Head { raw: mark, names: names.clone() },
+        Some(names) => Head { raw: mark, names: names.clone(), sheet: None },
         None => {
             let Some(first) = records.next().map_err(io)? else {
                 return Ok(Err(format!("{name} is empty: it has no header")));
@@ -214,26 +247,78 @@ fn csv(
                 })?;
                 names.push(if let Value::Text(text) = found { text } else { Text::default() });
             }
-            let twice = |at: usize, name: &Text| {
-                !name.is_empty() && names.iter().take(at).any(|other| other == name)
-            };
-            if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| twice(*at, name)) {
+            if let Some(name) = twice(&names) {
                 return Err(drift(format!("{place}: two columns are called {name:?}")));
             }
             let raw = [mark, first.raw].concat();
-            Head { raw, names }
+            Head { raw, names, sheet: None }
         }
     };
-    let mut places = Vec::with_capacity(columns.len());
-    for column in columns {
-        let Some(at) = header.names.iter().position(|name| name == column) else {
-            let known: Vec<&str> = header.names.iter().map(Text::as_str).take(30).collect();
-            let has = known.join(", ");
-            return Err(drift(format!("{name} has no column {column:?}; it has {has}")));
-        };
-        places.push(at);
-    }
+    let places = places(&header.names, columns).map_err(|why| drift(format!("{name} {why}")))?;
     Ok(Ok(Content::Csv { records, encoding, header, places }))
+}
+
+/// Where these columns are among those of the header.
+fn places(names: &[Text], columns: &[Text]) -> Result<Vec<usize>, String> {
+    let place = |column: &Text| {
+        names.iter().position(|name| name == column).ok_or_else(|| {
+            let known: Vec<&str> = names.iter().map(Text::as_str).take(30).collect();
+            format!("has no column {column:?}; it has {}", known.join(", "))
+        })
+    };
+    columns.iter().map(place).collect()
+}
+
+fn twice(names: &[Text]) -> Option<&Text> {
+    let is_second = |at: usize, name: &Text| {
+        !name.is_empty() && names.iter().take(at).any(|other| other == name)
+    };
+    names.iter().enumerate().find(|(at, name)| is_second(*at, name)).map(|(_, name)| name)
+}
+
+fn sheet(
+    mut sheet: Sheet,
+    name: &str,
+    columns: &[Text],
+    kinds: &[Option<FieldType>],
+    action: &str,
+) -> Result<Result<Content, String>, PortError> {
+    let drift = |detail: String| PortError::new(ErrorKind::SchemaDrift, action, detail);
+    let Some(first) = sheet.next() else {
+        return Ok(Err(format!("{name} is empty: it has no header")));
+    };
+    let text = |cell| match xlsx::value(cell, None) {
+        Ok(Value::Null) | Err(_) => Text::default(),
+        Ok(value) => Text::from(value.to_string()),
+    };
+    let names: Vec<Text> = first.cells.iter().map(text).collect();
+    if let Some(column) = twice(&names) {
+        return Err(drift(format!("{name}:{}: two columns are called {column:?}", first.number)));
+    }
+    let places = places(&names, columns).map_err(|why| drift(format!("{name} {why}")))?;
+    let (header, kinds) =
+        (Head { raw: Vec::new(), names, sheet: Some(sheet.name.clone()) }, kinds.to_vec());
+    Ok(Ok(Content::Sheet { sheet: Box::new(sheet), header, places, kinds }))
+}
+
+fn row(line: Line, places: &[usize], kinds: &[Option<FieldType>], place: String) -> Entry {
+    let (mut values, mut problems) = (Vec::with_capacity(places.len()), Vec::new());
+    for (column, at) in places.iter().enumerate() {
+        let kind = kinds.get(column).and_then(Option::as_ref);
+        let found = match line.cells.get(*at) {
+            None => Ok(Value::Null),
+            Some(_) if line.uncomputed.contains(at) => {
+                let why = "its formula was never computed: open the file in Excel and save it";
+                Err(("read.type", why.to_owned()))
+            }
+            Some(cell) => xlsx::value(cell, kind),
+        };
+        values.push(found.unwrap_or_else(|(code, reason)| {
+            problems.push(Trouble { column, code, reason });
+            Value::Null
+        }));
+    }
+    Entry { place, values, problems, broken: None, raw: Raw::Sheet(line) }
 }
 
 fn cells(

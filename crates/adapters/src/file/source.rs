@@ -24,7 +24,7 @@ use crate::{
         bound::{Bound, Seen, short},
         delta::{self, Pass},
         failed,
-        place::{self, Found, Identity, Look},
+        place::{self, Found, Look},
         rows::Rows,
     },
     settings::folder::Holds,
@@ -218,7 +218,7 @@ fn begin(bound: &Bound) -> Result<Begun, PortError> {
         Look::NotNow(why) => return over(why),
     };
     let (names, action) = (bound.names(), bound.action("read"));
-    let open = || Rows::open(folder, &found, &names, &action);
+    let open = || Rows::open(folder, &found, &names, &bound.kinds, &action);
     let mut first = match open()? {
         Ok(rows) => rows,
         Err(why) => return over(why),
@@ -295,7 +295,7 @@ impl Listing {
 
     /// What all of it proves.
     fn ends(&self) -> Then {
-        let is_same = Identity::at(&self.found.path) == Some(self.found.identity);
+        let is_same = self.found.is_as_it_was();
         let doubt = match &self.examined.doubt {
             Some(doubt) if self.examined.more > 0 => {
                 format!("{doubt}; and {} lines more", self.examined.more)
@@ -348,13 +348,13 @@ fn by_key(bound: &Bound, wanted: &[RowKey]) -> Result<BTreeMap<RowKey, ReadResul
         Look::NotNow(why) => return Ok(all(why)),
     };
     let action = bound.action("read");
-    let mut rows = match Rows::open(folder, &found, &bound.names(), &action)? {
+    let mut rows = match Rows::open(folder, &found, &bound.names(), &bound.kinds, &action)? {
         Ok(rows) => rows,
         Err(why) => return Ok(all(why)),
     };
     let mut picked = Picked::new(wanted.iter());
     picked.read(bound, &mut rows).map_err(|error| failed(&action, &error))?;
-    if Identity::at(&found.path) != Some(found.identity) {
+    if !found.is_as_it_was() {
         return Ok(all(format!("{} was changed while it was read", found.name)));
     }
     let results = picked.rows.into_iter().filter_map(|(key, row)| {

@@ -20,6 +20,7 @@ use syncline_core::{
     error::{ErrorKind, PortError},
     name::{BindingIndex, IntentId},
     plan::Plan,
+    value::Value,
 };
 use syncline_ports::target::Target;
 
@@ -31,9 +32,11 @@ use crate::{
         failed,
         place::{self, Found, Identity, Look},
         print::Printer,
-        rows::{Head, Rows, digest},
+        rows::{Entry, Head, Rows, digest},
         source::{Bindings, Picked},
+        xlsx::{Book, Written},
     },
+    settings::folder::Form,
     sql::{invalid, put_off},
 };
 
@@ -174,6 +177,10 @@ fn replace(bound: &Bound, groups: &[WriteGroup]) -> Result<Replaced, PortError> 
     let mut head = printer.head();
     if let Some(found) = &state {
         let mut rows = open(bound, found, &action)?;
+        if let Some(more) = rows.holds_more() {
+            let why = format!("{} has {more}: a new file would lose them", found.name);
+            return Err(PortError::new(ErrorKind::Unsupported, action, why));
+        }
         head = rows.head();
         deciding.read(&mut rows).map_err(io)?;
     }
@@ -182,9 +189,13 @@ fn replace(bound: &Bound, groups: &[WriteGroup]) -> Result<Replaced, PortError> 
         return Ok(Replaced::Done(answers));
     }
     let new = New::beside(&path);
-    let mut out = BufWriter::new(File::create(&new.path).map_err(io)?);
-    write(bound, &printer, state.as_ref(), &head, &changes, &mut out, &action)?;
-    let file = out.into_inner().map_err(|error| failed(&action, error.error()))?;
+    let writing =
+        Writing { bound, printer: &printer, head: &head, changes: &changes, action: &action };
+    match folder.form {
+        Form::Csv(_) | Form::JsonLines => writing.lines(state.as_ref(), &new.path)?,
+        Form::Xlsx { .. } => writing.book(state.as_ref(), &new.path)?,
+    }
+    let file = File::options().write(true).open(&new.path).map_err(io)?;
     if let Some(found) = &state
         && let Ok(metadata) = found.file.metadata()
     {
@@ -219,48 +230,95 @@ fn replace(bound: &Bound, groups: &[WriteGroup]) -> Result<Replaced, PortError> 
 }
 
 fn open(bound: &Bound, found: &Found, action: &str) -> Result<Rows, PortError> {
-    let opened = Rows::open(&bound.system.folder, found, &bound.names(), action)?;
+    let opened = Rows::open(&bound.system.folder, found, &bound.names(), &bound.kinds, action)?;
     opened.map_err(|why| PortError::new(ErrorKind::TimedOut, action, why))
 }
 
-/// The new file: what was there, with the changes in it, and new rows behind.
-fn write(
-    bound: &Bound,
-    printer: &Printer<'_>,
-    state: Option<&Found>,
-    head: &Head,
-    changes: &[Change],
-    out: &mut BufWriter<File>,
-    action: &str,
-) -> Result<(), PortError> {
-    let io = |error: std::io::Error| failed(action, &error);
-    out.write_all(&head.raw).map_err(io)?;
-    let by_key: BTreeMap<&RowKey, &Change> =
-        changes.iter().filter_map(|change| Some((change.was.as_ref()?, change))).collect();
-    if let Some(found) = state {
-        let mut rows = open(bound, found, action)?;
-        while let Some(entry) = rows.next().map_err(io)? {
-            let change = bound.key_of(&entry).and_then(|key| by_key.get(&key).copied());
-            match change {
-                None => out.write_all(&printer.ended(entry.raw.bytes(), head)).map_err(io)?,
-                Some(Change { values: None, .. }) => {}
-                Some(Change { values: Some(values), .. }) => {
-                    let line = printer.changed(&entry, values, head).map_err(|found| {
-                        PortError::new(ErrorKind::Unexpected, action, format!("{found:?}"))
-                    })?;
-                    out.write_all(&line).map_err(io)?;
-                }
-            }
+/// A new file under way: what was there, with the changes in it, and new rows behind.
+struct Writing<'a> {
+    bound: &'a Bound,
+    printer: &'a Printer<'a>,
+    head: &'a Head,
+    changes: &'a [Change],
+    action: &'a str,
+}
+
+impl Writing<'_> {
+    /// What there is of each row of the file: the row, and what becomes of it if that is something else.
+    fn each(
+        &self,
+        state: Option<&Found>,
+        mut put: impl FnMut(&Entry, Option<&Change>) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        let Some(found) = state else { return Ok(()) };
+        let by_key: BTreeMap<&RowKey, &Change> =
+            self.changes.iter().filter_map(|change| Some((change.was.as_ref()?, change))).collect();
+        let mut rows = open(self.bound, found, self.action)?;
+        while let Some(entry) = rows.next().map_err(|error| failed(self.action, &error))? {
+            let key = self.bound.key_of(&entry);
+            put(&entry, key.and_then(|key| by_key.get(&key).copied()))?;
         }
+        Ok(())
     }
-    for change in changes.iter().filter(|change| change.was.is_none()) {
-        let Some(values) = &change.values else { continue };
-        let line = printer
-            .new_row(values, head)
-            .map_err(|found| PortError::new(ErrorKind::Unexpected, action, format!("{found:?}")))?;
-        out.write_all(&line).map_err(io)?;
+
+    /// The values of new rows.
+    fn new_rows(&self) -> impl Iterator<Item = &Vec<Value>> {
+        let new = self.changes.iter().filter(|change| change.was.is_none());
+        new.filter_map(|change| change.values.as_ref())
     }
-    out.flush().map_err(io)
+
+    /// What was decided could be printed.
+    fn refused(&self, outcome: &Outcome) -> PortError {
+        PortError::new(ErrorKind::Unexpected, self.action, format!("{outcome:?}"))
+    }
+
+    fn lines(&self, state: Option<&Found>, path: &Path) -> Result<(), PortError> {
+        let io = |error: std::io::Error| failed(self.action, &error);
+        let (printer, head) = (self.printer, self.head);
+        let mut out = BufWriter::new(File::create(path).map_err(io)?);
+        out.write_all(&head.raw).map_err(io)?;
+        self.each(state, |entry, change| match change {
+            None => out.write_all(&printer.ended(entry.raw.bytes(), head)).map_err(io),
+            Some(Change { values: None, .. }) => Ok(()),
+            Some(Change { values: Some(values), .. }) => {
+                let line = printer.changed(entry, values, head);
+                out.write_all(&line.map_err(|found| self.refused(&found))?).map_err(io)
+            }
+        })?;
+        for values in self.new_rows() {
+            let line = printer.new_row(values, head).map_err(|found| self.refused(&found))?;
+            out.write_all(&line).map_err(io)?;
+        }
+        out.flush().map_err(io)
+    }
+
+    fn book(&self, state: Option<&Found>, path: &Path) -> Result<(), PortError> {
+        let wrong = |error: rust_xlsxwriter::XlsxError| {
+            if let rust_xlsxwriter::XlsxError::IoError(error) = &error {
+                return failed(self.action, error);
+            }
+            PortError::new(ErrorKind::Unsupported, self.action, error.to_string())
+        };
+        let refused = |found: Outcome| self.refused(&found);
+        let (printer, head) = (self.printer, self.head);
+        let mut book = Book::new(head.sheet.as_ref()).map_err(wrong)?;
+        let names = head.names.iter().map(|name| Written::Text(name.to_string()));
+        book.push(&names.collect::<Vec<_>>()).map_err(wrong)?;
+        self.each(state, |entry, change| {
+            let values = match change {
+                None => &entry.values,
+                Some(Change { values: None, .. }) => return Ok(()),
+                Some(Change { values: Some(values), .. }) => values,
+            };
+            let row = printer.sheet_row(Some(entry), values, head).map_err(refused)?;
+            book.push(&row).map_err(wrong)
+        })?;
+        for values in self.new_rows() {
+            let row = printer.sheet_row(None, values, head).map_err(refused)?;
+            book.push(&row).map_err(wrong)?;
+        }
+        book.save(path).map_err(wrong)
+    }
 }
 
 /// What the new file shows of the rows that were written: that is what they are now.

@@ -1,8 +1,8 @@
 //! `read:` and `write:` of a file system.
 
-use crate::config::keys::{Section, Shape, TEXTS, key, later};
+use crate::config::keys::{Section, Shape, TEXTS, key};
 
-const FORMATS: &[&str] = &["csv", "jsonl"];
+const FORMATS: &[&str] = &["csv", "jsonl", "xlsx"];
 
 /// What both ways of a file have.
 macro_rules! both {
@@ -31,7 +31,7 @@ macro_rules! both {
                      unless said.",
                 ),
                 key("header", TEXTS, "The names of the columns, where CSV files have no header of their own."),
-                later("sheet", "workbooks come with a later version"),
+                key("sheet", Shape::Text, "The sheet of a workbook; the first unless said."),
                 $($own),*
             ],
             named: None,

@@ -112,10 +112,7 @@ impl Reader<'_> {
 
     fn said(&mut self, entries: &Entries<'_>) -> Said {
         let place = |key: &str| entries.key(key).unwrap_or(entries.place);
-        let later = [("xlsx", "workbooks come with a later version: save them as CSV")];
-        let format = entries.get("format");
-        let format =
-            format.and_then(|node| self.word_now(node, "format", &["csv", "jsonl"], &later));
+        let format = self.word_of(entries, "format", &["csv", "jsonl", "xlsx"]);
         let separator = self.text_of(entries, "separator").and_then(|text| self.separator(&text));
         let header = self.texts_of(entries, "header");
         Said {
