@@ -48,6 +48,8 @@ pub(crate) struct Reading {
     pub(crate) marks: Vec<Option<u64>>,
     /// How often each is said.
     pub(crate) counts: HashMap<u64, u32>,
+    filled: usize,
+    repeated: usize,
 }
 
 /// Formats of dates in texts, the unmistakable first.
@@ -354,28 +356,37 @@ impl Reading {
         for mark in marks.iter().flatten() {
             *counts.entry(*mark).or_insert(0) += 1;
         }
-        Self { meaning, settings, marks, counts }
+        // Asked for again and again: counted once.
+        let filled = counts.values().map(|count| *count as usize).sum();
+        let repeated = counts.values().filter(|count| **count > 1).count();
+        Self { meaning, settings, marks, counts, filled, repeated }
     }
 
     /// How many of its values the other knows, too.
     pub(crate) fn shared(&self, other: &Self) -> usize {
+        // Columns that share nothing are the rule, and are known by a part.
+        const TRIED: usize = 1_000;
         let (less, more) =
             if self.counts.len() <= other.counts.len() { (self, other) } else { (other, self) };
-        less.counts.keys().filter(|mark| more.counts.contains_key(mark)).count()
+        let is_shared = |mark: &&u64| more.counts.contains_key(mark);
+        if !less.counts.keys().take(TRIED).any(|mark| is_shared(&mark)) {
+            return 0;
+        }
+        less.counts.keys().filter(is_shared).count()
     }
 
     /// How many rows say something.
     pub(crate) fn filled(&self) -> usize {
-        self.counts.values().map(|count| *count as usize).sum()
+        self.filled
     }
 
     /// No value twice.
     pub(crate) fn is_unique(&self) -> bool {
-        !self.counts.is_empty() && self.counts.values().all(|count| *count == 1)
+        !self.counts.is_empty() && self.repeated == 0
     }
 
     /// How many values occur more than once.
     pub(crate) fn repeated(&self) -> usize {
-        self.counts.values().filter(|count| **count > 1).count()
+        self.repeated
     }
 }
