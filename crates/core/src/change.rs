@@ -273,6 +273,8 @@ pub enum Input {
     Command(Command),
     /// The process came back: every intent that was sent is in doubt.
     Recovered { record: RecordId },
+    /// The entity lives in this system from now on: what the record lacks there is worked out.
+    Renew { record: RecordId, system: SystemIndex },
     /// The hub, or a system, was restored to an older state (2.16).
     Restored(Restored),
 }

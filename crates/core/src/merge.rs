@@ -272,7 +272,11 @@ impl Scene<'_> {
         }
         taken = taken.max(self.one_way(source, part, link, &reading.one_way));
         if part.exists.alive {
-            taken = taken.max(self.edits(source, part, link, reading.edits, Base::Shadow));
+            // What no row ever said, because the field is younger than the row, departs from nothing.
+            let known = link.shadow.as_ref().map_or(0, |shadow| shadow.0.len());
+            let (old, young) = reading.edits.into_iter().partition(|edit| edit.field.at() < known);
+            taken = taken.max(self.edits(source, part, link, old, Base::Shadow));
+            taken = taken.max(self.edits(source, part, link, young, Base::None));
         } else if !reading.edits.is_empty() {
             let mut edits = reading.edits;
             if self.plan.is_mutant(Mutant::RowCopied) {

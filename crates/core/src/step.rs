@@ -24,6 +24,7 @@ mod displaced;
 pub(crate) mod doubt;
 pub(crate) mod due;
 mod fence;
+mod fit;
 mod former;
 mod gather;
 mod link;
@@ -86,6 +87,9 @@ pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, batch: &mut Batc
     if !wants.is_empty() {
         return Step::Need(wants);
     }
+    for group in working.groups.values_mut().flatten() {
+        fit::fit(plan, group);
+    }
     let routes = std::mem::take(&mut batch.found).into_iter().map(Found::route);
     let mut pass = Pass::new(plan, working, now);
     pass.decide(&batch.items, routes.collect());
@@ -146,6 +150,7 @@ impl Pass<'_> {
             Input::Orphans { record, system, after } => self.orphans(*record, *system, *after),
             Input::Command(command) => self.command(command),
             Input::Recovered { record } => self.recovered(*record),
+            Input::Renew { record, system } => self.renew(*record, *system),
             Input::Restored(restored) => self.restored(restored),
             // These are sights.
             Input::Change(_)

@@ -19,6 +19,7 @@ pub mod preview;
 pub mod read;
 pub mod reconcile;
 pub mod recover;
+pub mod renew;
 mod scan;
 pub mod turns;
 pub mod verify;

@@ -10,7 +10,7 @@ use syncline_ports::reader::Reader as _;
 
 use crate::{
     cli::run,
-    config::{self, Loaded},
+    config::{self, Loaded, numbering},
     report::Failure,
     session::Session,
     words,
@@ -76,6 +76,7 @@ pub(crate) async fn approve_as(
     let Some(found) = session.plan.entity(entity) else { return Ok(()) };
     let at = Session::now();
     session.hub.approve(&found.name, found.meaning, who, at).await?;
+    numbering::remember(session).await?;
     let by = json!({ "who": who, "at": words::time(at) });
     let said = Approved { by, ..Approved::said(&session.loaded, &found.name) };
     session.hub.set_note(&note(&found.name), &said.text()).await?;
@@ -92,6 +93,7 @@ pub(crate) async fn approve_as(
 /// what was approved.
 pub(crate) async fn remember(session: &Session, entity: EntityIndex) -> Result<(), Failure> {
     let Some(found) = session.plan.entity(entity) else { return Ok(()) };
+    numbering::remember(session).await?;
     let known = known(session, &found.name).await?;
     let by = known.as_ref().map(|known| known.by.clone()).unwrap_or_default();
     let said = Approved { by, ..Approved::said(&session.loaded, &found.name) };

@@ -7,6 +7,7 @@
 mod address;
 #[cfg(test)]
 mod attack;
+mod channels;
 mod check;
 pub(crate) mod compile;
 pub(crate) mod complaint;
@@ -15,6 +16,7 @@ mod expression;
 mod keys;
 mod load;
 mod lookup;
+pub(crate) mod numbering;
 mod online;
 mod read;
 #[cfg(test)]

@@ -41,6 +41,7 @@ use syncline_ports::{
 use crate::{
     address,
     columns::{self, Appeared},
+    config::numbering,
     pass::{Depth, modes},
     report::Failure,
     scratch::Scratch,
@@ -138,6 +139,7 @@ pub(crate) async fn plan(
         chooses: &Everything,
         closed: Vec::new(),
     };
+    numbering::rehearse(session, &desk, &hub).await?;
     let passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
     let mut planned = Planned {
         entities: Vec::new(),

@@ -26,7 +26,7 @@ use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
 
 use crate::{
     cli::Context,
-    config::{self, Complaint, Live, Loaded},
+    config::{self, Complaint, Live, Loaded, numbering},
     exit::Exit,
     loan, pace,
     report::Failure,
@@ -37,6 +37,8 @@ use crate::{
 pub(crate) enum Use {
     /// Looks only; another process may be writing.
     Look,
+    /// The same, to say what the file says otherwise: also where the hub cannot be worked with by it.
+    Compare,
     /// Writes; nobody else may. A daemon that works on the hub is asked to lend it.
     Write,
     /// The daemon: it lends the hub to others, and asks nobody.
@@ -95,7 +97,7 @@ impl Session {
         // Who is lent the hub has it for as long as this is kept.
         let lent = match usage {
             Use::Write => loan::ask(&loaded.hub_path(), context).await?,
-            Use::Look | Use::Keep => None,
+            Use::Look | Use::Compare | Use::Keep => None,
         };
         let (live, mut failures) = match reach {
             Reach::Systems => look(&loaded).await,
@@ -127,7 +129,7 @@ impl Session {
             }
         }
         let paces = Arc::new(pace::of(&loaded.draft));
-        Ok(Self {
+        let session = Self {
             paces,
             loaded,
             plan: Arc::new(plan),
@@ -138,7 +140,11 @@ impl Session {
             turns: None,
             live,
             _lent: lent,
-        })
+        };
+        if usage != Use::Compare {
+            numbering::check(&session).await?;
+        }
+        Ok(session)
     }
 
     /// Another session on the same hub, with doors of its own to the same systems, or to one of
@@ -290,17 +296,18 @@ pub(crate) fn named(name: &str, failure: &Failure) -> Failure {
 }
 
 fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
-    if usage == Use::Look && !path.exists() {
+    let looks = matches!(usage, Use::Look | Use::Compare);
+    if looks && !path.exists() {
         let failure = Failure::new("hub.missing", format!("there is no hub at {}", path.display()))
             .cause("nothing was synchronised yet, or `hub.path` names another place")
             .fix("syncline plan");
         return Err(failure);
     }
     let mode = match usage {
-        Use::Look => Open::ReadOnly,
+        Use::Look | Use::Compare => Open::ReadOnly,
         Use::Write | Use::Keep => Open::ReadWrite,
     };
-    Ok(SqliteHub::open(path, mode, usage != Use::Look)?)
+    Ok(SqliteHub::open(path, mode, !looks)?)
 }
 
 /// What is said when a first signal was heard.

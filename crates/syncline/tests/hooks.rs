@@ -425,3 +425,34 @@ fn none_that_was_answered_is_lost_by_a_kill_in_the_middle() {
     let lost: Vec<&String> = answered.iter().filter(|id| !known.contains(*id)).collect();
     assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), answered.len());
 }
+
+#[test]
+fn w3_a_shop_that_asks_to_slow_down_holds_up_nobody_else() {
+    let town = town(3);
+    town.world
+        .sql("erp", "create table people(id integer primary key, email text, first_name text)");
+    town.world.edit("  shop:\n", "  erp: {url: \"sqlite:erp.db\"}\n  shop:\n");
+    town.world.edit("crm: contacts, shop", "crm: contacts, erp: people, shop");
+    town.world.edit("crm: email, shop", "crm: email, erp: email, shop");
+    town.world.edit("crm: first_name, shop", "crm: first_name, erp: first_name, shop");
+    town.world.run(&["plan", "--out", "p.plan"]).ends(0, &[]);
+    let applied = town.world.run(&["apply", "p.plan", "--yes"]).ends(0, &[]).said();
+    assert_eq!(town.world.value("erp", "select count(*) from people"), "3", "{applied}");
+    let (daemon, _) = serve(&town);
+    town.shop.weather(Weather::Busy);
+    town.world.sql("crm", "update contacts set first_name = 'Nora' where id = 2");
+    let in_erp =
+        || town.world.value("erp", "select first_name from people where email like 'c2@%'");
+    eventually("erp has it while the shop is busy", || in_erp() == "Nora", || daemon.log());
+    town.world.sql("erp", "update people set first_name = 'Zoe' where email like 'c3@%'");
+    let zoe = "select first_name from contacts where id = 3";
+    becomes(&town, &daemon, zoe, "Zoe");
+    assert_eq!(town.customer("c2@example.com", "$.first_name"), "Name 2");
+
+    town.shop.weather(Weather::Fair);
+    let in_shop = |email: &str| town.customer(email, "$.first_name");
+    let both = || in_shop("c2@example.com") == "Nora" && in_shop("c3@example.com") == "Zoe";
+    eventually("the shop has both", both, || daemon.log());
+    daemon.stop().ends(143, &[]);
+    town.world.agrees();
+}

@@ -15,6 +15,7 @@ mod hubs;
 mod looks;
 mod mapping;
 mod northwind;
+mod numbering;
 mod polls;
 mod scenarios;
 mod serve;

@@ -3,17 +3,20 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use syncline_core::{
     Text,
     commit::Disposition,
-    error::PortError,
+    error::{ErrorKind, PortError},
     name::{BindingIndex, EntityIndex, SystemIndex, Timestamp},
 };
 
 use crate::hub::{
     codec::audit::read_disposition,
-    sqlite::{Counter, error::Outcome},
+    sqlite::{
+        Counter,
+        error::{Failure, Outcome, kind},
+    },
 };
 
 /// Reads news.
@@ -101,6 +104,30 @@ impl Newsreader {
     ) -> Result<News, PortError> {
         read(&mut self.connection, since, spans, now)
             .map_err(|failure| failure.during(&self.action))
+    }
+}
+
+/// What is noted under this name; `None`: nothing, or there is no hub at this path.
+///
+/// # Errors
+/// A hub that cannot be read now.
+pub fn note(hub: &Path, name: &str) -> Result<Option<String>, PortError> {
+    if !hub.exists() {
+        return Ok(None);
+    }
+    let action = format!("read the hub {}", hub.display());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let asked = || -> rusqlite::Result<Option<String>> {
+        let connection = Connection::open_with_flags(hub, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let sql = "select value from note where name = ?1";
+        connection.query_row(sql, [name], |row| row.get(0)).optional()
+    };
+    match asked() {
+        Ok(found) => Ok(found),
+        // Whoever opens it says what is wrong with it.
+        Err(error) if kind(&error) != ErrorKind::HubInUse => Ok(None),
+        Err(error) => Err(Failure::from(error).during(&action)),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     change::Order,
     group::{IntentStatus, Lane, Link},
     mutant::Mutant,
+    name::OperationId,
     plan::{Class, Plan},
     step::sight::{How, Sight},
 };
@@ -46,7 +47,10 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
             } else if class == Class::Log && !link.unresolved.is_empty() {
                 // Only the log tells the fate of a write (D6).
                 Fence::Busy
-            } else if !link.unresolved.is_empty() || link.touched > began {
+            } else if !link.unresolved.is_empty()
+                || link.touched > began
+                || is_ambiguous(link, sight, began)
+            {
                 Fence::Reread
             } else {
                 Fence::Open
@@ -57,6 +61,7 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
             let is_fenced = link.lane == Lane::Free
                 && link.unresolved.is_empty()
                 && link.touched <= began
+                && !is_ambiguous(link, sight, began)
                 && !is_covered(sight.order.or(Some(Order::Operation(began.0))), link);
             if is_fenced { Fence::Open } else { Fence::Reread }
         }
@@ -73,6 +78,14 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
             }
         }
     }
+}
+
+/// Whether two looks that began within one operation show different rows: which of them is the newer one, they
+/// do not say. One who polls and one who hears may look beside each other.
+fn is_ambiguous(link: &Link, sight: &Sight<'_>, began: OperationId) -> bool {
+    sight.order.is_none()
+        && link.order == Some(Order::Operation(began.0))
+        && link.shadow.as_ref() != sight.row
 }
 
 /// A webhook is a hint, unless it carries a version that compares.

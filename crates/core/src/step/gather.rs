@@ -309,7 +309,7 @@ impl<'a> Gather<'a> {
                 self.due(*record, *system, Cycles::Wait);
                 self.all_referring(*record, *after);
             }
-            Input::Recovered { record } => {
+            Input::Recovered { record } | Input::Renew { record, .. } => {
                 self.record(*record);
             }
             Input::Restored(restored) => {

@@ -132,6 +132,7 @@ pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
             | Input::Orphans { .. }
             | Input::Command(_)
             | Input::Recovered { .. }
+            | Input::Renew { .. }
             | Input::Restored(_) => items.push(Item::Other(input)),
         }
     }

@@ -320,6 +320,7 @@ impl Small<'_> {
             | Input::Orphans { .. }
             | Input::Command(_)
             | Input::Recovered { .. }
+            | Input::Renew { .. }
             | Input::Restored(_) => pen.say(format_args!("{input:?}")),
         }
     }

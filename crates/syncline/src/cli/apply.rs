@@ -8,6 +8,7 @@ use syncline_ports::{reader::Reader as _, store::Store as _};
 use crate::{
     approved,
     cli::{Context, ask, run},
+    config::numbering,
     overlay::{Named, Saved},
     pass::{Depth, Halves, Order, paused},
     progress::Progress,
@@ -54,6 +55,7 @@ impl Apply {
         let allow = run::allowed(&self.allow);
 
         // First the hub learns what is there now, then the plan is compared with what would be done.
+        numbering::remember(&session).await?;
         let progress = Progress::new("apply", context.progress);
         let look = Order {
             kind: "apply",

@@ -30,7 +30,7 @@ use crate::config::{
         self, BindingDraft, Common, Conflicts, DAY_MS, Draft, EntityDraft, FieldDraft, GuardsDraft,
         Name, PolicyDraft, Spanned,
     },
-    expression,
+    expression, numbering,
     source::Sources,
 };
 
@@ -97,14 +97,19 @@ impl<'a> Compiler<'a> {
         };
         let mut kin: Vec<Kin<'a>> = Vec::new();
         for entity in &self.draft.entities {
-            let index = EntityIndex(kin.len() as u16);
             kin.push(Kin { entity, parent: None, parent_index: None });
             if let Some(lines) = &entity.lines {
-                let parent_index = Some(index);
-                kin.push(Kin { entity: lines, parent: Some(entity), parent_index });
+                kin.push(Kin { entity: lines, parent: Some(entity), parent_index: None });
             }
         }
+        let known = self.draft.numbering.as_ref();
+        kin.sort_by_key(|kin| numbering::rank(known, &kin.entity.name));
         let names: Vec<Text> = kin.iter().map(|kin| kin.entity.name.clone()).collect();
+        for kin in &mut kin {
+            let parent =
+                kin.parent.and_then(|parent| names.iter().position(|it| *it == parent.name));
+            kin.parent_index = parent.map(|at| EntityIndex(at as u16));
+        }
         for (at, kin) in kin.iter().enumerate() {
             let index = EntityIndex(at as u16);
             let entity = self.entity(*kin, &names);
@@ -115,6 +120,9 @@ impl<'a> Compiler<'a> {
                 parent.lists.push(index);
             }
             self.bindings(&mut plan, index, *kin);
+        }
+        if let Some(known) = known {
+            numbering::number_bindings(&mut plan, known);
         }
         plan
     }
@@ -261,8 +269,9 @@ impl<'a> Compiler<'a> {
         let default = self.draft.defaults.conflicts.as_ref();
         let said = said.or_else(|| default.and_then(|found| found.value.order.as_deref()));
         let mut order = self.system_indices(said).unwrap_or_default();
-        for at in 0..self.draft.systems.len() {
-            let index = SystemIndex(at as u16);
+        let in_file = self.draft.file_order.iter().filter_map(|name| self.system_index(name));
+        let all = (0..self.draft.systems.len()).map(|at| SystemIndex(at as u16));
+        for index in in_file.chain(all) {
             if !order.contains(&index) {
                 order.push(index);
             }

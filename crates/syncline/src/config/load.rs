@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 use syncline_adapters::settings::{
     Kind, Secret, Settings,
     api::{Api, Auth},
-    channel::{self, Channel},
     folder::Folder,
     hook::Hook,
 };
@@ -23,9 +22,9 @@ use crate::{
         complaint::{self, Complaint, Severity},
         draft::{
             AuthDraft, Draft, EntityDraft, FieldDraft, RestDraft, Spanned, SystemDraft,
-            alerts::ChannelKind, folder::FolderDraft,
+            folder::FolderDraft,
         },
-        lookup,
+        lookup, numbering,
         read::Reader,
         secrets::{self, Reference},
         source::{Place, Sources},
@@ -46,6 +45,8 @@ pub(crate) struct Loaded {
     pub(crate) draft: Draft,
     /// What is wrong with them, in the file's order.
     pub(crate) complaints: Vec<Complaint>,
+    /// Systems and entities that the hub still knows and whose numbers would be given to others.
+    pub(crate) gone: Vec<String>,
     /// The folder of the configuration; relative paths start here.
     pub(crate) folder: PathBuf,
     /// The configuration, as it was named.
@@ -55,10 +56,11 @@ pub(crate) struct Loaded {
 /// Reads and checks the configuration that the command line names. Warnings go to stderr; errors
 /// are a failure that shows them all.
 pub(crate) fn load(context: &Context) -> Result<Loaded, Failure> {
-    let loaded = read(&context.config, context.env.as_deref())?;
+    let mut loaded = read(&context.config, context.env.as_deref())?;
     if loaded.is_invalid() {
         return Err(loaded.failure(&loaded.complaints, context.paint));
     }
+    loaded.number()?;
     if !context.quiet && !context.json {
         for warning in &loaded.complaints {
             report::note(&warning.render(&loaded.sources, context.paint));
@@ -115,7 +117,8 @@ pub(crate) fn understand(
         complaints.extend(compile::compile(&sources, &draft, None).1);
     }
     let complaints = complaint::sorted(complaints);
-    Loaded { sources, root, draft, complaints, folder, path: path.to_path_buf() }
+    let (gone, path) = (Vec::new(), path.to_path_buf());
+    Loaded { sources, root, draft, complaints, gone, folder, path }
 }
 
 fn read_tree(
@@ -287,6 +290,14 @@ impl Loaded {
         }
     }
 
+    /// Puts everything into the order in which the hub numbers it, if there is a hub.
+    fn number(&mut self) -> Result<(), Failure> {
+        if let Some(known) = numbering::known(&self.hub_path())? {
+            self.gone = numbering::settle(&mut self.draft, &known);
+        }
+        Ok(())
+    }
+
     /// How to reach a system; its secret is resolved now.
     ///
     /// # Errors
@@ -317,7 +328,7 @@ impl Loaded {
         secret.map_err(|failure| failure.done(format!("{system} was not contacted")))
     }
 
-    async fn secret_at(
+    pub(super) async fn secret_at(
         &self,
         key: &str,
         reference: &Spanned<Reference>,
@@ -342,59 +353,6 @@ impl Loaded {
             hook.secrets.push(self.secret(system, "detect.webhook.secrets", secret).await?);
         }
         Ok(Some(hook))
-    }
-
-    /// Those who are told, their secrets resolved.
-    ///
-    /// # Errors
-    /// A secret that cannot be resolved.
-    pub(crate) async fn channels(&self) -> Result<Vec<Channel>, Failure> {
-        let alerts = &self.draft.alerts;
-        let mut channels = Vec::with_capacity(alerts.channels.len());
-        for draft in &alerts.channels {
-            let name = draft.name.value.to_string();
-            let place = format!("alerts.channels.{name}");
-            let kind = match &draft.kind {
-                ChannelKind::Slack(url) => {
-                    channel::Kind::Slack(self.secret_at(&format!("{place}.slack"), url).await?)
-                }
-                ChannelKind::Pagerduty(key, url) => {
-                    let key = self.secret_at(&format!("{place}.pagerduty"), key).await?;
-                    channel::Kind::Pagerduty(key, url.clone())
-                }
-                ChannelKind::Webhook(url, secret) => {
-                    let secret = match secret {
-                        Some(secret) => {
-                            Some(self.secret_at(&format!("{place}.secret"), secret).await?)
-                        }
-                        None => None,
-                    };
-                    channel::Kind::Webhook(url.clone(), secret)
-                }
-                ChannelKind::Email(to) => {
-                    let Some(smtp) = &alerts.smtp else { continue };
-                    let user = match &smtp.user {
-                        Some((user, password)) => {
-                            let at = "alerts.smtp.password";
-                            Some((user.clone(), self.secret_at(at, password).await?))
-                        }
-                        None => None,
-                    };
-                    let tls_ca = smtp.tls_ca.as_ref();
-                    let mailer = channel::Mailer {
-                        host: smtp.host.clone(),
-                        port: smtp.port,
-                        user,
-                        from: smtp.from.clone(),
-                        tls: smtp.tls,
-                        tls_ca: tls_ca.map(|path| self.folder.join(path).display().to_string()),
-                    };
-                    channel::Kind::Email(to.clone(), mailer)
-                }
-            };
-            channels.push(Channel { name, kind, is_private: draft.private });
-        }
-        Ok(channels)
     }
 
     async fn api(

@@ -92,3 +92,17 @@ fn a_webhook_that_comes_between_our_write_and_its_answer_waits_for_it() {
     assert!(world.show("A").ends_with("N0 E0 P2 S0"), "{}", world.show("A"));
     assert!(world.losers().is_empty(), "{:?}", world.losers());
 }
+
+#[test]
+fn of_two_looks_within_one_operation_the_later_may_be_the_older_one_and_is_read_again() {
+    let mut world = contact_in(World::new(2).class(Class::Plain));
+    let began = world.operation();
+    edit(&mut world, "A", "phone=P1");
+    world.hear_of("A", "a1", 1);
+    // Somebody who polled had fetched the row a moment before, and is heard a moment later.
+    world.show_old("A", "a1", "name=N0 email=E0 phone=P0 status=S0", began);
+    // Nobody looks again before it is written.
+    world.apply("B");
+    assert!(world.show("B").ends_with("N0 E0 P1 S0"), "{}", world.show("B"));
+    world.check_conservation();
+}

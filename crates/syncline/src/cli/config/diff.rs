@@ -47,7 +47,7 @@ struct Difference {
 
 /// Compares the file with the hub.
 pub(super) async fn run(context: &Context) -> Result<Answer, Failure> {
-    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let session = Session::open(context, Use::Compare, Reach::Hub).await?;
     let mut found: Vec<Difference> = Vec::new();
     let mut same = 0;
     for entity in session.entities(None)? {
