@@ -15,6 +15,7 @@ mod poll;
 mod quota;
 mod source;
 mod target;
+mod token;
 
 use std::sync::Arc;
 

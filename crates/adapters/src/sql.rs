@@ -442,6 +442,7 @@ pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
         | ErrorKind::Throttled
         | ErrorKind::Answer
         | ErrorKind::Unauthorized
+        | ErrorKind::Credentials
         | ErrorKind::Tls
         | ErrorKind::Forbidden
         | ErrorKind::ReadOnly

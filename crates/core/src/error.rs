@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Answer,
     /// It does not know us, or the password is wrong.
     Unauthorized,
+    /// It refuses the token, the key or the client that `auth` names.
+    Credentials,
     /// Its certificate is not the one expected.
     Tls,
     /// It knows us and does not allow this.
@@ -151,6 +153,12 @@ impl ErrorKind {
                 "it refused the user or the password",
                 "Check the user and the password reference; `syncline doctor` prints the GRANT.",
             ),
+            Self::Credentials => (
+                Halt,
+                "connect.auth",
+                "it refused the credentials",
+                "Check `auth` of the system in the file, and that what it names still holds; then `syncline doctor SYSTEM`.",
+            ),
             Self::Tls => (
                 Halt,
                 "connect.tls",
@@ -161,7 +169,7 @@ impl ErrorKind {
                 Halt,
                 "connect.privilege",
                 "a privilege is missing",
-                "Run `syncline doctor`: it prints the GRANT to paste.",
+                "Run `syncline doctor`: it prints the GRANT to paste; of a REST system, see what `auth` may do there.",
             ),
             Self::ReadOnly => (
                 Halt,

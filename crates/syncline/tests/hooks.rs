@@ -19,7 +19,7 @@ use crate::{
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Where the daemon is called.
-fn address(daemon: &Daemon) -> String {
+pub(crate) fn address(daemon: &Daemon) -> String {
     daemon.says("serve.listens");
     let log = daemon.log();
     let said = log.lines().find(|line| line.contains("serve.listens")).unwrap();

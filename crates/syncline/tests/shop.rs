@@ -190,7 +190,17 @@ fn what_is_wrong_with_a_resource_is_said_with_its_place() {
         ("{cursor}", "{curser}", "nothing is known to put in place of {curser}"),
         ("shop: customers", "shop: custommers", "did you mean `customers`?"),
         ("items: $.customers", "items: $customers", "is no path"),
-        ("{bearer: file:token}", "{oauth2: {}}", "this version cannot honour `oauth2`"),
+        ("{bearer: file:token}", "{oauth2: {client_id: us}}", "`oauth2` needs `token_url`"),
+        (
+            "{bearer: file:token}",
+            "{oauth2: {client_id: us, client_secret: file:token, token_url: http://login.example/}}",
+            "the secret would go in the clear",
+        ),
+        (
+            "{bearer: file:token}",
+            "{oauth2: {client_id: us, token_url: https://login.example/}}",
+            "a client_secret, a refresh_token, or both",
+        ),
         ("version: etag", "retries: 3", "unknown key `retries`"),
         ("url: http://127.0.0.1", "url: http://shop.example", "asked in the clear"),
     ] {

@@ -5,6 +5,7 @@
 
 mod hooks;
 mod store;
+mod tokens;
 mod weather;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -27,6 +29,8 @@ use axum::{
 use serde_json::{Value, json};
 pub use store::{Failure, Kind};
 use store::{Item, Store};
+pub use tokens::CLIENT;
+use tokens::Tokens;
 use weather::Sky;
 pub use weather::Weather;
 
@@ -39,6 +43,8 @@ pub struct Shop {
     store: Store,
     sky: Sky,
     token: String,
+    tokens: Tokens,
+    refused: AtomicU64,
     lists: AtomicU64,
     reads: AtomicU64,
 }
@@ -55,6 +61,8 @@ impl Shop {
             store,
             sky: Sky::new(limit),
             token,
+            tokens: Tokens::new(),
+            refused: AtomicU64::new(0),
             lists: AtomicU64::new(0),
             reads: AtomicU64::new(0),
         }))
@@ -63,6 +71,21 @@ impl Shop {
     /// From now on it is like this.
     pub fn weather(&self, weather: Weather) {
         self.sky.set(weather);
+    }
+
+    /// From now on a token that is handed out opens the shop for so long, and says another time.
+    pub fn tokens_last(&self, life: Duration, said: Duration) {
+        self.tokens.last(life, said);
+    }
+
+    /// How many tokens were handed out.
+    pub fn tokens(&self) -> u64 {
+        self.tokens.count()
+    }
+
+    /// How often somebody came with a token that does not hold.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// How often a list was asked for.
@@ -98,7 +121,10 @@ impl Shop {
             .route("/{kind}/{id}", get(one).patch(change).delete(remove))
             .layer(middleware::from_fn_with_state(self.clone(), gate))
             .with_state(self.clone());
-        let switch = Router::new().route("/outage/{weather}", post(outage)).with_state(self);
+        let switch = Router::new()
+            .route("/outage/{weather}", post(outage))
+            .route("/oauth2/token", post(tokens::hand_out))
+            .with_state(self);
         Router::new().nest("/api", api).merge(switch)
     }
 }
@@ -109,7 +135,9 @@ type Shared = State<Arc<Shop>>;
 async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
     let wanted = format!("Bearer {}", shop.token);
     let said = request.headers().get(header::AUTHORIZATION);
-    if said.is_none_or(|said| said.as_bytes() != wanted.as_bytes()) {
+    let said = said.and_then(|said| said.to_str().ok()).unwrap_or_default();
+    if said != wanted && !shop.tokens.open(said) {
+        shop.refused.fetch_add(1, Ordering::Relaxed);
         return refusal(StatusCode::UNAUTHORIZED, "no such token");
     }
     if let Some(wait) = shop.sky.must_wait() {

@@ -169,8 +169,13 @@ impl Bound {
     /// An item of a list shows all that is needed. What it lacks could be null, or could be told only
     /// by the item itself.
     pub(super) fn shows_all(&self, item: &Json) -> bool {
-        self.resource.absent_is_null
-            || self.paths.iter().all(|path| !matches!(path.at(item), Ok(None)))
+        self.resource.absent_is_null || self.holds_all(item)
+    }
+
+    /// The answer of a write shows all that is needed. Unlike a list it may be a receipt: what it
+    /// lacks says nothing, whatever `absent` means.
+    pub(super) fn holds_all(&self, item: &Json) -> bool {
+        self.paths.iter().all(|path| !matches!(path.at(item), Ok(None)))
     }
 
     /// The item in an answer about one, with the token of its `ETag`.

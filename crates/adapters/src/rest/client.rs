@@ -5,7 +5,9 @@
 //! known if no answer came, and that is said. Neither URLs nor bodies reach a message: they hold
 //! values of rows, and a URL may hold the key.
 
-use std::{io::Read as _, sync::Arc, time::Duration};
+mod bounded;
+
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
     Method, StatusCode, Url,
@@ -24,10 +26,17 @@ use tokio::time::Instant;
 
 use crate::{
     clock::SystemClock,
-    rest::{pace::Pace, quota},
+    rest::{
+        pace::Pace,
+        quota,
+        token::{Access, Tokens},
+    },
     settings::{Settings, Tls, api::Api, api::Auth},
     tls,
 };
+
+pub(super) use bounded::body;
+use bounded::{Unpacking, too_long, unpacked};
 
 /// The most an answer may hold, unpacked.
 const ANSWER_BYTES: usize = 32 << 20;
@@ -46,6 +55,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     auth: Auth,
+    /// Where `auth` gets its tokens.
+    tokens: Option<Arc<Tokens>>,
     pace: Arc<Pace>,
     /// How many requests may be under way at once.
     concurrency: usize,
@@ -82,6 +93,15 @@ pub(super) enum Lost {
     Unknown(PortError),
 }
 
+impl Lost {
+    /// What happened, where it does not matter whether it was made.
+    pub(super) fn into_error(self) -> PortError {
+        match self {
+            Self::NotDone(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
 impl Client {
     /// Opens nothing yet.
     ///
@@ -106,7 +126,7 @@ impl Client {
             secret(name, value.reveal())?;
         }
         match &api.auth {
-            Auth::None | Auth::Basic(..) | Auth::Query(..) => {}
+            Auth::None | Auth::Basic(..) | Auth::Query(..) | Auth::OAuth2(_) => {}
             Auth::Bearer(token) => {
                 secret(AUTHORIZATION.as_str(), &format!("Bearer {}", token.reveal()))?;
             }
@@ -129,9 +149,15 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| wrong(&error.without_url().to_string()))?;
+        let tokens = match &api.auth {
+            Auth::OAuth2(grant) => Some(Tokens::of(settings, grant)?),
+            Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..) => {
+                None
+            }
+        };
         let (auth, pace) = (api.auth.clone(), Pace::of(settings, api));
         let concurrency = api.concurrency;
-        Ok(Self { http, base, auth, pace, concurrency, name: settings.name.clone() })
+        Ok(Self { http, base, auth, tokens, pace, concurrency, name: settings.name.clone() })
     }
 
     /// The URL of this path, which cannot leave the system.
@@ -226,7 +252,7 @@ impl Client {
                 return Err(Lost::NotDone(error));
             }
             tokio::time::sleep(wait).await;
-            let answer = self.once(call).await?;
+            let answer = self.known(call).await?;
             let says_when = answer.headers.contains_key(RETRY_AFTER);
             if answer.status == StatusCode::TOO_MANY_REQUESTS
                 || (answer.status == StatusCode::SERVICE_UNAVAILABLE && says_when)
@@ -245,7 +271,27 @@ impl Client {
         }
     }
 
-    async fn once(&self, call: &Call) -> Result<Answer, Lost> {
+    /// Sends with a token that holds; once more with another where the system refuses it.
+    async fn known(&self, call: &Call) -> Result<Answer, Lost> {
+        let Some(tokens) = &self.tokens else { return self.once(call, None).await };
+        let access = tokens.access(None).await.map_err(Lost::NotDone)?;
+        let answer = self.once(call, Some(&access)).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            access.taken();
+            return Ok(answer);
+        }
+        let other = tokens.access(Some(&access)).await.map_err(Lost::NotDone)?;
+        if Arc::ptr_eq(&access, &other) {
+            return Ok(answer);
+        }
+        let answer = self.once(call, Some(&other)).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            other.taken();
+        }
+        Ok(answer)
+    }
+
+    async fn once(&self, call: &Call, access: Option<&Access>) -> Result<Answer, Lost> {
         let mut url = call.url.clone();
         if let Auth::Query(name, value) = &self.auth {
             url.query_pairs_mut().append_pair(name, value.reveal());
@@ -254,31 +300,24 @@ impl Client {
         if let Auth::Basic(user, password) = &self.auth {
             request = request.basic_auth(user, Some(password.reveal()));
         }
+        if let Some(access) = access {
+            request = request.header(AUTHORIZATION, &access.header);
+        }
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let mut response = request.send().await.map_err(|error| lost(error, &call.action))?;
+        let response = request.send().await.map_err(|error| lost(error, &call.action))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let too_long = || {
-            let detail = format!("its answer is longer than {} MiB", ANSWER_BYTES >> 20);
-            Lost::Unknown(PortError::new(ErrorKind::Answer, call.action.clone(), detail))
-        };
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| lost(error, &call.action))? {
-            if body.len() + chunk.len() > ANSWER_BYTES {
-                return Err(too_long());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let mut body = body(response, ANSWER_BYTES, &call.action).await?;
         let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
         match encoding.map(str::trim).filter(|word| !word.is_empty()) {
             None | Some("identity") => {}
             Some("gzip" | "x-gzip") => {
                 body = unpacked(&body).map_err(|problem| match problem {
-                    Unpacking::TooLong => too_long(),
+                    Unpacking::TooLong => too_long(ANSWER_BYTES, &call.action),
                     Unpacking::Damaged => {
                         let detail = "its answer is damaged: it cannot be unpacked";
                         let action = call.action.clone();
@@ -339,7 +378,7 @@ impl Answer {
     /// What an answer with an error means.
     pub(super) fn failure(&self, action: &str) -> PortError {
         let kind = match self.status.as_u16() {
-            401 => ErrorKind::Unauthorized,
+            401 => ErrorKind::Credentials,
             403 => ErrorKind::Forbidden,
             404 | 410 => ErrorKind::SchemaDrift,
             408 | 504 => ErrorKind::TimedOut,
@@ -403,7 +442,7 @@ fn said(json: &Json) -> Option<String> {
 }
 
 /// A request that got no answer.
-fn lost(error: reqwest::Error, action: &str) -> Lost {
+pub(super) fn lost(error: reqwest::Error, action: &str) -> Lost {
     let (is_timeout, is_connect) = (error.is_timeout(), error.is_connect());
     let error = error.without_url();
     let mut detail = error.to_string();
@@ -424,18 +463,6 @@ fn lost(error: reqwest::Error, action: &str) -> Lost {
     };
     let failed = PortError::new(kind, action, detail);
     if is_connect { Lost::NotDone(failed) } else { Lost::Unknown(failed) }
-}
-
-enum Unpacking {
-    TooLong,
-    Damaged,
-}
-
-fn unpacked(packed: &[u8]) -> Result<Vec<u8>, Unpacking> {
-    let mut body = Vec::new();
-    let mut bounded = flate2::read::MultiGzDecoder::new(packed).take(ANSWER_BYTES as u64 + 1);
-    bounded.read_to_end(&mut body).map_err(|_| Unpacking::Damaged)?;
-    if body.len() > ANSWER_BYTES { Err(Unpacking::TooLong) } else { Ok(body) }
 }
 
 /// A time as headers write it: `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -46,7 +46,7 @@ pub(super) fn is_doubtful(answer: &Answer) -> bool {
 /// An answer that says that nothing was written, and why.
 pub(super) fn refusal(answer: &Answer) -> Outcome {
     let kind = match answer.status.as_u16() {
-        401 => ErrorKind::Unauthorized,
+        401 => ErrorKind::Credentials,
         403 => ErrorKind::Forbidden,
         404 | 405 | 410 => ErrorKind::SchemaDrift,
         423 | 425 => ErrorKind::TimedOut,

@@ -230,7 +230,7 @@ impl Writing<'_> {
         if let Ok(found) = self.bound.item(answer, &action)
             && let Ok(observed) = found.observe(self.bound)
         {
-            if self.bound.shows_all(&found.json) && !self.needs_etag(observed.token.as_ref()) {
+            if self.bound.holds_all(&found.json) && !self.needs_etag(observed.token.as_ref()) {
                 return Ok(done(observed));
             }
             return Ok(self.read_back(&observed.key).await.unwrap_or_else(|| done(observed)));
@@ -434,7 +434,7 @@ impl Writing<'_> {
         let action = self.bound.action("change one of");
         if let Ok(found) = self.bound.item(answer, &action)
             && let Ok(observed) = found.observe(self.bound)
-            && self.bound.shows_all(&found.json)
+            && self.bound.holds_all(&found.json)
             && !self.needs_etag(observed.token.as_ref())
         {
             return Ok(deleted_softly(self.write, done(observed)));

@@ -1,6 +1,6 @@
 //! What the configuration says of a REST system: how it knows us, and its resources.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use syncline_core::Text;
 
@@ -23,10 +23,10 @@ pub struct Api {
     pub resources: Vec<Arc<Resource>>,
 }
 
-/// Where a REST system is.
+/// Where a REST system, or the one who hands out its tokens, is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// The URL that every request begins with; ends with `/`.
+    /// The URL; that of a system ends with `/`, and every request begins with it.
     pub url: String,
     /// Its host.
     pub host: String,
@@ -60,6 +60,25 @@ impl Base {
     }
 }
 
+/// Reads the URL where tokens are handed out; it may carry parameters.
+///
+/// # Errors
+/// What is wrong with it, without its text: it may hold a password.
+pub fn token_url(text: &str) -> Result<Base, String> {
+    let wrong = || "write https://host/path".to_owned();
+    let url = reqwest::Url::parse(text).map_err(|_| wrong())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("who we are is said by `client_id`, not in the URL".into());
+    }
+    let is_encrypted = url.scheme() == "https";
+    if !(is_encrypted || url.scheme() == "http") || url.fragment().is_some() {
+        return Err(wrong());
+    }
+    let host = url.host_str().ok_or_else(wrong)?.to_owned();
+    let port = url.port_or_known_default().ok_or_else(wrong)?;
+    Ok(Base { host, port, is_encrypted, url: url.to_string() })
+}
+
 impl Api {
     /// The resource of this name.
     pub fn resource(&self, name: &str) -> Option<&Arc<Resource>> {
@@ -81,6 +100,50 @@ pub enum Auth {
     Header(String, Secret),
     /// A parameter of this name.
     Query(String, Secret),
+    /// `Authorization: Bearer …`, with tokens that another place hands out.
+    OAuth2(Arc<Grant>),
+}
+
+/// How access tokens are got by `OAuth2` (RFC 6749).
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Where.
+    pub url: String,
+    /// Who asks.
+    pub client_id: String,
+    /// How that is proven, unless the client is a public one.
+    pub client_secret: Option<Secret>,
+    /// The client is named in the body, not by `Authorization: Basic …`.
+    pub is_in_body: bool,
+    /// Sent with every request for a token: `scope`, `audience` and others.
+    pub parameters: Vec<(String, String)>,
+    /// What a person consented to; without it the client asks for itself.
+    pub refresh: Option<Refresh>,
+}
+
+/// A refresh token, and where its successor is kept if the server gives another.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    /// The one that the configuration names.
+    pub token: Secret,
+    /// The file of its successor.
+    pub kept: PathBuf,
+}
+
+impl Grant {
+    /// The same tokens come of it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let secret = |it: &Self| it.client_secret.as_ref().map(|it| it.reveal().to_owned());
+        let refresh = |it: &Self| {
+            it.refresh.as_ref().map(|it| (it.token.reveal().to_owned(), it.kept.clone()))
+        };
+        self.url == other.url
+            && self.client_id == other.client_id
+            && self.is_in_body == other.is_in_body
+            && self.parameters == other.parameters
+            && secret(self) == secret(other)
+            && refresh(self) == refresh(other)
+    }
 }
 
 /// A kind of items of a REST system.

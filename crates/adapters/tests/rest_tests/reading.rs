@@ -234,7 +234,7 @@ async fn only_not_found_is_gone() {
         let batch = read_one(source.as_mut(), 1).await.unwrap();
         assert!(matches!(batch.answers[0].result, ReadResult::Failed(_)), "{status}");
     }
-    for (status, kind) in [(401, ErrorKind::Unauthorized), (403, ErrorKind::Forbidden)] {
+    for (status, kind) in [(401, ErrorKind::Credentials), (403, ErrorKind::Forbidden)] {
         bench.server.weather(move |_| Weather::Instead(Answer::new(status, &json!({}))));
         assert_eq!(read_one(source.as_mut(), 1).await.unwrap_err().kind, kind);
     }

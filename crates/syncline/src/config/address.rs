@@ -37,8 +37,7 @@ pub(crate) enum UrlError {
 impl Address {
     /// The host is this machine.
     pub(crate) fn is_local(&self) -> bool {
-        let loopback = self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-        self.host.is_empty() || self.host.starts_with('/') || self.host == "localhost" || loopback
+        self.host.is_empty() || self.host.starts_with('/') || is_local(&self.host)
     }
 
     /// How the connection is protected unless the file says so.
@@ -53,6 +52,12 @@ impl Address {
     pub(crate) fn is_encrypted(&self) -> bool {
         self.database.starts_with("https:")
     }
+}
+
+/// This host is this machine.
+pub(crate) fn is_local(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// Takes a URL apart.

@@ -1,20 +1,19 @@
 //! What the file says, typed, with places; not yet compared with itself or with the systems.
 
-use std::sync::Arc;
-
 use syncline_core::{
     Text,
     decimal::Decimal,
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
 };
 
-use syncline_adapters::settings::{Way, api::Resource};
+use syncline_adapters::settings::Way;
 
 use crate::config::{
     address::Address,
     draft::{
         alerts::AlertsDraft,
         folder::FolderDraft,
+        rest::RestDraft,
         webhook::{HookDraft, ServerDraft},
     },
     numbering::Numbering,
@@ -25,6 +24,7 @@ use crate::config::{
 pub(crate) mod alerts;
 mod cell;
 pub(crate) mod folder;
+pub(crate) mod rest;
 pub(crate) mod webhook;
 
 pub(crate) use self::cell::{CellDraft, CurrencyDraft, LookupDraft, UnitDraft};
@@ -105,37 +105,6 @@ pub(crate) struct SystemDraft {
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
     pub(crate) statement_timeout_ms: i64,
-}
-
-/// What is said of a REST system alone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RestDraft {
-    /// How it knows us.
-    pub(crate) auth: AuthDraft,
-    /// Sent with every request.
-    pub(crate) headers: Vec<(String, Spanned<Reference>)>,
-    /// How many requests it takes at most.
-    pub(crate) max_rate: Option<syncline_engine::pace::Rate>,
-    /// How many requests may be under way at once.
-    pub(crate) concurrency: usize,
-    /// Its resources.
-    pub(crate) resources: Vec<Arc<Resource>>,
-}
-
-/// How a REST system knows us.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum AuthDraft {
-    /// It does not.
-    #[default]
-    None,
-    /// By a token.
-    Bearer(Spanned<Reference>),
-    /// By a user and a password.
-    Basic(String, Spanned<Reference>),
-    /// By a header.
-    Header(String, Spanned<Reference>),
-    /// By a parameter.
-    Query(String, Spanned<Reference>),
 }
 
 /// How changes of a system are found.

@@ -6,12 +6,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use syncline_adapters::settings::{
-    Kind, Secret, Settings,
-    api::{Api, Auth},
-    folder::Folder,
-    hook::Hook,
-};
+use syncline_adapters::settings::{Kind, Secret, Settings, folder::Folder, hook::Hook};
 use syncline_core::{Text, plan::Plan};
 
 use crate::{
@@ -20,10 +15,7 @@ use crate::{
         check,
         compile::{self, Live},
         complaint::{self, Complaint, Severity},
-        draft::{
-            AuthDraft, Draft, EntityDraft, FieldDraft, RestDraft, Spanned, SystemDraft,
-            folder::FolderDraft,
-        },
+        draft::{Draft, EntityDraft, FieldDraft, Spanned, SystemDraft, folder::FolderDraft},
         lookup, numbering,
         read::Reader,
         secrets::{self, Reference},
@@ -33,6 +25,8 @@ use crate::{
     exit::Exit,
     report::{self, Failure, Paint},
 };
+
+mod api;
 
 /// A configuration, as far as it can be known without asking a system.
 #[derive(Clone, Debug)]
@@ -353,43 +347,6 @@ impl Loaded {
             hook.secrets.push(self.secret(system, "detect.webhook.secrets", secret).await?);
         }
         Ok(Some(hook))
-    }
-
-    async fn api(
-        &self,
-        system: &str,
-        settings: &Settings,
-        rest: &RestDraft,
-    ) -> Result<Api, Failure> {
-        let auth = match &rest.auth {
-            AuthDraft::None => Auth::None,
-            AuthDraft::Bearer(token) => {
-                Auth::Bearer(self.secret(system, "auth.bearer", token).await?)
-            }
-            AuthDraft::Basic(user, password) => {
-                let password = self.secret(system, "auth.basic.password", password).await?;
-                Auth::Basic(user.clone(), password)
-            }
-            AuthDraft::Header(name, value) => {
-                Auth::Header(name.clone(), self.secret(system, "auth.header.value", value).await?)
-            }
-            AuthDraft::Query(name, value) => {
-                Auth::Query(name.clone(), self.secret(system, "auth.query.value", value).await?)
-            }
-        };
-        let mut headers = Vec::with_capacity(rest.headers.len());
-        for (name, value) in &rest.headers {
-            let key = format!("headers.{name}");
-            headers.push((name.clone(), self.secret(system, &key, value).await?));
-        }
-        Ok(Api {
-            base: settings.database.clone(),
-            auth,
-            headers,
-            max_rate: rest.max_rate.map(|rate| (rate.rows, rate.span)),
-            concurrency: rest.concurrency,
-            resources: rest.resources.clone(),
-        })
     }
 
     fn files(&self, system: &str, said: &FolderDraft, path: &str) -> Folder {

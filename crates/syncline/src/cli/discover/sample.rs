@@ -162,7 +162,10 @@ async fn rows(
 
 /// The next table would fail in the same way.
 fn is_of_the_connection(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Unreachable | ErrorKind::Unauthorized | ErrorKind::Tls)
+    matches!(
+        kind,
+        ErrorKind::Unreachable | ErrorKind::Unauthorized | ErrorKind::Credentials | ErrorKind::Tls
+    )
 }
 
 /// Items of a resource, each whole: which members they have, only they themselves tell.

@@ -1,6 +1,6 @@
 //! `auth:` and `resources:` of a REST system.
 
-use crate::config::keys::{Section, Shape, TEXTS, key, later};
+use crate::config::keys::{Section, Shape, TEXTS, key};
 
 const METHODS: &[&str] = &["post", "put", "patch"];
 const NO: Shape = Shape::Word(&["false"]);
@@ -13,7 +13,7 @@ pub(crate) static AUTH: Section = Section {
         key("basic", Shape::Keys(&BASIC), "A user and a password."),
         key("header", Shape::Keys(&NAMED), "A header of its own."),
         key("query", Shape::Keys(&NAMED), "A parameter of the URL."),
-        later("oauth2", "OAuth2 comes with a later version: a token by `exec:` does as well"),
+        key("oauth2", Shape::Keys(&OAUTH2), "Tokens by OAuth2, sent as `Authorization: Bearer …`."),
     ],
     named: None,
     required: &[],
@@ -39,6 +39,35 @@ pub(crate) static NAMED: Section = Section {
     ],
     named: None,
     required: &["name", "value"],
+};
+
+pub(crate) static OAUTH2: Section = Section {
+    name: "oauth2",
+    doc: "Where access tokens come from: with a `refresh_token` by it, else by client credentials.",
+    keys: &[
+        key(
+            "token_url",
+            Shape::Text,
+            "Where tokens are handed out; may be another host than the system. https, or this machine.",
+        ),
+        key("client_id", Shape::Text, "Who we are there."),
+        key("client_secret", Shape::Secret, "Where the client's secret is."),
+        key(
+            "client_auth",
+            Shape::Word(&["basic", "body"]),
+            "How the client is proven: by `Authorization: Basic …` unless said, or in the `body`.",
+        ),
+        key("scope", Shape::Text, "What is asked for, with blanks between."),
+        key("audience", Shape::Text, "For whom the token is."),
+        key("parameters", Shape::Map(&Shape::Text), "What the server wants to be told besides."),
+        key(
+            "refresh_token",
+            Shape::Secret,
+            "Where the first refresh token is; its successors are kept beside the hub.",
+        ),
+    ],
+    named: None,
+    required: &["token_url", "client_id"],
 };
 
 /// A resource.
@@ -98,7 +127,7 @@ pub(crate) static RESOURCE: Section = Section {
         ),
         key(
             "update",
-            Shape::Either(&[NO, Shape::Word(METHODS), Shape::Keys(&REQUEST)]),
+            Shape::Either(&[NO, Shape::Word(METHODS), Shape::Keys(&UPDATE)]),
             "How an item is changed: `patch` sends what changes, `put` the whole item as it was read \
              with the changes; PATCH to `get` unless said, `false`: not at all.",
         ),
@@ -157,6 +186,27 @@ pub(crate) static REQUEST: Section = Section {
     named: None,
     required: &[],
 };
+
+pub(crate) static UPDATE: Section = Section {
+    name: "update",
+    doc: "A method and a path after the system's URL, one of these, and what is sent there.",
+    keys: &[
+        key("post", Shape::Text, "POST."),
+        key("put", Shape::Text, "PUT."),
+        key("patch", Shape::Text, "PATCH."),
+        key(
+            "sends",
+            Shape::Word(&SENDS),
+            "Only the `changes`, or the whole `item` as it was read with the changes in it; with PUT the item \
+             unless said, else the changes.",
+        ),
+    ],
+    named: None,
+    required: &[],
+};
+
+/// As the file says what a change sends.
+pub(crate) const SENDS: [&str; 2] = ["changes", "item"];
 
 pub(crate) static DELETE: Section = Section {
     name: "delete",

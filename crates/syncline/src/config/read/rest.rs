@@ -10,14 +10,14 @@ use syncline_core::Text;
 
 use crate::config::{
     complaint::Complaint,
-    draft::{AuthDraft, Name, RestDraft, Spanned},
+    draft::{Name, Spanned, rest::RestDraft},
     keys::{self, Section},
     read::{Entries, Reader},
     scalar,
-    secrets::Reference,
     tree::{Kind, Node},
 };
 
+mod auth;
 mod pages;
 
 /// Requests under way at once, unless said otherwise.
@@ -62,85 +62,6 @@ impl Reader<'_> {
             rest.resources.extend(self.resource(&name, value).map(Arc::new));
         }
         rest
-    }
-
-    fn auth(&mut self, node: &Node) -> Option<AuthDraft> {
-        let entries = self.entries(node, &keys::rest::AUTH, "`auth`", &[])?;
-        let mut found = Vec::new();
-        if let Some(node) = entries.get("bearer") {
-            found.push(AuthDraft::Bearer(self.secret(node, "bearer", true)?));
-        }
-        if let Some(node) = entries.get("basic") {
-            let basic = self.entries(node, &keys::rest::BASIC, "`basic`", &[])?;
-            let user = self.text_of(&basic, "user")?.value.to_string();
-            let password = self.secret(basic.get("password")?, "password", true)?;
-            found.push(AuthDraft::Basic(user, password));
-        }
-        for key in ["header", "query"] {
-            let Some(node) = entries.get(key) else { continue };
-            let named = self.entries(node, &keys::rest::NAMED, &format!("`{key}`"), &[])?;
-            let name = self.text_of(&named, "name")?;
-            let value = self.secret(named.get("value")?, "value", true)?;
-            found.push(if key == "header" {
-                self.header_name(&name);
-                AuthDraft::Header(name.value.to_string(), value)
-            } else {
-                AuthDraft::Query(name.value.to_string(), value)
-            });
-        }
-        if found.len() != 1 {
-            self.wrong(node.place, "`auth` takes one of bearer, basic, header, query");
-        }
-        found.pop()
-    }
-
-    fn headers(&mut self, node: &Node) -> Vec<(String, Spanned<Reference>)> {
-        let Kind::Map(pairs) = &node.kind else {
-            self.wrong(node.place, "`headers` takes texts by name");
-            return Vec::new();
-        };
-        let mut headers = Vec::new();
-        for (key, value) in pairs {
-            self.header_name(&Spanned { value: Text::new(&key.text), place: key.place });
-            if let Some(value) = self.secret(value, &key.text, false) {
-                headers.push((key.text.clone(), value));
-            }
-        }
-        headers
-    }
-
-    pub(super) fn header_name(&mut self, name: &Name) {
-        let is_token = name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if name.value.is_empty() || !is_token {
-            self.wrong(name.place, format!("`{}` cannot name a header", name.value));
-        }
-    }
-
-    /// A secret's reference; one that stands there itself is hidden, and warned of where it is one
-    /// for certain.
-    pub(super) fn secret(
-        &mut self,
-        node: &Node,
-        what: &str,
-        is_secret: bool,
-    ) -> Option<Spanned<Reference>> {
-        let text = self.text(node, what)?;
-        if text.value.is_empty() {
-            self.wrong(node.place, format!("`{what}` is empty"));
-            return None;
-        }
-        match Reference::parse(&text.value) {
-            Ok(value) => {
-                if let (Reference::Literal(_), true) = (&value, is_secret) {
-                    self.literal(text.place);
-                }
-                Some(Spanned { value, place: text.place })
-            }
-            Err(why) => {
-                self.wrong(text.place, why);
-                None
-            }
-        }
     }
 
     fn resource(&mut self, name: &Name, node: &Node) -> Option<Resource> {
@@ -413,14 +334,18 @@ impl Reader<'_> {
         if Self::is_no(node) {
             return Some(None);
         }
-        let request = if let Kind::Scalar { .. } = &node.kind {
+        if let Kind::Scalar { .. } = &node.kind {
             let word = self.word(node, "update", &["patch", "put", "post"])?;
             let method = METHODS.iter().find(|(name, _)| *name == word).map(|(_, method)| *method);
-            unsaid(method.unwrap_or(Method::Patch))
-        } else {
-            self.request(node, "update", &keys::rest::REQUEST, Some(parts))?
-        };
-        Some(Some(update(request)))
+            return Some(Some(update(unsaid(method.unwrap_or(Method::Patch)))));
+        }
+        let entries = self.entries(node, &keys::rest::UPDATE, "`update`", &[])?;
+        let request = self.one_of(&entries, node, "update", Some(parts))?;
+        let mut update = update(request.unwrap_or_else(|| unsaid(Method::Patch)));
+        if let Some(sends) = self.word_of(&entries, "sends", &keys::rest::SENDS) {
+            update.is_whole = sends == "item";
+        }
+        Some(Some(update))
     }
 
     fn delete(
