@@ -66,7 +66,10 @@ fn send(address: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> u
 
 /// A town whose shop calls.
 fn town(contacts: usize) -> Town {
-    let town = Town::in_step(contacts);
+    let town = Town::with(contacts);
+    // One after the other, so that the second contact is the second customer.
+    town.world.edit("    resources:", "    concurrency: 1\n    resources:");
+    town.world.run(&["run", "--yes"]).ends(0, &[]);
     town.world.file("hook_secret", SECRET);
     town.world.edit(
         "    resources:",
