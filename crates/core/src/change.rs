@@ -273,8 +273,9 @@ pub enum Input {
     Command(Command),
     /// The process came back: every intent that was sent is in doubt.
     Recovered { record: RecordId },
-    /// The entity lives in this system from now on: what the record lacks there is worked out.
-    Renew { record: RecordId, system: SystemIndex },
+    /// The entity lives in this system from now on, or its rows are matched by other rules: what the
+    /// record lacks there is worked out, and it is found by what it is matched by now.
+    Renew { record: RecordId, system: Option<SystemIndex> },
     /// The hub, or a system, was restored to an older state (2.16).
     Restored(Restored),
 }

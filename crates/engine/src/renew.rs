@@ -1,5 +1,6 @@
-//! An entity lives in one more system: what its records lack there is worked out before anything else is
-//! decided about them, so that the pass that follows creates what no row there turns out to be.
+//! An entity lives in one more system, or its rows are matched by other rules: what its records lack there,
+//! and by what they are found, is worked out before anything else is decided about them. So the pass that
+//! follows links what is there, and creates what no row there turns out to be.
 
 use syncline_core::{
     change::Input,
@@ -13,8 +14,8 @@ use crate::{desk::Desk, reconcile::reconcile};
 /// Records per commit.
 const CHUNK: usize = 1_000;
 
-/// Works out what all records of an entity lack in a system that is new to it. Begun again after a crash, it
-/// leaves alone what it has done.
+/// Works out what all records of an entity lack in a system that is new to it, if there is one, and by what
+/// they are matched. Begun again after a crash, it leaves alone what it has done.
 ///
 /// # Errors
 /// The store's.
@@ -22,13 +23,18 @@ pub async fn renew(
     desk: &Desk<'_>,
     hub: &dyn Reader,
     entity: EntityIndex,
-    system: SystemIndex,
+    system: Option<SystemIndex>,
 ) -> Result<(), PortError> {
     let mut after: Option<RecordId> = None;
     loop {
         let groups = hub.records(entity, after, CHUNK).await?;
         let Some(last) = groups.last().map(|group| group.id) else { return Ok(()) };
-        let done = desk.store.behind(entity, system, after, Timestamp(i64::MAX), CHUNK).await?;
+        let done = match system {
+            Some(system) => {
+                desk.store.behind(entity, system, after, Timestamp(i64::MAX), CHUNK).await?
+            }
+            None => Vec::new(),
+        };
         let is_done = |record: RecordId| done.iter().any(|(known, _)| *known == record);
         let inputs: Vec<Input> = groups
             .iter()

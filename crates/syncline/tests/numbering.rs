@@ -137,3 +137,29 @@ fn what_is_gone_and_would_be_taken_for_another_is_refused_and_nothing_happens() 
     }
     assert_eq!(people(&world, "shop", "customers"), ALL);
 }
+
+#[test]
+fn rows_that_are_matched_by_other_rules_find_the_records_that_are_there() {
+    let world = in_step();
+    // The shop's people are known to a third system already, and the rule of old comes second now.
+    world.sql(
+        "erp",
+        "insert into people(id, email, name) values (91, 'a@x', 'Ada'), (92, 'b@x', 'Bo'), (93, 'c@x', 'Cy')",
+    );
+    world.edit("  crm: {url", "  erp: {url: \"sqlite:erp.db\"}\n  crm: {url");
+    world.edit("crm: contacts", "erp: people, crm: contacts");
+    world.edit("crm: email", "erp: email, crm: email");
+    world.edit("crm: name", "erp: name, crm: name");
+    world.edit("match: email", "match: [name, email]");
+    let planned = approve(&world);
+    for (system, table) in [("crm", "contacts"), ("erp", "people"), ("shop", "customers")] {
+        assert_eq!(people(&world, system, table), ALL, "{system}\n{planned}");
+    }
+    // And once more, without a new system: a new row is told by the rule that is new.
+    world.edit("match: [name, email]", "match: [email, name]");
+    approve(&world);
+    world.sql("erp", "delete from people where id = 93; insert into people(id, email, name) values (94, 'c@x', 'Cyd')");
+    world.run(&["refresh", "contacts", "--full"]);
+    assert_eq!(world.value("crm", "select count(*) from contacts"), "3", "{planned}");
+    assert_eq!(world.value("shop", "select count(*) from customers"), "3");
+}

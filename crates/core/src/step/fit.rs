@@ -10,13 +10,14 @@ use crate::{
 };
 
 impl Pass<'_> {
-    /// Works out what a record lacks in a system in which its entity lives from now on. Nobody knew of
-    /// anything to do there, whatever this plan says of the group as it was.
-    pub(super) fn renew(&mut self, record: RecordId, system: SystemIndex) {
+    /// Works out what a record lacks in a system in which its entity lives from now on, and by what it is
+    /// matched. Nobody knew of either, whatever this plan says of the group as it was.
+    pub(super) fn renew(&mut self, record: RecordId, system: Option<SystemIndex>) {
         let Some(mut group) = self.take(record) else { return };
         self.working.indices.remove(&record);
         let mut before = index::of(self.plan, &group);
-        before.behind.retain(|behind| behind.system != system);
+        before.behind.retain(|behind| Some(behind.system) != system);
+        before.matches.clear();
         self.touch(&group, Some(before));
         self.conclude(&mut group, None);
         self.put_changed(group, None);

@@ -3,14 +3,14 @@
 //! next one, and the number of what is gone stays empty. Without this a field put in the middle, or a
 //! system put before another, would give the values of one to the next.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value as Json, json};
 use syncline_adapters::hub::{news, sqlite::SqliteHub};
 use syncline_core::{
     Text,
-    name::{BindingIndex, EntityIndex, RunId, SystemIndex},
-    plan::{Binding, Plan, TableSpec},
+    name::{BindingIndex, EntityIndex, FieldIndex, RunId, SystemIndex},
+    plan::{Binding, Entity, Plan, TableSpec},
 };
 use syncline_engine::{
     desk::{Desk, Unwatched},
@@ -36,24 +36,27 @@ pub(crate) struct Numbering {
     pub(crate) entities: Vec<(Text, Vec<Text>)>,
     /// Bindings: an entity in a system.
     pub(crate) bindings: Vec<(Text, Text)>,
+    /// By which fields the rows of each entity are matched, rule by rule: rules are known by their place.
+    rules: BTreeMap<Text, Vec<Vec<Text>>>,
 }
 
 impl Numbering {
     /// What this plan numbers how. Numbers that stand for nothing have no name.
     fn of(plan: &Plan) -> Self {
-        let fields = |entity: &syncline_core::plan::Entity| {
-            entity.fields.iter().map(|field| field.name.clone()).collect()
-        };
+        let fields =
+            |entity: &Entity| entity.fields.iter().map(|field| field.name.clone()).collect();
         let entities = plan.entities.iter().map(|it| (it.name.clone(), fields(it))).collect();
         let bindings = plan.bindings.iter().map(|it| {
             let entity = plan.entity(it.entity).map(|it| it.name.clone()).unwrap_or_default();
             let system = plan.system(it.system).map(|it| it.name.clone()).unwrap_or_default();
             (entity, system)
         });
+        let rules = plan.entities.iter().map(|it| (it.name.clone(), rules(it)));
         Self {
             systems: plan.systems.iter().map(|system| system.name.clone()).collect(),
             entities,
             bindings: bindings.collect(),
+            rules: rules.collect(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Numbering {
         let named = now.bindings.iter().filter(|(entity, _)| !entity.is_empty());
         let named: Vec<_> = named.cloned().collect();
         learn(&mut self.bindings, &named);
+        self.rules.extend(now.rules.iter().map(|(name, rules)| (name.clone(), rules.clone())));
     }
 
     /// Whether every number means the same here and there, as far as both know it.
@@ -94,8 +98,18 @@ impl Numbering {
             .iter()
             .map(|(entity, system)| json!([entity.as_str(), system.as_str()]))
             .collect();
-        json!({ "systems": texts(&self.systems), "entities": entities, "bindings": bindings })
-            .to_string()
+        let rules: Vec<Json> = self
+            .rules
+            .iter()
+            .map(|(name, rules)| {
+                let rules: Vec<_> = rules.iter().map(|rule| texts(rule)).collect();
+                json!([name.as_str(), rules])
+            })
+            .collect();
+        json!({
+            "systems": texts(&self.systems), "entities": entities, "bindings": bindings, "rules": rules,
+        })
+        .to_string()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -104,7 +118,13 @@ impl Numbering {
         let texts = |json: &Json| json.as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
         let entity = |json: &Json| Some((text(json.get(0)?)?, texts(json.get(1)?)?));
         let binding = |json: &Json| Some((text(json.get(0)?)?, text(json.get(1)?)?));
+        let rule = |json: &Json| {
+            let rules = json.get(1)?.as_array()?.iter().map(texts).collect::<Option<_>>()?;
+            Some((text(json.get(0)?)?, rules))
+        };
+        let rules = whole.get("rules").and_then(Json::as_array);
         Some(Self {
+            rules: rules.into_iter().flatten().map(rule).collect::<Option<_>>()?,
             systems: texts(whole.get("systems")?)?,
             entities: whole
                 .get("entities")?
@@ -120,6 +140,13 @@ impl Numbering {
                 .collect::<Option<_>>()?,
         })
     }
+}
+
+/// By which fields rows are matched.
+fn rules(entity: &Entity) -> Vec<Vec<Text>> {
+    let name = |field: &FieldIndex| entity.field(*field).map(|field| field.name.clone());
+    let rules = entity.matching.iter();
+    rules.map(|rule| rule.fields.iter().filter_map(name).collect()).collect()
 }
 
 fn learn<T: Clone + PartialEq>(known: &mut Vec<T>, now: &[T]) {
@@ -304,8 +331,9 @@ pub(crate) async fn rehearse(
     Ok(())
 }
 
-/// Entities that are known, with the systems in which they were not known to live.
-fn young(plan: &Plan, known: &Numbering) -> Vec<(EntityIndex, SystemIndex)> {
+/// Entities that are known, with the systems in which they were not known to live; without a system, those
+/// whose rows were matched by other rules.
+fn young(plan: &Plan, known: &Numbering) -> Vec<(EntityIndex, Option<SystemIndex>)> {
     let named = Numbering::of(plan).bindings;
     let young = plan.bindings.iter().zip(&named).filter(|(_, name)| {
         let is_known = known.bindings.iter().any(|(entity, _)| *entity == name.0);
@@ -314,5 +342,14 @@ fn young(plan: &Plan, known: &Numbering) -> Vec<(EntityIndex, SystemIndex)> {
     let roots = young.filter(|(binding, _)| {
         plan.entity(binding.entity).is_some_and(|entity| entity.parent.is_none())
     });
-    roots.map(|(binding, _)| (binding.entity, binding.system)).collect()
+    let mut young: Vec<_> =
+        roots.map(|(binding, _)| (binding.entity, Some(binding.system))).collect();
+    for (at, entity) in plan.entities.iter().zip(0..).map(|(entity, at)| (EntityIndex(at), entity))
+    {
+        let was = known.rules.get(&entity.name);
+        if was.is_some_and(|was| *was != rules(entity)) {
+            young.push((at, None));
+        }
+    }
+    young
 }
