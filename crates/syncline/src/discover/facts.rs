@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use syncline_core::{Text, lens::NativeKind, value::Value};
 use syncline_ports::catalog::{Column, Foreign, Table};
 
-use crate::discover::{
-    Sampled, names,
-    reading::{self, Reading, whole},
-    sensitive,
+use crate::{
+    config::compile::kind,
+    discover::{
+        Sampled, names,
+        reading::{self, Reading, whole},
+        sensitive,
+    },
 };
 
 /// The most values that a list of codes has, and the most letters of one.
@@ -111,7 +114,7 @@ fn member(table: &Table, name: &Text) -> Column {
 
 fn facts(table: &Table, column: Column, values: Vec<Value>, zone: Option<&str>) -> Option<Facts> {
     let held: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
-    let said = reading::native(&column)?;
+    let said = kind::native(&column)?;
     let is_member = said == NativeKind::Json && table.is_open;
     let native = if is_member { reading::shown(&held) } else { said };
     let sensitive = sensitive::why(&column.name, &held);

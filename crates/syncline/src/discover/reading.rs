@@ -10,7 +10,6 @@ use syncline_core::{
     lens::{self, CellSpec, FieldType, NativeKind, Unit},
     value::Value,
 };
-use syncline_ports::catalog::{self, Column, Travels};
 
 /// What a reading takes values for. Readings of the same meaning can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,28 +63,6 @@ const MOMENTS: [&str; 4] =
 
 /// Of values that are read, one in fifty may be something else: dirt, not another format.
 const DIRT: usize = 50;
-
-/// The kind of the column's values, as lenses name it.
-pub(crate) fn native(column: &Column) -> Option<NativeKind> {
-    let (Travels::Exactly(kind) | Travels::Converted(kind, _)) = &column.travels else {
-        return None;
-    };
-    Some(match kind {
-        catalog::NativeKind::Bool => NativeKind::Bool,
-        catalog::NativeKind::Num => NativeKind::Num,
-        catalog::NativeKind::Float => NativeKind::Float,
-        catalog::NativeKind::Text => NativeKind::Text,
-        catalog::NativeKind::Bytes => NativeKind::Bytes,
-        catalog::NativeKind::Uuid => NativeKind::Uuid,
-        catalog::NativeKind::Date => NativeKind::Date,
-        catalog::NativeKind::Time => NativeKind::Time,
-        catalog::NativeKind::LocalDateTime => NativeKind::LocalDateTime,
-        catalog::NativeKind::Instant => NativeKind::Instant,
-        catalog::NativeKind::Interval => NativeKind::Interval,
-        catalog::NativeKind::Json => NativeKind::Json,
-        catalog::NativeKind::List => NativeKind::List,
-    })
-}
 
 /// All ways in which a column of these values can be read; the plainest first.
 pub(crate) fn all(native: NativeKind, values: &[&Value], zone: Option<&str>) -> Vec<Reading> {
