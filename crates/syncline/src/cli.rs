@@ -261,7 +261,9 @@ impl Command {
 
 /// Tells those who are to be told what a command has led to, unless a daemon does.
 async fn tell(context: &Context) {
-    let Ok(loaded) = crate::config::load(context) else { return };
+    // What it warns of was said by the command.
+    let silent = Context { quiet: true, ..context.clone() };
+    let Ok(loaded) = crate::config::load(&silent) else { return };
     if SqliteHub::holder(&loaded.hub_path()).is_some() {
         return;
     }
