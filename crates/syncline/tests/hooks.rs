@@ -459,3 +459,35 @@ fn w3_a_shop_that_asks_to_slow_down_holds_up_nobody_else() {
     daemon.stop().ends(143, &[]);
     town.world.agrees();
 }
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_shown_nowhere_whatever_else_is_wrong() {
+    let file = |webhook: &str, alerts: &str| {
+        format!(
+            "version: 1\nsystems:\n  crm: {{url: \"sqlite:crm.db\"}}\n  erp: {{url: \"sqlite:erp.db\", detect: {{webhook: {{{webhook}}}}}}}
+entities:\n  contacts:\n    in: {{crm: contacts, erp: people}}\n    match: email\n    fields:\n      email: {{crm: email, erp: email}}
+alerts:\n{alerts}\n"
+        )
+    };
+    let good = "  channels: {ops: {email: o@x}}\n  rules: []";
+    let world = crate::world::World::empty();
+    for (webhook, alerts) in [
+        ("style: gihub, secrets: [swordfish]", good),
+        (
+            "style: github, secrets: [env:X]",
+            "  smtp: {hst: h, password: swordfish}\n  channels: {}\n  rules: []",
+        ),
+        (
+            "style: github, secrets: [env:X]",
+            "  channels: {a: {webhook: no-url, secret: swordfish}}\n  rules: []",
+        ),
+        (
+            "style: github, secrets: [env:X]",
+            "  channels: {a: {slack: 'exec:', pagerduty: swordfish}}\n  rules: []",
+        ),
+    ] {
+        world.file("syncline.yaml", &file(webhook, alerts));
+        let said = world.run(&["check"]).ends(2, &[]).said();
+        assert!(!said.contains("swordfish"), "{said}");
+    }
+}

@@ -55,12 +55,12 @@ impl Reader<'_> {
     fn channel(&mut self, name: Name, node: &Node, has_smtp: bool) -> Option<ChannelDraft> {
         let what = format!("channel `{}`", name.value);
         let entries = self.entries(node, &keys::alerts::CHANNEL, &what, &[])?;
+        // Whatever else is wrong: secrets that stand there themselves are hidden in what is shown.
+        let mut hidden = |key: &str| entries.get(key).and_then(|it| self.secret(it, key, true));
+        let (slack, pagerduty, secret) = (hidden("slack"), hidden("pagerduty"), hidden("secret"));
         let mut kinds = Vec::new();
-        if let Some(node) = entries.get("slack") {
-            kinds.push(ChannelKind::Slack(self.secret(node, "slack", true)?));
-        }
-        if let Some(node) = entries.get("pagerduty") {
-            let key = self.secret(node, "pagerduty", true)?;
+        kinds.extend(slack.map(ChannelKind::Slack));
+        if let Some(key) = pagerduty {
             let url = self.url_of(&entries, "url").unwrap_or_else(|| PAGERDUTY.to_owned());
             kinds.push(ChannelKind::Pagerduty(key, url));
         }
@@ -80,10 +80,6 @@ impl Reader<'_> {
             kinds.push(ChannelKind::Email(to));
         }
         if let Some(url) = self.url_of(&entries, "webhook") {
-            let secret = match entries.get("secret") {
-                Some(node) => Some(self.secret(node, "secret", true)?),
-                None => None,
-            };
             kinds.push(ChannelKind::Webhook(url, secret));
         }
         for (key, owner) in [("secret", "webhook"), ("url", "pagerduty")] {
@@ -191,6 +187,7 @@ impl Reader<'_> {
 
     fn smtp(&mut self, node: &Node) -> Option<SmtpDraft> {
         let entries = self.entries(node, &keys::alerts::SMTP, "`smtp`", &[])?;
+        let password = entries.get("password").and_then(|it| self.secret(it, "password", true));
         let host = self.text_of(&entries, "host")?;
         let from = self.text_of(&entries, "from")?.value.to_string();
         let tls = match self.word_of(&entries, "tls", &["starttls", "implicit", "off"]) {
@@ -205,10 +202,6 @@ impl Reader<'_> {
         let unsaid = if tls == MailTls::Implicit { 465 } else { 587 };
         let port = self.count_of(&entries, "port", 1..=65_535).map_or(unsaid, |port| port as u16);
         let user = self.text_of(&entries, "user").map(|text| text.value.to_string());
-        let password = match entries.get("password") {
-            Some(node) => Some(self.secret(node, "password", true)?),
-            None => None,
-        };
         if user.is_some() != password.is_some() {
             self.wrong(node.place, "`user` and `password` go together");
         }

@@ -26,8 +26,9 @@ impl Reader<'_> {
     /// What a system that calls us sends.
     pub(super) fn webhook(&mut self, node: &Node) -> Option<HookDraft> {
         let entries = self.entries(node, &keys::webhook::WEBHOOK, "`webhook`", &[])?;
-        let word = self.word_of(&entries, "style", &keys::webhook::STYLES)?;
+        // Whatever else is wrong: secrets that stand there themselves are hidden in what is shown.
         let secrets = self.hook_secrets(&entries);
+        let word = self.word_of(&entries, "style", &keys::webhook::STYLES)?;
         let style = self.style(word, &entries, node)?;
         let from = self.networks(&entries);
         if let Some(node) = entries.get("trust") {
