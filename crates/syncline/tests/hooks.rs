@@ -490,4 +490,10 @@ alerts:\n{alerts}\n"
         let said = world.run(&["check"]).ends(2, &[]).said();
         assert!(!said.contains("swordfish"), "{said}");
     }
+    let auth = "auth: {basic: {password: swordfish}}";
+    let api =
+        format!("{{url: \"https://x.example\", {auth}, resources: {{a: {{path: a, key: id}}}}}}");
+    world.file("syncline.yaml", &format!("version: 1\nsystems:\n  api: {api}\nentities: {{}}\n"));
+    let said = world.run(&["check"]).ends(2, &["`basic` needs `user`"]).said();
+    assert!(!said.contains("swordfish"), "{said}");
 }

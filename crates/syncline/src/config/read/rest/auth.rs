@@ -30,15 +30,18 @@ impl Reader<'_> {
         }
         if let Some(node) = entries.get("basic") {
             let basic = self.entries(node, &keys::rest::BASIC, "`basic`", &[])?;
+            // Hidden in what is shown, whatever else is wrong.
+            let password = basic.get("password").and_then(|it| self.secret(it, "password", true));
             let user = self.text_of(&basic, "user")?.value.to_string();
-            let password = self.secret(basic.get("password")?, "password", true)?;
+            let password = password?;
             found.push(AuthDraft::Basic(user, password));
         }
         for key in ["header", "query"] {
             let Some(node) = entries.get(key) else { continue };
             let named = self.entries(node, &keys::rest::NAMED, &format!("`{key}`"), &[])?;
+            let value = named.get("value").and_then(|it| self.secret(it, "value", true));
             let name = self.text_of(&named, "name")?;
-            let value = self.secret(named.get("value")?, "value", true)?;
+            let value = value?;
             found.push(if key == "header" {
                 self.header_name(&name);
                 AuthDraft::Header(name.value.to_string(), value)
