@@ -284,10 +284,11 @@ impl Writer {
                 self.waiting = (self.waiting + taken as i64 - freed).max(0);
                 let is_full = self.waiting.unsigned_abs() > self.max_bytes;
                 self.is_full.store(is_full, Ordering::Relaxed);
+                // Before the answers: whoever has one finds what it took.
+                self.moved.send_if_modified(|known| std::mem::replace(known, newest) != newest);
                 for (answer, fate) in answers.into_iter().zip(fates) {
                     let _gone = answer.send(Ok(fate));
                 }
-                self.moved.send_if_modified(|known| std::mem::replace(known, newest) != newest);
             }
             Err(failure) => {
                 let error = failure.during(&self.action);
