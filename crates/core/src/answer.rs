@@ -218,7 +218,7 @@ impl Pass<'_> {
         self.put_changed(group, before);
     }
 
-    /// Restores what a run wrote, where nobody changed it since; the source keeps its own, held.
+    /// Takes back what a run did, where nobody changed it since; its sources keep what they have.
     fn roll_back(
         &mut self,
         group: &mut Group,
@@ -226,39 +226,76 @@ impl Pass<'_> {
         fields: &[RolledBack],
         who: &Text,
     ) {
-        let (record, entity, now) = (group.id, group.entity, self.now);
+        let (record, entity) = (group.id, group.entity);
         let Some(part) = group.part_mut(part_key) else { return };
         for rolled in fields {
-            let event = AuditEvent {
-                actor: Some(who.clone()),
-                ..event(record, entity, part_key, AuditKind::Person)
-            };
-            let Some(field) = rolled.field else {
-                if part.exists.version == rolled.after_version {
-                    part.exists.alive = rolled.before == Value::Bool(true);
-                    part.exists.version += 1;
-                    part.exists.author = Author::Person;
-                    part.exists.at = now;
-                    part.exists.clock_suspect = false;
-                    let note = Text::from("rolled back");
-                    self.journal.audit.push(AuditEvent { note, ..event });
-                }
-                continue;
-            };
-            let version = part.cell(field).map_or(0, |cell| cell.version);
-            if version != rolled.after_version {
-                let note = Text::from("changed since: left alone");
-                self.journal.audit.push(AuditEvent { field: Some(field), note, ..event });
+            let note = Text::from("rolled back");
+            let actor = Some(who.clone());
+            let event =
+                AuditEvent { actor, note, ..event(record, entity, part_key, AuditKind::Person) };
+            if let Some(why) = left_alone(part, rolled) {
+                let note = format!("{why}: left alone").into();
+                self.journal.audit.push(AuditEvent { field: rolled.field, note, ..event });
                 continue;
             }
-            let event = AuditEvent { note: "rolled back".into(), ..event };
-            self.set_golden(part, field, rolled.before.clone(), event);
-            let source = rolled.source.and_then(|source| part.link_mut(source));
-            if let Some(link) = source.filter(|link| link.shadow.is_some()) {
-                link.hold(field, Hold::Rollback);
+            match rolled.field {
+                None => self.exist_as_before(part, rolled, event),
+                Some(field) => {
+                    self.set_golden(part, field, rolled.before.clone(), event);
+                    for link in &mut part.links {
+                        if link.hold_of(field) == Some(Hold::Rollback) {
+                            link.lift(field);
+                        }
+                        if rolled.keeps.contains(&link.system) && link.shadow.is_some() {
+                            link.hold(field, Hold::Rollback);
+                        }
+                    }
+                }
             }
         }
     }
+
+    /// It lives, or does not, as it was before. Who keeps a row, or keeps none, agrees to that.
+    fn exist_as_before(&mut self, part: &mut Part, rolled: &RolledBack, event: AuditEvent) {
+        let alive = rolled.before == Value::Bool(true);
+        if part.exists.alive == alive {
+            return;
+        }
+        part.exists.alive = alive;
+        part.exists.version += 1;
+        part.exists.author = Author::Person;
+        part.exists.at = self.now;
+        part.exists.clock_suspect = false;
+        let version = part.exists.version;
+        if !alive {
+            for open in std::mem::take(&mut part.conflicts) {
+                let who = event.actor.clone().unwrap_or_default();
+                self.settled(event.record, &event.part, open.field, Author::Person, &who);
+            }
+        }
+        for link in &mut part.links {
+            if !alive {
+                link.held.clear();
+            }
+            if rolled.keeps.contains(&link.system) {
+                link.agreed_exists = version;
+            }
+        }
+        let kind = if alive { AuditKind::Revived } else { AuditKind::Deleted };
+        self.journal.audit.push(AuditEvent { kind, version, ..event });
+    }
+}
+
+/// Why this is not taken back.
+fn left_alone(part: &Part, rolled: &RolledBack) -> Option<&'static str> {
+    let version = rolled.field.map_or(part.exists.version, |field| part.version_of(field));
+    if part.conflicts.iter().any(|open| open.field == rolled.field) {
+        return Some("a conflict is open");
+    }
+    if rolled.field.is_some() && !part.exists.alive {
+        return Some("deleted since");
+    }
+    (version != rolled.after_version).then_some("changed since")
 }
 
 /// Lifts loop and rollback holds; conflicts are answered, not lifted. Returns the fields that a loop

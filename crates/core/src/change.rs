@@ -303,7 +303,7 @@ pub enum Command {
     Retry { record: RecordId, system: SystemIndex },
     /// Edits golden fields directly (`quarantine edit ID --set field=value`), as a person's change.
     Edit { record: RecordId, part: PartKey, values: Vec<(FieldIndex, Value)>, who: Text },
-    /// Restores the fields a run wrote, where nobody changed them since (2.17).
+    /// Takes back what a run did, where nobody changed it since (2.17).
     Rollback { record: RecordId, part: PartKey, fields: Vec<RolledBack>, who: Text },
 }
 
@@ -312,12 +312,12 @@ pub enum Command {
 pub struct RolledBack {
     /// Which field; `None` for the existence of the part.
     pub field: Option<FieldIndex>,
-    /// What it held before the run.
+    /// What it held before the run; of existence, whether it lived.
     pub before: Value,
     /// The version that the run left; another version now means "leave alone, report".
     pub after_version: u64,
-    /// The system the run took the value from: it keeps its value, held.
-    pub source: Option<SystemIndex>,
+    /// The systems the run took it from: they keep what they have, until somebody edits it there.
+    pub keeps: Vec<SystemIndex>,
 }
 
 /// How a conflict is settled.
@@ -411,6 +411,19 @@ pub enum Expected {
     Absent,
     /// The row, with these native atoms in these fields (exact equality, compared in the engine).
     Fields(Vec<(FieldIndex, Value)>),
+}
+
+impl Expected {
+    /// Whether this row, or none, is what is expected.
+    pub fn is_met_by(&self, row: Option<&Row>) -> bool {
+        match (self, row) {
+            (Self::Absent, found) => found.is_none(),
+            (Self::Fields(_), None) => false,
+            (Self::Fields(fields), Some(row)) => {
+                fields.iter().all(|(field, value)| row.value(*field) == Some(value))
+            }
+        }
+    }
 }
 
 /// One row to be written.

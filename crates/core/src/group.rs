@@ -432,6 +432,21 @@ impl Part {
     pub fn cell(&self, field: FieldIndex) -> Option<&Cell> {
         self.cells.get(field.at())
     }
+
+    /// The version of this field's golden value; 0 before the first.
+    pub fn version_of(&self, field: FieldIndex) -> u64 {
+        self.cell(field).map_or(0, |cell| cell.version)
+    }
+
+    /// Whether this system keeps a row of a part that is gone, or none of one that lives, and was
+    /// told to (a rollback leaves its source as it is; so do ignored deletes).
+    pub fn is_left(&self, system: SystemIndex) -> bool {
+        self.link(system).is_some_and(|link| {
+            link.shadow.is_some() != self.exists.alive
+                && link.agreed_exists == self.exists.version
+                && self.exists.version > 0
+        })
+    }
 }
 
 impl Link {

@@ -235,6 +235,10 @@ pub fn need(view: &View<'_>, binding: &Binding, part: &Part, root_alive: bool) -
         return Need::Nothing;
     }
     let exists_agreed = link.agreed_exists == part.exists.version;
+    // Its lines stay where the row of a deleted record does.
+    if !root_alive && view.root.is_left(binding.system) {
+        return Need::Nothing;
+    }
     match (&link.shadow, alive, scope) {
         (Some(_), true, Scope::In) => {
             let fields = view.fields(binding, part, link);

@@ -252,6 +252,7 @@ fn is_held(desk: &Desk<'_>, binding: BindingIndex, part: &Part) -> bool {
         || system
             .and_then(|system| part.link(system))
             .is_some_and(|link| !link.held.is_empty() || link.parked.is_some())
+        || system.is_some_and(|system| part.is_left(system))
 }
 
 type ReferenceKeys = BTreeMap<(RecordId, syncline_core::name::SystemIndex), Option<RowKey>>;

@@ -173,6 +173,8 @@ pub struct HistoryFilter {
     pub run: Option<RunId>,
     /// Not before.
     pub since: Option<Timestamp>,
+    /// Only those with a smaller number: where a page ended, the next one begins.
+    pub below: Option<Number>,
     /// From or to this system.
     pub system: Option<SystemIndex>,
     /// By this actor.

@@ -138,6 +138,10 @@ fn shown(world: &World, memory: &Memory, group: &Group) -> Result<(), Breach> {
                 continue;
             }
             let link = part.link(own);
+            // A rollback leaves its source what it has, or has not.
+            if part.is_left(own) || group.root.is_left(own) {
+                continue;
+            }
             let state = system.state();
             let row_key = link.and_then(|link| link.key.clone());
             let table = state.tables.get(&binding);
@@ -256,6 +260,8 @@ fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let is_exact = script.processes == 1
         && remembers
         && !is_back
+        // A person who takes something back has seen everything, and outranks everybody.
+        && !script.rare.rollbacks
         && !script.draft.extras.programs
         && ((classes.iter().all(marked) && script.capitals.is_none())
             || (is_fair && !classes.contains(&Class::Blind)));

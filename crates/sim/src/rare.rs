@@ -72,6 +72,7 @@ rare! {
     ears: 0, "Systems without a log tell which rows changed, and are read by nothing else.";
     carries: 0, "What is heard is decided together with the writes that it leads to.";
     house: 0, "Its processes take turns to decide, as the workers of one daemon do.";
+    rollbacks: 0, "A person takes back what was changed.";
     quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
 }
 
@@ -85,6 +86,7 @@ impl Script {
         rare.ears = Chance::new(seed ^ 0xea25).percent(10);
         rare.quiet_ears = rare.ears && Chance::new(seed ^ 0x0e17).percent(50);
         rare.carries = rare.ears && Chance::new(seed ^ 0xca44).percent(60);
+        rare.rollbacks = Chance::new(seed ^ 0x40b4).percent(6);
         rare.house = rare.company && Chance::new(seed ^ 0x40e5).percent(70);
         script.with_rare(rare, &mut chance)
     }
@@ -103,6 +105,8 @@ impl Script {
         self.rare.ears = (rare.ears || rare.quiet_ears || rare.carries) && !self.rare.system_backup;
         self.rare.quiet_ears &= self.rare.ears;
         self.rare.carries &= self.rare.ears;
+        // Whom people bring back is not deleted for good.
+        self.last_day = self.last_day.filter(|_| !rare.rollbacks);
         if rare.crowd {
             self.add_crowd(chance);
         }

@@ -422,6 +422,19 @@ impl Scene<'_> {
         if edits.is_empty() {
             return taken;
         }
+        if link.agreed_exists == part.exists.version {
+            // It was left its row when the record went: this edit comes after that, and brings it back.
+            self.bear(source, part, link);
+            self.revived = true;
+            let event = self.event_from(source, AuditKind::Revived);
+            self.journal.audit.push(AuditEvent {
+                version: part.exists.version,
+                note: "edited where it was left".into(),
+                ..event
+            });
+            self.edits(source, part, link, edits, Base::Shadow);
+            return Taken::Applied;
+        }
         let exists = &part.exists;
         let deleter = Deed::new(exists.author, exists.at, exists.clock_suspect);
         let editor = self.deed(source);
@@ -474,6 +487,11 @@ impl Scene<'_> {
             return Taken::Applied;
         }
         for edit in edits {
+            if part.version_of(edit.field) == 0 {
+                // What nobody ever said is learnt from whoever says it: the record may come back.
+                self.set(source, part, link, edit, AuditKind::Changed, "filled");
+                continue;
+            }
             let event = self.event_from(source, AuditKind::Lost);
             self.journal.audit.push(AuditEvent {
                 field: Some(edit.field),

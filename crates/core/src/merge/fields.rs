@@ -106,7 +106,7 @@ impl Scene<'_> {
                 part.cell(field).is_some_and(|cell| cell.value == edit.theirs && cell.version > 0);
             let taken = if let Some(why) = self.forbids(source, field) {
                 if same {
-                    let version = part.cell(field).map_or(0, |cell| cell.version);
+                    let version = part.version_of(field);
                     link.agree(field, version);
                     Some(Taken::Nothing)
                 } else {
@@ -125,7 +125,16 @@ impl Scene<'_> {
                         self.rendered(source, link, field, theirs);
                         Some(Taken::Held)
                     }
-                    Some(Hold::Rollback | Hold::Parent) => {
+                    Some(Hold::Rollback) => {
+                        // Whoever edits what a rollback left there does so after it; what is counted
+                        // there still adds to what all the others have.
+                        link.lift(field);
+                        if !self.is_counter(field) {
+                            link.agree(field, part.version_of(field));
+                        }
+                        None
+                    }
+                    Some(Hold::Parent) => {
                         link.lift(field);
                         None
                     }
@@ -136,7 +145,7 @@ impl Scene<'_> {
                 let theirs = edit.theirs.clone();
                 let trips = base == Base::Shadow && !same && self.is_loop(link, field, &theirs);
                 trips.then(|| {
-                    let version = part.cell(field).map_or(0, |cell| cell.version);
+                    let version = part.version_of(field);
                     self.trip(source, link, field, theirs, version);
                     Taken::Held
                 })
@@ -170,7 +179,7 @@ impl Scene<'_> {
     }
 
     /// The golden value becomes theirs.
-    fn set(
+    pub(super) fn set(
         &mut self,
         source: &Source<'_>,
         part: &mut Part,
@@ -325,7 +334,7 @@ impl Scene<'_> {
         let theirs_tuple = tuple(theirs_values.iter().map(|(_, value)| value.clone()).collect());
         if ours_tuple == theirs_tuple {
             for field in members {
-                let version = part.cell(*field).map_or(0, |cell| cell.version);
+                let version = part.version_of(*field);
                 link.agree(*field, version);
             }
             return Taken::Nothing;
@@ -360,7 +369,7 @@ impl Scene<'_> {
                 self.settled(source, link, &shown, &edit, None, rule, author);
                 for (field, theirs) in theirs_values {
                     if value_of(part, field) == theirs {
-                        let version = part.cell(field).map_or(0, |cell| cell.version);
+                        let version = part.version_of(field);
                         link.agree(field, version);
                     } else {
                         let edit = Edit { field, theirs };

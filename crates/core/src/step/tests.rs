@@ -13,6 +13,7 @@ mod loops;
 mod needs;
 mod references;
 mod rivals;
+mod rollbacks;
 mod scenarios;
 mod world;
 mod writes;

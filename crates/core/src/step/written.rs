@@ -266,8 +266,10 @@ impl Pass<'_> {
         }
         if answered.class == Class::Log && !self.plan.is_mutant(Mutant::FailureImageTrusted) {
             // The image has no author and no place in the log (F2): it only says whether the log has
-            // told of it already.
-            link.wait = current != link.shadow.as_ref();
+            // told of it already. Once the log has told of something since the write was planned, the
+            // image may be older than that: nothing more need come.
+            let shadow = link.shadow.as_ref();
+            link.wait = current != shadow && answered.intent.expect.is_met_by(shadow);
             return;
         }
         if answered.class == Class::Versioned

@@ -1,7 +1,8 @@
 //! The person at the hub: answers what waits for an answer, and lets through what a guard stopped.
 
 use syncline_core::{
-    change::{Command, Input, PartKey, Take},
+    change::{Command, Input, PartKey, RolledBack, Take},
+    commit::{AuditEvent, AuditKind},
     error::PortError,
     group::{Author, OpenConflict},
     name::RecordId,
@@ -17,6 +18,7 @@ use syncline_engine::{
 };
 
 use crate::{
+    draft::names,
     prng::Chance,
     store::MemoryStore,
     world::{Breach, World},
@@ -73,6 +75,80 @@ pub(super) async fn retry(
     let command = Input::Command(Command::Retry { record, system });
     let decided = reconcile(desk, &[command], Vec::new()).await?;
     read::settle(desk, doors, decided.effects, &mut Account::default()).await.map(drop)
+}
+
+/// Takes back something that was changed, if nobody changed it since.
+pub(super) async fn roll_back(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    store: &MemoryStore,
+    chance: &mut Chance,
+) -> Result<(), PortError> {
+    let Some((record, part, mut rolled)) = taken(desk.plan, store, chance) else { return Ok(()) };
+    if chance.percent(30) {
+        rolled.keeps.clear();
+    }
+    let (fields, who) = (vec![rolled.clone()], "a person".into());
+    let command = Command::Rollback { record, part: part.clone(), fields, who };
+    let (since, _) = image(store, record, &part, &rolled);
+    let decided = reconcile(desk, &[Input::Command(command)], Vec::new()).await?;
+    store.memory().answers += 1;
+    store.memory().happened.note("rollbacks");
+    // I11: what nobody had changed since is as it was before.
+    let (version, value) = image(store, record, &part, &rolled);
+    let is_alone = !store.memory().crowded;
+    if is_alone && since == rolled.after_version && version > since && value != rolled.before {
+        store.memory().broken.push(format!("{record} was rolled back to something else"));
+    }
+    read::settle(desk, doors, decided.effects, &mut Account::default()).await.map(drop)
+}
+
+/// What a rollback is about, as it is now, and in which version.
+fn image(
+    store: &MemoryStore,
+    record: RecordId,
+    key: &PartKey,
+    rolled: &RolledBack,
+) -> (u64, Value) {
+    let memory = store.memory();
+    let part = memory.groups.get(&record).and_then(|group| group.part(key));
+    let Some(part) = part else { return (0, Value::Null) };
+    match rolled.field {
+        None => (part.exists.version, Value::Bool(part.exists.alive)),
+        Some(field) => {
+            let cell = part.cell(field).cloned().unwrap_or_default();
+            (cell.version, cell.value)
+        }
+    }
+}
+
+/// Something of the record's life that can be taken back. What is counted is a sum of all.
+fn taken(
+    plan: &Plan,
+    store: &MemoryStore,
+    chance: &mut Chance,
+) -> Option<(RecordId, PartKey, RolledBack)> {
+    let memory = store.memory();
+    let stock = plan.entity_named(names::STOCK);
+    let is_counted = |event: &AuditEvent| {
+        memory.groups.get(&event.record).is_none_or(|group| Some(group.entity) == stock)
+    };
+    let from = memory.audit.len().saturating_sub(200);
+    let latest: Vec<&AuditEvent> = memory.audit.iter().skip(from).collect();
+    let event = chance.pick(&latest).copied().filter(|event| !is_counted(event))?;
+    let before = match (event.kind, event.field, &event.before) {
+        (AuditKind::Created | AuditKind::Revived, None, _) => Value::Bool(false),
+        (AuditKind::Deleted, None, _) => Value::Bool(true),
+        (
+            AuditKind::Changed | AuditKind::Overridden | AuditKind::Merged | AuditKind::Person,
+            Some(_),
+            Some(before),
+        ) => before.clone(),
+        _ => return None,
+    };
+    let keeps = event.system.into_iter().collect();
+    let rolled = RolledBack { field: event.field, before, after_version: event.version, keeps };
+    Some((event.record, event.part.clone(), rolled))
 }
 
 fn question(store: &MemoryStore, chance: &mut Chance) -> Option<(RecordId, PartKey, OpenConflict)> {

@@ -39,7 +39,7 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
         (world.plan.clone(), world.systems.clone(), world.store.clone(), world.clock.clone());
     let has_webhooks = systems.iter().any(|system| system.state().payloads.is_some());
     let has_questions = person::is_asked(&plan);
-    let retries = world.rare.retries;
+    let (retries, rollbacks) = (world.rare.retries, world.rare.rollbacks);
     let turns = world.rare.house.then(|| world.turns.clone());
     let carts = Carts::new(systems.len(), store.clone(), world.happened.clone());
     let carries = world.rare.carries;
@@ -64,6 +64,10 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             }
             if retries && chance.percent(5) {
                 person::retry(&desk, &mut doors, &store, &mut chance).await?;
+                continue;
+            }
+            if rollbacks && chance.percent(5) {
+                person::roll_back(&desk, &mut doors, &store, &mut chance).await?;
                 continue;
             }
             if has_webhooks && chance.percent(20) {

@@ -50,12 +50,17 @@ fn of_pages(connection: &Connection, filter: &HistoryFilter) -> Outcome<Vec<Entr
     let since = filter.since.map_or(i64::MIN, |since| since.0);
     let mut select = connection.prepare_cached(match filter.run {
         Some(_) => {
-            "select first, run, at, data from audit where run = ?1 and at >= ?2 order by first desc"
+            "select first, run, at, data from audit
+             where run = ?1 and at >= ?2 and first < ?3 order by first desc"
         }
-        None => "select first, run, at, data from audit where ?1 is null and at >= ?2 order by first desc",
+        None => {
+            "select first, run, at, data from audit
+             where ?1 is null and at >= ?2 and first < ?3 order by first desc"
+        }
     })?;
     let run = filter.run.map(|run| run.0.cast_signed());
-    let mut rows = select.query(params![run, since])?;
+    let below = filter.below.map_or(i64::MAX, u64::cast_signed);
+    let mut rows = select.query(params![run, since, below])?;
     let mut found = Vec::new();
     while found.len() < filter.limit {
         let Some(row) = rows.next()? else { break };
@@ -81,10 +86,11 @@ fn take(page: Page, filter: &HistoryFilter, found: &mut Vec<Entry>) {
 }
 
 fn passes(entry: &Entry, filter: &HistoryFilter) -> bool {
-    let HistoryFilter { record, run, since, system, actor, limit: _ } = filter;
+    let HistoryFilter { record, run, since, below, system, actor, limit: _ } = filter;
     record.is_none_or(|record| entry.event.record == record)
         && run.is_none_or(|run| entry.run == run)
         && since.is_none_or(|since| entry.at >= since)
+        && below.is_none_or(|below| entry.number < below)
         && system.is_none_or(|system| entry.event.system == Some(system))
         && actor.as_ref().is_none_or(|actor| entry.event.actor.as_ref() == Some(actor))
 }

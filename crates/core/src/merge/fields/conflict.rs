@@ -157,7 +157,7 @@ impl Scene<'_> {
             },
         });
         if value_of(part, field) == theirs {
-            let version = part.cell(field).map_or(0, |cell| cell.version);
+            let version = part.version_of(field);
             link.agree(field, version);
         } else {
             self.set(
@@ -233,7 +233,7 @@ impl Scene<'_> {
             field: Some(field),
             before: Some(value_of(part, field)),
             after: theirs,
-            version: part.cell(field).map_or(0, |cell| cell.version),
+            version: part.version_of(field),
             note: why.into(),
             ..self.event_from(source, AuditKind::Rejected)
         });

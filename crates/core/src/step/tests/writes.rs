@@ -5,7 +5,7 @@ use super::{
     world::{Weather, World, entity},
 };
 use crate::{
-    change::{Command, Cycles, Effect, Input, Outcome},
+    change::{Command, Cycles, Effect, Input, Outcome, PartKey, RolledBack},
     commit::{AuditEvent, AuditKind, Disposition},
     name::{EntityIndex, FieldIndex},
     plan::Class,
@@ -663,4 +663,16 @@ fn a_row_that_a_restored_hub_has_forgotten_to_have_made_is_somebodys() {
     world.run();
     assert!(world.show("A").ends_with("N0 E0 P0 S0"), "{}", world.show("A"));
     assert_eq!((world.living(), world.groups().count()), (1, 1));
+}
+
+#[test]
+fn the_lines_of_an_order_stay_where_a_rollback_leaves_it() {
+    let mut world = order_with_lines();
+    let (record, after_version) = (world.group().id, world.group().root.exists.version);
+    let rolled =
+        RolledBack { field: None, before: Value::Bool(false), after_version, keeps: vec![A] };
+    let (part, who) = (PartKey::Root, "a steward".into());
+    world.command(Command::Rollback { record, part, fields: vec![rolled], who });
+    world.run();
+    assert_eq!(["A", "B", "C"].map(|it| world.keys(&format!("{it}.order.lines")).len()), [2, 0, 0]);
 }
