@@ -1,6 +1,8 @@
 //! What is read from systems, and what is written to them: the words between the core and the
 //! outside. Keys and rows are shared, not copied: a row is its link's shadow too.
 
+mod command;
+
 use std::sync::Arc;
 
 use crate::{
@@ -9,6 +11,8 @@ use crate::{
     name::{BindingIndex, FieldIndex, IntentId, OperationId, RecordId, SystemIndex, Timestamp},
     value::{Digest, Slot, Value, bytes, read_bytes, read_varint, varint},
 };
+
+pub use command::{Command, RolledBack, Take};
 
 /// A row's key in its system: one or more native values, in the canonical encoding.
 ///
@@ -287,50 +291,6 @@ pub enum Cycles {
     Wait,
     /// Nothing else is left to do: break the cycle with NULL references (2.9).
     Break,
-}
-
-/// What a person decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants say it; their fields are named by their types")]
-pub enum Command {
-    /// Settles an open conflict on one field of one part of a record.
-    Resolve { record: RecordId, part: PartKey, field: Option<FieldIndex>, take: Take, who: Text },
-    /// Lifts what holds a field on the record (a tripped loop guard, a rollback hold).
-    Release { record: RecordId, system: Option<SystemIndex>, field: Option<FieldIndex> },
-    /// Ties an unlinked row to this record (`quarantine edit ID --link KEY`). The row is read again.
-    Link { record: RecordId, binding: BindingIndex, key: RowKey },
-    /// Forgets the intent's park after `retry`: plan again.
-    Retry { record: RecordId, system: SystemIndex },
-    /// Edits golden fields directly (`quarantine edit ID --set field=value`), as a person's change.
-    Edit { record: RecordId, part: PartKey, values: Vec<(FieldIndex, Value)>, who: Text },
-    /// Takes back what a run did, where nobody changed it since (2.17).
-    Rollback { record: RecordId, part: PartKey, fields: Vec<RolledBack>, who: Text },
-}
-
-/// One field of a rollback.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RolledBack {
-    /// Which field; `None` for the existence of the part.
-    pub field: Option<FieldIndex>,
-    /// What it held before the run; of existence, whether it lived.
-    pub before: Value,
-    /// The version that the run left; another version now means "leave alone, report".
-    pub after_version: u64,
-    /// The systems the run took it from: they keep what they have, until somebody edits it there.
-    pub keeps: Vec<SystemIndex>,
-}
-
-/// How a conflict is settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Take {
-    /// The value of this system.
-    System(SystemIndex),
-    /// This golden value.
-    Value(Value),
-    /// What was agreed before the conflict; the golden value stays.
-    Base,
-    /// The newest candidate.
-    Newest,
 }
 
 /// What was restored, and to what extent.

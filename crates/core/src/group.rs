@@ -1,5 +1,7 @@
 //! A record with its links: what the hub remembers, and what changes as a whole.
 
+mod field_set;
+
 use crate::{
     change::{Expected, Order, PartKey, Row, RowKey, Token, WriteKind},
     name::{
@@ -9,6 +11,8 @@ use crate::{
     plan::Plan,
     value::Value,
 };
+
+pub use field_set::FieldSet;
 
 /// A record (golden), its rows in all systems (links), and the rows of its child lists (parts).
 /// A group is loaded, stepped and committed as a whole.
@@ -291,36 +295,6 @@ pub struct Candidate {
     pub at: Timestamp,
     /// Who, as the system says.
     pub actor: Option<crate::Text>,
-}
-
-/// A set of fields.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct FieldSet(pub Vec<u64>);
-
-impl FieldSet {
-    /// Whether the field is in.
-    pub fn contains(&self, field: FieldIndex) -> bool {
-        self.0.get(field.at() / 64).is_some_and(|word| word >> (field.at() % 64) & 1 == 1)
-    }
-
-    /// Puts the field in, or takes it out.
-    pub fn set(&mut self, field: FieldIndex, present: bool) {
-        let (word, bit) = (field.at() / 64, 1u64 << (field.at() % 64));
-        if self.0.len() <= word {
-            if !present {
-                return;
-            }
-            self.0.resize(word + 1, 0);
-        }
-        if let Some(word) = self.0.get_mut(word) {
-            if present { *word |= bit } else { *word &= !bit }
-        }
-    }
-
-    /// Whether nothing is in.
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
 }
 
 impl Group {

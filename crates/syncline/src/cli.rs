@@ -24,6 +24,7 @@ mod quarantine;
 mod refresh;
 mod resume;
 mod retry;
+mod rollback;
 pub(crate) mod run;
 mod serve;
 mod status;
@@ -193,6 +194,8 @@ enum Command {
     Hooks(hooks::Hooks),
     /// Try again what was set aside.
     Retry(retry::Retry),
+    /// Take back what a run or a change did, or go back to a time
+    Rollback(rollback::Rollback),
     /// Stop reading or writing; positions are kept.
     Pause(pause::Pause),
     /// End a pause.
@@ -222,6 +225,7 @@ impl Command {
                 | Self::Conflicts(_)
                 | Self::Quarantine(_)
                 | Self::Retry(_)
+                | Self::Rollback(_)
                 | Self::Resume(_)
         )
     }
@@ -248,6 +252,7 @@ impl Command {
             Self::Quarantine(_) => "quarantine",
             Self::Hooks(_) => "hooks",
             Self::Retry(_) => "retry",
+            Self::Rollback(_) => "rollback",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Demo(_) => "demo",
@@ -327,6 +332,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Quarantine(quarantine) => quarantine.run(context).await,
         Command::Hooks(hooks) => hooks.run(context).await,
         Command::Retry(retry) => retry.run(context).await,
+        Command::Rollback(rollback) => rollback.run(context).await,
         Command::Pause(pause) => pause.run(context).await,
         Command::Resume(resume) => resume.run(context).await,
         Command::Demo(demo) => demo.run(context).await,

@@ -21,6 +21,7 @@ mod pass;
 mod progress;
 mod report;
 mod retention;
+mod rollback;
 #[cfg(test)]
 mod scenarios;
 mod scratch;

@@ -483,7 +483,8 @@ impl Chooses for Named<'_> {
 
 /// A folder beside the hub. The hub is ours alone, so whatever is there was left by a process that
 /// was killed.
-fn scratch(hub: &Path) -> Result<Scratch, Failure> {
+/// A folder for a copy of the hub, beside it.
+pub(crate) fn scratch(hub: &Path) -> Result<Scratch, Failure> {
     let own = hub.file_name().unwrap_or_default().to_string_lossy();
     let path = hub.parent().unwrap_or(Path::new(".")).join(format!(".plan-{own}"));
     Scratch::new(path.clone()).map_err(|error| {

@@ -18,6 +18,7 @@ mod northwind;
 mod numbering;
 mod parse;
 mod polls;
+mod rollbacks;
 mod scenarios;
 mod serve;
 #[path = "../../adapters/tests/servers.rs"]

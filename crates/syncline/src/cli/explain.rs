@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use syncline_core::{
     change::PartKey,
     commit::AuditKind,
-    group::{Author, Group},
+    group::{Author, Group, Hold},
     name::FieldIndex,
     value::Value,
 };
@@ -262,8 +262,10 @@ async fn explain(
         let native = link.shadow.as_ref().and_then(|row| row.value(field));
         let Some(native) = native else { continue };
         let origin = if cell.author == Author::System(link.system) { " (origin)" } else { "" };
+        let is_kept = link.hold_of(field) == Some(Hold::Rollback);
         let behind = match (link.agreed(field) == cell.version, open) {
             (true, _) => "",
+            (false, None) if is_kept => " (kept: what came from there was rolled back)",
             (false, None) => " (behind)",
             (false, Some(_)) => " (held)",
         };

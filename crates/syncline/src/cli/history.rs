@@ -197,8 +197,10 @@ pub(crate) fn what(session: &Session, entry: &Entry) -> String {
         AuditKind::Lost => format!("{name} {after} from {row} lost, {before} stays"),
         AuditKind::Rejected => format!("{name} {after} from {row} not taken"),
         AuditKind::Merged => format!("{name} {before} -> {after}  merged with {row}"),
+        AuditKind::Deleted if row.is_empty() => "deleted by a person".to_owned(),
         AuditKind::Deleted => format!("deleted in {row}"),
         AuditKind::DeleteOverridden => format!("delete in {row} overridden: it lives"),
+        AuditKind::Revived if row.is_empty() => "lives again, by a person".to_owned(),
         AuditKind::Revived => format!("lives again, from {row}"),
         AuditKind::Rendered => format!("{name} shown as {after} in {row}"),
         AuditKind::Written => format!("written to {row}"),
@@ -210,6 +212,8 @@ pub(crate) fn what(session: &Session, entry: &Entry) -> String {
         AuditKind::LoopSuspected => {
             format!("{name} held: the same cycle again and again with {row}")
         }
+        // What was asked for and not done, which the note says.
+        AuditKind::Person if event.after.is_none() => name,
         AuditKind::Person => format!("{name} {before} -> {after}  by a person"),
         AuditKind::Covered => format!("older news from {row}"),
     };

@@ -1,0 +1,375 @@
+//! What a run did, worked out backwards from the audit, and taken back where nobody changed it since.
+//!
+//! The newest events are taken back first, page by page: what must be kept in mind grows with the
+//! records, not with what they hold. Nothing here writes to a system; that is the next pass's work.
+
+mod net;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syncline_adapters::hub::sqlite::SqliteHub;
+use syncline_core::{
+    Text,
+    change::{Command, Input, PartKey, RolledBack},
+    group::{Group, Part},
+    name::{EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
+    plan::Entity,
+    value::Value,
+};
+use syncline_engine::{desk::Desk, preview, reconcile::reconcile};
+use syncline_ports::reader::{Entry, HistoryFilter, Number, Reader as _};
+
+use crate::report::Failure;
+use net::{Net, PartNet};
+
+/// What is to be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// All that a run changed.
+    Run(RunId),
+    /// One change.
+    Change(Number),
+    /// All that happened to a record after this time.
+    Record(RecordId, Timestamp),
+    /// All that happened to an entity's records after this time.
+    Entity(EntityIndex, Timestamp),
+}
+
+/// How it is taken back.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    /// What was changed since, too.
+    pub(crate) force: bool,
+    /// The systems that the changes came from do not keep them.
+    pub(crate) revert_source: bool,
+    /// Who says so.
+    pub(crate) who: Text,
+}
+
+/// Why something is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Left {
+    /// Somebody changed it since.
+    Changed,
+    /// A conflict on it waits for a person.
+    Disputed,
+    /// The run joined rows that were there before: who gets which back, nobody can say.
+    Joined,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Values, and lives of records, that are as they were.
+    pub(crate) restored: u64,
+    /// What is left alone, and why.
+    pub(crate) left: BTreeMap<Left, u64>,
+    /// Some of the records with something left alone.
+    pub(crate) samples: Vec<(RecordId, Left)>,
+    /// The records concerned.
+    pub(crate) records: BTreeSet<RecordId>,
+    /// Their entities.
+    pub(crate) entities: BTreeSet<EntityIndex>,
+}
+
+/// So many events are read and taken back at once.
+const PAGE: usize = 4_096;
+/// So many records are named of those with something left alone.
+const SAMPLES: usize = 20;
+
+/// Takes it back in this hub.
+///
+/// # Errors
+/// The hub's.
+pub(crate) async fn take_back(
+    hub: &SqliteHub,
+    desk: &Desk<'_>,
+    what: What,
+    manner: &Manner,
+) -> Result<Report, Failure> {
+    let mut work = Work {
+        hub,
+        desk,
+        what,
+        manner,
+        done: BTreeMap::new(),
+        joined: BTreeSet::new(),
+        report: Report::default(),
+    };
+    let mut filter = what.filter();
+    loop {
+        let page = hub.history(&filter).await?;
+        let Some(last) = page.last().map(|entry| entry.number) else { break };
+        let is_over = page.len() < filter.limit || matches!(what, What::Change(_));
+        work.page(page).await?;
+        if is_over || desk.is_stopping() {
+            break;
+        }
+        filter.below = Some(last);
+    }
+    Ok(work.report)
+}
+
+impl What {
+    fn filter(self) -> HistoryFilter {
+        let after = |to: Timestamp| Some(Timestamp(to.0.saturating_add(1)));
+        let all = HistoryFilter { limit: PAGE, ..HistoryFilter::default() };
+        match self {
+            Self::Run(run) => HistoryFilter { run: Some(run), ..all },
+            Self::Change(number) => {
+                HistoryFilter { below: Some(number.saturating_add(1)), limit: 1, ..all }
+            }
+            Self::Record(record, to) => {
+                HistoryFilter { record: Some(record), since: after(to), ..all }
+            }
+            Self::Entity(_, to) => HistoryFilter { since: after(to), ..all },
+        }
+    }
+
+    /// Whether this event is one of those to be taken back.
+    fn covers(self, entry: &Entry, root: EntityIndex) -> bool {
+        match self {
+            Self::Run(run) => entry.run == run,
+            Self::Change(number) => entry.number == number,
+            Self::Record(record, to) => entry.event.record == record && entry.at > to,
+            Self::Entity(entity, to) => root == entity && entry.at > to,
+        }
+    }
+}
+
+/// A value, or the life of a part (no field).
+type Place = (RecordId, PartKey, Option<FieldIndex>);
+
+struct Work<'a> {
+    hub: &'a SqliteHub,
+    desk: &'a Desk<'a>,
+    what: What,
+    manner: &'a Manner,
+    /// What was taken back already, and the version that this left.
+    done: BTreeMap<Place, u64>,
+    /// Records that the run joined from rows of several systems.
+    joined: BTreeSet<RecordId>,
+    report: Report,
+}
+
+impl Work<'_> {
+    /// Takes back what one page tells of. Pages come newest first, and so do their events.
+    async fn page(&mut self, entries: Vec<Entry>) -> Result<(), Failure> {
+        let mut by_record: BTreeMap<RecordId, Vec<Entry>> = BTreeMap::new();
+        for entry in entries.into_iter().rev() {
+            by_record.entry(entry.event.record).or_default().push(entry);
+        }
+        let records: Vec<RecordId> = by_record.keys().copied().collect();
+        let groups = preview::load(self.desk, &records).await?;
+        let mut inputs = Vec::new();
+        for (record, entries) in by_record {
+            let Some(group) = groups.get(&record) else { continue };
+            let covered = entries.iter().filter(|entry| self.what.covers(entry, group.entity));
+            let covered: Vec<&Entry> = covered.collect();
+            let commands = self.record(group, &covered).await?;
+            if !commands.is_empty() {
+                self.report.records.insert(record);
+                self.report.entities.insert(group.entity);
+            }
+            inputs.extend(commands.into_iter().map(Input::Command));
+        }
+        if !inputs.is_empty() {
+            reconcile(self.desk, &inputs, Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&mut self, group: &Group, entries: &[&Entry]) -> Result<Vec<Command>, Failure> {
+        let nets = net::of(entries);
+        if nets.values().any(|net| net.is_joined) {
+            self.joined.insert(group.id);
+        }
+        let mut commands = Vec::new();
+        let mut root_goes = false;
+        for (key, net) in nets {
+            let Some(part) = group.part(&key) else { continue };
+            let list = match &key {
+                PartKey::Root => group.entity,
+                PartKey::Child { list, .. } => *list,
+            };
+            let Some(entity) = self.desk.plan.entity(list) else { continue };
+            let mut fields = Vec::new();
+            let mut alive = part.exists.alive && !root_goes;
+            if let Some(exists) = &net.exists
+                && let Some(rolled) = self.existence(group, &key, part, exists, &net).await?
+            {
+                alive = rolled.before == Value::Bool(true);
+                root_goes |= key == PartKey::Root && !alive;
+                fields.push(rolled);
+            }
+            if alive {
+                fields.extend(self.values(group, &key, part, entity, &net));
+            }
+            if !fields.is_empty() {
+                let who = self.manner.who.clone();
+                commands.push(Command::Rollback { record: group.id, part: key, fields, who });
+            }
+        }
+        Ok(commands)
+    }
+
+    /// The life of a part, as it was before.
+    async fn existence(
+        &mut self,
+        group: &Group,
+        key: &PartKey,
+        part: &Part,
+        net: &Net,
+        all: &PartNet,
+    ) -> Result<Option<RolledBack>, Failure> {
+        if net.before == Value::Bool(part.exists.alive) {
+            return Ok(None);
+        }
+        let goes = net.before == Value::Bool(false);
+        if goes && self.joined.contains(&group.id) && *key == PartKey::Root {
+            self.leave(group.id, Left::Joined);
+            return Ok(None);
+        }
+        let place = (group.id, key.clone(), None);
+        let is_disputed = part.conflicts.iter().any(|open| open.field.is_none());
+        let is_changed = part.exists.version != net.version
+            && self.done.get(&place) != Some(&part.exists.version);
+        if is_disputed {
+            self.leave(group.id, Left::Disputed);
+            return Ok(None);
+        }
+        if !self.manner.force
+            && (is_changed || goes && self.is_edited_since(group, key, part, net, all).await?)
+        {
+            self.leave(group.id, Left::Changed);
+            return Ok(None);
+        }
+        Ok(Some(self.rolled(place, part.exists.version, net.before.clone(), net.keeps.clone())))
+    }
+
+    /// Whether somebody else has edited what is to go. Values that were there from the beginning are
+    /// in their first version; where that does not tell, the history does.
+    async fn is_edited_since(
+        &self,
+        group: &Group,
+        key: &PartKey,
+        part: &Part,
+        net: &Net,
+        all: &PartNet,
+    ) -> Result<bool, Failure> {
+        let is_first = |(cell, index): (&syncline_core::group::Cell, u16)| {
+            let field = FieldIndex(index);
+            let place = (group.id, key.clone(), Some(field));
+            cell.version <= 1
+                || all.fields.get(&field).is_some_and(|net| net.version == cell.version)
+                || self.done.get(&place) == Some(&cell.version)
+        };
+        let has_lines = *key == PartKey::Root && !group.children.is_empty();
+        if net.is_first && !has_lines {
+            return Ok(!part.cells.iter().zip(0..).all(is_first));
+        }
+        let mut filter =
+            HistoryFilter { record: Some(group.id), limit: 256, ..HistoryFilter::default() };
+        loop {
+            let page = self.hub.history(&filter).await?;
+            for entry in &page {
+                if entry.number <= net.number {
+                    return Ok(false);
+                }
+                let is_ours = self.what.covers(entry, group.entity) || entry.run == self.desk.run();
+                if !is_ours && net::changes(&entry.event) {
+                    return Ok(true);
+                }
+            }
+            match page.last() {
+                Some(last) => filter.below = Some(last.number),
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// The values of a part, as they were before. A consistency unit is taken back whole, or not.
+    fn values(
+        &mut self,
+        group: &Group,
+        key: &PartKey,
+        part: &Part,
+        entity: &Entity,
+        all: &PartNet,
+    ) -> Vec<RolledBack> {
+        let mut open: BTreeMap<FieldIndex, Left> = BTreeMap::new();
+        let mut ready: BTreeMap<FieldIndex, &Net> = BTreeMap::new();
+        for (field, net) in &all.fields {
+            let Some(cell) = part.cell(*field) else { continue };
+            if cell.value == net.before {
+                continue;
+            }
+            let place = (group.id, key.clone(), Some(*field));
+            if part.conflicts.iter().any(|open| open.field == Some(*field)) {
+                open.insert(*field, Left::Disputed);
+            } else if cell.version != net.version
+                && self.done.get(&place) != Some(&cell.version)
+                && !self.manner.force
+            {
+                open.insert(*field, Left::Changed);
+            } else {
+                ready.insert(*field, net);
+            }
+        }
+        for unit in &entity.units {
+            let Some(left) = unit.fields.iter().find_map(|field| open.get(field).copied()) else {
+                continue;
+            };
+            for field in &unit.fields {
+                if ready.remove(field).is_some() {
+                    open.insert(*field, left);
+                }
+            }
+        }
+        for left in open.values() {
+            self.leave(group.id, *left);
+        }
+        let mut rolled = Vec::new();
+        for (field, net) in ready {
+            let place = (group.id, key.clone(), Some(field));
+            let mut keeps = net.keeps.clone();
+            if net.is_loser {
+                keeps.extend(author(part, field));
+            }
+            keeps.extend(all.agreed.get(&field).into_iter().flatten());
+            rolled.push(self.rolled(place, part.version_of(field), net.before.clone(), keeps));
+        }
+        rolled
+    }
+
+    fn rolled(
+        &mut self,
+        place: Place,
+        version: u64,
+        before: Value,
+        keeps: BTreeSet<SystemIndex>,
+    ) -> RolledBack {
+        self.report.restored += 1;
+        let field = place.2;
+        self.done.insert(place, version + 1);
+        let keeps =
+            if self.manner.revert_source { Vec::new() } else { keeps.into_iter().collect() };
+        RolledBack { field, before, after_version: version, keeps }
+    }
+
+    fn leave(&mut self, record: RecordId, why: Left) {
+        *self.report.left.entry(why).or_default() += 1;
+        if self.report.samples.len() < SAMPLES {
+            self.report.samples.push((record, why));
+        }
+    }
+}
+
+/// Whose value it is.
+fn author(part: &Part, field: FieldIndex) -> Option<SystemIndex> {
+    use syncline_core::group::Author;
+    match part.cell(field)?.author {
+        Author::System(system) => Some(system),
+        Author::Nobody | Author::Person | Author::Merged => None,
+    }
+}
