@@ -40,6 +40,8 @@ pub struct Errand<'a> {
     pub closed: Vec<SystemIndex>,
 }
 
+pub use guards::pending;
+
 /// What a person allowed beyond the guards' limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow {

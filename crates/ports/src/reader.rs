@@ -145,7 +145,7 @@ pub struct Guard {
     pub digest: Digest,
     /// When.
     pub at: Timestamp,
-    /// `open`, `applied`, `dismissed`, or `over`: a later pass did not trip it any more.
+    /// `open`, `applied`, `reversed`, `dismissed`, or `over`: a later pass did not trip it any more.
     pub state: Text,
     /// A few of the rows, for people.
     pub samples: Vec<RowKey>,

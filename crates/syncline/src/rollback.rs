@@ -10,14 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use syncline_adapters::hub::sqlite::SqliteHub;
 use syncline_core::{
     Text,
-    change::{Command, Input, PartKey, RolledBack},
+    change::{Command, Input, PartKey, RolledBack, WriteKind},
+    commit::AuditKind,
     group::{Group, Part},
     name::{EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
     plan::Entity,
     value::Value,
 };
 use syncline_engine::{desk::Desk, preview, reconcile::reconcile};
-use syncline_ports::reader::{Entry, HistoryFilter, Number, Reader as _};
+use syncline_ports::{
+    reader::{Entry, HistoryFilter, Number, Reader as _},
+    store::Store as _,
+};
 
 use crate::report::Failure;
 use net::{Net, PartNet};
@@ -33,6 +37,10 @@ pub(crate) enum What {
     Record(RecordId, Timestamp),
     /// All that happened to an entity's records after this time.
     Entity(EntityIndex, Timestamp),
+    /// The deletes that a run has taken from a system.
+    Deaths(RunId, SystemIndex),
+    /// All that a system is still to be written of this kind.
+    Pending(EntityIndex, SystemIndex, WriteKind),
 }
 
 /// How it is taken back.
@@ -96,6 +104,10 @@ pub(crate) async fn take_back(
         joined: BTreeSet::new(),
         report: Report::default(),
     };
+    if let What::Pending(entity, system, kind) = what {
+        work.pending(entity, system, kind).await?;
+        return Ok(work.report);
+    }
     let mut filter = what.filter();
     loop {
         let page = hub.history(&filter).await?;
@@ -115,7 +127,7 @@ impl What {
         let after = |to: Timestamp| Some(Timestamp(to.0.saturating_add(1)));
         let all = HistoryFilter { limit: PAGE, ..HistoryFilter::default() };
         match self {
-            Self::Run(run) => HistoryFilter { run: Some(run), ..all },
+            Self::Run(run) | Self::Deaths(run, _) => HistoryFilter { run: Some(run), ..all },
             Self::Change(number) => {
                 HistoryFilter { below: Some(number.saturating_add(1)), limit: 1, ..all }
             }
@@ -123,6 +135,7 @@ impl What {
                 HistoryFilter { record: Some(record), since: after(to), ..all }
             }
             Self::Entity(_, to) => HistoryFilter { since: after(to), ..all },
+            Self::Pending(..) => all,
         }
     }
 
@@ -133,8 +146,30 @@ impl What {
             Self::Change(number) => entry.number == number,
             Self::Record(record, to) => entry.event.record == record && entry.at > to,
             Self::Entity(entity, to) => root == entity && entry.at > to,
+            Self::Deaths(run, system) => {
+                let event = &entry.event;
+                let is_delete = event.kind == AuditKind::Deleted && event.field.is_none();
+                entry.run == run && is_delete && event.system == Some(system)
+            }
+            // Which events these are, the link tells.
+            Self::Pending(..) => false,
         }
     }
+}
+
+/// Whether the system was never shown what this event led to. Where it has no say in the matter, its own
+/// value is due to be written over: nobody else's is to be taken back for that.
+fn is_unseen(group: &Group, system: SystemIndex, kind: WriteKind, entry: &Entry) -> bool {
+    let event = &entry.event;
+    let Some(link) = group.part(&event.part).and_then(|part| part.link(system)) else {
+        return false;
+    };
+    let agreed = match (event.field, kind) {
+        (Some(field), WriteKind::Update) => link.agreed(field),
+        (None, WriteKind::Delete) => link.agreed_exists,
+        (_, _) => return false,
+    };
+    agreed > 0 && event.version > agreed && net::changes(event)
 }
 
 /// A value, or the life of a part (no field).
@@ -153,6 +188,47 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Takes back what a system has not been shown yet, page by page of its records.
+    async fn pending(
+        &mut self,
+        entity: EntityIndex,
+        system: SystemIndex,
+        kind: WriteKind,
+    ) -> Result<(), Failure> {
+        let mut after = None;
+        loop {
+            let now = self.desk.now();
+            let behind = self.hub.behind(entity, system, after, now, PAGE).await?;
+            let Some((last, _)) = behind.last() else { return Ok(()) };
+            after = Some(*last);
+            let of_kind = behind.iter().filter(|(_, behind)| behind.kind == kind);
+            let records: Vec<RecordId> = of_kind.map(|(record, _)| *record).collect();
+            let mut inputs = Vec::new();
+            for (record, group) in preview::load(self.desk, &records).await? {
+                let mut entries = Vec::new();
+                let mut filter =
+                    HistoryFilter { record: Some(record), limit: 256, ..HistoryFilter::default() };
+                loop {
+                    let page = self.hub.history(&filter).await?;
+                    filter.below = page.last().map(|entry| entry.number);
+                    let is_over = page.len() < filter.limit;
+                    let unseen = page.into_iter().filter(|it| is_unseen(&group, system, kind, it));
+                    let known = entries.len();
+                    entries.extend(unseen);
+                    // What is not known of a whole page is older than what is.
+                    if is_over || entries.len() == known {
+                        break;
+                    }
+                }
+                entries.reverse();
+                self.commands(&group, &entries.iter().collect::<Vec<_>>(), &mut inputs).await?;
+            }
+            if !inputs.is_empty() {
+                reconcile(self.desk, &inputs, Vec::new()).await?;
+            }
+        }
+    }
+
     /// Takes back what one page tells of. Pages come newest first, and so do their events.
     async fn page(&mut self, entries: Vec<Entry>) -> Result<(), Failure> {
         let mut by_record: BTreeMap<RecordId, Vec<Entry>> = BTreeMap::new();
@@ -166,16 +242,26 @@ impl Work<'_> {
             let Some(group) = groups.get(&record) else { continue };
             let covered = entries.iter().filter(|entry| self.what.covers(entry, group.entity));
             let covered: Vec<&Entry> = covered.collect();
-            let commands = self.record(group, &covered).await?;
-            if !commands.is_empty() {
-                self.report.records.insert(record);
-                self.report.entities.insert(group.entity);
-            }
-            inputs.extend(commands.into_iter().map(Input::Command));
+            self.commands(group, &covered, &mut inputs).await?;
         }
         if !inputs.is_empty() {
             reconcile(self.desk, &inputs, Vec::new()).await?;
         }
+        Ok(())
+    }
+
+    async fn commands(
+        &mut self,
+        group: &Group,
+        entries: &[&Entry],
+        inputs: &mut Vec<Input>,
+    ) -> Result<(), Failure> {
+        let commands = self.record(group, entries).await?;
+        if !commands.is_empty() {
+            self.report.records.insert(group.id);
+            self.report.entities.insert(group.entity);
+        }
+        inputs.extend(commands.into_iter().map(Input::Command));
         Ok(())
     }
 

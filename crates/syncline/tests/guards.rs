@@ -174,3 +174,49 @@ fn what_was_let_through_and_waits_is_not_asked_about_again_and_holds_back_nobody
     world.run(&["run", "--allow", "deletes"]).ends(0, &[]);
     assert_eq!(world.value("erp", "select group_concat(email) from customer"), "cy,di");
 }
+
+#[test]
+fn a_mass_update_is_put_back_where_it_comes_from() {
+    let world = twenty_contacts();
+    world.sql("crm", "update contacts set name = upper(name) where id <= 8");
+    world.says(5, &["run"]);
+
+    let said = world.says(0, &["guards", "reverse", "1", "--yes"]);
+
+    assert!(said.contains("guard 1 is reversed: 8 changes put back"), "{said}");
+    let loud = "select count(*) from contacts where name glob 'NAME*'";
+    assert_eq!(world.value("crm", loud), "0");
+    assert!(world.says(0, &["guards"]).contains("no guard waits"));
+    world.agrees();
+}
+
+#[test]
+fn rows_that_vanished_are_put_back_where_they_were() {
+    let world = twenty_contacts();
+    world.sql("crm", "delete from contacts where id <= 8");
+    world.says(5, &["run"]);
+    world.sql("crm", "update contacts set name = 'Somebody' where id = 9");
+
+    let said = world.says(0, &["guards", "reverse", "1", "--yes"]);
+
+    assert!(said.contains("8 changes put back"), "{said}");
+    assert_eq!(world.value("crm", "select count(*) from contacts"), "20");
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER"), "20");
+    // What else was heard on the way is an edit like any other.
+    world.says(0, &["run"]);
+    assert_eq!(world.value("erp", "select count(*) from CUSTOMER where CNAME = 'Somebody'"), "1");
+    world.agrees();
+}
+
+#[test]
+fn what_is_not_what_was_shown_any_more_is_not_put_back() {
+    let world = twenty_contacts();
+    world.sql("crm", "update contacts set name = upper(name) where id <= 8");
+    world.says(5, &["run"]);
+    world.sql("crm", "update contacts set name = 'Somebody' where id = 8");
+
+    let said = world.says(5, &["guards", "reverse", "1", "--yes"]);
+
+    assert!(said.contains("plan.stale"), "{said}");
+    assert_eq!(world.value("crm", "select count(*) from contacts where name glob 'NAME*'"), "7");
+}

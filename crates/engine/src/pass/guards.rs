@@ -111,6 +111,19 @@ pub(super) async fn judge(
     Ok(verdicts)
 }
 
+/// What exactly would be written of this kind in this system now, as a guard names it.
+///
+/// # Errors
+/// The store's.
+pub async fn pending(
+    desk: &Desk<'_>,
+    entity: EntityIndex,
+    system: SystemIndex,
+    kind: WriteKind,
+) -> Result<Digest, PortError> {
+    Ok(planned(desk, entity, system, kind).await?.digest)
+}
+
 /// What exactly would be written.
 struct Planned {
     /// Every operation that counts, in one.

@@ -1,5 +1,7 @@
 //! `syncline guards`: guards that tripped.
 
+mod reverse;
+
 use clap::Args;
 use serde_json::json;
 use syncline_engine::pass::{Allow, Tripped};
@@ -39,6 +41,11 @@ pub(crate) enum Action {
         /// Its number.
         id: u64,
     },
+    /// Put the origin back as it was.
+    Reverse {
+        /// Its number.
+        id: u64,
+    },
     /// Leave everything as it is.
     Dismiss {
         /// Its number.
@@ -53,6 +60,7 @@ impl Guards {
             Action::List => list(context).await,
             Action::Show { id } => show(context, id).await,
             Action::Apply { id } => apply(context, id).await,
+            Action::Reverse { id } => reverse::reverse(context, id).await,
             Action::Dismiss { id } => dismiss(context, id).await,
         }
     }
@@ -114,7 +122,7 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
     let guard = find(&session, id).await?;
     let samples: Vec<String> = guard.samples.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{}  {} of {} rows of {} in {} (limit {})   {} ago, {}\n{}  syncline guards apply {id}     lets exactly this through\n  syncline guards dismiss {id}   leaves everything as it is\n  syncline help {}",
+        "{}  {} of {} rows of {} in {} (limit {})   {} ago, {}\n{}  syncline guards apply {id}     lets exactly this through\n  syncline guards reverse {id}   puts back what it comes from\n  syncline guards dismiss {id}   leaves everything as it is\n  syncline help {}",
         guard.code,
         words::count(guard.count),
         words::count(guard.linked),

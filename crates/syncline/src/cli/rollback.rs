@@ -25,7 +25,7 @@ use crate::{
     address,
     cli::{Context, history, run},
     overlay,
-    pass::{Depth, Halves, Order, paused},
+    pass::{Depth, Halves, Order, Outcome, paused},
     progress::Progress,
     report::{Answer, Failure},
     rollback::{self, Left, Manner, Report, What},
@@ -74,7 +74,7 @@ impl Rollback {
         if !context.yes {
             return self.preview(&session, what, &manner).await;
         }
-        self.carry_out(&mut session, context, what, &manner).await
+        self.do_it(&mut session, context, what, &manner).await
     }
 
     async fn what(&self, session: &Session) -> Result<What, Failure> {
@@ -182,7 +182,7 @@ impl Rollback {
     }
 
     /// Reads what changed since, takes it back in the hub, and writes what that leads to.
-    async fn carry_out(
+    async fn do_it(
         &self,
         session: &mut Session,
         context: &Context,
@@ -193,31 +193,16 @@ impl Rollback {
         paused::refuse(session, &roots).await?;
         let progress = Progress::new("rollback", context.progress);
         // An edit that is not known yet would be written over: first the hub learns what there is.
-        let look = order(roots.clone(), Halves::Reads, None);
+        let look = order("rollback", roots.clone(), Halves::Reads, None);
         let looked = crate::pass::run(session, look, &progress).await?;
         if let Some(exit) = session.stopped() {
             return Ok(Answer::new("stopped before anything was taken back").with_exit(exit));
         }
         let entity = if let [only] = roots.as_slice() { Some(*only) } else { None };
-        let own = session.hub.begin_run("rollback", entity, Session::now()).await?;
-        let (plan, stop, hub) = (session.plan.clone(), session.stop.clone(), session.hub.clone());
-        let desk = Session::desk(&plan, &hub, &Unwatched, &stop, own);
-        let taken = rollback::take_back(&hub, &desk, what, manner).await;
-        let (word, message) = match &taken {
-            Ok(report) => {
-                let changes = words::counted(report.restored, "change");
-                ("ok", format!("{own} rollback of {}: {changes} restored", self.id))
-            }
-            Err(failure) => ("failed", failure.message.clone()),
-        };
-        hub.end_run(own, Session::now(), word, &message, &[]).await?;
-        let report = taken?;
-        let writes = Writes::of(&desk, &report).await?;
-        let only = Only(report.records.clone());
-        let entities = report.entities.iter().copied().collect();
-        let written = order(entities, Halves::Writes, Some(&only));
-        let outcome = crate::pass::run(session, written, &progress).await?;
+        let done =
+            carry_out(session, ("rollback", &self.id), entity, what, manner, &progress).await?;
         drop(progress);
+        let Done { own, report, writes, outcome } = done;
         let summary = format!("Restored {}.", words::counted(report.restored, "change"));
         let mut answer = outcome.answer();
         let mut text = format!("{summary}{}", left(session, &report, &writes, self.force).await?);
@@ -236,9 +221,55 @@ impl Rollback {
     }
 }
 
-fn order(entities: Vec<EntityIndex>, halves: Halves, only: Option<&Only>) -> Order<'_> {
+/// What was taken back, and written.
+pub(crate) struct Done {
+    /// The run in which it was taken back in the hub: undone, everything is as before it.
+    pub(crate) own: RunId,
+    /// What was taken back.
+    pub(crate) report: Report,
+    writes: Writes,
+    /// What came of writing it.
+    pub(crate) outcome: Outcome,
+}
+
+/// Takes it back in the hub, and writes what that leads to.
+pub(crate) async fn carry_out(
+    session: &mut Session,
+    (kind, name): (&str, &str),
+    entity: Option<EntityIndex>,
+    what: What,
+    manner: &Manner,
+    progress: &Progress,
+) -> Result<Done, Failure> {
+    let own = session.hub.begin_run(kind, entity, Session::now()).await?;
+    let (plan, stop, hub) = (session.plan.clone(), session.stop.clone(), session.hub.clone());
+    let desk = Session::desk(&plan, &hub, &Unwatched, &stop, own);
+    let taken = rollback::take_back(&hub, &desk, what, manner).await;
+    let (word, message) = match &taken {
+        Ok(report) => {
+            let changes = words::counted(report.restored, "change");
+            ("ok", format!("{own} {kind} {name}: {changes} restored"))
+        }
+        Err(failure) => ("failed", failure.message.clone()),
+    };
+    hub.end_run(own, Session::now(), word, &message, &[]).await?;
+    let report = taken?;
+    let writes = Writes::of(&desk, &report).await?;
+    let only = Only(report.records.clone());
+    let entities = report.entities.iter().copied().collect();
+    let written = order(kind, entities, Halves::Writes, Some(&only));
+    let outcome = crate::pass::run(session, written, progress).await?;
+    Ok(Done { own, report, writes, outcome })
+}
+
+fn order<'a>(
+    kind: &'a str,
+    entities: Vec<EntityIndex>,
+    halves: Halves,
+    only: Option<&'a Only>,
+) -> Order<'a> {
     Order {
-        kind: "rollback",
+        kind,
         entities,
         depth: Depth::Changes,
         // Whoever asks for a rollback has seen how much it is.
@@ -253,14 +284,16 @@ fn order(entities: Vec<EntityIndex>, halves: Halves, only: Option<&Only>) -> Ord
 /// The entities that may be concerned.
 async fn concerned(session: &Session, what: What) -> Result<Vec<EntityIndex>, Failure> {
     Ok(match what {
-        What::Entity(entity, _) => vec![entity],
+        What::Entity(entity, _) | What::Pending(entity, ..) => vec![entity],
         What::Record(record, _) => {
             session.hub.group(record).await?.map(|group| group.entity).into_iter().collect()
         }
-        What::Run(run) => match session.hub.run(run).await?.and_then(|run| run.entity) {
-            Some(entity) => vec![session.plan.root_of(entity)],
-            None => session.entities(None)?,
-        },
+        What::Run(run) | What::Deaths(run, _) => {
+            match session.hub.run(run).await?.and_then(|run| run.entity) {
+                Some(entity) => vec![session.plan.root_of(entity)],
+                None => session.entities(None)?,
+            }
+        }
         What::Change(number) => {
             let below = Some(number.saturating_add(1));
             let filter = HistoryFilter { below, limit: 1, ..HistoryFilter::default() };

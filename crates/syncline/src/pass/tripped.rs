@@ -94,12 +94,11 @@ pub(crate) async fn record(
             "no delete was passed on; nothing was written for this entity",
         ),
     };
-    Ok(Failure::new(guard.code.as_str(), message)
-        .cause(cause(&guard.code))
-        .done(done)
-        .fix(format!(
-            "syncline guards show {number}; then syncline guards apply {number} or syncline guards dismiss {number}"
-        )))
+    Ok(Failure::new(guard.code.as_str(), message).cause(cause(&guard.code)).done(done).fix(
+        format!(
+            "syncline guards show {number}; then syncline guards apply, reverse or dismiss {number}"
+        ),
+    ))
 }
 
 /// The usual causes, in half a sentence; the page of the code has them at length.
