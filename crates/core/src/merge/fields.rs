@@ -8,7 +8,7 @@ use crate::{
     merge::{Base, Edit, Scene, Source, Taken},
     mutant::Mutant,
     name::FieldIndex,
-    plan::Policy,
+    plan::{OnTargetEdit, Policy},
     policy::{self, Circumstances, Contestant, Resolution, Sum},
     value::Value,
 };
@@ -111,8 +111,7 @@ impl Scene<'_> {
                     Some(Taken::Nothing)
                 } else {
                     let theirs = edit.theirs.clone();
-                    self.reject(source, part, link, field, Some(theirs), why);
-                    Some(Taken::Filtered)
+                    Some(self.not_taken(source, part, link, field, theirs, (base, why)))
                 }
             } else {
                 match link.hold_of(field) {
@@ -159,6 +158,31 @@ impl Scene<'_> {
             }
         }
         if edits.is_empty() { kept.or(Some(Taken::Nothing)) } else { None }
+    }
+
+    /// An edit that this system may not make. Whatever makes it again and again, on top of our writes,
+    /// is not answered for ever: the field is held like that of any other loop.
+    fn not_taken(
+        &mut self,
+        source: &Source<'_>,
+        part: &Part,
+        link: &mut Link,
+        field: FieldIndex,
+        theirs: Value,
+        (base, why): (Base, &str),
+    ) -> Taken {
+        let is_written_over = self.entity.on_target_edit == OnTargetEdit::Revert;
+        if is_written_over && link.hold_of(field) == Some(Hold::Loop) {
+            self.rendered(source, link, field, theirs);
+            return Taken::Held;
+        }
+        if is_written_over && base == Base::Shadow && self.is_loop(link, field, &theirs) {
+            let version = part.cell(field).map_or(0, |cell| cell.version);
+            self.trip(source, link, field, theirs, version);
+            return Taken::Held;
+        }
+        self.reject(source, part, link, field, Some(theirs), why);
+        Taken::Filtered
     }
 
     fn is_counter(&self, field: FieldIndex) -> bool {

@@ -25,6 +25,28 @@ fn a_system_that_reverts_our_writes_trips_the_loop_guard() {
 }
 
 #[test]
+fn a_system_that_takes_back_what_another_owns_trips_the_loop_guard() {
+    // W14
+    let world = World::new(3).with(|plan| plan.entities[0].fields[2].from = Some(vec![A]));
+    let mut world = contact_in(world);
+    edit(&mut world, "A", "phone=P1");
+    world.run();
+    world.reset_counts();
+    for _ in 0..9 {
+        edit(&mut world, "B", "phone=P0");
+        world.run();
+    }
+    assert_eq!((world.written("B"), held(&world)), (2, 1), "it is not answered for ever");
+    assert!(world.show("A").contains("P1"), "and goes nowhere");
+    edit(&mut world, "B", "email=E7");
+    world.run();
+    assert!(world.show("A").contains("E7"), "other fields flow");
+    let record = world.group().id;
+    world.command(Command::Release { record, system: Some(B), field: Some(FieldIndex(2)) });
+    check(&mut world, "N0 E7 P1 S0");
+}
+
+#[test]
 fn a_released_field_shows_the_same_everywhere_again() {
     let mut world = contact();
     for round in 1.. {
