@@ -177,7 +177,8 @@ struct Sweep {
     written: Written,
     account: Account,
     blocked: bool,
-    /// Another row holds a unique value that a write wanted, or the fate of a write was asked for.
+    /// Another row holds a unique value that a write wanted, a row was not as expected and is known
+    /// better now, or the fate of a write was asked for.
     learnt: bool,
     /// What the system has against writes that may be made another time.
     put_off: Option<Text>,
@@ -231,8 +232,9 @@ async fn sweep(
         let (outcomes, decided) = future::join(sending, deciding).await;
         let Decided { effects, .. } = decided?;
         result.learnt |= effects.iter().any(|effect| matches!(effect, Effect::ReadMarks { .. }));
-        result.learnt |=
-            outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unique { .. }));
+        result.learnt |= outcomes.iter().any(|(_, outcome)| {
+            matches!(outcome, Outcome::Unique { .. } | Outcome::Precondition { .. })
+        });
         let put_off = outcomes.iter().find_map(|(_, outcome)| reason_of(outcome));
         result.put_off = result.put_off.or(put_off);
         answers = conclude(desk, system, &groups, outcomes, &mut result.written);
