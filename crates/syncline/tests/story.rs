@@ -271,5 +271,9 @@ fn programs_begin_so() {
 fn programs_read_the_demo_so() {
     let mut story = Story::begin(World::empty());
     story.json(0, "demo --keep kept");
+    // What a REST system stamped a moment ago is looked at twice, and a moment is short.
+    for count in 10..=20 {
+        story.told = story.told.replace(&format!("  {count} checked"), "  <number> checked");
+    }
     story.ends(&expect_file!["story/demo.txt"]);
 }

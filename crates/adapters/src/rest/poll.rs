@@ -3,7 +3,9 @@
 //! A *pass* lists all items that changed from `low` on. When it has ended, `low` moves to the highest
 //! cursor shown, but never beyond the server's time when the pass began, less an overlap: items that
 //! are stamped before others that are known already, and shown later, are met by the next pass. Items
-//! of the overlap come again; those that were shown as they are, are not shown twice.
+//! of the overlap come again; those that were shown as they are, stamp and all, are not shown twice.
+//! Of those that bear the stamp of this very moment that is not known: what changes now, and back again,
+//! may bear it too, so they are shown once more.
 
 use std::cmp::Ordering;
 
@@ -15,7 +17,10 @@ use syncline_core::{
     value::{Digest, Value, read_varint, varint},
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Stamps have a second of their own, and so have headers.
+const STAMP_MARGIN: i64 = 2;
+const DAY: i64 = 24 * 3_600;
 /// Items of the overlap that are remembered.
 const REMEMBERED_MAX: usize = 4_096;
 
@@ -33,7 +38,7 @@ pub(super) struct Stand {
 pub(super) struct Passing {
     began: Option<Timestamp>,
     high: Option<Value>,
-    shown: Vec<u64>,
+    shown: Vec<(Value, u64)>,
 }
 
 impl Stand {
@@ -71,15 +76,16 @@ impl Passing {
 
     /// Takes note of an item and its cursor; the digest by which it is known the next time.
     pub(super) fn shows(&mut self, cursor: &Value, observed: &Observed) -> u64 {
+        let cursor = moment(cursor);
         let mut all = observed.key.0.to_vec();
+        cursor.encode(&mut all);
         let row = observed.row.as_ref().map(Row::digest).unwrap_or_default();
         all.extend_from_slice(&row.0);
         let Digest(long) = Digest::of(&all);
         let short = long.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
         if self.shown.len() < REMEMBERED_MAX {
-            self.shown.push(short);
+            self.shown.push((cursor.clone(), short));
         }
-        let cursor = moment(cursor);
         if !cursor.is_null()
             && self.high.as_ref().is_none_or(|high| compare(&cursor, high) == Ordering::Greater)
         {
@@ -89,8 +95,11 @@ impl Passing {
     }
 
     /// The pass has shown all: where the next one begins.
-    pub(super) fn ends(mut self, before: &Stand, overlap: u32) -> Stand {
-        self.shown.sort_unstable();
+    pub(super) fn ends(self, before: &Stand, overlap: u32) -> Stand {
+        let began = self.began.unwrap_or_default();
+        let shown = self.shown.iter().filter(|(cursor, _)| !is_of_now(cursor, began));
+        let mut shown: Vec<u64> = shown.map(|(_, digest)| *digest).collect();
+        shown.sort_unstable();
         let high = match (self.high, self.began) {
             (Some(Value::Instant(seconds, nanos)), Some(began)) => {
                 let began = Value::Instant(began.0.div_euclid(1_000_000), 0);
@@ -105,7 +114,7 @@ impl Passing {
             (Some(low), _) => Some(low),
             (None, old) => old.clone(),
         };
-        Stand { low, shown: self.shown }
+        Stand { low, shown }
     }
 }
 
@@ -137,6 +146,32 @@ pub(super) fn moment(cursor: &Value) -> Value {
         | Value::Set(_)
         | Value::Map(_)
         | Value::Ref(_) => cursor.clone(),
+    }
+}
+
+/// Whether what changes from this time on may bear this stamp, too.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a stamp that is known twice")]
+fn is_of_now(cursor: &Value, now: Timestamp) -> bool {
+    let now = now.0.div_euclid(1_000_000);
+    let is_near = |seconds: i64, within: i64| seconds.saturating_add(within) >= now;
+    match cursor {
+        // Some systems keep whole minutes.
+        Value::Instant(seconds, 0) if seconds % 60 == 0 => is_near(*seconds, 60 + STAMP_MARGIN),
+        Value::Instant(seconds, _) => is_near(*seconds, STAMP_MARGIN),
+        // A number may count seconds or milliseconds, or changes: then each has another.
+        Value::Num(number) => [1, 1_000, 1_000_000].into_iter().any(|unit| {
+            let at = |seconds: i64| Decimal::from(seconds.saturating_mul(unit));
+            *number >= at(now - STAMP_MARGIN) && *number <= at(now + DAY)
+        }),
+        // A day, or a time without a zone.
+        Value::Text(text) => text.get(..10).is_none_or(|day| {
+            day.parse::<jiff::civil::Date>().is_ok_and(|day| {
+                let day = day.to_datetime(jiff::civil::Time::midnight());
+                let at = jiff::tz::Offset::UTC.to_timestamp(day).map(|at| at.as_second());
+                at.is_ok_and(|at| is_near(at, 2 * DAY))
+            })
+        }),
+        _ => true,
     }
 }
 
@@ -237,6 +272,28 @@ mod tests {
         let before = ended(&["2023-11-14T10:00:00Z"], &Stand::default());
         assert_eq!(ended(&[], &before).low, before.low);
         assert_eq!(ended(&["2023-11-01T10:00:00Z"], &before).low, before.low);
+    }
+
+    #[test]
+    fn what_changed_and_changed_back_is_shown() {
+        let shown = |cursor: &str| Passing::default().shows(&Value::text(cursor), &item(0));
+        let stand = ended(&["2023-11-14T22:13:10.5Z"], &Stand::default());
+        assert!(stand.knows(shown("2023-11-14T22:13:10.5Z")));
+        assert!(!stand.knows(shown("2023-11-14T22:13:20Z")), "it bears another stamp");
+        // What changes at this moment may bear these as well.
+        for stamp in ["2023-11-14T22:13:19Z", "2023-11-14T22:13:00Z", "2023-11-14"] {
+            assert!(!ended(&[stamp], &Stand::default()).knows(shown(stamp)), "{stamp}");
+        }
+        for (number, is_of_now) in [
+            (1_700_000_000, true),
+            (1_699_999_999_500, true),
+            (1_699_999_000, false),
+            (77, false),
+            (5_000_000_000_000_000, false),
+        ] {
+            let found = super::is_of_now(&Value::int(number), Timestamp(1_700_000_000_000_000));
+            assert_eq!(found, is_of_now, "{number}");
+        }
     }
 
     #[test]
