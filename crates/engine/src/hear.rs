@@ -5,7 +5,7 @@
 //! row are one read, and the books say how many; that a listener repeats itself, or is late, costs
 //! time and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
     Text,
@@ -70,12 +70,13 @@ impl Gathered {
         }
     }
 
-    /// Adds rows that must be read again. Their changes are on the books.
+    /// Adds rows that must be read again, with those of their changes that are not on the books.
     pub fn again(&mut self, rows: Rows) {
         for (binding, keys) in rows {
             let rows = self.rows.entry(binding).or_default();
-            for key in keys.into_keys() {
-                rows.entry(key).or_default();
+            for (key, open) in keys {
+                let changes = rows.entry(key).or_default();
+                *changes = changes.saturating_add(open);
             }
         }
     }
@@ -146,9 +147,9 @@ pub(crate) async fn read(
             };
             let mut inputs = Vec::new();
             let answers = std::mem::take(&mut batch.answers);
-            if answers.len() < chunk.len() {
-                reading.incomplete = Some("not every row was answered".into());
-                break;
+            let open = unanswered(&rows, chunk, &answers);
+            if !open.is_empty() {
+                read.later.entry(binding).or_default().extend(open);
             }
             sort(answers, &mut batch, &mut gone);
             first.get_or_insert(began);
@@ -261,6 +262,20 @@ async fn linked_of(
     let is_linked =
         |key: &&RowKey| known.get(&(binding, (*key).clone())).is_some_and(Option::is_some);
     Ok(gone.iter().filter(is_linked).cloned().collect())
+}
+
+/// Rows that the system said nothing of: they must be heard of again, with all their changes.
+fn unanswered(
+    rows: &BTreeMap<RowKey, u32>,
+    asked: &[RowKey],
+    answers: &[KeyAnswer],
+) -> BTreeMap<RowKey, u32> {
+    if answers.len() == asked.len() {
+        return BTreeMap::new();
+    }
+    let known: BTreeSet<&RowKey> = answers.iter().map(|answer| &answer.key).collect();
+    let open = asked.iter().filter(|key| !known.contains(key));
+    open.map(|key| (key.clone(), rows.get(key).copied().unwrap_or_default())).collect()
 }
 
 /// Rows that are there count as shown, those that cannot be read are set aside, and those that are

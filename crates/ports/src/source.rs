@@ -94,7 +94,8 @@ pub struct Limit {
 pub struct Batch {
     /// Rows, in source order. For [`ReadRequest::Keys`] empty: see `answers`.
     pub rows: Vec<Observed>,
-    /// One answer per key of a [`ReadRequest::Keys`], in the order asked.
+    /// One answer per key of a [`ReadRequest::Keys`], in the order asked. A key without one was not
+    /// answered: nothing is known of its row, and it must be asked for again.
     pub answers: Vec<KeyAnswer>,
     /// What is known of each intent of a [`ReadRequest::Marks`].
     pub marks: Vec<MarkAnswer>,

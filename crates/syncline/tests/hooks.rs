@@ -66,7 +66,11 @@ fn send(address: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> u
 
 /// A town whose shop calls.
 fn town(contacts: usize) -> Town {
-    let town = Town::with(contacts);
+    calling(Town::with(contacts))
+}
+
+/// The shop of this town, in step with it, calls.
+pub(crate) fn calling(town: Town) -> Town {
     // One after the other, so that the second contact is the second customer.
     town.world.edit("    resources:", "    concurrency: 1\n    resources:");
     town.world.run(&["run", "--yes"]).ends(0, &[]);
@@ -79,7 +83,7 @@ fn town(contacts: usize) -> Town {
     town
 }
 
-fn serve(town: &Town) -> (Daemon, String) {
+pub(crate) fn serve(town: &Town) -> (Daemon, String) {
     let asked = town.shop.lists();
     let daemon = Daemon::start(&town.world.path(""), &["--listen", "127.0.0.1:0"]);
     let address = address(&daemon);
@@ -90,13 +94,13 @@ fn serve(town: &Town) -> (Daemon, String) {
 }
 
 /// The shop calls from now on.
-fn calls(town: &Town, address: &str) {
+pub(crate) fn calls(town: &Town, address: &str) {
     let url = format!("http://{address}/hooks/shop");
     town.runtime.spawn(town.shop.clone().tell(url, SECRET.into()));
 }
 
 /// Somebody in the shop's office gives this customer a name.
-fn rename(town: &Town, email: &str, name: &str) {
+pub(crate) fn rename(town: &Town, email: &str, name: &str) {
     town.in_shop(&format!(
         "update items set document = json_set(document, '$.first_name', '{name}'),
              version = version + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
@@ -104,7 +108,7 @@ fn rename(town: &Town, email: &str, name: &str) {
     ));
 }
 
-fn becomes(town: &Town, daemon: &Daemon, sql: &str, value: &str) {
+pub(crate) fn becomes(town: &Town, daemon: &Daemon, sql: &str, value: &str) {
     let is = || town.world.value("crm", sql);
     eventually(
         &format!("{sql} is {value}"),
@@ -113,12 +117,12 @@ fn becomes(town: &Town, daemon: &Daemon, sql: &str, value: &str) {
     );
 }
 
-fn deliveries(town: &Town) -> Vec<Json> {
+pub(crate) fn deliveries(town: &Town) -> Vec<Json> {
     let listed = town.world.run(&["hooks", "list", "shop", "--json"]).json();
     listed["result"].as_array().unwrap().clone()
 }
 
-const NAME_OF_2: &str = "select first_name from contacts where id = 2";
+pub(crate) const NAME_OF_2: &str = "select first_name from contacts where id = 2";
 
 #[test]
 fn what_a_shop_tells_is_in_the_crm_at_once() {

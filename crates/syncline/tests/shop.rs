@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use syncline_shop::{Shop, Weather};
 
-use crate::world::World;
+use crate::{proxy::Proxy, world::World};
 
 /// A CRM, a shop that is open, and the file that keeps them the same.
 pub(crate) struct Town {
@@ -13,6 +13,7 @@ pub(crate) struct Town {
     pub(crate) shop: Arc<Shop>,
     /// Serves until the test ends.
     pub(crate) runtime: tokio::runtime::Runtime,
+    address: std::net::SocketAddr,
 }
 
 impl Town {
@@ -73,7 +74,7 @@ entities:
 "#
             ),
         );
-        Self { world, shop, runtime }
+        Self { world, shop, runtime, address }
     }
 
     /// The same, synchronised once.
@@ -81,6 +82,13 @@ entities:
         let town = Self::with(contacts);
         town.world.run(&["run", "--yes"]).ends(0, &[]);
         town
+    }
+
+    /// Asks the shop through a proxy from now on.
+    pub(crate) fn behind_a_proxy(&self) -> Proxy {
+        let proxy = Proxy::before(self.address);
+        self.world.edit(&self.address.to_string(), &proxy.address.to_string());
+        proxy
     }
 
     /// Somebody works in the shop's own office.

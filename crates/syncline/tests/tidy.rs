@@ -351,6 +351,39 @@ fn every_scenario_has_its_tests() {
     none(&findings);
 }
 
+/// Scenarios that must happen over HTTP, too.
+const OVER_HTTP: [&str; 8] = ["P8", "P11", "M18", "W1", "W3", "W4", "W12", "W14"];
+
+#[test]
+fn every_scenario_over_http_has_its_tests() {
+    let document = read(&root().join("docs/scenarios.md"));
+    let (_, section) = document.split_once("## Over HTTP").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let known: BTreeSet<String> = sources()
+        .iter()
+        .filter(|(path, _)| is_test(path))
+        .flat_map(|(_, text)| text.split("fn ").skip(1))
+        .filter_map(|rest| Some(rest[..rest.find(['(', '<'])?].to_owned()))
+        .collect();
+    let mut findings = Vec::new();
+    for scenario in OVER_HTTP {
+        if !section.lines().any(|line| line.starts_with(&format!("| {scenario} |"))) {
+            findings.push(format!("docs/scenarios.md: {scenario} has no row over HTTP: write one"));
+        }
+    }
+    for row in section.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let is_known = |test: &&str| match test.strip_suffix('…') {
+            Some(start) => known.iter().any(|name| name.starts_with(start)),
+            None => known.contains(*test),
+        };
+        for test in tests.iter().filter(|test| !is_known(test)) {
+            findings.push(format!("docs/scenarios.md: there is no test `{test}`: name one"));
+        }
+    }
+    none(&findings);
+}
+
 #[track_caller]
 fn none(findings: &[String]) {
     let mut list = String::new();

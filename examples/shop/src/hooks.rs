@@ -37,6 +37,7 @@ pub(crate) async fn tell(shop: &Shop, url: &str, secret: &str) {
             | Weather::Closed
             | Weather::CutLists
             | Weather::Busy
+            | Weather::TakesBack
             | Weather::LostCreates => 1,
         };
         let mut is_taken = true;

@@ -28,7 +28,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 pub use store::{Failure, Kind};
-use store::{Item, Store};
+use store::{Item, Keeps, Store};
 pub use tokens::CLIENT;
 use tokens::Tokens;
 use weather::Sky;
@@ -36,6 +36,9 @@ pub use weather::Weather;
 
 /// Items per page, unless asked for less.
 const PAGE: u32 = 50;
+
+/// So long after a change it is taken back, in that weather.
+const TAKES_BACK_AFTER: Duration = Duration::from_millis(200);
 
 /// A shop.
 #[derive(Debug)]
@@ -118,7 +121,7 @@ impl Shop {
     fn router(self: Arc<Self>) -> Router {
         let api = Router::new()
             .route("/{kind}", get(list).post(create))
-            .route("/{kind}/{id}", get(one).patch(change).delete(remove))
+            .route("/{kind}/{id}", get(one).patch(change).put(replace).delete(remove))
             .layer(middleware::from_fn_with_state(self.clone(), gate))
             .with_state(self.clone());
         let switch = Router::new()
@@ -170,6 +173,7 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
         | Weather::Closed
         | Weather::CutLists
         | Weather::LostCreates
+        | Weather::TakesBack
         | Weather::LostHooks
         | Weather::RepeatedHooks => next.run(request).await,
     }
@@ -244,13 +248,43 @@ async fn create(
 }
 
 async fn change(
-    State(shop): Shared,
-    UrlPath((kind, id)): UrlPath<(String, i64)>,
+    shared: Shared,
+    at: UrlPath<(String, i64)>,
     headers: HeaderMap,
-    Json(item): Json<Value>,
+    item: Json<Value>,
 ) -> Result<Response, Refused> {
-    let kind = known(&kind)?;
-    Ok(shown(StatusCode::OK, shop.store.change(kind, id, &item, wanted(&headers))?))
+    write(&shared, &at, &headers, &item, Keeps::Others)
+}
+
+async fn replace(
+    shared: Shared,
+    at: UrlPath<(String, i64)>,
+    headers: HeaderMap,
+    item: Json<Value>,
+) -> Result<Response, Refused> {
+    write(&shared, &at, &headers, &item, Keeps::Nothing)
+}
+
+fn write(
+    shop: &Arc<Shop>,
+    (kind, id): &(String, i64),
+    headers: &HeaderMap,
+    item: &Value,
+    keeps: Keeps,
+) -> Result<Response, Refused> {
+    let kind = known(kind)?;
+    let before = shop.store.get(kind, *id)?;
+    let after = shop.store.change(kind, *id, item, wanted(headers), keeps)?;
+    if shop.sky.now() == Weather::TakesBack {
+        let own = Arc::clone(shop);
+        let id = *id;
+        tokio::spawn(async move {
+            tokio::time::sleep(TAKES_BACK_AFTER).await;
+            // Nobody is there to be told.
+            let _taken_back = own.store.change(kind, id, &before.json, None, Keeps::Nothing);
+        });
+    }
+    Ok(shown(StatusCode::OK, after))
 }
 
 async fn remove(

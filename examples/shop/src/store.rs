@@ -102,6 +102,15 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+/// What becomes of members that a change does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// They stay.
+    Others,
+    /// They go: what is sent is the whole item.
+    Nothing,
+}
+
 /// An item.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -206,6 +215,7 @@ impl Store {
         id: i64,
         changes: &Value,
         expected: Option<&str>,
+        keeps: Keeps,
     ) -> Result<Item, Failure> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
@@ -213,7 +223,10 @@ impl Store {
         if expected.is_some_and(|expected| expected != before.etag()) {
             return Err(Failure::Changed);
         }
-        let Value::Object(old) = before.json else { return Err(Failure::Missing) };
+        let old = match (keeps, before.json) {
+            (Keeps::Others, Value::Object(old)) => old,
+            (Keeps::Others | Keeps::Nothing, _) => Map::new(),
+        };
         let item = checked(kind, old, changes)?;
         transaction.execute(
             "update items set unique_value = ?2, document = ?3, version = version + 1, \

@@ -81,6 +81,7 @@ pub(crate) async fn hand_out(
         Weather::Fair
         | Weather::CutLists
         | Weather::LostCreates
+        | Weather::TakesBack
         | Weather::LostHooks
         | Weather::RepeatedHooks
         | Weather::Busy => {}

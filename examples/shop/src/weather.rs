@@ -19,6 +19,8 @@ pub enum Weather {
     CutLists,
     /// Items are created, and the answers are lost.
     LostCreates,
+    /// Changes are taken, and somebody takes them back a moment later.
+    TakesBack,
     /// Whoever should hear of changes does not.
     LostHooks,
     /// They hear of each change three times.
@@ -36,6 +38,7 @@ impl Weather {
             "closed" => Self::Closed,
             "cut-lists" => Self::CutLists,
             "lost-creates" => Self::LostCreates,
+            "takes-back" => Self::TakesBack,
             "lost-hooks" => Self::LostHooks,
             "repeated-hooks" => Self::RepeatedHooks,
             "busy" => Self::Busy,

@@ -206,24 +206,40 @@ impl Bound {
         client: &Client,
         key: &RowKey,
     ) -> Result<Option<Item>, PortError> {
+        self.look(client, key).await.map_err(Unread::into_error)
+    }
+
+    /// As [`Bound::fetch`]; what keeps it from being read says whether asking again may help.
+    ///
+    /// # Errors
+    /// Nothing is known of it.
+    pub(super) async fn look(&self, client: &Client, key: &RowKey) -> Result<Option<Item>, Unread> {
         let action = self.action("read one of");
         let path = self.filled(&self.resource.get, key).ok_or_else(|| {
             let detail = "its key has another number of parts";
-            PortError::new(ErrorKind::SchemaDrift, action.clone(), detail)
+            Unread::Refused(PortError::new(ErrorKind::SchemaDrift, action.clone(), detail))
         })?;
-        let answer = client.get(client.url(&path, &action)?, &action).await?;
+        let url = client.url(&path, &action).map_err(Unread::Refused)?;
+        let answer = client.get(url, &action).await.map_err(Unread::Unanswered)?;
+        if answer.is_html() {
+            // Of a path that does not exist, servers say `404`, too; and a page for people, of a
+            // proxy or about maintenance, says nothing of an item.
+            let status = answer.status.as_u16();
+            let detail = format!("it answered {status} with an HTML page");
+            return Err(Unread::Unanswered(PortError::new(ErrorKind::Answer, action, detail)));
+        }
         if self.resource.gone.contains(&answer.status.as_u16()) {
-            if answer.is_html() {
-                // Of a path that does not exist, servers say the same, on a page for people.
-                let detail = format!("it answered {} with an HTML page", answer.status.as_u16());
-                return Err(PortError::new(ErrorKind::Answer, action, detail));
-            }
             return Ok(None);
         }
         if !answer.status.is_success() {
-            return Err(answer.failure(&action));
+            let failure = answer.failure(&action);
+            return Err(if failure.kind == ErrorKind::Answer {
+                Unread::Refused(failure)
+            } else {
+                Unread::Unanswered(failure)
+            });
         }
-        self.item(&answer, &action).map(Some)
+        self.item(&answer, &action).map(Some).map_err(Unread::Refused)
     }
 
     /// A template with the parts of a key in its places.
@@ -236,6 +252,23 @@ impl Bound {
             let at = self.resource.key.iter().position(|path| path.to_string() == name)?;
             values.get(at).map(ToString::to_string)
         })
+    }
+}
+
+/// Why nothing is known of an item.
+#[derive(Clone, Debug)]
+pub(super) enum Unread {
+    /// Nobody said anything of it, or nobody may ask.
+    Unanswered(PortError),
+    /// This is what the system says of it, each time.
+    Refused(PortError),
+}
+
+impl Unread {
+    fn into_error(self) -> PortError {
+        match self {
+            Self::Unanswered(error) | Self::Refused(error) => error,
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a REST system is found to be: its resources are those of the configuration, and how far it
 //! keeps what is said of them is tried with one page of each.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use serde_json::Value as Json;
@@ -72,8 +75,13 @@ impl RestCatalog {
         }
     }
 
-    /// Whether one item, read by itself, is what the configuration says.
-    async fn one(&self, resource: &Resource, items: &[Json]) -> Result<Option<Check>, PortError> {
+    /// Whether one item, read by itself, is what the configuration says; and how long that `took`.
+    async fn one(
+        &self,
+        resource: &Resource,
+        items: &[Json],
+        took: &mut Option<Duration>,
+    ) -> Result<Option<Check>, PortError> {
         let Some(item) = items.first() else { return Ok(None) };
         let name = format!("{}: read one", resource.name);
         let action = format!("read one of {} of \"{}\"", resource.name, self.system.name);
@@ -91,7 +99,9 @@ impl RestCatalog {
             return Ok(Some(check(&name, CheckState::Failed, message)));
         };
         let client = &self.system.client;
+        let begun = Instant::now();
         let answer = client.get(client.url(&path, &action)?, &action).await?;
+        *took = Some(begun.elapsed());
         if !answer.status.is_success() {
             return Err(answer.failure(&action));
         }
@@ -159,14 +169,15 @@ impl Catalog for RestCatalog {
             ahead = clock;
             let message = format!("{} items on the first page", items.len());
             checks.push(check(&format!("{}: list", resource.name), CheckState::Passed, message));
-            match self.one(&resource, &items).await {
+            let mut took = None;
+            match self.one(&resource, &items, &mut took).await {
                 Ok(found) => checks.extend(found),
                 Err(error) => {
                     let name = format!("{}: read one", resource.name);
                     checks.push(check(&name, CheckState::Failed, error.to_string()));
                 }
             }
-            checks.extend(promises(&resource));
+            checks.extend(promises(&resource, took));
         }
         Ok(Fitness {
             product: Text::new("REST API"),
@@ -215,8 +226,8 @@ impl Catalog for RestCatalog {
 /// So many pages of a list are a sample of it.
 const PAGES_MAX: usize = 50;
 
-/// What is guaranteed of writes to a resource, and what is not.
-fn promises(resource: &Resource) -> Vec<Check> {
+/// What is guaranteed of writes to a resource of which one item took so long to read, and what is not.
+fn promises(resource: &Resource, took: Option<Duration>) -> Vec<Check> {
     let mut checks = Vec::new();
     let named = |what: &str| format!("{}: {what}", resource.name);
     if resource.update.is_some() || resource.delete.is_some() {
@@ -234,10 +245,16 @@ fn promises(resource: &Resource) -> Vec<Check> {
                 ),
             ),
             Version::None => {
+                let window = took.map_or_else(String::new, |took| {
+                    format!(" (about {} ms at present)", took.as_millis().max(1))
+                });
                 let mut found = check(
                     &named("changes"),
                     CheckState::Warning,
-                    "read, compared, then written: an edit between the two is lost without trace",
+                    format!(
+                        "read, compared, then written: an edit between the two{window} is lost \
+                         without trace"
+                    ),
                 );
                 let fix = "if the server knows ETags or versions, say `version: etag` or \
                            `version: {field: …}`";

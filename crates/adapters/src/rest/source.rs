@@ -22,7 +22,7 @@ use syncline_ports::source::{
 use crate::{
     rest::{
         System, at_once,
-        bound::Bound,
+        bound::{Bound, Unread},
         pages::Pages,
         poll::{Passing, Stand, moment, text},
     },
@@ -197,11 +197,41 @@ impl RestSource {
         Ok(batch)
     }
 
+    /// Items that nobody says anything of are left out of the answers, as long as the system says
+    /// anything at all.
     async fn keys(&mut self, binding: BindingIndex, keys: &[KeyRead]) -> Result<Batch, PortError> {
         let bound = self.bindings.get(&self.system, binding)?;
-        let reads = keys.iter().map(|read| by_key(&self.system, &bound, read)).collect();
-        let answers = at_once(reads, self.system.api.concurrency).await;
-        let answers = answers.into_iter().collect::<Result<_, _>>()?;
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut is_probed = false;
+        for some in keys.chunks(self.system.api.concurrency.max(1)) {
+            let reads = some.iter().map(|read| by_key(&self.system, &bound, read)).collect();
+            let mut silence = None;
+            let mut is_answered = false;
+            for read in at_once(reads, some.len()).await {
+                match read? {
+                    Read::Answered(answer) => {
+                        is_answered = true;
+                        answers.push(*answer);
+                    }
+                    Read::Unanswered(error) => silence = Some(error),
+                }
+            }
+            let Some(error) = silence else { continue };
+            tracing::warn!(error = %error, "an item was not read: it is asked for again");
+            if is_answered || is_probed {
+                continue;
+            }
+            // Are these items broken, or is the system away? Then it need not be asked for the rest.
+            is_probed = true;
+            let (client, resource) = (&self.system.client, &bound.resource);
+            let mut list = Pages::new(client, resource, bound.action("list"), None)?;
+            if list.read(client, resource).await.is_err() {
+                if answers.is_empty() {
+                    return Err(error);
+                }
+                break;
+            }
+        }
         Ok(Batch { answers, then: Then::Idle, ..Batch::default() })
     }
 }
@@ -276,12 +306,19 @@ impl Listing {
     }
 }
 
-/// The answer to one read by key.
+/// What became of one read by key.
+enum Read {
+    Answered(Box<KeyAnswer>),
+    /// Nothing is known.
+    Unanswered(PortError),
+}
+
+/// Reads one item by its key.
 ///
 /// # Errors
 /// What would keep all others from being read as well.
-async fn by_key(system: &System, bound: &Bound, read: &KeyRead) -> Result<KeyAnswer, PortError> {
-    let result = match bound.fetch(&system.client, &read.key).await {
+async fn by_key(system: &System, bound: &Bound, read: &KeyRead) -> Result<Read, PortError> {
+    let result = match bound.look(&system.client, &read.key).await {
         Ok(None) => ReadResult::Absent,
         Ok(Some(item)) => match item.observe(bound) {
             Ok(observed) if observed.row.is_none() => ReadResult::Absent,
@@ -291,16 +328,17 @@ async fn by_key(system: &System, bound: &Bound, read: &KeyRead) -> Result<KeyAns
                 ReadResult::Failed(why.into())
             }
         },
-        Err(error) => match error.kind.remedy().action {
+        Err(Unread::Unanswered(error) | Unread::Refused(error))
+            if error.kind.remedy().action == RemedyAction::Halt =>
+        {
             // Nobody may ask, or the configuration is wrong.
-            RemedyAction::Halt => return Err(error),
-            RemedyAction::Retry | RemedyAction::Resynchronise => {
-                ReadResult::Failed(Text::new(error.to_string()))
-            }
-        },
+            return Err(error);
+        }
+        Err(Unread::Unanswered(error)) => return Ok(Read::Unanswered(error)),
+        Err(Unread::Refused(error)) => ReadResult::Failed(Text::new(error.to_string())),
     };
     let (key, operation) = (read.key.clone(), read.operation);
-    Ok(KeyAnswer { key, operation, result, marks: Vec::new() })
+    Ok(Read::Answered(Box::new(KeyAnswer { key, operation, result, marks: Vec::new() })))
 }
 
 type Seen = Result<Box<Observed>, RefusedRow>;

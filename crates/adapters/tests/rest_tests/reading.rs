@@ -229,10 +229,15 @@ async fn only_not_found_is_gone() {
     let (mut source, _target) = bench.doors().await;
     let batch = read_one(source.as_mut(), 99).await.unwrap();
     assert_eq!(batch.answers[0].result, ReadResult::Absent);
-    for status in [400, 418, 500, 503] {
+    for status in [400, 418] {
         bench.server.weather(move |_| Weather::Instead(Answer::new(status, &json!({}))));
         let batch = read_one(source.as_mut(), 1).await.unwrap();
         assert!(matches!(batch.answers[0].result, ReadResult::Failed(_)), "{status}");
+    }
+    for status in [500, 503] {
+        bench.server.weather(move |_| Weather::Instead(Answer::new(status, &json!({}))));
+        let error = read_one(source.as_mut(), 1).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unreachable, "{status}");
     }
     for (status, kind) in [(401, ErrorKind::Credentials), (403, ErrorKind::Forbidden)] {
         bench.server.weather(move |_| Weather::Instead(Answer::new(status, &json!({}))));
@@ -243,8 +248,32 @@ async fn only_not_found_is_gone() {
         let body = b"<html>Cannot GET /contacts/1</html>".to_vec();
         Weather::Instead(Answer { status: 404, headers: Vec::new(), body })
     });
-    let batch = read_one(source.as_mut(), 1).await.unwrap();
-    assert!(matches!(batch.answers[0].result, ReadResult::Failed(_)));
+    let error = read_one(source.as_mut(), 1).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Answer);
+}
+
+#[tokio::test]
+async fn an_item_that_nobody_says_anything_of_is_not_answered_and_holds_up_no_other() {
+    let mut bench = bench().await;
+    let (mut source, _target) = bench.doors().await;
+    let keys = [1, 2, 3, 4, 5].map(|id| KeyRead {
+        key: number_key(&[id]),
+        operation: OperationId(1),
+        in_doubt: Vec::new(),
+    });
+    for fault in [
+        Weather::LostAnswer,
+        Weather::Instead(Answer::new(500, &json!({}))),
+        Weather::Instead(Answer { status: 200, headers: Vec::new(), body: b"<html>".to_vec() }),
+    ] {
+        bench.server.weather(move |request| {
+            if request.path.ends_with("/2") { fault.clone() } else { Weather::Fair }
+        });
+        let request = ReadRequest::Keys { binding: CONTACTS, keys: keys.to_vec() };
+        let answers = source.read(&request, LIMIT).await.unwrap().answers;
+        let found = |id: i64| answers.iter().any(|answer| answer.key == number_key(&[id]));
+        assert_eq!([1, 2, 3, 4, 5].map(found), [true, false, true, true, true]);
+    }
 }
 
 #[tokio::test]
@@ -389,10 +418,7 @@ async fn a_system_that_asks_to_wait_is_left_alone_for_so_long() {
     let error = scan(source.as_mut()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Throttled);
     bench.server.forget();
-    assert!(
-        read_one(source.as_mut(), 1)
-            .await
-            .is_ok_and(|batch| { matches!(batch.answers[0].result, ReadResult::Failed(_)) })
-    );
+    let error = read_one(source.as_mut(), 1).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Throttled);
     assert_eq!(bench.server.asked(), Vec::<String>::new(), "nobody asks meanwhile");
 }

@@ -203,6 +203,9 @@ impl Hearer {
                     hearing.later = later;
                 } else {
                     hearing.since = None;
+                    let name = session.system_name(system);
+                    let (message, more) = listening::given_up(name, &later, LATER_MAX);
+                    shared.journal.say(Level::Warn, "hear.given_up", &message, more);
                 }
             }
             // It is opened anew, and heard again from where it was put on record.

@@ -1,6 +1,10 @@
 //! How each system is listened to, remembered in the hub: `status` asks nobody but the hub.
 
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
 use syncline_core::name::Timestamp;
+use syncline_engine::hear::Rows;
 use syncline_ports::reader::Reader as _;
 
 use crate::{report::Failure, session::Session, words};
@@ -20,6 +24,17 @@ pub(crate) struct Listened {
 
 /// A system that is listened to says what it keeps several times in this time.
 const FRESH_MS: i64 = 30_000;
+
+/// What is said of rows that a system told of and that could not be read for so long.
+pub(super) fn given_up(system: &str, rows: &Rows, wait: Duration) -> (String, Json) {
+    let count = rows.values().map(|keys| keys.len() as u64).sum();
+    let message = format!(
+        "{} of {system} could not be read for {} minutes: left to the next poll or comparison",
+        words::counted(count, "row"),
+        wait.as_secs() / 60
+    );
+    (message, json!({ "system": system }))
+}
 
 impl Listened {
     /// How far behind it we are, as far as is known: as long as it answers, as much as the last
