@@ -80,7 +80,8 @@ pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failur
     let summary = format!("guard {id} is reversed: {restored} put back");
     let undo = format!("Undo: syncline rollback run {}", done.own);
     let mut answer = done.outcome.answer();
-    answer.text = [answer.text, summary.clone(), undo].join("\n").trim_start().to_owned();
+    let text = [answer.text.as_str(), summary.as_str(), undo.as_str()].join("\n");
+    answer.text = text.trim_start().into();
     answer.summary = summary;
     answer.result = json!({
         "reversed": id,
