@@ -3,6 +3,7 @@
 //! `codec` knows the stored form and nothing of any database; `sqlite` keeps it in one file. Beside it,
 //! in `inbox`, is what systems have sent and what has not been dealt with.
 
+pub mod backup;
 mod codec;
 pub mod inbox;
 pub mod news;

@@ -1,7 +1,12 @@
 //! After a crash: every intent that was sent and never answered is in doubt, and is asked about
 //! before anything else happens on its link.
 
-use syncline_core::{change::Input, error::PortError, name::RecordId};
+use syncline_core::{
+    change::{Input, RestoreChoice, Restored},
+    error::PortError,
+    name::RecordId,
+};
+use syncline_ports::reader::Reader;
 
 use crate::{
     account::Account,
@@ -32,6 +37,32 @@ pub async fn recover(desk: &Desk<'_>, systems: &mut Systems) -> Result<u64, Port
         records.dedup();
         let inputs: Vec<Input> =
             records.into_iter().map(|record| Input::Recovered { record }).collect();
+        let decided = reconcile(desk, &inputs, Vec::new()).await?;
+        read::settle(desk, systems, decided.effects, &mut Account::default()).await?;
+    }
+}
+
+/// The hub was restored from an older copy: no row is where it says, before it was read again. Reads
+/// what can be asked for by key; a complete look at every system comes after this, and before anything is
+/// written. Begun again after a crash, it does the same.
+///
+/// # Errors
+/// The store's, or a source's.
+pub async fn restored(
+    desk: &Desk<'_>,
+    hub: &dyn Reader,
+    systems: &mut Systems,
+) -> Result<u64, PortError> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let records = hub.record_ids(after, CHUNK).await?;
+        let Some(last) = records.last() else { return Ok(count) };
+        after = Some(*last);
+        count += records.len() as u64;
+        let choice = RestoreChoice::Accept;
+        let restored =
+            records.iter().map(|record| Restored { system: None, record: *record, choice });
+        let inputs: Vec<Input> = restored.map(Input::Restored).collect();
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
         read::settle(desk, systems, decided.effects, &mut Account::default()).await?;
     }

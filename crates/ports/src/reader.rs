@@ -207,6 +207,12 @@ pub trait Reader: Send + Sync {
         after: Option<RecordId>,
         limit: usize,
     ) -> Result<Vec<Group>, PortError>;
+    /// The ids of all records, those that are gone too, in their order, after `after`.
+    async fn record_ids(
+        &self,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<RecordId>, PortError>;
     /// How many records of the entity live.
     async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError>;
 

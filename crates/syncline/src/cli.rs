@@ -5,6 +5,7 @@
 
 mod apply;
 mod ask;
+mod backup;
 mod check;
 mod completions;
 mod config;
@@ -22,6 +23,7 @@ mod pause;
 mod plan;
 mod quarantine;
 mod refresh;
+mod restore;
 mod resume;
 mod retry;
 mod rollback;
@@ -196,6 +198,10 @@ enum Command {
     Retry(retry::Retry),
     /// Take back what a run or a change did, or go back to a time
     Rollback(rollback::Rollback),
+    /// A copy of the hub, made while it is used
+    Backup(backup::Backup),
+    /// Put a copy in the place of the hub, and read everything before anything is written
+    Restore(restore::Restore),
     /// Stop reading or writing; positions are kept.
     Pause(pause::Pause),
     /// End a pause.
@@ -226,6 +232,7 @@ impl Command {
                 | Self::Quarantine(_)
                 | Self::Retry(_)
                 | Self::Rollback(_)
+                | Self::Restore(_)
                 | Self::Resume(_)
         )
     }
@@ -253,6 +260,8 @@ impl Command {
             Self::Hooks(_) => "hooks",
             Self::Retry(_) => "retry",
             Self::Rollback(_) => "rollback",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Demo(_) => "demo",
@@ -333,6 +342,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Hooks(hooks) => hooks.run(context).await,
         Command::Retry(retry) => retry.run(context).await,
         Command::Rollback(rollback) => rollback.run(context).await,
+        Command::Backup(backup) => backup.run(context).await,
+        Command::Restore(restore) => restore.run(context).await,
         Command::Pause(pause) => pause.run(context).await,
         Command::Resume(resume) => resume.run(context).await,
         Command::Demo(demo) => demo.run(context).await,

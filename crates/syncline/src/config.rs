@@ -4,7 +4,7 @@
 //! [`load()`] is the door: it reads, checks and complains. [`Loaded`] then answers what commands
 //! need: settings of a system, the tables to describe, the hub's path, the plan.
 
-mod address;
+pub(crate) mod address;
 #[cfg(test)]
 mod attack;
 mod channels;

@@ -3,6 +3,7 @@
 mod address;
 mod alerts;
 mod approved;
+mod backups;
 mod books;
 mod cli;
 mod columns;
@@ -19,6 +20,7 @@ mod pace;
 mod pages;
 mod pass;
 mod progress;
+mod recovery;
 mod report;
 mod retention;
 mod rollback;

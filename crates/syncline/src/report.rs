@@ -137,6 +137,14 @@ impl Failure {
         self
     }
 
+    /// The same as a warning, for people: nothing failed.
+    pub(crate) fn warning(&self, paint: Paint) -> String {
+        let head = paint.warning(&format!("warning[{}]", self.code));
+        let parts: String =
+            self.parts.iter().map(|(label, text)| format!("\n  {label}: {text}")).collect();
+        format!("{head}: {}{parts}", self.message)
+    }
+
     /// The same, naming another failure beside it.
     pub(crate) fn also(self, other: &Self) -> Self {
         let cause = other.parts.iter().find(|(label, _)| *label == "cause");

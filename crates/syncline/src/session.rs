@@ -29,6 +29,8 @@ use crate::{
     config::{self, Complaint, Live, Loaded, numbering},
     exit::Exit,
     loan, pace,
+    progress::Progress,
+    recovery,
     report::Failure,
 };
 
@@ -87,8 +89,32 @@ impl Session {
         Self::of(config::load(context)?, context, usage, reach).await
     }
 
-    /// The same, of a configuration that was read before.
+    /// The same, of a configuration that was read before. A hub that was restored is made to know what is
+    /// there before anything else is done with it.
     pub(crate) async fn of(
+        loaded: Loaded,
+        context: &Context,
+        usage: Use,
+        reach: Reach,
+    ) -> Result<Self, Failure> {
+        let mut session = Self::raw(loaded, context, usage, reach).await?;
+        if reach == Reach::Systems && matches!(usage, Use::Write | Use::Keep) {
+            let progress = Progress::new("restore", context.progress);
+            recovery::finish(&mut session, &progress).await?;
+        }
+        Ok(session)
+    }
+
+    /// The same, without that.
+    pub(crate) async fn unrecovered(
+        context: &Context,
+        usage: Use,
+        reach: Reach,
+    ) -> Result<Self, Failure> {
+        Self::raw(config::load(context)?, context, usage, reach).await
+    }
+
+    async fn raw(
         loaded: Loaded,
         context: &Context,
         usage: Use,

@@ -10,7 +10,7 @@ pub(in crate::hub) mod error;
 mod history;
 mod index;
 mod load;
-mod lock;
+pub(in crate::hub) mod lock;
 mod matches;
 mod migrate;
 mod open;
@@ -18,7 +18,7 @@ mod queues;
 mod reader;
 mod recent;
 mod runs;
-mod schema;
+pub(in crate::hub) mod schema;
 mod store;
 mod worker;
 

@@ -6,13 +6,13 @@ use syncline_engine::apply::Chooses as _;
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
-    approved,
+    approved, backups,
     cli::{Context, ask, run},
-    config::numbering,
+    config::{self, numbering},
     overlay::{Named, Saved},
     pass::{Depth, Halves, Order, paused},
     progress::Progress,
-    report::{Answer, Failure},
+    report::{self, Answer, Failure},
     session::{Reach, Session, Use},
     words,
 };
@@ -48,6 +48,11 @@ impl Apply {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let saved = Saved::read(&self.file)?;
+        if let Some(warning) = backups::reminder(&config::load(context)?, Session::now())
+            && !context.quiet
+        {
+            report::note(&warning.warning(context.paint));
+        }
         confirm(&saved, context)?;
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
         let entities = same_meaning(&session, &saved)?;

@@ -11,6 +11,7 @@ use syncline_core::plan::Class;
 use syncline_ports::catalog::{Check, CheckState, Fitness};
 
 use crate::{
+    backups,
     cli::{Context, ask},
     config::{self, Loaded},
     exit::Exit,
@@ -71,7 +72,7 @@ impl Doctor {
         }
         // Of one system, the hub is not asked about.
         let hub = match self.system {
-            None => hub::examine(&loaded.hub_path()),
+            None => hub::examine(&loaded.hub_path(), backups::max_age_ms(&loaded)),
             Some(_) => Vec::new(),
         };
         self.refuse_unknown_check(&examined, &hub)?;

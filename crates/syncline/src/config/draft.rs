@@ -41,11 +41,26 @@ pub(crate) struct Spanned<T> {
 /// A name and where it stands.
 pub(crate) type Name = Spanned<Text>;
 
+/// Copies of the hub.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BackupDraft {
+    /// How often `serve` makes one, in milliseconds; `None`: never.
+    pub(crate) every_ms: Option<i64>,
+    /// The folder, as written.
+    pub(crate) to: Option<String>,
+    /// How many are kept.
+    pub(crate) keep: Option<u64>,
+    /// When the last one is old, in milliseconds.
+    pub(crate) max_age_ms: Option<i64>,
+}
+
 /// The whole file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draft {
     /// The hub's file, as written.
     pub(crate) hub_path: Option<Spanned<String>>,
+    /// Copies of it.
+    pub(crate) backup: BackupDraft,
     /// The zone of values that carry no offset.
     pub(crate) timezone: Option<Name>,
     /// Where we are called.

@@ -125,7 +125,30 @@ static HUB: Section = Section {
             "The hub's SQLite file, relative to the configuration; `syncline.hub.db` unless said.",
         ),
         later("url", "the hub is an SQLite file in this version: say `path:`"),
-        later("backup_max_age", "backups of the hub come with a later version"),
+        key("backup", BACKUP_SHAPE, "Copies that `serve` makes by itself."),
+        key(
+            "backup_max_age",
+            Shape::Duration,
+            "`apply` speaks of a last copy that is older; 24h unless said.",
+        ),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(crate) const BACKUP_SHAPE: Shape = Shape::Keys(&BACKUP);
+
+static BACKUP: Section = Section {
+    name: "backup",
+    doc: "Copies of the hub that `serve` makes by itself.",
+    keys: &[
+        key("every", Shape::Duration, "How often."),
+        key(
+            "to",
+            Shape::Text,
+            "The folder, relative to the configuration; `backups` beside the hub unless said.",
+        ),
+        key("keep", Shape::Count, "So many are kept, the newest; all unless said."),
     ],
     named: None,
     required: &[],

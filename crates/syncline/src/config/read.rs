@@ -17,7 +17,7 @@ use syncline_core::Text;
 
 use crate::config::{
     complaint::Complaint,
-    draft::{Draft, Name, Spanned},
+    draft::{BackupDraft, Draft, Name, Spanned},
     keys::{self, Section},
     scalar, similar,
     source::{Place, Sources},
@@ -386,6 +386,7 @@ impl Reader<'_> {
             draft.hub_path = self
                 .text_of(&hub, "path")
                 .map(|text| Spanned { value: text.value.to_string(), place: text.place });
+            draft.backup = self.backup(&hub);
         }
         draft.timezone = self.text_of(&entries, "timezone").and_then(|zone| self.zone(zone));
         if let Some(node) = entries.get("server") {
@@ -412,6 +413,22 @@ impl Reader<'_> {
             draft.alerts = self.alerts(node);
         }
         draft
+    }
+
+    fn backup(&mut self, hub: &Entries<'_>) -> BackupDraft {
+        let mut backup = BackupDraft {
+            max_age_ms: self.duration_of(hub, "backup_max_age"),
+            ..BackupDraft::default()
+        };
+        if let (keys::Shape::Keys(section), Some(node)) = (keys::BACKUP_SHAPE, hub.get("backup"))
+            && let Some(found) = self.entries(node, section, "`backup`", &[])
+        {
+            // Copies without a pause would be made and thrown away.
+            backup.every_ms = self.duration_of(&found, "every").map(|ms| ms.max(1_000));
+            backup.to = self.text_of(&found, "to").map(|text| text.value.to_string());
+            backup.keep = self.count_of(&found, "keep", 1..=u64::MAX);
+        }
+        backup
     }
 
     fn section<'n>(&mut self, node: &'n Node, name: &str) -> Option<Entries<'n>> {

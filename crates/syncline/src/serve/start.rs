@@ -20,7 +20,7 @@ use crate::{
     pass::paused,
     report::Failure,
     serve::{
-        Options, asking, crier,
+        Options, asking, copies, crier,
         door::Door,
         ear, hearer,
         hours::Hours,
@@ -137,6 +137,10 @@ impl Start<'_> {
         if !rest.is_empty() {
             let (hub, at_work) = (session.hub.clone(), shared.clone());
             workers.push(worker(&shared, async move || asking::watch(hub, rest, at_work).await));
+        }
+        if self.loaded.draft.backup.every_ms.is_some() {
+            let (loaded, at_work) = (Arc::new(self.loaded.clone()), shared.clone());
+            workers.push(worker(&shared, async move || copies::keep(loaded, at_work).await));
         }
         let ends_at = pauses_end(&session.pauses().await?);
         let at_work = shared.clone();

@@ -262,3 +262,25 @@ pub(super) fn look_up<'connection, W: Copy>(
     }
     Ok(())
 }
+
+/// The ids of all records after one, in their order.
+pub(super) fn ids(
+    connection: &Connection,
+    after: Option<RecordId>,
+    limit: usize,
+) -> Outcome<Vec<RecordId>> {
+    let mut select =
+        connection.prepare_cached("select id from record where id > ? order by id limit ?")?;
+    let after = after.map(blob);
+    let after = after.as_ref().map_or(&[][..], |after| &after[..]);
+    let mut rows = select.query(params![after, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(record_in(row, 0)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn record_in(row: &rusqlite::Row<'_>, column: usize) -> Outcome<RecordId> {
+    record(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
+}

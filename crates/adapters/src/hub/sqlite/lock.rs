@@ -14,14 +14,14 @@ use syncline_ports::clock::Clock as _;
 
 /// Held for as long as a hub is open for writing.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(in crate::hub) struct Lock {
     /// The lock ends when this is closed.
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock beside the hub's file, or says who holds it.
-    pub(super) fn take(hub: &Path) -> Result<Self, PortError> {
+    pub(in crate::hub) fn take(hub: &Path) -> Result<Self, PortError> {
         let action = format!("open the hub {}", hub.display());
         let path = path(hub);
         let mut file = OpenOptions::new()

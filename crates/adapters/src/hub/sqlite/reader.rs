@@ -21,7 +21,8 @@ use crate::hub::{
         SqliteHub,
         commit::{Counter, blob, record},
         error::{Failure, Outcome},
-        history, load,
+        history,
+        load::{self, record_in},
         queues::{ConflictBody, read_conflict_subject, read_subject},
         runs,
         store::{count, oldest_behind},
@@ -100,6 +101,14 @@ impl Reader for SqliteHub {
             }
             Ok(found)
         })
+    }
+
+    async fn record_ids(
+        &self,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<RecordId>, PortError> {
+        self.read("list records", |connection| load::ids(connection, after, limit))
     }
 
     async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError> {
@@ -428,10 +437,6 @@ impl SqliteHub {
             history::check(connection)
         })
     }
-}
-
-pub(super) fn record_in(row: &rusqlite::Row<'_>, column: usize) -> Outcome<RecordId> {
-    record(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
 }
 
 fn conflict(row: &rusqlite::Row<'_>) -> Outcome<Conflict> {

@@ -6,10 +6,10 @@
 //! without counting. The audit is kept in pages (`codec/audit.rs`), numbered by their first event.
 
 /// Marks the file as a hub of Syncline (`SYNL`).
-pub(super) const APPLICATION: i32 = 0x5359_4e4c;
+pub(in crate::hub) const APPLICATION: i32 = 0x5359_4e4c;
 
 /// The version of the tables that this program writes.
-pub(super) const VERSION: i32 = 1 + STEPS.len() as i32;
+pub(in crate::hub) const VERSION: i32 = 1 + STEPS.len() as i32;
 
 /// The oldest version that can be looked at as it is: what came since only made looking faster.
 pub(super) const READABLE: i32 = 1;

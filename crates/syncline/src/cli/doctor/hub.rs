@@ -2,13 +2,16 @@
 
 use std::{fs::OpenOptions, path::Path};
 
+use syncline_adapters::hub::backup;
 use syncline_ports::catalog::{Check, CheckState};
+
+use crate::{session::Session, words};
 
 /// Less than this is a warning: a first synchronisation of a million rows needs about so much.
 const LITTLE_BYTES: u64 = 1 << 30;
 
 /// What can be said of the hub without opening it: another process may hold it.
-pub(super) fn examine(path: &Path) -> Vec<Check> {
+pub(super) fn examine(path: &Path, max_age_ms: i64) -> Vec<Check> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let check = |name: &str, state, message: String| Check {
@@ -32,7 +35,15 @@ pub(super) fn examine(path: &Path) -> Vec<Check> {
         }
         Err(error) => check("space", CheckState::Warning, format!("not known: {error}")),
     };
-    vec![file, space]
+    let copy = backup::last(path).map(|(at, place)| {
+        let now = Session::now();
+        let is_old = at.plus_ms(max_age_ms) < now;
+        let state = if is_old { CheckState::Warning } else { CheckState::Passed };
+        let message = format!("copied {} ago to {}", words::age(now, at), place.display());
+        let fix = if is_old { vec!["syncline backup".into()] } else { Vec::new() };
+        Check { fix, ..check("backup", state, message) }
+    });
+    [file, space].into_iter().chain(copy).collect()
 }
 
 /// What anybody may still write on the disk of this folder.
