@@ -310,6 +310,8 @@ pub enum AuditKind {
     Person,
     /// An older or repeated observation: covered.
     Covered,
+    /// A rule is broken that only warns.
+    Warned,
 }
 
 /// A change of the queue of conflicts. The store gives numbers.
@@ -380,6 +382,8 @@ pub enum Subject {
     Row { binding: BindingIndex, key: RowKey },
     /// A write of this part to this system.
     Write { record: RecordId, part: PartKey, system: SystemIndex },
+    /// A record that breaks a rule.
+    Record { record: RecordId },
 }
 
 /// How far a source was read.

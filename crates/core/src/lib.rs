@@ -26,6 +26,7 @@ pub mod need;
 pub mod plan;
 pub mod policy;
 pub mod step;
+pub mod validate;
 pub mod value;
 
 pub use smol_str::SmolStr as Text;

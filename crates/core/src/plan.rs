@@ -8,6 +8,7 @@ use crate::{
     expr::Expr,
     lens::{FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
+    validate::Rule,
     value::{Digest, Value},
 };
 
@@ -92,6 +93,8 @@ pub struct Entity {
     pub on_target_edit: OnTargetEdit,
     /// The guards' limits.
     pub guards: Guards,
+    /// What must hold of its records.
+    pub validate: Vec<Rule>,
     /// How long after a delete a re-created row of the same identity takes its place, in
     /// milliseconds; `None`: within the same poll or scan.
     pub rekey_window_ms: Option<i64>,

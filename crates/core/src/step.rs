@@ -27,6 +27,7 @@ mod fence;
 mod fit;
 mod former;
 mod gather;
+mod judge;
 mod link;
 mod observe;
 pub(crate) mod parents;

@@ -72,16 +72,13 @@ pub async fn page(
         }
     }
     for change in commit.quarantine {
-        let QuarantineChange::Park {
-            subject: Subject::Write { record, system: aside, .. },
-            code,
-            message,
-            ..
-        } = change
-        else {
-            continue;
+        let QuarantineChange::Park { subject, code, message, .. } = change else { continue };
+        let record = match subject {
+            Subject::Row { .. } => continue,
+            Subject::Write { system: aside, .. } if aside != system => continue,
+            Subject::Write { record, .. } | Subject::Record { record } => record,
         };
-        if let Some(operation) = of(&mut operations, record).filter(|_| aside == system) {
+        if let Some(operation) = of(&mut operations, record) {
             operation.refused = Some((code, message));
         }
     }

@@ -12,6 +12,7 @@ use syncline_core::{
         MatchRule, OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System,
         TableSpec,
     },
+    validate::{Otherwise, Rule},
     value::Digest,
 };
 
@@ -201,6 +202,7 @@ fn entity(
             empty_source_min: u64::MAX,
             ..Guards::default()
         },
+        validate: Vec::new(),
         rekey_window_ms: None,
         schedule: Schedule::Live,
         reconcile_ms: None,
@@ -252,4 +254,13 @@ fn binding(entity: EntityIndex, system: SystemIndex, table: &str, fields: &[&str
         soft_delete: None,
         rank: usize::from(system.0),
     }
+}
+
+/// Contacts whose telephone number ends so are written nowhere.
+pub fn forbid(plan: &mut Plan) {
+    let Some(contacts) = plan.entities.first_mut() else { return };
+    let checks = Expr::parse("phone == null || !phone.endsWith('7')");
+    let message = Text::from("a telephone number that nobody has");
+    let otherwise = Otherwise::Quarantine;
+    contacts.validate.extend(checks.map(|check| Rule { check, message, otherwise }));
 }

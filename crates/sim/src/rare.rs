@@ -73,6 +73,7 @@ rare! {
     carries: 0, "What is heard is decided together with the writes that it leads to.";
     house: 0, "Its processes take turns to decide, as the workers of one daemon do.";
     rollbacks: 0, "A person takes back what was changed.";
+    rules: 0, "Some values are written nowhere.";
     quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
 }
 
@@ -87,6 +88,7 @@ impl Script {
         rare.quiet_ears = rare.ears && Chance::new(seed ^ 0x0e17).percent(50);
         rare.carries = rare.ears && Chance::new(seed ^ 0xca44).percent(60);
         rare.rollbacks = Chance::new(seed ^ 0x40b4).percent(6);
+        rare.rules = Chance::new(seed ^ 0x721e).percent(5);
         rare.house = rare.company && Chance::new(seed ^ 0x40e5).percent(70);
         script.with_rare(rare, &mut chance)
     }

@@ -153,6 +153,8 @@ pub struct SimState {
     pub shown: BTreeSet<String>,
     /// Rows that the hub made without the row that they refer to.
     pub orphans: u64,
+    /// Rows that were written although a rule forbids it.
+    pub forbidden: u64,
     /// What its users counted, by the name of the stock.
     pub counted: BTreeMap<String, i64>,
     /// Calls that the weather disturbed.
@@ -211,6 +213,7 @@ impl SimSystem {
             typed: BTreeSet::new(),
             shown: BTreeSet::new(),
             orphans: 0,
+            forbidden: 0,
             counted: BTreeMap::new(),
             faults: 0,
             seen: BTreeMap::new(),

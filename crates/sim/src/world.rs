@@ -70,7 +70,10 @@ pub struct World {
 
 impl World {
     fn new(script: &Script, trace: bool) -> Self {
-        let plan = Plan { mutant: script.mutant, ..draft::plan(&script.draft) };
+        let mut plan = Plan { mutant: script.mutant, ..draft::plan(&script.draft) };
+        if script.rare.rules {
+            draft::forbid(&mut plan);
+        }
         Self::of(plan, script, trace)
     }
 

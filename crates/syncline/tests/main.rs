@@ -22,6 +22,7 @@ mod parse;
 mod polls;
 mod proxy;
 mod rollbacks;
+mod rules;
 mod scenarios;
 mod serve;
 #[path = "../../adapters/tests/servers.rs"]

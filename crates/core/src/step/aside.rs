@@ -60,6 +60,37 @@ impl Waiting {
 }
 
 impl Pass<'_> {
+    /// A row that could not be read as configured.
+    pub(super) fn refused(
+        &mut self,
+        binding: BindingIndex,
+        key: &RowKey,
+        code: &'static str,
+        reason: &Text,
+    ) {
+        let known = self.working.keys.get(&(binding, key.clone())).and_then(Option::as_ref);
+        let record = known.map(|known| known.record);
+        self.journal.count(binding, Disposition::Quarantined);
+        if let Some(group) = record.and_then(|record| self.take(record)) {
+            let system = self.plan.binding(binding).map(|found| found.system);
+            match (self.place(&group, binding, key), system) {
+                (Some(at), Some(system)) => self.mark_must_read(group, at, system),
+                _ => self.put_back(group),
+            }
+        }
+        let entity = self.plan.binding(binding).map(|found| found.entity);
+        self.journal.quarantine.push(QuarantineChange::Park {
+            subject: Subject::Row { binding, key: key.clone() },
+            entity: entity.unwrap_or(crate::name::EntityIndex(0)),
+            record,
+            code: code.into(),
+            message: reason.clone(),
+            row: None,
+            related: Vec::new(),
+            awaits: None,
+        });
+    }
+
     /// A row whose values mean nothing yet, or at all.
     pub(super) fn unreadable(
         &mut self,

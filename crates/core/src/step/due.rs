@@ -1,5 +1,7 @@
 //! Planning: what a record needs in a system, as one group of writes, on record before it is sent.
 
+mod expect;
+
 use crate::{
     change::{Cycles, Effect, Expected, RowWrite, WriteGroup, WriteKind},
     commit::GroupIndex,
@@ -9,9 +11,10 @@ use crate::{
     mutant::Mutant,
     name::{BindingIndex, FieldIndex, IntentId, RecordId, SystemIndex, Timestamp},
     need::{Need, PartNeed, PutError, Rows, View, cells, may_write, needs},
-    plan::{Binding, Class, Entity},
+    plan::{Binding, Class},
     step::{
-        link::PartAt, parents::Fate, pass::Pass, recover::nameless_doubts, written::key_of_set,
+        judge, link::PartAt, parents::Fate, pass::Pass, recover::nameless_doubts,
+        written::key_of_set,
     },
     value::Value,
 };
@@ -140,6 +143,14 @@ impl Pass<'_> {
                     needs.retain(|part| part.child.is_some());
                 }
             }
+        }
+        if let Some(broken) = self.broken(&group)
+            && let Some(at) = Self::keep_back(&broken, &mut needs)
+        {
+            let may_heal = broken.by_time;
+            self.park_write(&mut group, at, system, judge::CODE, &broken.message, may_heal);
+            self.put_changed(group, before);
+            return Planned::Nothing;
         }
         let circles = match cycles {
             Cycles::Wait => Vec::new(),
@@ -302,11 +313,11 @@ impl Pass<'_> {
             WriteKind::Update if self.plan.is_mutant(Mutant::ExpectsItsOwn) => Expected::Fields(
                 set.iter().map(|(field, value, _)| (*field, value.clone())).collect(),
             ),
-            WriteKind::Update => expect_update(entity, binding, link, &set),
+            WriteKind::Update => expect::update(entity, binding, link, &set),
             WriteKind::Delete if self.plan.is_mutant(Mutant::BlindDelete) => {
                 Expected::Fields(Vec::new())
             }
-            WriteKind::Delete => expect_delete(binding, link),
+            WriteKind::Delete => expect::delete(binding, link),
         };
         if kind == WriteKind::Update && set.is_empty() {
             return Ok((None, blocked));
@@ -453,36 +464,6 @@ impl Ground<'_> {
         };
         problem
     }
-}
-
-/// What an update expects: the values it replaces, and those of their units.
-fn expect_update(
-    entity: &Entity,
-    binding: &Binding,
-    link: Option<&Link>,
-    set: &[(FieldIndex, Value, u64)],
-) -> Expected {
-    let Some(shadow) = link.and_then(|link| link.shadow.as_ref()) else {
-        return Expected::Fields(Vec::new());
-    };
-    let unit_of = |field: FieldIndex| entity.field(field).and_then(|field| field.unit);
-    let units: Vec<usize> = set.iter().filter_map(|(field, ..)| unit_of(*field)).collect();
-    let expected = cells(binding).filter(|(field, _)| {
-        set.iter().any(|(own, ..)| own == field)
-            || unit_of(*field).is_some_and(|unit| units.contains(&unit))
-    });
-    let values = expected.filter_map(|(field, _)| Some((field, shadow.value(field)?.clone())));
-    Expected::Fields(values.collect())
-}
-
-/// What a delete expects: the whole row as it was last seen.
-fn expect_delete(binding: &Binding, link: Option<&Link>) -> Expected {
-    let Some(shadow) = link.and_then(|link| link.shadow.as_ref()) else {
-        return Expected::Fields(Vec::new());
-    };
-    let values =
-        cells(binding).filter_map(|(field, _)| Some((field, shadow.value(field)?.clone())));
-    Expected::Fields(values.collect())
 }
 
 /// Deletes of children first, then the record, then its other children; the record's own delete

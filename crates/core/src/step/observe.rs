@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Text,
     change::{Input, MarkFate, Order, Row, RowKey, WriteKind},
-    commit::{Disposition, QuarantineChange, Subject},
+    commit::Disposition,
     echo::{self, Traces},
     error::Problem,
     group::{Group, Lane, Link, Part},
@@ -305,7 +304,11 @@ impl Pass<'_> {
             Traces { mark: sight.mark, transaction: sight.transaction, order: sight.order };
         let (own, settled) = echo::attribute(self.plan, class, link, binding, sight.row, traces);
         let own = doubt::of_somebody(own, at.part(group));
+        let judged = self.to_be_judged(group);
         let merged = self.merge_part(sight, group, at, sight.row, &own)?;
+        if let Some(judged) = judged.filter(|_| merged.changed) {
+            self.judge(&judged, group, at, system);
+        }
         taken = taken.max(merged.taken);
         changed |= merged.changed;
         let operation = match sight.how {
@@ -409,37 +412,6 @@ impl Pass<'_> {
         let clock = (self.now, self.zone.as_ref());
         conclude(self.plan, self.working, &mut self.journal, clock, group, cause);
         self.release_writes(group);
-    }
-
-    /// A row that could not be read as configured.
-    pub(super) fn refused(
-        &mut self,
-        binding: BindingIndex,
-        key: &RowKey,
-        code: &'static str,
-        reason: &Text,
-    ) {
-        let known = self.working.keys.get(&(binding, key.clone())).and_then(Option::as_ref);
-        let record = known.map(|known| known.record);
-        self.journal.count(binding, Disposition::Quarantined);
-        if let Some(group) = record.and_then(|record| self.take(record)) {
-            let system = self.plan.binding(binding).map(|found| found.system);
-            match (self.place(&group, binding, key), system) {
-                (Some(at), Some(system)) => self.mark_must_read(group, at, system),
-                _ => self.put_back(group),
-            }
-        }
-        let entity = self.plan.binding(binding).map(|found| found.entity);
-        self.journal.quarantine.push(QuarantineChange::Park {
-            subject: Subject::Row { binding, key: key.clone() },
-            entity: entity.unwrap_or(crate::name::EntityIndex(0)),
-            record,
-            code: code.into(),
-            message: reason.clone(),
-            row: None,
-            related: Vec::new(),
-            awaits: None,
-        });
     }
 
     /// A linked key that a complete scan did not show, or that must be read again: asks by key.

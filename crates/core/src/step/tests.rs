@@ -14,6 +14,7 @@ mod needs;
 mod references;
 mod rivals;
 mod rollbacks;
+mod rules;
 mod scenarios;
 mod world;
 mod writes;

@@ -45,7 +45,7 @@ impl Pass<'_> {
                 if let Some(link) = at.part_mut(group).map(|part| part.take_link(system)) {
                     let mut link = link;
                     link.waits_for = Some(record);
-                    link.parked = None;
+                    link.parked.take_if(|parked| !crate::step::judge::is_rule(parked));
                     if let Some(part) = at.part_mut(group) {
                         part.put_link(link);
                     }

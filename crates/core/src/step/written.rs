@@ -15,6 +15,7 @@ use crate::{
     plan::Class,
     step::{
         fence::in_doubt,
+        judge,
         link::PartAt,
         pass::Pass,
         recover::{key_in_doubt, nameless_doubts},
@@ -157,7 +158,7 @@ impl Pass<'_> {
                 }
             }
             link.lane = Lane::Echo(answered.intent.id);
-            link.parked = None;
+            link.parked.take_if(|parked| !judge::is_rule(parked));
             link.waits_for = None;
             if answered.intent.kind != WriteKind::Delete {
                 self.rename(group, answered, after.key);
@@ -192,7 +193,7 @@ impl Pass<'_> {
             link.unresolved.retain(|intent| intent.id > answered.intent.id);
             link.token = after.token.cloned();
             link.order = after.order.or(link.order);
-            link.parked = None;
+            link.parked.take_if(|parked| !judge::is_rule(parked));
             link.waits_for = None;
             if result.is_err() {
                 link.must_read = true;
@@ -373,8 +374,13 @@ impl Pass<'_> {
         let not_before = may_heal.then(|| heal_at(now, tries));
         link.parked = Some(Parked { code: code.into(), versions, tries, not_before });
         part.put_link(link);
+        // What breaks a rule does so for all systems.
+        let subject = match code {
+            judge::CODE => Subject::Record { record },
+            _ => Subject::Write { record, part: key.clone(), system },
+        };
         self.journal.quarantine.push(QuarantineChange::Park {
-            subject: Subject::Write { record, part: key.clone(), system },
+            subject,
             entity,
             record: Some(record),
             code: code.into(),
@@ -392,12 +398,14 @@ impl Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// Writes that were refused, or waited, and are not needed any more are nobody's concern.
+    /// Writes that were refused, or waited, and are not needed any more are nobody's concern; what no rule
+    /// keeps back any more is due.
     pub(super) fn release_writes(&mut self, group: &mut Group) {
         let parked = |part: &Part| part.links.iter().any(|link| link.parked.is_some());
         if !group.parts().any(|(_, part)| parked(part)) {
             return;
         }
+        self.release_valid(group);
         for system in (0..self.plan.systems.len() as u16).map(SystemIndex) {
             let rows = Rows { working: Some(self.working) };
             for need in needs(self.plan, group, system, rows) {
@@ -405,7 +413,7 @@ impl Pass<'_> {
                 let (record, part) = (group.id, at.key(group));
                 let link = at.part_mut(group).and_then(|part| part.link_mut(system));
                 let Some(link) = link.filter(|link| link.parked.is_some()) else { continue };
-                if need.need == Need::Nothing {
+                if need.need == Need::Nothing && !link.parked.as_ref().is_some_and(judge::is_rule) {
                     link.parked = None;
                     let subject = Subject::Write { record, part, system };
                     self.journal.quarantine.push(QuarantineChange::Release { subject });

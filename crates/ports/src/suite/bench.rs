@@ -188,6 +188,7 @@ pub fn plan() -> Plan {
             on_parent_delete: OnParentDelete::Wait,
             on_target_edit: OnTargetEdit::Revert,
             guards: Guards::default(),
+            validate: Vec::new(),
             rekey_window_ms: None,
             schedule: Schedule::Live,
             reconcile_ms: None,

@@ -22,6 +22,7 @@ pub(super) fn kept(world: &World, memory: &Memory) -> Result<(), Breach> {
     }
     edits_survive(world, memory)?;
     nobody_is_orphaned(world)?;
+    nothing_forbidden(world)?;
     authors_are_right(world, memory)
 }
 
@@ -57,6 +58,16 @@ fn nobody_is_orphaned(world: &World) -> Result<(), Breach> {
         return Ok(());
     }
     let detail = format!("{orphans} orders were made without a customer");
+    Err(Breach { guarantee: "rules", detail })
+}
+
+/// Nothing was written that a rule of the plan forbids.
+fn nothing_forbidden(world: &World) -> Result<(), Breach> {
+    let written: u64 = world.systems.iter().map(|system| system.state().forbidden).sum();
+    if written == 0 {
+        return Ok(());
+    }
+    let detail = format!("{written} rows were written that break a rule");
     Err(Breach { guarantee: "rules", detail })
 }
 

@@ -418,6 +418,7 @@ impl House for Simulated {
                 format!("{code} {}:{key}", system.map_or("", |system| self.name(system)))
             }
             Subject::Write { system, .. } => format!("{code} -> {}", self.name(*system)),
+            Subject::Record { .. } => format!("{code} -> all"),
         });
         shown.collect()
     }

@@ -176,6 +176,7 @@ impl SimState {
         self.notice(write, &key);
         self.written += 1;
         self.orphans += u64::from(self.is_orphan(write));
+        self.forbidden += u64::from(self.rare.rules && is_forbidden(write));
         let post = self.observe(write.binding, &key);
         let order = match self.class {
             Class::Log => Some(Order::Log { epoch: 0, major: self.log.len() as u128, minor: 0 }),
@@ -259,4 +260,10 @@ impl SimState {
             }
         }
     }
+}
+
+/// Whether this says what the rule of some worlds forbids: see `draft::forbid`.
+fn is_forbidden(write: &RowWrite) -> bool {
+    let is_so = |value: &Value| matches!(value, Value::Text(text) if text.starts_with("phone ") && text.ends_with('7'));
+    write.set.iter().any(|(_, value)| is_so(value))
 }

@@ -43,6 +43,7 @@ pub(super) fn begins(world: &World, script: &Script) {
     happened(rare.many_systems && world.systems.len() > 4, "many_systems");
     happened(rare.company && script.processes > 1, "company");
     happened(rare.house && script.processes > 1, "house");
+    happened(rare.rules, "rules");
 }
 
 /// What else happens in the storm. Whether all processes were stopped for it.

@@ -230,7 +230,8 @@ fn value_before(later: &[Entry], field: FieldIndex) -> Option<Value> {
         | AuditKind::ConflictOpened
         | AuditKind::Scope
         | AuditKind::LoopSuspected
-        | AuditKind::Covered => false,
+        | AuditKind::Covered
+        | AuditKind::Warned => false,
     };
     let mut of_field = later.iter().rev().filter(|entry| {
         entry.event.field == Some(field)

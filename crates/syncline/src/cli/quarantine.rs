@@ -87,12 +87,13 @@ fn route(session: &Session, entry: &Quarantined) -> String {
             format!("{}:{key}", system.unwrap_or("?"))
         }
         Subject::Write { system, .. } => format!("-> {}", session.system_name(*system)),
+        Subject::Record { .. } => "-> all".into(),
     }
 }
 
 async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, Failure> {
     let record = match &entry.subject {
-        Subject::Write { record, .. } => Some(*record),
+        Subject::Write { record, .. } | Subject::Record { record } => Some(*record),
         Subject::Row { .. } => entry.record,
     };
     let Some(record) = record else { return Ok("-".into()) };
@@ -215,6 +216,11 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         Subject::Row { .. } => {
             "mend the row in its system: its new version replaces this one".into()
         }
+        Subject::Record { .. } => {
+            format!(
+                "syncline quarantine edit {id} --set FIELD=VALUE, or mend it where it comes from"
+            )
+        }
         Subject::Write { .. } => format!(
             "syncline quarantine edit {id} --set FIELD=VALUE, or widen the target; then syncline retry {id}"
         ),
@@ -315,6 +321,7 @@ fn fields_of(entity: &syncline_core::plan::Entity) -> String {
 fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {
     match &entry.subject {
         Subject::Write { record, part, .. } => Some((*record, part.clone())),
+        Subject::Record { record } => Some((*record, PartKey::Root)),
         Subject::Row { .. } => entry.record.map(|record| (record, PartKey::Root)),
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use syncline_core::{change::Command, commit::Subject};
+use syncline_core::{change::Command, commit::Subject, name::SystemIndex};
 use syncline_ports::reader::{Quarantined, Reader as _};
 
 use crate::{
@@ -50,9 +50,18 @@ impl Retry {
         let mut entities = Vec::new();
         for entry in &entries {
             session.hub.retry_quarantined(entry.number).await?;
-            if let Subject::Write { record, system, .. } = &entry.subject {
-                let command = Command::Retry { record: *record, system: *system };
-                decide::command(&session, "retry", entry.entity, vec![command]).await?;
+            let commands = match &entry.subject {
+                Subject::Row { .. } => Vec::new(),
+                Subject::Write { record, system, .. } => {
+                    vec![Command::Retry { record: *record, system: *system }]
+                }
+                Subject::Record { record } => {
+                    let systems = (0..session.plan.systems.len() as u16).map(SystemIndex);
+                    systems.map(|system| Command::Retry { record: *record, system }).collect()
+                }
+            };
+            if !commands.is_empty() {
+                decide::command(&session, "retry", entry.entity, commands).await?;
             }
             entities.push(entry.entity);
         }

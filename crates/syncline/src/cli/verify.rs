@@ -112,7 +112,7 @@ impl Verify {
                 Subject::Row { binding, key } => {
                     aside.insert((binding, key));
                 }
-                Subject::Write { record, .. } => {
+                Subject::Write { record, .. } | Subject::Record { record } => {
                     waiting.insert(record);
                 }
             }

@@ -63,6 +63,7 @@ impl Checker<'_> {
         self.bindings(entity, parent);
         self.matching(entity, parent);
         self.scope(entity);
+        self.rules(entity);
         self.directions(entity);
         self.policies(entity, parent);
         if parent.is_none() {
@@ -179,6 +180,15 @@ impl Checker<'_> {
     /// Fields an expression about records may use.
     fn variables(entity: &EntityDraft) -> Vec<&str> {
         entity.fields.iter().map(|field| field.name.value.as_str()).collect()
+    }
+
+    /// Rules about records may speak of their lines, too.
+    fn rules(&mut self, entity: &EntityDraft) {
+        let mut variables = Self::variables(entity);
+        variables.extend(entity.lines.as_ref().map(|_| "lines"));
+        for rule in &entity.validate {
+            expression::parse(self.sources, &rule.check, &variables, &mut self.complaints);
+        }
     }
 
     fn scope(&mut self, entity: &EntityDraft) {

@@ -9,6 +9,7 @@ pub(crate) mod cell;
 pub(crate) mod kind;
 mod meaning;
 mod receivers;
+mod rules;
 
 use std::collections::BTreeMap;
 
@@ -239,6 +240,7 @@ impl<'a> Compiler<'a> {
                 .unwrap_or_default(),
             on_target_edit: common.on_target_edit.or(defaults.on_target_edit).unwrap_or_default(),
             guards: self.guards(kin.root()),
+            validate: self.rules(entity, &variables),
             rekey_window_ms: None,
             schedule: match &kin.root().schedule {
                 None => Schedule::Live,

@@ -4,6 +4,7 @@ use syncline_core::{
     Text,
     decimal::Decimal,
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
+    validate::Otherwise,
 };
 
 use syncline_adapters::settings::Way;
@@ -253,6 +254,8 @@ pub(crate) struct EntityDraft {
     pub(crate) bindings: Vec<BindingDraft>,
     /// Which records flow.
     pub(crate) when: Option<Name>,
+    /// What must hold of its records.
+    pub(crate) validate: Vec<RuleDraft>,
     /// How rows find each other; for lines, their key.
     pub(crate) matching: Vec<Spanned<Vec<Name>>>,
     /// Its fields.
@@ -269,6 +272,17 @@ pub(crate) struct EntityDraft {
     pub(crate) to: Option<Vec<Name>>,
     /// Policies.
     pub(crate) common: Common,
+}
+
+/// What must hold of a record.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleDraft {
+    /// The expression.
+    pub(crate) check: Name,
+    /// What people are told.
+    pub(crate) message: Option<Text>,
+    /// What becomes of a change that breaks it.
+    pub(crate) otherwise: Otherwise,
 }
 
 /// Where an entity lives in a system.

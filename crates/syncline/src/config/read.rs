@@ -8,6 +8,7 @@ mod folder;
 mod policy;
 mod rest;
 mod system;
+mod validate;
 mod webhook;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -66,6 +66,7 @@ pub(super) async fn wait(
         let system = match entry.subject {
             Subject::Row { binding, .. } => session.plan.binding(binding).map(|it| it.system),
             Subject::Write { system, .. } => Some(system),
+            Subject::Record { .. } => None,
         };
         let mut nowhere = Queues::default();
         let queues = match system {

@@ -134,7 +134,8 @@ fn life_before(kind: AuditKind) -> Option<bool> {
         | AuditKind::Scope
         | AuditKind::LoopSuspected
         | AuditKind::Person
-        | AuditKind::Covered => None,
+        | AuditKind::Covered
+        | AuditKind::Warned => None,
     }
 }
 

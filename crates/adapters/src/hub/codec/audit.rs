@@ -169,7 +169,7 @@ fn read_word(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Option<Text>> {
     }
 }
 
-const KINDS: [AuditKind; 23] = [
+const KINDS: [AuditKind; 24] = [
     AuditKind::Created,
     AuditKind::Linked,
     AuditKind::Unlinked,
@@ -193,6 +193,7 @@ const KINDS: [AuditKind; 23] = [
     AuditKind::LoopSuspected,
     AuditKind::Person,
     AuditKind::Covered,
+    AuditKind::Warned,
 ];
 
 /// The stored number of a kind: never reused, only added to.
@@ -221,6 +222,7 @@ fn kind(kind: AuditKind) -> u8 {
         AuditKind::LoopSuspected => 20,
         AuditKind::Person => 21,
         AuditKind::Covered => 22,
+        AuditKind::Warned => 23,
     }
 }
 

@@ -293,6 +293,7 @@ fn events() -> impl Strategy<Value = AuditEvent> {
         Just(AuditKind::Created),
         Just(AuditKind::Written),
         Just(AuditKind::Covered),
+        Just(AuditKind::Warned),
         Just(AuditKind::Person),
     ];
     let part = prop_oneof![

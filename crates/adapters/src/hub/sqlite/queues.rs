@@ -226,7 +226,7 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
     };
     let (binding, key) = match subject {
         Subject::Row { binding, key } => (Some(binding.0), Some(&key.0)),
-        Subject::Write { .. } => (None, None),
+        Subject::Write { .. } | Subject::Record { .. } => (None, None),
     };
     let row = row.as_ref().map(|row| {
         let mut stored = Vec::with_capacity(128);
@@ -309,6 +309,10 @@ fn subject_bytes(subject: &Subject) -> Vec<u8> {
             part.encode(&mut out);
             varint(u64::from(system.0), &mut out);
         }
+        Subject::Record { record } => {
+            out.push(2);
+            bits::id(record.0, &mut out);
+        }
     }
     out
 }
@@ -326,6 +330,7 @@ pub(super) fn read_subject(mut stored: &[u8]) -> Option<Subject> {
             part: PartKey::decode(input)?,
             system: SystemIndex(bits::number(input)?),
         },
+        2 => Subject::Record { record: RecordId(bits::read_id(input)?) },
         _ => return None,
     })
 }

@@ -155,6 +155,7 @@ pub(super) fn entity(name: &str, fields: &[&str], match_by: usize) -> Entity {
         on_parent_delete: OnParentDelete::Wait,
         on_target_edit: OnTargetEdit::Revert,
         guards: Guards::default(),
+        validate: Vec::new(),
         rekey_window_ms: None,
         schedule: Schedule::Live,
         reconcile_ms: None,

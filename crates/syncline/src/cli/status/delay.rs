@@ -85,7 +85,8 @@ pub(super) fn arrived(
             | AuditKind::Ambiguous
             | AuditKind::ConflictOpened
             | AuditKind::LoopSuspected
-            | AuditKind::Covered => {}
+            | AuditKind::Covered
+            | AuditKind::Warned => {}
         }
     }
     arrived

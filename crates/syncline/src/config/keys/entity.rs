@@ -73,13 +73,45 @@ pub(crate) static ENTITY: Section = Section {
             "How often everything is compared, whatever the cursor says; daily unless said.",
         ),
         later("survive", "merging duplicates comes with a later version"),
-        later("validate", "validation rules come with a later version"),
+        key(
+            "validate",
+            Shape::List(&Shape::Keys(&VALIDATE)),
+            "What must hold of a record, after the merge and before it is written.",
+        ),
         later("limits", "limits per user come with a later version"),
         later("auto_rollback", "rollback comes with a later version"),
     ],
     named: None,
     required: &["in", "fields"],
 };
+
+/// What must hold of a record.
+pub(crate) static VALIDATE: Section = Section {
+    name: "rule",
+    doc: "What must hold of a record.",
+    keys: &[
+        key(
+            "check",
+            Shape::Text,
+            "An expression over its fields, and its `lines`, that must be true.",
+        ),
+        key(
+            "message",
+            Shape::Text,
+            "What people are told where it is not; the expression unless said.",
+        ),
+        key(
+            "else",
+            Shape::Word(&OTHERWISE),
+            "What becomes of a change that breaks it: `quarantine` (unless said) writes it nowhere until the record is mended, `reject` takes it back where it was made, `warn` notes it.",
+        ),
+    ],
+    named: None,
+    required: &["check"],
+};
+
+/// What becomes of a change that breaks a rule.
+pub(crate) const OTHERWISE: [&str; 3] = ["quarantine", "reject", "warn"];
 
 /// When an entity is taken.
 pub(crate) static SCHEDULE: Section = Section {

@@ -57,6 +57,9 @@ impl Reader<'_> {
             entity.bindings = self.bindings(node, &keys::entity::BINDING, systems);
         }
         entity.when = self.text_of(&entries, "when");
+        if let Some(node) = entries.get("validate") {
+            entity.validate = self.validate(node);
+        }
         if let Some(node) = entries.get("match") {
             entity.matching = self.matching(node);
         }
