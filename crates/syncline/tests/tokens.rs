@@ -44,6 +44,20 @@ fn a_token_is_renewed_before_it_ends() {
 }
 
 #[test]
+fn asking_for_a_token_counts_as_a_request() {
+    let town = Town::by_oauth2(10, "");
+    town.world.edit("    resources:", "    max_rate: 10/s\n    resources:");
+    // Each serves one request: 22 requests and as many tokens, of which ten may come at once.
+    town.shop.tokens_last(HOUR, Duration::ZERO);
+    let begun = std::time::Instant::now();
+    town.world.run(&["run", "--yes"]).ends(0, &[]);
+    let (took, tokens) = (begun.elapsed(), town.shop.tokens());
+    assert_eq!(town.customers(), "10");
+    assert!(tokens >= 20, "{tokens}");
+    assert!(took > SECOND * 2, "{tokens} tokens and as many requests took {took:?}");
+}
+
+#[test]
 fn a_token_that_is_taken_back_is_renewed_once_and_nothing_is_lost() {
     let town = Town::by_oauth2(20, "");
     town.world.edit("    resources:", "    max_rate: 8/s\n    resources:");

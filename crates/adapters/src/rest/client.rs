@@ -41,7 +41,7 @@ use bounded::{Unpacking, too_long, unpacked};
 /// The most an answer may hold, unpacked.
 const ANSWER_BYTES: usize = 32 << 20;
 /// How long one call may wait because the system asks for it, or because of `max_rate`.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// How long to wait where the system asks to slow down and does not say for how long.
 const UNSAID_WAIT: Duration = Duration::from_secs(2);
 /// How often a read is tried.
@@ -274,13 +274,13 @@ impl Client {
     /// Sends with a token that holds; once more with another where the system refuses it.
     async fn known(&self, call: &Call) -> Result<Answer, Lost> {
         let Some(tokens) = &self.tokens else { return self.once(call, None).await };
-        let access = tokens.access(None).await.map_err(Lost::NotDone)?;
+        let access = tokens.access(&self.pace, None).await.map_err(Lost::NotDone)?;
         let answer = self.once(call, Some(&access)).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             access.taken();
             return Ok(answer);
         }
-        let other = tokens.access(Some(&access)).await.map_err(Lost::NotDone)?;
+        let other = tokens.access(&self.pace, Some(&access)).await.map_err(Lost::NotDone)?;
         if Arc::ptr_eq(&access, &other) {
             return Ok(answer);
         }

@@ -25,7 +25,7 @@ use syncline_core::error::{ErrorKind, PortError};
 use tokio::time::Instant;
 
 use crate::{
-    rest::client,
+    rest::{client, pace::Pace},
     settings::{Secret, Settings, api::Grant},
     tls,
 };
@@ -124,12 +124,14 @@ impl Tokens {
         Ok(made)
     }
 
-    /// The token to send now; not `refused`, if another may be better.
+    /// The token to send now; not `refused`, if another may be better. One that is asked for counts
+    /// as a request at this pace.
     ///
     /// # Errors
     /// Why there is none.
     pub(super) async fn access(
         self: &Arc<Self>,
+        pace: &Arc<Pace>,
         refused: Option<&Arc<Access>>,
     ) -> Result<Arc<Access>, PortError> {
         let begun = Instant::now();
@@ -146,10 +148,10 @@ impl Tokens {
             return Err(error.clone());
         }
         // It holds the lock itself, and ends even if nobody waits for it any more.
-        let own = Arc::clone(self);
+        let (own, pace) = (Arc::clone(self), Arc::clone(pace));
         let renewal = tokio::spawn(async move {
             state.now = None;
-            let done = own.renew().await.map(Arc::new);
+            let done = own.renew(&pace).await.map(Arc::new);
             state.failed = done.as_ref().err().map(|error| (Instant::now(), error.clone()));
             state.now = done.as_ref().ok().cloned();
             done
@@ -163,7 +165,13 @@ impl Tokens {
         }
     }
 
-    async fn renew(&self) -> Result<Access, PortError> {
+    async fn renew(&self, pace: &Pace) -> Result<Access, PortError> {
+        let wait = pace.wait(Instant::now(), client::PATIENCE);
+        if wait > client::PATIENCE {
+            let detail = format!("it asks to wait {} s more", wait.as_secs());
+            return Err(self.failed(ErrorKind::Throttled, detail));
+        }
+        tokio::time::sleep(wait).await;
         let Some(refresh) = &self.grant.refresh else {
             return self.ask("client_credentials", None).await.map(|(access, _)| access);
         };
