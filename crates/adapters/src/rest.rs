@@ -5,8 +5,10 @@
 //! one is created, changed and deleted. Members of an item are the columns of its row, by path.
 
 mod bound;
+mod bulk;
 mod catalog;
 mod client;
+mod create;
 mod lookup;
 mod outcome;
 mod pace;

@@ -70,6 +70,8 @@ fn resource(table: &str, version: Version) -> Resource {
             is_whole: false,
         }),
         delete: Some(Request { method: Method::Delete, path: one.clone() }),
+        bulk_create: None,
+        bulk_update: None,
         get: one,
         version,
         gone: vec![404, 410],

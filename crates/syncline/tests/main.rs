@@ -6,6 +6,7 @@ mod alerts;
 mod backups;
 mod bad_input;
 mod bad_servers;
+mod bulk;
 mod config_diff;
 mod discover;
 mod files;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Counts how often a fault was met.
-fn counted(
+pub(crate) fn counted(
     fault: Fault,
     is_met: impl Fn(&Asked) -> bool + Send + 'static,
 ) -> (Arc<AtomicUsize>, impl FnMut(&Asked) -> Fault + Send + 'static) {

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Twice,
     /// Of the list at this member, one item fewer arrives.
     Short(&'static str),
+    /// The list at this member arrives the other way round.
+    Turned(&'static str),
 }
 
 /// A request, as it came by.
@@ -145,15 +147,20 @@ impl Shared {
                 caller.write_all(said(&head, body.len()).as_bytes()).ok()?;
                 caller.write_all(&body).ok()?;
             }
-            Fault::None | Fault::Twice | Fault::Short(_) => {
+            Fault::None | Fault::Twice | Fault::Short(_) | Fault::Turned(_) => {
                 if matches!(fault, Fault::Twice) {
                     self.ask(&head, &body)?;
                 }
                 let (head, mut body) = self.ask(&head, &body)?;
-                if let Fault::Short(member) = fault {
-                    let mut list: Json = serde_json::from_slice(&body).unwrap();
-                    list[member].as_array_mut().unwrap().pop();
-                    body = list.to_string().into_bytes();
+                if let Fault::Short(member) | Fault::Turned(member) = fault {
+                    let mut document: Json = serde_json::from_slice(&body).unwrap();
+                    let list = document[member].as_array_mut().unwrap();
+                    if matches!(fault, Fault::Short(_)) {
+                        list.pop();
+                    } else {
+                        list.reverse();
+                    }
+                    body = document.to_string().into_bytes();
                 }
                 caller.write_all(said(&head, body.len()).as_bytes()).ok()?;
                 caller.write_all(&body).ok()?;

@@ -352,7 +352,7 @@ fn every_scenario_has_its_tests() {
 }
 
 /// Scenarios that must happen over HTTP, too.
-const OVER_HTTP: [&str; 8] = ["P8", "P11", "M18", "W1", "W3", "W4", "W12", "W14"];
+const OVER_HTTP: [&str; 9] = ["P8", "P11", "M18", "W1", "W3", "W4", "W11", "W12", "W14"];
 
 #[test]
 fn every_scenario_over_http_has_its_tests() {

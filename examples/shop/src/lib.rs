@@ -34,6 +34,8 @@ use tokens::Tokens;
 use weather::Sky;
 pub use weather::Weather;
 
+/// Items that are taken at once.
+const BATCH: usize = 100;
 /// Items per page, unless asked for less.
 const PAGE: u32 = 50;
 
@@ -121,6 +123,7 @@ impl Shop {
     fn router(self: Arc<Self>) -> Router {
         let api = Router::new()
             .route("/{kind}", get(list).post(create))
+            .route("/{kind}/batch", post(batch))
             .route("/{kind}/{id}", get(one).patch(change).put(replace).delete(remove))
             .layer(middleware::from_fn_with_state(self.clone(), gate))
             .with_state(self.clone());
@@ -296,6 +299,40 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// Many at once: those with an `id` are changed, others created; each has a result of its own.
+async fn batch(
+    State(shop): Shared,
+    UrlPath(kind): UrlPath<String>,
+    Json(body): Json<Value>,
+) -> Result<Response, Refused> {
+    let kind = known(&kind)?;
+    let items = body.get("items").and_then(Value::as_array);
+    let items = items.filter(|items| items.len() <= BATCH);
+    let items = items.ok_or_else(|| {
+        Refused(Failure::Invalid(format!("`items` is a list of at most {BATCH}")))
+    })?;
+    let results: Vec<Value> = items
+        .iter()
+        .map(|item| {
+            let done = match item.get("id").and_then(Value::as_i64) {
+                Some(id) => {
+                    let changed = shop.store.change(kind, id, item, None, Keeps::Others);
+                    changed.map(|item| (StatusCode::OK, item))
+                }
+                None => shop.store.create(kind, item, None).map(|item| (StatusCode::CREATED, item)),
+            };
+            match done {
+                Ok((status, item)) => json!({ "status": status.as_u16(), "item": item.json }),
+                Err(failure) => {
+                    let (status, message) = Refused(failure).words();
+                    json!({ "status": status.as_u16(), "message": message })
+                }
+            }
+        })
+        .collect();
+    Ok((StatusCode::MULTI_STATUS, Json(json!({ "results": results }))).into_response())
+}
+
 /// The version that must still hold.
 fn wanted(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::IF_MATCH)?.to_str().ok()
@@ -323,9 +360,9 @@ impl From<Failure> for Refused {
     }
 }
 
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response<Body> {
-        let (status, message) = match &self.0 {
+impl Refused {
+    fn words(&self) -> (StatusCode, String) {
+        match &self.0 {
             Failure::Missing => (StatusCode::NOT_FOUND, "no such item".to_owned()),
             Failure::Changed => (StatusCode::PRECONDITION_FAILED, "it has changed".to_owned()),
             Failure::Taken => (StatusCode::CONFLICT, "another item holds this".to_owned()),
@@ -333,7 +370,13 @@ impl IntoResponse for Refused {
             Failure::Database(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the shop has a problem".to_owned())
             }
-        };
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response<Body> {
+        let (status, message) = self.words();
         refusal(status, &message)
     }
 }

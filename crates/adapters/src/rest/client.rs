@@ -421,7 +421,7 @@ impl Answer {
 }
 
 /// The message of an error, wherever servers put it.
-fn said(json: &Json) -> Option<String> {
+pub(super) fn said(json: &Json) -> Option<String> {
     const PLACES: [&str; 7] =
         ["detail", "message", "error_description", "title", "error", "errors", "msg"];
     let text = match json {

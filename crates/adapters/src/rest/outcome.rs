@@ -37,15 +37,20 @@ pub(super) fn unreadable(refused: &RefusedRow) -> Outcome {
 
 /// An answer that does not say whether the write was made: of a proxy, or of a server that failed on
 /// the way. A server that says that it cannot do anything at present has done nothing.
-pub(super) fn is_doubtful(answer: &Answer) -> bool {
-    answer.status.is_server_error()
-        && !matches!(answer.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_IMPLEMENTED)
-        || answer.status == StatusCode::REQUEST_TIMEOUT
+pub(super) fn is_doubtful(status: StatusCode) -> bool {
+    status.is_server_error()
+        && !matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_IMPLEMENTED)
+        || status == StatusCode::REQUEST_TIMEOUT
 }
 
 /// An answer that says that nothing was written, and why.
 pub(super) fn refusal(answer: &Answer) -> Outcome {
-    let kind = match answer.status.as_u16() {
+    refused(answer.status, answer.reason())
+}
+
+/// The same, of this status and with these words.
+pub(super) fn refused(status: StatusCode, reason: String) -> Outcome {
+    let kind = match status.as_u16() {
         401 => ErrorKind::Credentials,
         403 => ErrorKind::Forbidden,
         404 | 405 | 410 => ErrorKind::SchemaDrift,
@@ -53,7 +58,7 @@ pub(super) fn refusal(answer: &Answer) -> Outcome {
         429 => ErrorKind::Throttled,
         503 => ErrorKind::Unreachable,
         300..=399 | 428 => ErrorKind::Answer,
-        _ => return invalid("write.refused", answer.reason()),
+        _ => return invalid("write.refused", reason),
     };
-    put_off(kind, answer.reason())
+    put_off(kind, reason)
 }

@@ -5,16 +5,16 @@
 //! Without one the item is read and compared first, and what happens between the two requests is
 //! overwritten: such a system is blind, and `doctor` says so.
 //!
-//! A create whose answer is lost is not repeated as it was. With an idempotency key the same request
-//! is sent again; with a look-up the item is looked for; else its fate is unknown, and the core waits
-//! until a list shows it.
+//! How an item is created is in [`crate::rest::create`], how many are written at once in
+//! [`crate::rest::bulk`].
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use reqwest::{
     Method as HttpMethod, StatusCode, Url,
-    header::{HeaderName, HeaderValue, IF_MATCH, LOCATION},
+    header::{HeaderValue, IF_MATCH},
 };
 use serde_json::Value as Json;
 use syncline_core::{
@@ -31,20 +31,15 @@ use crate::{
     rest::{
         System, at_once,
         bound::{Bound, Item},
+        bulk,
         client::{Answer, Call, Lost},
-        lookup::{Found, find, member},
+        lookup::{Found, member},
         outcome::{deleted_softly, done, is_doubtful, refusal, unreadable},
         source::Bindings,
     },
-    settings::{
-        Template,
-        api::{Create, Method, Request, Version},
-    },
+    settings::api::{Bulk, Method, Request, Version},
     sql::{Assigned, invalid, is_expected, json, put_off},
 };
-
-/// How often a create with an idempotency key is sent.
-const SENT_MAX: u32 = 3;
 
 /// Writes to a REST system.
 pub(super) struct RestTarget {
@@ -59,6 +54,17 @@ impl RestTarget {
 
     async fn bound(&self, binding: BindingIndex) -> Result<Arc<Bound>, PortError> {
         self.bindings.lock().await.get(&self.system, binding)
+    }
+
+    /// The request that makes this write together with others, if there is one.
+    async fn bulk_of(&self, write: &RowWrite) -> Option<(Arc<Bound>, Bulk)> {
+        let bound = self.bound(write.binding).await.ok()?;
+        let bulk = match write.kind {
+            WriteKind::Insert => bound.resource.bulk_create.clone(),
+            WriteKind::Update => bound.resource.bulk_update.clone(),
+            WriteKind::Delete => None,
+        };
+        bulk.map(|bulk| (bound, bulk))
     }
 
     /// The writes of a group, one after the other: there is no transaction around them, so what was
@@ -85,24 +91,43 @@ impl RestTarget {
 #[async_trait]
 impl Target for RestTarget {
     async fn apply(&mut self, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
-        let all = groups.iter().map(|group| self.group(group)).collect();
+        let mut all: Vec<BoxFuture<'_, Vec<(IntentId, Outcome)>>> = Vec::new();
+        let mut bulks: BTreeMap<(BindingIndex, bool), Vec<&RowWrite>> = BTreeMap::new();
+        for group in groups {
+            match group.writes.as_slice() {
+                [write] if self.bulk_of(write).await.is_some() => {
+                    let kind = (write.binding, write.kind == WriteKind::Insert);
+                    bulks.entry(kind).or_default().push(write);
+                }
+                _ => all.push(self.group(group).boxed()),
+            }
+        }
+        for writes in bulks.into_values() {
+            let Some(first) = writes.first() else { continue };
+            let Some((bound, bulk)) = self.bulk_of(first).await else { continue };
+            for some in writes.chunks(bulk.size.max(1)) {
+                let (system, some) = (Arc::clone(&self.system), some.to_vec());
+                let (bound, bulk) = (Arc::clone(&bound), bulk.clone());
+                all.push(async move { bulk::write(&system, &bound, &bulk, &some).await }.boxed());
+            }
+        }
         let answers = at_once(all, self.system.api.concurrency).await;
         answers.into_iter().flatten().collect()
     }
 }
 
 /// One write.
-struct Writing<'a> {
-    system: &'a System,
-    bound: &'a Bound,
-    write: &'a RowWrite,
+pub(super) struct Writing<'a> {
+    pub(super) system: &'a System,
+    pub(super) bound: &'a Bound,
+    pub(super) write: &'a RowWrite,
 }
 
 /// A step that went another way than that of a write that is made.
-type Step<T> = Result<T, Outcome>;
+pub(super) type Step<T> = Result<T, Outcome>;
 
 impl Writing<'_> {
-    async fn run(&self) -> Outcome {
+    pub(super) async fn run(&self) -> Outcome {
         let outcome = match (self.write.kind, &self.write.key) {
             (WriteKind::Insert, _) => self.insert().await,
             (WriteKind::Update | WriteKind::Delete, Some(key)) => self.change(key).await,
@@ -114,7 +139,7 @@ impl Writing<'_> {
     }
 
     /// What is to be set, by path.
-    fn set_in(&self, document: &mut Json) -> Step<()> {
+    pub(super) fn set_in(&self, document: &mut Json) -> Step<()> {
         for assignment in self.bound.shape.assignments(self.write, None)? {
             let Some(path) = self.bound.paths.get(assignment.column) else { continue };
             let value = match &assignment.to {
@@ -134,141 +159,40 @@ impl Writing<'_> {
         Ok(())
     }
 
-    async fn insert(&self) -> Step<Outcome> {
-        let refused = || invalid("write.refused", "the resource takes no new items");
-        let create = self.bound.resource.create.as_ref().ok_or_else(refused)?;
-        let mut item = Json::Object(serde_json::Map::new());
-        self.set_in(&mut item)?;
-        if let Some(path) = &create.external_id {
-            let id = Json::String(self.write.record.to_string());
-            path.put(&mut item, id)
-                .map_err(|_| invalid("write.json", format!("`{path}` is not inside an object")))?;
-        }
-        // Whoever asks for it twice is given what is there; no second one is made.
-        match self.lookup(create, &item).await? {
-            Found::None => {}
-            Found::One(found) if create.external_id.is_some() => return self.applied(&found),
-            Found::One(found) => return Err(self.taken(create, Some(&found))),
-            Found::Many => return Err(self.taken(create, None)),
-        }
-        let mut call = self.call(&create.request, None, &item, Json::Null)?;
-        if let Some(name) = &create.idempotency {
-            let intent = format!("syncline-{}", self.write.intent);
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(name.as_str()), HeaderValue::try_from(intent))
-            {
-                call.headers.push((name, value));
-            }
-        }
-        let mut sent = 0;
-        loop {
-            sent += 1;
-            let problem = match self.system.client.send(&call).await {
-                Ok(answer) if answer.status.is_success() => {
-                    return self.created(create, &item, &answer).await;
-                }
-                Ok(answer) if !is_doubtful(&answer) => {
-                    let refused = self.refused_create(create, &item, &answer).await;
-                    let is_free = answer.status == StatusCode::CONFLICT
-                        && matches!(refused, Outcome::Invalid { .. });
-                    if is_free && create.find.is_some() && sent == 1 {
-                        // Whoever held what this one is to hold has let go of it meanwhile.
-                        continue;
-                    }
-                    return Err(refused);
-                }
-                Ok(answer) => answer.failure(&call.action),
-                Err(Lost::NotDone(error)) => return Err(put_off(error.kind, &error.detail)),
-                Err(Lost::Unknown(error)) => error,
-            };
-            if create.idempotency.is_some() && sent < SENT_MAX {
-                continue;
-            }
-            let unknown = || Outcome::Unknown { reason: problem.to_string().into() };
-            // It may have been made all the same: then it is there.
-            return match self.lookup(create, &item).await.map_err(|_| unknown())? {
-                Found::One(found) if create.external_id.is_some() => self.applied(&found),
-                Found::One(found) => Err(self.taken(create, Some(&found))),
-                Found::None | Found::Many => Err(unknown()),
-            };
-        }
-    }
-
-    async fn lookup(&self, create: &Create, item: &Json) -> Step<Found> {
-        let Some(template) = &create.find else { return Ok(Found::None) };
-        let found = find(&self.system.client, self.bound, template, item).await;
-        found.map_err(|error| put_off(error.kind, &error.detail))
-    }
-
-    /// There is an item already that a look-up takes for this one.
-    fn taken(&self, create: &Create, found: Option<&Json>) -> Outcome {
-        let columns = create.find.iter().flat_map(Template::places).cloned().collect();
-        let holder = found.and_then(|item| self.bound.observe(item).ok()).map(|seen| seen.key);
-        Outcome::Unique { columns, holder }
-    }
-
-    async fn refused_create(&self, create: &Create, item: &Json, answer: &Answer) -> Outcome {
-        if answer.status != StatusCode::CONFLICT {
-            return refusal(answer);
-        }
-        // Where what is sent makes the key, it may be there already.
-        if let Ok(sent) = self.bound.observe(item)
-            && let Ok((_, found)) = self.current(&sent.key).await
-        {
-            return Outcome::Precondition { current: found.row, token: found.token };
-        }
-        match self.lookup(create, item).await {
-            Ok(Found::One(found)) => self.taken(create, Some(&found)),
-            Ok(Found::Many) => self.taken(create, None),
-            Ok(Found::None) | Err(_) => refusal(answer),
-        }
-    }
-
-    /// It was created: which one it is, and what it is like.
-    async fn created(&self, create: &Create, item: &Json, answer: &Answer) -> Step<Outcome> {
-        let action = self.bound.action("create one of");
-        if let Ok(found) = self.bound.item(answer, &action)
-            && let Ok(observed) = found.observe(self.bound)
-        {
-            if self.bound.holds_all(&found.json) && !self.needs_etag(observed.token.as_ref()) {
-                return Ok(done(observed));
-            }
-            return Ok(self.read_back(&observed.key).await.unwrap_or_else(|| done(observed)));
-        }
-        let client = &self.system.client;
-        if let Some(link) = answer.header(&LOCATION)
-            && let Ok(url) = client.follow(&answer.url, link, &action)
-            && let Ok(answer) = client.get(url, &action).await
-            && let Ok(found) = self.bound.item(&answer, &action)
-            && let Ok(observed) = found.observe(self.bound)
-        {
-            return Ok(done(observed));
-        }
-        // Its key may be made of what was sent.
-        if let Ok(sent) = self.bound.observe(item)
-            && let Some(outcome) = self.read_back(&sent.key).await
-        {
-            return Ok(outcome);
-        }
-        if let Ok(Found::One(found)) = self.lookup(create, item).await {
-            return self.applied(&found);
-        }
-        Err(Outcome::Unknown { reason: "it did not say which item it has created".into() })
-    }
-
-    fn applied(&self, found: &Json) -> Step<Outcome> {
-        let observed = self.bound.observe(found).map_err(|refused| unreadable(&refused))?;
-        Ok(done(observed))
-    }
-
     /// The item as it is now, as the answer of a write that was made.
-    async fn read_back(&self, key: &RowKey) -> Option<Outcome> {
+    pub(super) async fn read_back(&self, key: &RowKey) -> Option<Outcome> {
         let found = self.bound.fetch(&self.system.client, key).await.ok().flatten()?;
         Some(done(found.observe(self.bound).ok()?))
     }
 
-    fn needs_etag(&self, token: Option<&Token>) -> bool {
+    pub(super) fn needs_etag(&self, token: Option<&Token>) -> bool {
         self.bound.resource.version == Version::Etag && token.is_none()
+    }
+
+    /// The item is what it is expected to be: what was read of it, if all of it is sent, and the token
+    /// that must still hold.
+    pub(super) async fn as_expected(
+        &self,
+        key: &RowKey,
+        is_whole: bool,
+    ) -> Step<(Option<Item>, Option<Token>)> {
+        let resource = &self.bound.resource;
+        // A token that still holds says that everything does; without one it is read and compared.
+        let token = self.write.token.clone().filter(|_| resource.is_conditional());
+        if token.is_some() && !is_whole {
+            return Ok((None, token));
+        }
+        let (found, observed) = self.current(key).await?;
+        let is_same = is_expected(&self.write.expect, observed.row.as_ref())
+            && token.as_ref().is_none_or(|token| observed.token.as_ref() == Some(token));
+        if !is_same {
+            return Err(Outcome::Precondition { current: observed.row, token: observed.token });
+        }
+        if resource.is_conditional() && observed.token.is_none() {
+            let detail = format!("it sends no version with one of {}", resource.name);
+            return Err(put_off(ErrorKind::Answer, detail));
+        }
+        Ok((is_whole.then_some(found), observed.token))
     }
 
     async fn change(&self, key: &RowKey) -> Step<Outcome> {
@@ -285,24 +209,7 @@ impl Writing<'_> {
             let refused = || invalid("write.refused", "the resource takes no changes");
             update.map(|update| (&update.request, update.is_whole)).ok_or_else(refused)?
         };
-        // A token that still holds says that everything does; without one it is read and compared.
-        let mut token = self.write.token.clone().filter(|_| resource.is_conditional());
-        let mut before = None;
-        if token.is_none() || is_whole {
-            let (found, observed) = self.current(key).await?;
-            let is_same = is_expected(&self.write.expect, observed.row.as_ref())
-                && token.as_ref().is_none_or(|token| observed.token.as_ref() == Some(token));
-            if !is_same {
-                return Err(Outcome::Precondition { current: observed.row, token: observed.token });
-            }
-            if resource.is_conditional() && observed.token.is_none() {
-                let detail = format!("it sends no version with one of {}", resource.name);
-                return Err(put_off(ErrorKind::Answer, detail));
-            }
-            token = observed.token;
-            before = Some(found);
-        }
-        let whole = is_whole.then_some(before).flatten();
+        let (whole, token) = self.as_expected(key, is_whole).await?;
         let call = self.changing(key, request, deletes, whole, token.as_ref())?;
         let answer = match self.system.client.send(&call).await {
             // Whoever held what this one is to hold may have let go of it meanwhile.
@@ -349,7 +256,7 @@ impl Writing<'_> {
                     self.clash(key).await.unwrap_or_else(|| refusal(&answer))
                 })
             }
-            Ok(answer) if is_doubtful(&answer) => {
+            Ok(answer) if is_doubtful(answer.status) => {
                 Err(Outcome::Unknown { reason: answer.failure(&call.action).to_string().into() })
             }
             Ok(answer) => Err(refusal(&answer)),
@@ -369,7 +276,7 @@ impl Writing<'_> {
     }
 
     /// The item as it is now, with its token.
-    async fn current(&self, key: &RowKey) -> Step<(Item, Observed)> {
+    pub(super) async fn current(&self, key: &RowKey) -> Step<(Item, Observed)> {
         let found = self.bound.fetch(&self.system.client, key).await;
         let found = found.map_err(|error| put_off(error.kind, &error.detail))?;
         let gone = Outcome::Precondition { current: None, token: None };
@@ -397,12 +304,8 @@ impl Writing<'_> {
                 self.name_in(key, &mut item)?;
             }
         }
-        if let (Version::Field(path), Some(Token(bytes)), false) =
-            (&self.bound.resource.version, token, deletes)
-        {
-            let version = serde_json::from_slice(bytes).unwrap_or(Json::Null);
-            path.put(&mut item, version)
-                .map_err(|_| invalid("write.json", format!("`{path}` is not inside an object")))?;
+        if let (Some(token), false) = (token, deletes) {
+            self.version_in(token, &mut item)?;
         }
         let mut call = self.call(request, Some(key), &item, document)?;
         if deletes {
@@ -416,7 +319,15 @@ impl Writing<'_> {
         Ok(call)
     }
 
-    fn name_in(&self, key: &RowKey, item: &mut Json) -> Step<()> {
+    /// The version that the server is to compare.
+    pub(super) fn version_in(&self, Token(bytes): &Token, item: &mut Json) -> Step<()> {
+        let Version::Field(path) = &self.bound.resource.version else { return Ok(()) };
+        let version = serde_json::from_slice(bytes).unwrap_or(Json::Null);
+        path.put(item, version)
+            .map_err(|_| invalid("write.json", format!("`{path}` is not inside an object")))
+    }
+
+    pub(super) fn name_in(&self, key: &RowKey, item: &mut Json) -> Step<()> {
         for (path, value) in self.bound.resource.key.iter().zip(key.values()) {
             if path.at(item).ok().flatten().is_none()
                 && let Some(value) = json::to_json(&value)
@@ -444,7 +355,7 @@ impl Writing<'_> {
         Ok(deleted_softly(self.write, outcome.ok_or_else(unknown)?))
     }
 
-    fn call(
+    pub(super) fn call(
         &self,
         request: &Request,
         key: Option<&RowKey>,
@@ -468,16 +379,20 @@ impl Writing<'_> {
         };
         let path = path.ok_or_else(drift)?;
         let url: Url = self.system.client.url(&path, &action).map_err(|error| failed(&error))?;
-        let method = match request.method {
-            Method::Post => HttpMethod::POST,
-            Method::Put => HttpMethod::PUT,
-            Method::Patch => HttpMethod::PATCH,
-            Method::Delete => HttpMethod::DELETE,
-        };
+        let method = method(request.method);
         let mut body = document;
         let blocked = |_| invalid("write.json", "the item has no place in what is sent");
         self.bound.resource.item.put(&mut body, item.clone()).map_err(blocked)?;
         let body = Some(body.to_string());
         Ok(Call { method, url, headers: Vec::new(), body, action })
+    }
+}
+
+pub(super) const fn method(method: Method) -> HttpMethod {
+    match method {
+        Method::Post => HttpMethod::POST,
+        Method::Put => HttpMethod::PUT,
+        Method::Patch => HttpMethod::PATCH,
+        Method::Delete => HttpMethod::DELETE,
     }
 }

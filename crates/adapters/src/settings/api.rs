@@ -177,6 +177,10 @@ pub struct Resource {
     pub update: Option<Update>,
     /// How one is deleted.
     pub delete: Option<Request>,
+    /// How many are created by one request.
+    pub bulk_create: Option<Bulk>,
+    /// How many are changed by one request.
+    pub bulk_update: Option<Bulk>,
     /// How it is made sure that an item is still the one that was read.
     pub version: Version,
     /// Answers that mean: there is no such item.
@@ -264,6 +268,36 @@ pub struct Update {
     pub request: Request,
     /// The whole item is sent, not only what changes.
     pub is_whole: bool,
+}
+
+/// A request that writes many items, and what is said of each.
+#[derive(Clone, Debug)]
+pub struct Bulk {
+    /// The request.
+    pub request: Request,
+    /// Where the items are in what is sent.
+    pub items: Path,
+    /// Where the results are in the answer: one for each item.
+    pub results: Path,
+    /// The most items of one request.
+    pub size: usize,
+    /// Whose result is whose.
+    pub by: ResultsBy,
+    /// Where in a result its status is.
+    pub status: Option<Path>,
+    /// Where in a result the item is.
+    pub item: Path,
+    /// Where in a result stands why it was refused.
+    pub error: Option<Path>,
+}
+
+/// How it is known whose result is whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultsBy {
+    /// They are in the order of the items.
+    Position,
+    /// Each holds the key of its item.
+    Key,
 }
 
 /// How it is made sure that an item is still the one that was read.

@@ -137,6 +137,11 @@ pub(crate) static RESOURCE: Section = Section {
             "How an item is deleted; DELETE to `get` unless said, `false`: not at all.",
         ),
         key(
+            "bulk",
+            Shape::Keys(&BULK),
+            "Requests that write many items at once; unsaid: each item has its own.",
+        ),
+        key(
             "version",
             Shape::Either(&[Shape::Word(&["etag"]), Shape::Keys(&VERSION)]),
             "What the server compares before it writes; unsaid: items are read and compared first.",
@@ -243,6 +248,43 @@ pub(crate) static CREATE: Section = Section {
     named: None,
     required: &[],
 };
+
+pub(crate) static BULK: Section = Section {
+    name: "bulk",
+    doc: "Requests that write many items at once.",
+    keys: &[
+        key("create", Shape::Keys(&BULK_REQUEST), "How many items are created by one request."),
+        key("update", Shape::Keys(&BULK_REQUEST), "How many items are changed by one request."),
+    ],
+    named: None,
+    required: &[],
+};
+
+pub(crate) static BULK_REQUEST: Section = Section {
+    name: "bulk_request",
+    doc: "A method and a path after the system's URL, one of these, and what is said of each item.",
+    keys: &[
+        key("post", Shape::Text, "POST."),
+        key("put", Shape::Text, "PUT."),
+        key("patch", Shape::Text, "PATCH."),
+        key("items", Shape::Text, "Where the items are in what is sent; unsaid: the list is it."),
+        key("results", Shape::Text, "Where the results are in the answer; unsaid: the list is it."),
+        key("size", Shape::Count, "The most items of one request; 50 unless said."),
+        key(
+            "by",
+            Shape::Word(&RESULTS_BY),
+            "Whose result is whose: by its `position` unless said, or by the `key` of the item in it.",
+        ),
+        key("status", Shape::Text, "Where in a result its HTTP status is."),
+        key("item", Shape::Text, "Where in a result the item is; unsaid: it is all of it."),
+        key("error", Shape::Text, "Where in a result stands why it was refused."),
+    ],
+    named: None,
+    required: &[],
+};
+
+/// As the file says whose result is whose.
+pub(crate) const RESULTS_BY: [&str; 2] = ["position", "key"];
 
 pub(crate) static VERSION: Section = Section {
     name: "version",

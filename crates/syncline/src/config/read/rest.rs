@@ -18,6 +18,7 @@ use crate::config::{
 };
 
 mod auth;
+mod bulk;
 mod pages;
 
 /// Requests under way at once, unless said otherwise.
@@ -109,6 +110,12 @@ impl Reader<'_> {
                 self.wrong(place, format!("`write` and `{key}` cannot both be said"));
             }
         }
+        let version =
+            entries.get("version").map_or(Some(Version::None), |node| self.version(node))?;
+        let bulk = entries
+            .get("bulk")
+            .map(|node| self.bulk(node, create.as_ref(), update.as_ref(), &version));
+        let (bulk_create, bulk_update) = bulk.unwrap_or_default();
         Some(Resource {
             name: name.value.clone(),
             items: self.path_of(&entries, "items").unwrap_or_default(),
@@ -124,9 +131,9 @@ impl Reader<'_> {
             create,
             update,
             delete,
-            version: entries
-                .get("version")
-                .map_or(Some(Version::None), |node| self.version(node))?,
+            bulk_create,
+            bulk_update,
+            version,
             gone: entries.get("gone").map_or_else(|| vec![404, 410], |node| self.statuses(node)),
             path,
             get,
