@@ -16,6 +16,11 @@ from servers import Failure
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def target():
+    """Where cargo builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+
 def build(frame_pointers=False):
     """The release build of this tree. With frame pointers it has a directory of its own."""
     environment, target = dict(os.environ), ROOT / "target"

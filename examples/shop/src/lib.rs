@@ -9,9 +9,10 @@ mod tokens;
 mod weather;
 
 use std::{
+    collections::VecDeque,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -39,6 +40,8 @@ const BATCH: usize = 100;
 /// Items per page, unless asked for less.
 const PAGE: u32 = 50;
 
+/// Lists whose beginning is remembered.
+const REMEMBERED: usize = 10_000;
 /// So long after a change it is taken back, in that weather.
 const TAKES_BACK_AFTER: Duration = Duration::from_millis(200);
 
@@ -52,6 +55,8 @@ pub struct Shop {
     refused: AtomicU64,
     lists: AtomicU64,
     reads: AtomicU64,
+    /// Where the last lists began, for those who want to know how somebody reads.
+    begun: Mutex<VecDeque<i64>>,
 }
 
 impl Shop {
@@ -70,6 +75,7 @@ impl Shop {
             refused: AtomicU64::new(0),
             lists: AtomicU64::new(0),
             reads: AtomicU64::new(0),
+            begun: Mutex::default(),
         }))
     }
 
@@ -129,6 +135,7 @@ impl Shop {
             .with_state(self.clone());
         let switch = Router::new()
             .route("/outage/{weather}", post(outage))
+            .route("/asked", get(asked))
             .route("/oauth2/token", post(tokens::hand_out))
             .with_state(self);
         Router::new().nest("/api", api).merge(switch)
@@ -197,6 +204,13 @@ async fn outage(State(shop): Shared, UrlPath(word): UrlPath<String>) -> Response
     }
 }
 
+/// How often lists and items were asked for, and where the last lists began.
+async fn asked(State(shop): Shared) -> Json<Value> {
+    let begun = shop.begun.lock().unwrap_or_else(PoisonError::into_inner);
+    let begun: Vec<i64> = begun.iter().copied().collect();
+    Json(json!({ "lists": shop.lists(), "reads": shop.reads(), "begun": begun }))
+}
+
 type Asked = Query<std::collections::BTreeMap<String, String>>;
 
 async fn list(
@@ -218,6 +232,13 @@ async fn list(
     let since = since.as_deref();
     let unique = asked.get(kind.unique()).map(String::as_str);
     let after = number("after").unwrap_or(0);
+    if unique.is_none() {
+        let mut begun = shop.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.push_back(after);
+        if begun.len() > REMEMBERED {
+            begun.pop_front();
+        }
+    }
     let items = shop.store.list(kind, after, limit, since, unique)?;
     let next = items.last().filter(|_| items.len() == limit as usize).map(|last| {
         let since = since.map(|since| format!("&updated_at_min={since}")).unwrap_or_default();
