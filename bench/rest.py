@@ -97,8 +97,8 @@ def town(world, in_shop=0, in_crm=0, more=""):
             for each in range(in_shop):
                 email = f"person{each}@example.com"
                 document = json.dumps({"email": email, "first_name": f"First {each}", "last_name": f"Last {each}"})
-                file.execute("insert into items(kind, unique_value, document, updated_at) values "
-                             "('customers', ?, ?, '2026-01-01T00:00:00.000Z')", (email, document))
+                file.execute("insert into items(kind, unique_value, document, updated_at) values ('customers', ?, ?, "
+                             "strftime('%Y-%m-%dT%H:%M:%fZ', 1700000000 + ?, 'unixepoch'))", (email, document, each))
             file.execute("delete from news")
             file.commit()
         yield place, shop

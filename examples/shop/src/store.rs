@@ -150,11 +150,18 @@ impl Store {
         unique: Option<&str>,
     ) -> Result<Vec<Item>, Failure> {
         let connection = self.connection();
-        let mut statement = connection.prepare_cached(
-            "select id, document, version, updated_at from items \
-             where kind = ?1 and id > ?2 and updated_at >= ?3 \
-             and (?4 is null or unique_value = ?4) order by id limit ?5",
-        )?;
+        // One by its address, or page by page in the order of the ids: no other index helps.
+        let sql = match unique {
+            Some(_) => {
+                "select id, document, version, updated_at from items \
+                 where kind = ?1 and unique_value = ?4 and id > ?2 and updated_at >= ?3 limit ?5"
+            }
+            None => {
+                "select id, document, version, updated_at from items not indexed \
+                 where kind = ?1 and id > ?2 and updated_at >= ?3 and ?4 is null order by id limit ?5"
+            }
+        };
+        let mut statement = connection.prepare_cached(sql)?;
         let since = since.unwrap_or_default();
         let items = statement
             .query_map(params![kind.word(), after, since, unique, limit], read)?
