@@ -6,6 +6,7 @@ mod alerts;
 mod backups;
 mod bad_input;
 mod bad_servers;
+mod bad_services;
 mod bulk;
 mod config_diff;
 mod discover;

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     None,
     /// It is answered so by the proxy, and the server hears nothing of it.
     Instead(u16),
+    /// It is answered so with status 200, as JSON, and the server hears nothing of it.
+    Says(Arc<Vec<u8>>),
     /// The line is closed before the server hears of it.
     Closed,
     /// The server does it, and the line is closed before the answer.
@@ -68,7 +70,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     sky: Mutex<Box<Sky>>,
     seen: Mutex<Vec<Asked>>,
 }
@@ -79,7 +81,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let sky: Mutex<Box<Sky>> = Mutex::new(Box::new(|_: &Asked| Fault::None));
-        let shared = Arc::new(Shared { server, sky, seen: Mutex::default() });
+        let shared = Arc::new(Shared { server: Mutex::new(server), sky, seen: Mutex::default() });
         let own = shared.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -94,6 +96,11 @@ impl Proxy {
     /// From now on this happens to each request.
     pub(crate) fn weather(&self, sky: impl FnMut(&Asked) -> Fault + Send + 'static) {
         *self.shared.sky.lock().unwrap() = Box::new(sky);
+    }
+
+    /// From now on this server is behind it.
+    pub(crate) fn leads_to(&self, server: SocketAddr) {
+        *self.shared.server.lock().unwrap() = server;
     }
 
     /// From now on nothing is wrong.
@@ -128,6 +135,11 @@ impl Shared {
         };
         match fault {
             Fault::Instead(status) => caller.write_all(own(status).as_bytes()).ok()?,
+            Fault::Says(body) => {
+                let head = ["HTTP/1.1 200 OK".into(), "content-type: application/json".into()];
+                caller.write_all(said(&head, body.len()).as_bytes()).ok()?;
+                caller.write_all(&body).ok()?;
+            }
             Fault::Closed => return None,
             Fault::Lost => {
                 self.ask(&head, &body)?;
@@ -171,7 +183,7 @@ impl Shared {
 
     /// What the server says to it.
     fn ask(&self, head: &[String], body: &[u8]) -> Option<(Vec<String>, Vec<u8>)> {
-        let mut server = TcpStream::connect(self.server).ok()?;
+        let mut server = TcpStream::connect(*self.server.lock().unwrap()).ok()?;
         server.write_all(said(head, body.len()).as_bytes()).ok()?;
         server.write_all(body).ok()?;
         message(&mut BufReader::new(&server))
