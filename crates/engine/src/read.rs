@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     change::{Effect, Input, MarkAnswer, ReadResult},
-    error::PortError,
+    error::{ErrorKind, PortError},
     name::{BindingIndex, IntentId, RecordId},
 };
 use syncline_ports::source::{KeyRead, Limit, ReadRequest};
@@ -162,6 +162,14 @@ async fn read_keys(
                     result: answer.result,
                     marks: answer.marks,
                 });
+            }
+            if !open.is_empty() {
+                // It answers others: whoever asked for these must know that they are still open.
+                let name = desk.plan.system(system).map_or("", |system| system.name.as_str());
+                let action = format!("read rows of \"{name}\" by their keys");
+                let detail = format!("{} of {} were not answered", open.len(), keys.len());
+                let error = PortError::new(ErrorKind::Unreachable, action, detail);
+                desk.saw_silence(system, Some(&error));
             }
             inputs.extend(open.into_iter().map(unanswered));
         }

@@ -137,6 +137,31 @@ fn w1_whatever_becomes_of_the_answer_of_a_change_or_a_delete_it_is_made_once() {
 }
 
 #[test]
+fn w1_a_change_in_doubt_whose_item_is_not_answered_stays_in_doubt_and_is_said() {
+    let town = Town::with(3);
+    let proxy = town.behind_a_proxy();
+    town.world.run(&["run", "--yes"]).ends(0, &[]);
+    // The answer of the change is lost, and of this customer nobody says anything any more.
+    proxy.weather(|asked| match (asked.writes(), asked.is_one()) {
+        (true, _) => Fault::Lost,
+        (false, true) => Fault::Instead(502),
+        (false, false) => Fault::None,
+    });
+    town.world.sql("crm", "update contacts set first_name = 'Nora' where id = 2");
+    let said = ["shop", "connect.unreachable", "not answered"];
+    town.world.run(&["run"]).ends(3, &said);
+    let before = proxy.writes();
+    town.world.run(&["run"]).ends(3, &said);
+    assert_eq!(proxy.writes(), before, "it is not written again before it is known");
+    town.world.run(&["quarantine"]).ends(0, &["nothing"]);
+
+    proxy.fair();
+    town.world.run(&["run"]).ends(0, &[]);
+    assert_eq!(town.customer("c2@example.com", "$.first_name"), "Nora");
+    town.world.agrees();
+}
+
+#[test]
 fn w4_one_refused_customer_holds_back_nobody_else_and_is_written_once_it_can_be() {
     let town = Town::with(200);
     let proxy = town.behind_a_proxy();
