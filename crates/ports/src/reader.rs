@@ -183,6 +183,53 @@ pub struct HistoryFilter {
     pub limit: usize,
 }
 
+/// What a person or a program has done with Syncline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Action {
+    /// Its number; of a new one, none.
+    pub number: Number,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: Text,
+    /// What: `conflicts.resolve`, `config.load`.
+    pub what: Text,
+    /// On what: a number, an address, a name.
+    pub target: Text,
+    /// How it was said.
+    pub detail: Text,
+}
+
+/// Selects actions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActionFilter {
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// By whom.
+    pub who: Option<Text>,
+    /// Only those with a smaller number.
+    pub below: Option<Number>,
+    /// At most so many, newest first.
+    pub limit: usize,
+}
+
+/// What a reading of the audit's chain found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// So many changes.
+    pub changes: u64,
+    /// Of them, so many are older than the chain.
+    pub unchained: u64,
+    /// So many actions.
+    pub actions: u64,
+    /// The last hash of the changes, in hexadecimal digits.
+    pub changes_head: Text,
+    /// The same of the actions.
+    pub actions_head: Text,
+    /// The first place where it is not what was written.
+    pub broken: Option<Text>,
+}
+
 /// The hub as people see it.
 #[async_trait]
 pub trait Reader: Send + Sync {
@@ -256,6 +303,14 @@ pub trait Reader: Send + Sync {
 
     /// Changes, newest first.
     async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError>;
+
+    /// Puts an action on the books.
+    async fn act(&self, action: &Action) -> Result<(), PortError>;
+    /// Actions, newest first.
+    async fn actions(&self, filter: &ActionFilter) -> Result<Vec<Action>, PortError>;
+    /// Reads the chain over changes and actions from the beginning. `kept`: how one of its hashes begins that
+    /// was kept elsewhere, in hexadecimal digits.
+    async fn verify_chain(&self, kept: Option<&str>) -> Result<Chain, PortError>;
 
     /// Opens a run and gives it a number.
     async fn begin_run(

@@ -5,6 +5,7 @@
 
 mod apply;
 mod ask;
+mod audit;
 mod backup;
 mod check;
 mod completions;
@@ -41,6 +42,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use syncline_adapters::hub::sqlite::SqliteHub;
 
 use crate::{
+    deeds::Deed,
     exit::Exit,
     report::{self, Answer, Failure, Paint},
 };
@@ -119,10 +121,12 @@ pub(crate) struct Context {
     pub(crate) progress: bool,
     /// Answer yes.
     pub(crate) yes: bool,
+    /// What the command changes, for the books.
+    pub(crate) deed: Option<Deed>,
 }
 
 impl Context {
-    fn new(globals: &Globals) -> Self {
+    fn new(globals: &Globals, deed: Option<Deed>) -> Self {
         let colours = !globals.no_color
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -143,6 +147,7 @@ impl Context {
                 && std::io::stdin().is_terminal(),
             progress: stderr && !globals.quiet && !globals.json,
             yes: globals.yes,
+            deed,
         }
     }
 
@@ -186,6 +191,8 @@ enum Command {
     Guards(guards::Guards),
     /// Changes, in order.
     History(history::History),
+    /// What people have done, and whether the books are whole.
+    Audit(audit::Audit),
     /// Why a field has its value.
     Explain(explain::Explain),
     /// Conflicts that wait for a decision.
@@ -254,6 +261,7 @@ impl Command {
             Self::Refresh(_) => "refresh",
             Self::Guards(_) => "guards",
             Self::History(_) => "history",
+            Self::Audit(_) => "audit",
             Self::Explain(_) => "explain",
             Self::Conflicts(_) => "conflicts",
             Self::Quarantine(_) => "quarantine",
@@ -296,7 +304,9 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return misused(&arguments, &error),
     };
-    let context = Context::new(&cli.globals);
+    let words: Vec<String> =
+        arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let context = Context::new(&cli.globals, Deed::of(cli.command.name(), &words));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -336,6 +346,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Refresh(refresh) => refresh.run(context).await,
         Command::Guards(guards) => guards.run(context).await,
         Command::History(history) => history.run(context).await,
+        Command::Audit(audit) => audit.run(context).await,
         Command::Explain(explain) => explain.run(context).await,
         Command::Conflicts(conflicts) => conflicts.run(context).await,
         Command::Quarantine(quarantine) => quarantine.run(context).await,

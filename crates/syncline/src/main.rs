@@ -10,6 +10,7 @@ mod columns;
 mod config;
 mod cron;
 mod decide;
+mod deeds;
 mod discover;
 mod doubts;
 mod exit;

@@ -27,6 +27,7 @@ use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
 use crate::{
     cli::Context,
     config::{self, Complaint, Live, Loaded, numbering},
+    deeds,
     exit::Exit,
     loan, pace,
     progress::Progress,
@@ -101,6 +102,12 @@ impl Session {
         if reach == Reach::Systems && matches!(usage, Use::Write | Use::Keep) {
             let progress = Progress::new("restore", context.progress);
             recovery::finish(&mut session, &progress).await?;
+        }
+        if matches!(usage, Use::Write | Use::Keep) {
+            deeds::note_configuration(&session).await?;
+        }
+        if let Some(deed) = context.deed.as_ref().filter(|_| usage == Use::Write) {
+            deeds::note(&session, deed).await?;
         }
         Ok(session)
     }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod audit;
 mod backups;
 mod bad_input;
 mod bad_servers;

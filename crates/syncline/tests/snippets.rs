@@ -147,6 +147,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/webhooks.md",
         "docs/alerts.md",
         "docs/rollback.md",
+        "docs/audit.md",
         "docs/rules.md",
         "docs/backup.md",
         "docs/files.md",

@@ -5,6 +5,7 @@
 //! it returns: write-ahead log, `synchronous = full`.
 
 mod audit;
+mod chain;
 mod commit;
 pub(in crate::hub) mod error;
 mod history;
@@ -17,6 +18,7 @@ mod open;
 mod queues;
 mod reader;
 mod recent;
+mod rows;
 mod runs;
 pub(in crate::hub) mod schema;
 mod store;

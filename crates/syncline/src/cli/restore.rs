@@ -12,7 +12,7 @@ use syncline_adapters::hub::{
 
 use crate::{
     cli::{Context, ask},
-    config, loan,
+    config, deeds, loan,
     progress::Progress,
     recovery,
     report::{Answer, Failure},
@@ -61,6 +61,9 @@ impl Restore {
         }
         // Whoever opens the hub to work with the systems reads everything first.
         let mut session = Session::unrecovered(context, Use::Write, Reach::Systems).await?;
+        if let Some(deed) = &context.deed {
+            deeds::note(&session, deed).await?;
+        }
         let progress = Progress::new("restore", context.progress);
         let recovered = recovery::finish(&mut session, &progress).await?;
         drop(progress);

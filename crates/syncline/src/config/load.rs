@@ -276,6 +276,11 @@ impl Loaded {
         format!("{}:{}", self.sources.name(place), self.sources.line_column(place).line)
     }
 
+    /// The files of the configuration, as they stand.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.sources.files.iter().map(|file| file.text.as_str()).collect()
+    }
+
     /// The hub's file.
     pub(crate) fn hub_path(&self) -> PathBuf {
         match &self.draft.hub_path {

@@ -8,6 +8,7 @@ use syncline_core::{commit::Commit, name::RecordId};
 use crate::hub::{
     codec::audit::{PageWriter, Stored, decode_page},
     sqlite::{
+        chain,
         commit::blob,
         error::{Failure, Outcome},
     },
@@ -34,12 +35,14 @@ pub(super) fn write(
     }
     let others = others(transaction, commit, pages)?;
     let mut insert = transaction.prepare_cached(
-        "insert into audit (first, run, at, events, data) values (?, ?, ?, ?, ?)",
+        "insert into audit (first, run, at, events, data, hash) values (?, ?, ?, ?, ?, ?)",
     )?;
+    let mut chain = chain::head(transaction, "changes_chain")?;
     let mut finish = |page: PageWriter, first: u64| {
         let events = page.count() as i64;
-        let run = commit.run.0.cast_signed();
-        insert.execute(params![first.cast_signed(), run, commit.at.0, events, page.finish()])
+        let (run, at, data) = (commit.run.0, commit.at.0, page.finish());
+        chain = chain::page(&chain, first, run, at, &data);
+        insert.execute(params![first.cast_signed(), run.cast_signed(), at, events, data, chain])
     };
     let (mut page, mut first) = (PageWriter::new(), last + 1);
     for event in &commit.audit {
@@ -52,6 +55,7 @@ pub(super) fn write(
         last += 1;
     }
     finish(page, first)?;
+    transaction.prepare_cached("update state set changes_chain = ?")?.execute(params![chain])?;
     let mut point = transaction.prepare_cached("update record set audit = ?2 where id = ?1")?;
     for record in others {
         let page = pages.get(&record).copied().unwrap_or(0);

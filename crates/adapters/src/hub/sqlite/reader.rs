@@ -5,28 +5,25 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use syncline_core::{
     Text,
-    change::{Row, RowKey},
+    change::RowKey,
     error::PortError,
     group::Group,
     name::{BindingIndex, EntityIndex, RecordId, RunId, SystemIndex, Timestamp},
     value::Digest,
 };
 use syncline_ports::reader::{
-    Conflict, Entry, Guard, HistoryFilter, Lately, Number, Pause, Quarantined, Reader, Run,
+    Action, ActionFilter, Chain, Conflict, Entry, Guard, HistoryFilter, Lately, Number, Pause,
+    Quarantined, Reader, Run,
 };
 
-use crate::hub::{
-    codec::read_settled,
-    sqlite::{
-        SqliteHub,
-        commit::{Counter, blob, record},
-        error::{Failure, Outcome},
-        history,
-        load::{self, record_in},
-        queues::{ConflictBody, read_conflict_subject, read_subject},
-        runs,
-        store::{count, oldest_behind},
-    },
+use crate::hub::sqlite::{
+    SqliteHub, chain,
+    commit::{Counter, blob},
+    error::{Failure, Outcome},
+    history,
+    load::{self, record_in},
+    rows, runs,
+    store::{count, oldest_behind},
 };
 
 macro_rules! conflict_columns {
@@ -154,7 +151,7 @@ impl Reader for SqliteHub {
             let mut rows = select.query(params![limit as i64])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(conflict(row)?);
+                found.push(rows::conflict(row)?);
             }
             Ok(found)
         })
@@ -165,7 +162,7 @@ impl Reader for SqliteHub {
             let mut select =
                 connection.prepare_cached(concat!(conflict_columns!(), " where number = ?"))?;
             let mut rows = select.query(params![number.cast_signed()])?;
-            rows.next()?.map(conflict).transpose()
+            rows.next()?.map(rows::conflict).transpose()
         })
     }
 
@@ -176,7 +173,7 @@ impl Reader for SqliteHub {
             let mut rows = select.query(params![limit as i64])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(quarantined(row)?);
+                found.push(rows::quarantined(row)?);
             }
             Ok(found)
         })
@@ -198,7 +195,7 @@ impl Reader for SqliteHub {
             let mut select =
                 connection.prepare_cached(concat!(quarantine_columns!(), " where number = ?"))?;
             let mut rows = select.query(params![number.cast_signed()])?;
-            rows.next()?.map(quarantined).transpose()
+            rows.next()?.map(rows::quarantined).transpose()
         })
     }
 
@@ -233,6 +230,21 @@ impl Reader for SqliteHub {
 
     async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError> {
         self.read("read the history", |connection| history::history(connection, filter))
+    }
+
+    async fn act(&self, action: &Action) -> Result<(), PortError> {
+        let (action, what) = (action.clone(), "remember an action");
+        self.write(what, move |connection| chain::act(connection, &action))
+            .await?
+            .map_err(|failure| failure.during(what))
+    }
+
+    async fn actions(&self, filter: &ActionFilter) -> Result<Vec<Action>, PortError> {
+        self.read("list actions", |connection| chain::actions(connection, filter))
+    }
+
+    async fn verify_chain(&self, kept: Option<&str>) -> Result<Chain, PortError> {
+        self.read("read the chain", |connection| chain::verify(connection, kept))
     }
 
     async fn begin_run(
@@ -437,63 +449,4 @@ impl SqliteHub {
             history::check(connection)
         })
     }
-}
-
-fn conflict(row: &rusqlite::Row<'_>) -> Outcome<Conflict> {
-    let number = row.get::<_, i64>(0)?.cast_unsigned();
-    let damaged = || Failure::stored(format_args!("conflict {number}"));
-    let bytes = |column| -> Outcome<_> {
-        Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
-    };
-    let (part, field) = bytes(3)?.and_then(read_conflict_subject).ok_or_else(damaged)?;
-    let body = bytes(4)?.and_then(ConflictBody::decode).ok_or_else(damaged)?;
-    let settled = match bytes(7)? {
-        Some(mut how) => {
-            let how = read_settled(&mut how).ok_or_else(damaged)?;
-            Some((how, Timestamp(row.get(8)?)))
-        }
-        None => None,
-    };
-    Ok(Conflict {
-        number,
-        record: record_in(row, 1)?,
-        entity: EntityIndex(row.get(2)?),
-        part,
-        field,
-        base: body.base,
-        candidates: body.candidates,
-        ambiguous: body.ambiguous,
-        opened: (RunId(row.get::<_, i64>(5)?.cast_unsigned()), Timestamp(row.get(6)?)),
-        settled,
-    })
-}
-
-fn quarantined(row: &rusqlite::Row<'_>) -> Outcome<Quarantined> {
-    let number = row.get::<_, i64>(0)?.cast_unsigned();
-    let damaged = || Failure::stored(format_args!("quarantine entry {number}"));
-    let bytes = |column| -> Outcome<_> {
-        Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
-    };
-    let text = |column| -> Outcome<_> {
-        Ok(Text::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?))
-    };
-    let shown = match bytes(6)? {
-        Some(mut shown) => Some(Row::decode(&mut shown).ok_or_else(damaged)?),
-        None => None,
-    };
-    let related = bytes(7)?.unwrap_or_default();
-    Ok(Quarantined {
-        number,
-        subject: bytes(1)?.and_then(read_subject).ok_or_else(damaged)?,
-        entity: EntityIndex(row.get(2)?),
-        record: bytes(3)?.map(record).transpose()?,
-        code: text(4)?,
-        message: text(5)?,
-        row: shown,
-        related: related.chunks(16).map(record).collect::<Outcome<_>>()?,
-        tries: row.get(8)?,
-        since: Timestamp(row.get(9)?),
-        run: RunId(row.get::<_, i64>(10)?.cast_unsigned()),
-        dropped: row.get::<_, Option<String>>(11)?.map(Text::from),
-    })
 }

@@ -15,7 +15,7 @@ pub(in crate::hub) const VERSION: i32 = 1 + STEPS.len() as i32;
 pub(super) const READABLE: i32 = 1;
 
 /// From each version to the next, beginning with the first.
-pub(super) const STEPS: [&str; 2] = [SECOND, THIRD];
+pub(super) const STEPS: [&str; 3] = [SECOND, THIRD, FOURTH];
 
 /// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
 /// run.
@@ -30,6 +30,24 @@ create index quarantine_run on quarantine (run);
 /// Version 3: since when a row waits to be written; of those that waited before it is not known.
 const THIRD: &str = "
 alter table behind add column since integer;
+";
+
+/// Version 4: a chain over the audit, and what people have done. Also rules that keep records back, and
+/// rules that warn, which an older program cannot read.
+const FOURTH: &str = "
+alter table audit add column hash blob;
+alter table state add column changes_chain blob;
+alter table state add column actions_chain blob;
+create table action (
+    number integer primary key,
+    at integer not null,
+    who text not null,
+    what text not null,
+    target text not null,
+    detail text not null,
+    hash blob not null
+) strict;
+create index action_at on action (at);
 ";
 
 /// Version 1.

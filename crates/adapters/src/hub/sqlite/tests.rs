@@ -19,6 +19,8 @@ mod matches;
 mod reader;
 mod runs;
 
+pub(in crate::hub::sqlite) use reader::audited;
+
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 const CONTACTS: EntityIndex = EntityIndex(0);
 const CRM: SystemIndex = SystemIndex(0);

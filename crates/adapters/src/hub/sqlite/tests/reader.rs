@@ -29,6 +29,13 @@ fn event(number: u64, note: &str) -> AuditEvent {
     }
 }
 
+/// A commit with changes of its own on the books.
+pub(in crate::hub::sqlite) async fn audited(hub: &SqliteHub, number: u64) {
+    let mut commit = commit_of([change(number + 1, 1)]);
+    commit.audit = (0..3).map(|_| event(number + 1, "said")).collect();
+    hub.commit(commit).await.unwrap();
+}
+
 #[test]
 fn a_history_is_told_by_record_run_time_system_and_actor_newest_first() {
     let hub = SqliteHub::in_memory().unwrap();
