@@ -10,6 +10,7 @@ pub mod notify;
 #[cfg(test)]
 mod pages;
 mod postgres;
+mod push;
 pub mod rest;
 pub mod settings;
 pub mod sql;
@@ -36,7 +37,8 @@ pub struct Connector {
     /// Writes to it.
     pub target: Box<dyn Target>,
     /// What it can do: [`Class::Marked`] with a table of marks, else [`Class::Plain`]; of a REST
-    /// system [`Class::Versioned`] or [`Class::Blind`], of a file system [`Class::Blind`].
+    /// system [`Class::Versioned`] or [`Class::Blind`], of a file system [`Class::Blind`]; of one that
+    /// only tells [`Class::Plain`].
     pub class: Class,
 }
 
@@ -51,6 +53,7 @@ pub async fn catalog(settings: &Settings) -> Result<Box<dyn Catalog>, PortError>
         Kind::Postgres => Ok(postgres::catalog(settings)),
         Kind::Rest => rest::catalog(settings),
         Kind::File => file::catalog(settings),
+        Kind::Push => Ok(push::catalog(settings)),
     }
 }
 
@@ -70,6 +73,7 @@ pub async fn open(
         Kind::Postgres => postgres::open(settings, &plan, system).await,
         Kind::Rest => rest::open(settings, plan, system),
         Kind::File => file::open(settings, plan, system),
+        Kind::Push => Ok(push::open(settings, plan, system)),
     }
 }
 
@@ -109,6 +113,6 @@ pub fn position_words(kind: Kind, position: &Position) -> Option<String> {
         Kind::Sqlite => sqlite::listen::position_words(position),
         Kind::Postgres => postgres::listen::position_words(position),
         // It is not listened to.
-        Kind::Rest | Kind::File => None,
+        Kind::Rest | Kind::File | Kind::Push => None,
     }
 }

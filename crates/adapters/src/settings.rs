@@ -8,7 +8,9 @@ pub mod channel;
 pub mod folder;
 pub mod hook;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use syncline_core::Text;
 
 pub use path::{Blocked, Path};
 pub use template::Template;
@@ -48,6 +50,8 @@ pub enum Kind {
     Rest,
     /// A folder of files.
     File,
+    /// A system that only tells, by calling us.
+    Push,
 }
 
 impl Kind {
@@ -57,7 +61,7 @@ impl Kind {
             Self::Postgres => Some(Way::Wal),
             Self::Mysql => Some(Way::Binlog),
             Self::Sqlite => Some(Way::Triggers),
-            Self::Rest => None,
+            Self::Rest | Self::Push => None,
             Self::File => Some(Way::Watch),
         }
     }
@@ -112,7 +116,7 @@ pub struct Settings {
     pub port: u16,
     /// User.
     pub user: String,
-    /// Database; for SQLite the path of the file.
+    /// Database; for SQLite the path of the file, for a system that only tells that of what it has told.
     pub database: String,
     /// Password.
     pub password: Option<Secret>,
@@ -130,6 +134,8 @@ pub struct Settings {
     pub api: Option<Arc<api::Api>>,
     /// For a file system: its folder, and its files.
     pub folder: Option<Arc<folder::Folder>>,
+    /// For a system that only tells: the members that tell the rows of each table apart.
+    pub keys: BTreeMap<Text, Vec<Text>>,
 }
 
 /// How to listen to a system.

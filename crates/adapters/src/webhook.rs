@@ -15,7 +15,7 @@ use syncline_core::{error::PortError, name::SystemIndex, plan::Plan};
 use syncline_ports::listener::Listener;
 
 pub use self::{
-    events::{Label, label},
+    events::{Label, label, tells_of_rows},
     listen::{WORD, position_words},
     send::send,
     verify::{Refusal, Request, sign, verify},

@@ -98,6 +98,7 @@ impl Bench for FileBench {
             marks: Marks::None,
             api: None,
             folder: Some(Arc::new(folder)),
+            keys: std::collections::BTreeMap::new(),
         };
         let open =
             syncline_adapters::open(&settings, Arc::new(plan), SystemIndex(0)).await.unwrap();

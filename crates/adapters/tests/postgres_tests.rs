@@ -80,6 +80,7 @@ pub(crate) fn settings(server: &Server, url: &str) -> Settings {
         marks: Marks::Table,
         api: None,
         folder: None,
+        keys: std::collections::BTreeMap::new(),
     }
 }
 

@@ -140,6 +140,7 @@ impl RestBench {
             marks: Marks::None,
             api: Some(Arc::new(self.api.clone())),
             folder: None,
+            keys: std::collections::BTreeMap::new(),
         }
     }
 

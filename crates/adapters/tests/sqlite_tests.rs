@@ -87,6 +87,7 @@ impl SqliteBench {
             marks: self.marks,
             api: None,
             folder: None,
+            keys: std::collections::BTreeMap::new(),
         }
     }
 }

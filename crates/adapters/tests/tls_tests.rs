@@ -24,6 +24,7 @@ fn settings(server: &Server, kind: Kind, tls: Tls) -> Settings {
         marks: Marks::None,
         api: None,
         folder: None,
+        keys: std::collections::BTreeMap::new(),
     }
 }
 

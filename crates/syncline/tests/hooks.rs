@@ -16,7 +16,7 @@ use crate::{
     shop::Town,
 };
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Where the daemon is called.
 pub(crate) fn address(daemon: &Daemon) -> String {
@@ -48,7 +48,7 @@ fn call(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u1
 }
 
 /// The headers of a sender who knows the secret, this many seconds from now.
-fn signed(id: &str, seconds: i64, body: &[u8]) -> Vec<(&'static str, String)> {
+pub(crate) fn signed(id: &str, seconds: i64, body: &[u8]) -> Vec<(&'static str, String)> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let at = (now.as_secs() as i64 + seconds).to_string();
     let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
@@ -58,7 +58,7 @@ fn signed(id: &str, seconds: i64, body: &[u8]) -> Vec<(&'static str, String)> {
     vec![("webhook-id", id.into()), ("webhook-timestamp", at), ("webhook-signature", tag)]
 }
 
-fn send(address: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> u16 {
+pub(crate) fn send(address: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> u16 {
     let headers: Vec<(&str, &str)> =
         headers.iter().map(|(name, it)| (*name, it.as_str())).collect();
     call(address, path, &headers, body).0

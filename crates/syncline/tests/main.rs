@@ -24,6 +24,7 @@ mod on_the_way;
 mod parse;
 mod polls;
 mod proxy;
+mod pushes;
 mod rollbacks;
 mod rules;
 mod scenarios;

@@ -51,6 +51,8 @@ pub enum Fate {
     TooLarge,
     /// It came from an address that is not listed.
     Forbidden,
+    /// It is of a system that only tells, and does not tell of rows.
+    Unreadable,
     /// It was sent to try the way.
     Test,
 }
@@ -65,17 +67,19 @@ impl Fate {
             Self::TooOld => "too_old",
             Self::TooLarge => "too_large",
             Self::Forbidden => "forbidden",
+            Self::Unreadable => "unreadable",
             Self::Test => "test",
         }
     }
 
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Accepted,
         Self::Duplicate,
         Self::BadSignature,
         Self::TooOld,
         Self::TooLarge,
         Self::Forbidden,
+        Self::Unreadable,
         Self::Test,
     ];
 

@@ -36,6 +36,7 @@ pub(super) fn signed(
         batch: Path::default(),
         topics: Vec::new(),
         from: Vec::new(),
+        trusts: false,
         public_url: None,
     };
     let headers = webhook::sign(&hook, "", id, body.as_bytes(), now)?;

@@ -25,6 +25,8 @@ pub struct Hook {
     pub topics: Vec<Topic>,
     /// Whoever sends must have one of these addresses; empty: anybody.
     pub from: Vec<Network>,
+    /// What is sent counts itself; else it only says which row is to be read.
+    pub trusts: bool,
     /// What the address under which senders call begins with.
     pub public_url: Option<String>,
 }
@@ -142,6 +144,10 @@ pub struct Topic {
     pub item: Option<Path>,
     /// Where the parts of its key are in the item; as in the resource if empty.
     pub key: Vec<Path>,
+    /// Where a number is in the item that grows with every change of the row.
+    pub version: Option<Path>,
+    /// It says that the row is gone, and that is believed where what is sent counts itself.
+    pub deleted: bool,
 }
 
 /// Addresses that begin alike: `10.0.0.0/8`, `2001:db8::1`.

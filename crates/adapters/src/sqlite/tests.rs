@@ -55,6 +55,7 @@ impl File {
             marks,
             api: None,
             folder: None,
+            keys: std::collections::BTreeMap::new(),
         }
     }
 

@@ -2,6 +2,8 @@
 //! functions; nothing here fails, because a body that was believed is never lost: what cannot be
 //! read says that something changed, and no more.
 
+use std::collections::BTreeMap;
+
 use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 use syncline_core::{Text, value::Digest};
@@ -39,6 +41,10 @@ pub(super) struct Event {
     pub(super) key: Vec<Path>,
     /// Its topic sounds as if the item were gone.
     pub(super) is_end: bool,
+    /// Where the version of the change is in the item, if the file says.
+    pub(super) version: Option<Path>,
+    /// The file says that its topic means so.
+    pub(super) is_deleted: bool,
 }
 
 /// What tells this delivery from others.
@@ -103,9 +109,45 @@ pub(super) fn events(
             item: path.at(event).ok().flatten().cloned().unwrap_or(Json::Null),
             key,
             is_end: topic.as_deref().is_some_and(sounds_final),
+            version: said.and_then(|said| said.version.clone()),
+            is_deleted: said.is_some_and(|said| said.deleted),
         })
     });
     Some(all.collect())
+}
+
+impl Event {
+    /// The version of the change, if it shows one.
+    pub(super) fn version(&self) -> Option<i64> {
+        self.version.as_ref()?.at(&self.item).ok().flatten()?.as_i64()
+    }
+}
+
+/// Whether a body tells of rows, as far as they live in these tables: of each event it must be known
+/// which row it is about. `tables`: the members that tell the rows of each apart.
+pub fn tells_of_rows(
+    hook: &Hook,
+    tables: &BTreeMap<Text, Vec<Text>>,
+    topic: Option<&str>,
+    body: &[u8],
+) -> bool {
+    let known: Vec<Text> = tables.keys().cloned().collect();
+    let Some(told) = events(hook, topic, body, &known) else { return false };
+    told.iter().all(|event| {
+        let key = event.resource.as_ref().and_then(|name| tables.get(name));
+        let of_table = || key.into_iter().flatten().map(|name| Path::parse(name).ok()).collect();
+        let paths: Option<Vec<Path>> =
+            if event.key.is_empty() { of_table() } else { Some(event.key.clone()) };
+        let is_told = |path: &Path| match path.at(&event.item) {
+            Ok(Some(Json::String(_) | Json::Number(_))) => true,
+            Ok(Some(Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) | None)
+            | Err(_) => false,
+        };
+        let is_whole = |paths: &Vec<Path>| key.is_some_and(|key| key.len() == paths.len());
+        event.item.is_object()
+            && (event.version.is_none() || event.version().is_some())
+            && paths.as_ref().is_some_and(|paths| is_whole(paths) && paths.iter().all(is_told))
+    })
 }
 
 /// The events of a document.
@@ -227,6 +269,7 @@ mod tests {
             batch: Path::default(),
             topics: Vec::new(),
             from: Vec::new(),
+            trusts: false,
             public_url: None,
         }
     }
@@ -262,12 +305,16 @@ mod tests {
                 resource: "customers".into(),
                 item: Some(Path::parse("it").unwrap()),
                 key: Vec::new(),
+                version: None,
+                deleted: false,
             },
             Topic {
                 pattern: "order".into(),
                 resource: "orders".into(),
                 item: None,
                 key: vec![Path::parse("no").unwrap()],
+                version: None,
+                deleted: false,
             },
         ];
         let body = json!({"events": [

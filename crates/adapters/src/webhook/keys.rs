@@ -16,6 +16,7 @@ use syncline_core::{
 use syncline_ports::catalog::{NativeKind, Travels};
 
 use crate::{
+    push,
     settings::{Kind, Path, Settings},
     sql::{Shape, json},
 };
@@ -31,6 +32,8 @@ pub(super) struct Keys {
 struct Bound {
     binding: BindingIndex,
     resource: Text,
+    /// Of a system that only tells: whose rows they are in what it has told.
+    place: String,
     parts: Vec<(Path, NativeKind)>,
 }
 
@@ -56,7 +59,22 @@ impl Keys {
                 let found = settings.api.as_ref().and_then(|api| api.resource(&resource));
                 let found = found.ok_or_else(|| wrong(format!("it has no resource {resource}")))?;
                 let parts = found.key.iter().map(|path| (path.clone(), NativeKind::Json));
-                bound.push(Bound { binding, resource, parts: parts.collect() });
+                let (parts, place) = (parts.collect(), String::new());
+                bound.push(Bound { binding, resource, place, parts });
+            }
+            return Ok(Self { bound });
+        }
+        if settings.kind == Kind::Push {
+            for (binding, resource) in names {
+                let key = plan.binding(binding).map(|found| found.table.key.as_slice());
+                let key = key.unwrap_or_default();
+                let parts =
+                    key.iter().map(|name| Some((Path::parse(name).ok()?, NativeKind::Json)));
+                let parts: Option<Vec<_>> = parts.collect();
+                let parts =
+                    parts.ok_or_else(|| wrong(format!("the key of {resource} is no path")))?;
+                let place = push::place(&resource, key);
+                bound.push(Bound { binding, resource, place, parts });
             }
             return Ok(Self { bound });
         }
@@ -77,7 +95,7 @@ impl Keys {
             };
             let parts: Option<Vec<_>> = shape.key.iter().map(part).collect();
             let parts = parts.ok_or_else(|| wrong(format!("{resource} has no key to hear of")))?;
-            bound.push(Bound { binding, resource, parts });
+            bound.push(Bound { binding, resource, place: String::new(), parts });
         }
         Ok(Self { bound })
     }
@@ -96,6 +114,11 @@ impl Keys {
         let found: Vec<BindingIndex> =
             self.bound.iter().filter(meant).map(|it| it.binding).collect();
         found.into_iter()
+    }
+
+    /// Whose rows those of a binding are, in what a system that only tells has told.
+    pub(super) fn place(&self, binding: BindingIndex) -> &str {
+        self.bound.iter().find(|it| it.binding == binding).map_or("", |it| it.place.as_str())
     }
 
     /// The row that an item is about. `paths`: where the parts of the key are, if not as in the item

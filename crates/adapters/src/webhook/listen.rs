@@ -20,7 +20,8 @@ use tokio::sync::watch;
 
 use crate::{
     hub::inbox::{Inbox, Look, Waiting},
-    settings::{Settings, hook::Hook},
+    push::{Telling, Told, What},
+    settings::{Kind, Settings, hook::Hook},
     webhook::{
         cooling::Cooling,
         events::{Event, events},
@@ -44,6 +45,8 @@ pub(super) struct Webhooks {
     hook: Arc<Hook>,
     inbox: Arc<Inbox>,
     look: Look,
+    /// Of a system that only tells: what it has told.
+    told: Option<Told>,
     last: watch::Receiver<i64>,
     at: i64,
     /// What is told again and again, and since when times are counted.
@@ -62,7 +65,8 @@ impl Webhooks {
         let last = inbox.last();
         let (system, keys) = (settings.name.clone(), Arc::new(keys));
         let (look, cooling, began) = (Look::at(hub), Cooling::default(), Instant::now());
-        Self { system, keys, hook, inbox, look, last, at: 0, cooling, began }
+        let told = (settings.kind == Kind::Push).then(|| Told::of(settings));
+        Self { system, keys, hook, inbox, look, told, last, at: 0, cooling, began }
     }
 
     fn position(&self, seq: i64) -> Position {
@@ -138,7 +142,7 @@ fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<(i64, Hint)> {
         };
         for event in told {
             for binding in keys.bindings(event.resource.as_ref()) {
-                let Event { item, key, is_end, resource } = &event;
+                let Event { item, key, is_end, resource, .. } = &event;
                 let row = |twin| keys.row(binding, item, key, twin);
                 match row(Twin::AsSent).filter(|_| resource.is_some()) {
                     None => hint(binding, unread()),
@@ -154,6 +158,31 @@ fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<(i64, Hint)> {
     hints
 }
 
+/// What deliveries of a system that only tells say of rows, in their order.
+fn tellings(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<Telling> {
+    let known = keys.known();
+    let mut tellings = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        let seq = delivery.seq;
+        let Some(told) = events(hook, delivery.topic.as_deref(), &delivery.body, &known) else {
+            // The door takes none that cannot be read.
+            continue;
+        };
+        for event in told {
+            let version = event.version();
+            let Event { resource, item, key, is_deleted, .. } = event;
+            for binding in keys.bindings(resource.as_ref()) {
+                let row = keys.row(binding, &item, &key, Twin::AsSent);
+                let Some(row) = row.filter(|_| resource.is_some()) else { continue };
+                let what = if is_deleted { What::Gone } else { What::Item(item.clone()) };
+                let place = keys.place(binding).to_owned();
+                tellings.push(Telling { seq, place, key: row, version, what });
+            }
+        }
+    }
+    tellings
+}
+
 #[async_trait]
 impl Listener for Webhooks {
     fn word(&self) -> &'static str {
@@ -167,6 +196,12 @@ impl Listener for Webhooks {
             // What was sent before the first full comparison is covered by it.
             None => *self.last.borrow(),
         };
+        if let Some(told) = self.told.clone() {
+            // What was sent and is not put together yet nobody can show.
+            let inbox = self.inbox.identity();
+            let known = self.blocking(move |_, _| told.upto(inbox)).await?;
+            self.at = if from.is_some() { self.at.min(known) } else { known };
+        }
         Ok(self.position(self.at))
     }
 
@@ -179,9 +214,20 @@ impl Listener for Webhooks {
         let now = self.began.elapsed();
         let mut handed = self.cooled(now);
         if let Some(newest) = deliveries.last().map(|delivery| delivery.seq) {
-            let (hook, keys) = (self.hook.clone(), self.keys.clone());
-            let told = self.blocking(move |_, _| Ok(hints(&hook, &keys, &deliveries))).await?;
-            for (seq, hint) in told {
+            let (hook, keys, told) = (self.hook.clone(), self.keys.clone(), self.told.clone());
+            let inbox = self.inbox.identity();
+            let hints = self.blocking(move |_, _| {
+                if let Some(told) = &told {
+                    told.take(&tellings(&hook, &keys, &deliveries), inbox, newest)?;
+                }
+                Ok(hints(&hook, &keys, &deliveries))
+            });
+            for (seq, hint) in hints.await? {
+                if self.told.is_some() {
+                    // To read it costs nobody anything.
+                    handed.push(hint);
+                    continue;
+                }
                 let key = match &hint.what {
                     Changed::Row(key) => Some(key.clone()),
                     Changed::Unnamed(_) | Changed::Somewhere(_) => None,

@@ -77,6 +77,7 @@ pub(super) fn settings(server: &Server, url: &str, marks: Marks) -> Settings {
         marks,
         api: None,
         folder: None,
+        keys: std::collections::BTreeMap::new(),
     }
 }
 

@@ -225,7 +225,11 @@ async fn hook(loaded: &Loaded, name: &str) -> Result<Option<Check>, Failure> {
         }
         None => (
             CheckState::Warning,
-            format!("{style}; no webhook received yet, polling covers it"),
+            if hook.trusts {
+                format!("{style}; no webhook received yet, and nothing stands behind them")
+            } else {
+                format!("{style}; no webhook received yet, polling covers it")
+            },
             vec![format!("syncline hooks send {name} --test").into()],
         ),
     };

@@ -64,7 +64,7 @@ pub(crate) fn is_local(host: &str) -> bool {
 pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return Err(UrlError::Wrong(
-            "a URL begins with postgres:, mariadb:, mysql:, sqlite:, https: or file:".into(),
+            "a URL begins with postgres:, mariadb:, mysql:, sqlite:, https:, file: or push:".into(),
         ));
     };
     let kind = match scheme {
@@ -73,10 +73,11 @@ pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
         "sqlite" => return sqlite(rest),
         "http" | "https" => return api(text),
         "file" => return folder(rest),
+        "push" => return push(rest),
         _ => {
             return Err(UrlError::Wrong(format!(
                 "`{scheme}:` is no system we know: postgres:, mariadb:, mysql:, sqlite:, \
-                 https:, file:"
+                 https:, file:, push:"
             )));
         }
     };
@@ -112,6 +113,20 @@ fn folder(rest: &str) -> Result<Url, UrlError> {
         port: 0,
         user: String::new(),
         database: path.to_owned(),
+    };
+    Ok(Url { address, password: None })
+}
+
+fn push(rest: &str) -> Result<Url, UrlError> {
+    if !rest.is_empty() {
+        return Err(UrlError::Wrong("write push: alone: the system calls us".into()));
+    }
+    let address = Address {
+        kind: Kind::Push,
+        host: String::new(),
+        port: 0,
+        user: String::new(),
+        database: String::new(),
     };
     Ok(Url { address, password: None })
 }

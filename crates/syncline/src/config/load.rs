@@ -1,7 +1,7 @@
 //! From a file name to a configuration that can be used: the file, its overlay, its lookup files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -15,7 +15,9 @@ use crate::{
         check,
         compile::{self, Live},
         complaint::{self, Complaint, Severity},
-        draft::{Draft, EntityDraft, FieldDraft, Spanned, SystemDraft, folder::FolderDraft},
+        draft::{
+            BindingDraft, Draft, EntityDraft, FieldDraft, Spanned, SystemDraft, folder::FolderDraft,
+        },
         lookup, numbering,
         read::Reader,
         secrets::{self, Reference},
@@ -100,8 +102,13 @@ pub(crate) fn understand(
     path: &Path,
 ) -> Loaded {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut reader =
-        Reader { sources: &mut sources, complaints, apis: BTreeMap::new(), files: BTreeMap::new() };
+    let mut reader = Reader {
+        sources: &mut sources,
+        complaints,
+        apis: BTreeMap::new(),
+        pushes: BTreeSet::new(),
+        files: BTreeMap::new(),
+    };
     let mut draft = root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
     let mut complaints = reader.complaints;
     lookup::read_all(&mut draft, &folder, &mut sources, &mut complaints);
@@ -354,12 +361,17 @@ impl Loaded {
         Ok(Some(hook))
     }
 
-    fn files(&self, system: &str, said: &FolderDraft, path: &str) -> Folder {
+    /// What tells the rows of each table of a system apart, as the file says.
+    pub(crate) fn keys(&self, system: &str) -> BTreeMap<Text, Vec<Text>> {
         let bound = self.draft.entities.iter().filter_map(|entity| entity.binding(system));
-        let keys = bound.map(|binding| {
+        let key = |binding: &BindingDraft| {
             let key = binding.key.iter().map(|column| column.value.clone()).collect();
             (binding.table.value.clone(), key)
-        });
+        };
+        bound.map(key).collect()
+    }
+
+    fn files(&self, system: &str, said: &FolderDraft, path: &str) -> Folder {
         let zone = self.draft.timezone.as_ref().map(|zone| zone.value.as_str());
         Folder {
             path: PathBuf::from(path),
@@ -371,7 +383,7 @@ impl Loaded {
             settle: std::time::Duration::from_millis(said.settle_ms.unsigned_abs()),
             last_line_open: said.last_line_open,
             max_bytes: said.max_bytes,
-            keys: keys.collect(),
+            keys: self.keys(system),
             zone: zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC),
         }
     }
@@ -384,6 +396,7 @@ impl Loaded {
         let address = &address.value;
         let database = match address.kind {
             Kind::Sqlite | Kind::File => self.folder.join(&address.database).display().to_string(),
+            Kind::Push => format!("{}.told", self.hub_path().display()),
             Kind::Postgres | Kind::Mysql | Kind::Rest => address.database.clone(),
         };
         let folder = draft
@@ -391,6 +404,12 @@ impl Loaded {
             .as_ref()
             .map(|said| std::sync::Arc::new(self.files(&name, said, &database)));
         let span = |ms: i64| std::time::Duration::from_millis(ms.unsigned_abs());
+        let keys = match address.kind {
+            Kind::Push => self.keys(&name),
+            Kind::Postgres | Kind::Mysql | Kind::Sqlite | Kind::Rest | Kind::File => {
+                BTreeMap::new()
+            }
+        };
         Ok(Settings {
             name,
             kind: address.kind,
@@ -409,6 +428,7 @@ impl Loaded {
             marks: draft.marks,
             api: None,
             folder,
+            keys,
         })
     }
 }

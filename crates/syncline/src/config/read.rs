@@ -11,7 +11,10 @@ mod system;
 mod validate;
 mod webhook;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use syncline_adapters::settings::api::Resource;
 use syncline_core::Text;
@@ -33,6 +36,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) complaints: Vec<Complaint>,
     /// The REST systems read so far, with their resources.
     pub(crate) apis: BTreeMap<Text, Vec<Arc<Resource>>>,
+    /// The systems that only tell.
+    pub(crate) pushes: BTreeSet<Text>,
     /// What is said of the file systems.
     pub(crate) files: BTreeMap<Text, crate::config::draft::folder::FolderDraft>,
 }
@@ -59,6 +64,11 @@ impl<'n> Entries<'n> {
 }
 
 impl Reader<'_> {
+    /// The rows of this system are items, whose members have paths.
+    pub(crate) fn has_items(&self, system: &str) -> bool {
+        self.apis.contains_key(system) || self.pushes.contains(system)
+    }
+
     /// Complains.
     pub(crate) fn complain(&mut self, complaint: Complaint) {
         self.complaints.push(complaint);

@@ -70,7 +70,7 @@ fn complete_system(root: &mut Node, system: &SystemDraft) {
     let name = system.name.value.as_str();
     let mut set = |key: &str, text: &str| complete(root, &["systems", name, key], text);
     if let Some(address) = &system.address
-        && !matches!(address.value.kind, SystemKind::Sqlite | SystemKind::File)
+        && !matches!(address.value.kind, SystemKind::Sqlite | SystemKind::File | SystemKind::Push)
     {
         let tls = system.tls.as_ref().map_or(address.value.unsaid_tls(), |tls| tls.value);
         set(

@@ -314,6 +314,14 @@ async fn receive(
     }
     let is_test = parts.headers.get(TEST).is_some();
     let label = webhook::label(&hook, &parts.headers, &body);
+    if hook.trusts && !is_test {
+        let tables = shared.known().loaded.keys(&system);
+        if !webhook::tells_of_rows(&hook, &tables, label.topic.as_deref(), &body) {
+            // Nothing else will ever tell: the sender has to know.
+            shared.refuse(&system, Fate::Unreadable, label).await;
+            return Answered::Unreadable.response();
+        }
+    }
     let arrival = Arrival {
         system: system.clone(),
         at: sent.now,

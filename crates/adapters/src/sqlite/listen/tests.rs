@@ -71,6 +71,7 @@ impl Desk {
             marks: Marks::None,
             api: None,
             folder: None,
+            keys: std::collections::BTreeMap::new(),
         }
     }
 

@@ -15,6 +15,7 @@ fn hook(style: Style, secrets: &[&str]) -> Hook {
         batch: Path::default(),
         topics: Vec::new(),
         from: Vec::new(),
+        trusts: false,
         public_url: Some("https://sync.example/".into()),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) static SYSTEM: Section = Section {
             "url",
             Shape::Text,
             "`postgres://user@host/db`, `mariadb://user@host/db` (or `mysql:`), `sqlite:PATH`, \
-             `https://host/path/` of a REST API, or `file:FOLDER/`.",
+             `https://host/path/` of a REST API, `file:FOLDER/`, or `push:` for a system that only tells.",
         ),
         key(
             "password",

@@ -56,8 +56,9 @@ pub(crate) static WEBHOOK: Section = Section {
         key("from", TEXTS, "Addresses that may send: `203.0.113.7`, `10.0.0.0/8`."),
         key(
             "trust",
-            Shape::Word(&["hint"]),
-            "What is sent says which row changed; the row is then read from the system.",
+            Shape::Word(&["hint", "payload"]),
+            "`hint`: what is sent says which row changed; the row is then read from the system. `payload`, of a \
+             system that only tells: what is sent is the row, or what changed of it.",
         ),
     ],
     named: None,
@@ -79,6 +80,16 @@ pub(crate) static TOPIC: Section = Section {
         key("resource", Shape::Text, "The table or resource."),
         key("item", Shape::Text, "Where the item is in the event; the style knows."),
         key("key", TEXTS, "Where the parts of its key are in the item; as in the resource."),
+        key(
+            "version",
+            Shape::Text,
+            "Of a system that only tells: where a whole number is in the item that grows with every change of its row.",
+        ),
+        key(
+            "deleted",
+            Shape::Bool,
+            "Of a system that only tells: its row is gone; `false` unless said.",
+        ),
     ],
     named: None,
     required: &["resource"],

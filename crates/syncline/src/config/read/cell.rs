@@ -91,7 +91,7 @@ impl Reader<'_> {
         }
         let what = format!("the cell of {}", cell.system.value);
         let entries = self.entries(node, &keys::field::CELL, &what, &[])?;
-        if self.apis.contains_key(&cell.system.value) {
+        if self.has_items(&cell.system.value) {
             self.cell_member(&entries, &mut cell)?;
         } else {
             self.cell_place(&entries, &mut cell);
@@ -101,7 +101,7 @@ impl Reader<'_> {
         Some(cell)
     }
 
-    /// In a REST system: the path in the item is what elsewhere the column is.
+    /// In a REST system, and one that only tells: the path in the item is what elsewhere the column is.
     fn cell_member(&mut self, entries: &Entries<'_>, cell: &mut CellDraft) -> Option<()> {
         for key in ["column", "columns", "separator", "cut"] {
             if let Some(place) = entries.key(key) {
@@ -130,7 +130,7 @@ impl Reader<'_> {
 
     /// The one column of a cell is a path in an item, written as all paths are.
     fn member(&mut self, cell: &mut CellDraft) -> Option<()> {
-        if !self.apis.contains_key(&cell.system.value) {
+        if !self.has_items(&cell.system.value) {
             return Some(());
         }
         for column in &mut cell.columns {
@@ -356,7 +356,7 @@ impl Reader<'_> {
             return self.currency_code(code).map(CurrencyDraft::Constant);
         }
         let entries = self.entries(node, &keys::field::CURRENCY, "`currency`", &[])?;
-        let is_item = self.apis.contains_key(system);
+        let is_item = self.has_items(system);
         let (wanted, other) = if is_item { ("path", "column") } else { ("column", "path") };
         if let Some(place) = entries.key(other) {
             self.complain(

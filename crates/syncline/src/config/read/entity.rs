@@ -210,6 +210,18 @@ impl Reader<'_> {
             );
             return None;
         }
+        let is_push = self.pushes.contains(&binding.system.value);
+        if is_push && section.name == keys::entity::LINES_BINDING.name {
+            self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    node.place,
+                    "this version cannot honour child rows in a system that only tells",
+                )
+                .fix("keep them as an entity of their own, or leave the system out of `lines`"),
+            );
+            return None;
+        }
         let is_file = self.files.contains_key(&binding.system.value);
         if is_file && section.name == keys::entity::LINES_BINDING.name {
             self.complain(
@@ -257,7 +269,15 @@ impl Reader<'_> {
         if let (true, Some(place)) = (is_file, entries.key("cursor")) {
             self.wrong(place, "a file is read whole: it has no `cursor`");
         }
+        if let (true, Some(place)) = (is_push, entries.key("cursor")) {
+            self.wrong(place, "it cannot be asked: it has no `cursor`");
+        }
         binding.key = self.texts_of(&entries, "key").unwrap_or_default();
+        if is_push {
+            for part in &mut binding.key {
+                part.value = Text::new(self.path(part)?.to_string());
+            }
+        }
         if let Some(node) = entries.get("changed_at") {
             binding.changed_at = self.changed_at(node);
         }

@@ -32,6 +32,14 @@ struct Said {
     sheet: Option<Name>,
 }
 
+/// Which ways rows go in a system where not both do.
+struct Way {
+    reads: bool,
+    writes: bool,
+    /// Of a folder: what is said of its files.
+    folder: Option<FolderDraft>,
+}
+
 impl Reader<'_> {
     /// What is said of a file system alone.
     pub(super) fn folder(&mut self, entries: &Entries<'_>) -> FolderDraft {
@@ -276,21 +284,29 @@ impl Reader<'_> {
         found
     }
 
-    /// What an entity has from the file systems it lives in: files that are only read are not written,
-    /// edits in files that are only written do not count, and a row's key is what it is matched by.
+    /// What an entity has from the file systems it lives in, and those that only tell: what is only read
+    /// is not written, edits in what is only written do not count, and a row's key is what it is
+    /// matched by.
     pub(super) fn in_files(&mut self, entity: &mut EntityDraft) {
-        let files: Vec<(Name, FolderDraft)> = entity
+        let way = |system: &Name| {
+            let folder = self.files.get(&system.value).cloned();
+            let tells = Way { reads: true, writes: false, folder: None };
+            let of_folder =
+                |it: FolderDraft| Way { reads: it.reads, writes: it.writes, folder: Some(it) };
+            folder.map(of_folder).or_else(|| self.pushes.contains(&system.value).then_some(tells))
+        };
+        let ways: Vec<(Name, Way)> = entity
             .bindings
             .iter()
-            .filter_map(|it| Some((it.system.clone(), self.files.get(&it.system.value)?.clone())))
+            .filter_map(|it| Some((it.system.clone(), way(&it.system)?)))
             .collect();
-        if files.is_empty() {
+        if ways.is_empty() {
             return;
         }
         let all: Vec<Name> = entity.bindings.iter().map(|it| it.system.clone()).collect();
-        let without = |said: Option<Vec<Name>>, is_out: &dyn Fn(&FolderDraft) -> bool| {
+        let without = |said: Option<Vec<Name>>, is_out: &dyn Fn(&Way) -> bool| {
             let out = |name: &Name| {
-                files.iter().any(|(system, it)| system.value == name.value && is_out(it))
+                ways.iter().any(|(system, it)| system.value == name.value && is_out(it))
             };
             if all.iter().any(out) {
                 let said = said.unwrap_or_else(|| all.clone());
@@ -308,11 +324,15 @@ impl Reader<'_> {
         let blamed =
             blamed.chain(unwritten.iter().filter(|_| to_said).map(|name| (name, "to", "write")));
         for (name, key, missing) in blamed.collect::<Vec<_>>() {
-            let message = format!("`{key}` names {}, which has no `{missing}`", name.value);
+            let message = if self.pushes.contains(&name.value) {
+                format!("`{key}` names {}, which only tells", name.value)
+            } else {
+                format!("`{key}` names {}, which has no `{missing}`", name.value)
+            };
             self.wrong(name.place, message);
         }
-        for (system, folder) in files {
-            self.key_of_file(entity, &system, &folder);
+        for (system, way) in ways {
+            self.key_of_file(entity, &system, way.folder.as_ref());
         }
     }
 
@@ -337,7 +357,12 @@ impl Reader<'_> {
         }
     }
 
-    fn key_of_file(&mut self, entity: &mut EntityDraft, system: &Name, folder: &FolderDraft) {
+    fn key_of_file(
+        &mut self,
+        entity: &mut EntityDraft,
+        system: &Name,
+        folder: Option<&FolderDraft>,
+    ) {
         let columns: Option<Vec<Name>> = entity.matching.first().and_then(|rule| {
             let column = |field: &Name| {
                 let cell = entity.field(&field.value)?.cell(&system.value)?;
@@ -357,6 +382,7 @@ impl Reader<'_> {
         }
         let (place, is_missing) = (binding.table.place, binding.key.is_empty());
         let file = binding.table.value.clone();
+        let (word, part) = if folder.is_some() { ("file", "COLUMN") } else { ("table", "MEMBER") };
         if is_missing {
             self.complain(
                 Complaint::error(
@@ -364,9 +390,10 @@ impl Reader<'_> {
                     place,
                     format!("nothing tells the rows of {} in {} apart", file, system.value),
                 )
-                .fix(format!("in: {{{}: {{file: {file}, key: COLUMN}}}}", system.value)),
+                .fix(format!("in: {{{}: {{{word}: {file}, key: {part}}}}}", system.value)),
             );
         }
+        let Some(folder) = folder else { return };
         if file.contains(['/', '\\']) || file.ends_with(&format!(".{}", folder.form.word())) {
             self.complain(
                 Complaint::error(

@@ -155,15 +155,19 @@ impl Reader<'_> {
             self.files.insert(system.name.value.clone(), folder.clone());
             system.folder = Some(folder);
         }
+        let is_push = system.address.as_ref().is_some_and(|it| it.value.kind == Kind::Push);
+        if is_push {
+            self.pushes.insert(system.name.value.clone());
+        }
         if system.address.is_some() {
-            self.belongs(&entries, is_rest, is_file);
+            self.belongs(&entries, is_rest, is_file, is_push);
         }
         self.fits(&system);
         system
     }
 
     /// Keys that mean nothing for another kind of system.
-    fn belongs(&mut self, entries: &Entries<'_>, is_rest: bool, is_file: bool) {
+    fn belongs(&mut self, entries: &Entries<'_>, is_rest: bool, is_file: bool, is_push: bool) {
         const REST: &[&str] = &["auth", "headers", "max_rate", "concurrency", "resources"];
         const FILE: &[&str] = &["read", "write"];
         const SERVERS: &[&str] = &["password", "marks", "max_retained"];
@@ -184,6 +188,12 @@ impl Reader<'_> {
         if is_file {
             strange.push((SERVERS, no_server));
             strange.push((&["tls", "tls_ca", "connect_timeout", "statement_timeout"], no_server));
+        }
+        if is_push {
+            let only_tells = "means nothing for a system that only tells";
+            strange.push((SERVERS, only_tells));
+            strange.push((&["tls", "tls_ca", "connect_timeout", "statement_timeout"], only_tells));
+            strange.push((&["writes", "reads"], only_tells));
         }
         for (keys, why) in strange {
             for key in keys {
@@ -331,6 +341,26 @@ impl Reader<'_> {
         }
         if kind == Kind::Rest {
             self.fits_rest(address, system);
+        }
+        let trusts = system.detect.webhook.as_ref().map(|it| (it.hook.trusts, it.place));
+        match (kind == Kind::Push, trusts) {
+            (true, Some((true, _))) | (false, Some((false, _)) | None) => {}
+            (true, _) => self.complain(
+                Complaint::error(
+                    "config.value",
+                    system.name.place,
+                    "a system that only tells needs `detect: {webhook: {trust: payload, …}}`",
+                )
+                .fix("what it sends is all that anybody knows of its rows"),
+            ),
+            (false, Some((true, place))) => self.complain(
+                Complaint::error(
+                    "config.unsupported",
+                    place,
+                    "`trust: payload` is for systems that only tell, whose URL is push:",
+                )
+                .fix("leave it out: the row is read again, so that order and age of what is sent are harmless"),
+            ),
         }
         if kind != Kind::Sqlite {
             return;

@@ -31,9 +31,7 @@ impl Reader<'_> {
         let word = self.word_of(&entries, "style", &keys::webhook::STYLES)?;
         let style = self.style(word, &entries, node)?;
         let from = self.networks(&entries);
-        if let Some(node) = entries.get("trust") {
-            self.trust(node);
-        }
+        let trusts = self.word_of(&entries, "trust", &["hint", "payload"]) == Some("payload");
         match (&style, secrets.is_empty()) {
             (Style::None, false) => self.wrong(node.place, "`style: none` has no `secrets`"),
             (Style::None, true) => {
@@ -66,9 +64,15 @@ impl Reader<'_> {
             batch: self.path_of(&entries, "events").unwrap_or_default(),
             topics: entries.get("topics").map(|node| self.topics(node)).unwrap_or_default(),
             from,
+            trusts,
             public_url: None,
             style,
         };
+        if !hook.trusts && hook.topics.iter().any(|it| it.deleted || it.version.is_some()) {
+            let why =
+                "`deleted` and `version` of a topic mean something with `trust: payload` alone";
+            self.wrong(node.place, why);
+        }
         Some(HookDraft { hook, secrets, place: node.place })
     }
 
@@ -220,6 +224,8 @@ impl Reader<'_> {
                     resource: resource.value,
                     item: None,
                     key: Vec::new(),
+                    version: None,
+                    deleted: false,
                 }),
                 Kind::Map(_) | Kind::List(_) => self.topic(&key.text, value),
             };
@@ -238,7 +244,9 @@ impl Reader<'_> {
         };
         let key: Option<Vec<Path>> = names.iter().map(|name| self.path(name)).collect();
         let item = self.path_of(&entries, "item");
-        Some(Topic { pattern: pattern.to_owned(), resource, item, key: key? })
+        let version = self.path_of(&entries, "version");
+        let deleted = self.bool_of(&entries, "deleted") == Some(true);
+        Some(Topic { pattern: pattern.to_owned(), resource, item, key: key?, version, deleted })
     }
 
     fn networks(&mut self, entries: &Entries<'_>) -> Vec<Network> {
@@ -257,21 +265,6 @@ impl Reader<'_> {
             }
         }
         networks
-    }
-
-    fn trust(&mut self, node: &Node) {
-        if node.text() == Some("payload") {
-            self.complain(
-                Complaint::error(
-                    "config.unsupported",
-                    node.place,
-                    "this version cannot honour `trust: payload`",
-                )
-                .fix("leave it out: the row is read again from the system"),
-            );
-            return;
-        }
-        self.word(node, "trust", &["hint"]);
     }
 
     /// Where we are called.

@@ -28,6 +28,8 @@ pub(super) enum Answered {
     Broken,
     /// It is packed.
     Packed,
+    /// It does not tell of rows, and nobody else does.
+    Unreadable,
     /// Too much waits.
     Full,
     /// It could not be put on record.
@@ -49,6 +51,7 @@ impl Answered {
             Self::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, "hook.incomplete"),
             Self::Broken => problem(StatusCode::BAD_REQUEST, "hook.incomplete"),
             Self::Packed => problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "hook.packed"),
+            Self::Unreadable => problem(StatusCode::UNPROCESSABLE_ENTITY, "hook.unreadable"),
             Self::Full => again(problem(StatusCode::SERVICE_UNAVAILABLE, "hook.not_taken"), "60"),
             Self::NotNow => again(problem(StatusCode::SERVICE_UNAVAILABLE, "hook.not_taken"), "10"),
         }
@@ -92,6 +95,11 @@ pub(super) fn refused(system: &str, fate: Fate, count: u64) -> Failure {
             "sent from an address that is not listed",
             format!("add it to systems.{system}.detect.webhook.from, if it is theirs"),
         ),
+        Fate::Unreadable => (
+            "hook.unreadable",
+            "no JSON document, or an event does not say which row it is about",
+            format!("look at `item`, `key` and `topics` of systems.{system}.detect.webhook"),
+        ),
         Fate::BadSignature | Fate::Accepted | Fate::Duplicate | Fate::Test => (
             "hook.bad_signature",
             "sent with a wrong signature or secret",
@@ -109,6 +117,10 @@ pub(super) fn refused(system: &str, fate: Fate, count: u64) -> Failure {
         ),
     )
     .cause(what)
-    .done("ignored; polling covers what it may have told")
+    .done(if fate == Fate::Unreadable {
+        "answered with 422: the sender knows that it was not taken"
+    } else {
+        "ignored; polling covers what it may have told"
+    })
     .fix(fix)
 }
