@@ -8,7 +8,9 @@ mod mail;
 use syncline_core::name::Timestamp;
 
 pub use self::http::is_public;
-use crate::settings::channel::{Channel, Kind};
+use crate::settings::channel::{Channel, Form, Kind};
+
+const JSON: &str = Form::Standard.content_type();
 
 /// One message.
 #[derive(Clone, Debug)]
@@ -37,9 +39,13 @@ pub enum Sent {
 /// Sends one message to one channel.
 pub async fn send(channel: &Channel, message: &Message, now: Timestamp) -> Sent {
     match &channel.kind {
-        Kind::Slack(url) => http::post(url.reveal(), &[], &message.body, channel.is_private).await,
-        Kind::Pagerduty(_, url) => http::post(url, &[], &message.body, channel.is_private).await,
-        Kind::Webhook(url, secret) => {
+        Kind::Slack(url) => {
+            http::post(url.reveal(), JSON, &[], &message.body, channel.is_private).await
+        }
+        Kind::Pagerduty(_, url) => {
+            http::post(url, JSON, &[], &message.body, channel.is_private).await
+        }
+        Kind::Webhook(url, secret, form) => {
             let headers = match secret {
                 None => Vec::new(),
                 Some(secret) => match http::signed(secret, &message.id, &message.body, now) {
@@ -47,7 +53,8 @@ pub async fn send(channel: &Channel, message: &Message, now: Timestamp) -> Sent 
                     None => return Sent::Later("its secret does not begin with whsec_".into()),
                 },
             };
-            http::post(url, &headers, &message.body, channel.is_private).await
+            let content = form.content_type();
+            http::post(url, content, &headers, &message.body, channel.is_private).await
         }
         Kind::Email(to, mailer) => mail::send(mailer, to, message).await,
     }

@@ -25,6 +25,8 @@ use crate::{config::Loaded, report::Failure, words::hex as words_of};
 const OVERLAP_MS: i64 = 10_000;
 /// The name under which it is known which run ended last.
 const RUNS: &str = "runs";
+/// The name under which the configuration that holds is known.
+const CONFIG: &str = "config";
 
 /// Looks what is so, and puts into the outbox what is new. Gives how many messages that are.
 ///
@@ -49,6 +51,7 @@ pub(crate) fn look(
     let news = Newsreader::open(hub)?.read(since, &spans, now)?;
     let before: BTreeSet<(String, i64)> = outbox.open_things()?.into_iter().collect();
     let (mut happenings, open) = conditions::changed(plan, &news, &before, loaded, now);
+    let mut is_other = false;
     let mut change = Change {
         opened: open.difference(&before).cloned().collect(),
         closed: before.difference(&open).cloned().collect(),
@@ -56,6 +59,12 @@ pub(crate) fn look(
     };
     let runs: Vec<_> = news.runs.iter().filter(|run| !told.contains(&run.number)).collect();
     happenings.extend(runs.iter().map(|run| conditions::of_run(plan, run)));
+    let config = words_of(&loaded.sources.digest());
+    if outbox.known(CONFIG)?.as_deref() != Some(config.as_str()) {
+        happenings.push(conditions::of_config(now));
+        change.known.push((CONFIG.into(), config));
+        is_other = true;
+    }
     let newest = news.runs.iter().map(|run| run.at.0).max().unwrap_or(since.0);
     let recent = news.runs.iter().filter(|run| run.at.plus_ms(OVERLAP_MS).0 > newest);
     let recent: Vec<String> = recent.map(|run| run.number.to_string()).collect();
@@ -77,7 +86,12 @@ pub(crate) fn look(
         }
     }
     let said = change.drafts.len();
-    if !change.opened.is_empty() || !change.closed.is_empty() || said > 0 || !runs.is_empty() {
+    if !change.opened.is_empty()
+        || !change.closed.is_empty()
+        || said > 0
+        || !runs.is_empty()
+        || is_other
+    {
         outbox.change(&change)?;
     }
     Ok(said)

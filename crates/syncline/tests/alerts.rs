@@ -244,6 +244,55 @@ fn a_conflict_is_told_and_so_is_its_end() {
 }
 
 #[test]
+fn programs_may_be_told_in_cloudevents_with_one_id_however_often_it_is_sent() {
+    let sink = Sink::open();
+    let rules = channels(&sink)
+        .replace("secret: file:secret,", "secret: file:secret, format: cloudevents,")
+        .replace(
+            "    - {event: [conflict",
+            "    - {event: conflict_waiting, after: 1s, to: siem}\n    - {event: [conflict",
+        );
+    let world = world(2, &rules);
+    world.file("slack", &format!("http://{}/slack", sink.address));
+    world.file("key", "R0UT1NG");
+    world.run(&["run"]);
+    assert!(
+        sink.events("/siem").contains(&"syncline.config.loaded".into()),
+        "{:?}",
+        sink.events("/siem")
+    );
+    sink.told.lock().unwrap().clear();
+    disagree(&world, 1..=1);
+    sink.answers(503);
+    world.run(&["run"]).ends(4, &[]);
+    sink.answers(200);
+    let told = |kind: &str| sink.heard("/siem").into_iter().find(|one| one.json()["type"] == kind);
+    let tried = || {
+        world.run(&["run"]);
+        told("syncline.conflict.waiting").is_some() && told("syncline.conflict.opened").is_some()
+    };
+    eventually("it is told", tried, || format!("{:?}", sink.told.lock().unwrap()));
+    let one = told("syncline.conflict.opened").unwrap();
+    assert_eq!(one.header("content-type"), "application/cloudevents+json");
+    let event = one.json();
+    assert_eq!((&event["specversion"], &event["subject"]), (&"1.0".into(), &"contacts".into()));
+    assert_eq!(event["id"], one.header("webhook-id"));
+    assert!(event["source"].as_str().unwrap().starts_with("urn:syncline:"), "{event}");
+    assert_eq!(
+        (&event["data"]["open"], &event["datacontenttype"]),
+        (&1.into(), &"application/json".into())
+    );
+    let all = format!("{:?}", sink.told.lock().unwrap());
+    assert!(!all.contains("Ada") && !all.contains("Eva"), "{all}");
+    // The same configuration is told once, another one again.
+    let loads = || sink.events("/siem").iter().filter(|it| *it == "syncline.config.loaded").count();
+    assert_eq!(loads(), 0);
+    world.edit("after: 1s", "after: 2s");
+    world.run(&["run"]);
+    assert_eq!(loads(), 1);
+}
+
+#[test]
 fn a_sink_that_is_down_delays_nothing_and_is_told_later() {
     let (world, sink) = told_world(2);
     sink.answers(503);
@@ -332,6 +381,7 @@ fn rules_that_name_nobody_are_refused() {
   rules:
     - {event: conflict_opend, to: ops}
     - {event: stale, to: oops}
+    - {event: record_waiting, to: office}
     - {event: error_rate, above: 5, to: office, entity: nothing}
 ";
     world.file("syncline.yaml", &format!("{file}{alerts}"));
@@ -341,6 +391,7 @@ fn rules_that_name_nobody_are_refused() {
         "did you mean `conflict_opened`?",
         "there is no channel `oops`",
         "`stale` needs `after: 10m`",
+        "`record_waiting` needs `after: 4h`",
         "takes a share such as 5%",
         "there is no entity `nothing`",
     ];

@@ -57,6 +57,8 @@ pub struct Waits {
     pub system: Option<SystemIndex>,
     /// Why, in a code; empty for a conflict.
     pub code: Text,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// A run that ended.
@@ -147,18 +149,19 @@ fn read(
                 entity: EntityIndex(row.get(1)?),
                 system: row.get::<_, Option<u16>>(2)?.map(SystemIndex),
                 code: Text::new(row.get_ref(3)?.as_str()?),
+                since: Timestamp(row.get(4)?),
             })
         })?;
         Ok(found.collect::<Result<_, _>>()?)
     };
     let conflicts = waits(
-        "select number, entity, null, '' from conflict where settled is null order by number",
+        "select number, entity, null, '', opened_at from conflict where settled is null order by number",
     )?;
     let quarantine = waits(
-        "select number, entity, null, code from quarantine where dropped is null order by number",
+        "select number, entity, null, code, since from quarantine where dropped is null order by number",
     )?;
     let guards = waits(
-        "select number, entity, system, code from guard where state = 'open' order by number",
+        "select number, entity, system, code, at from guard where state = 'open' order by number",
     )?;
     let held = {
         let mut statement = moment.prepare_cached(

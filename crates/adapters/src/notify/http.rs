@@ -47,6 +47,7 @@ pub(super) fn signed(
 /// Posts a body. What is said of a failure holds no URL, which may be a secret.
 pub(super) async fn post(
     url: &str,
+    content_type: &'static str,
     headers: &[(String, String)],
     body: &str,
     may_be_private: bool,
@@ -55,8 +56,7 @@ pub(super) async fn post(
         Ok(found) => found,
         Err(why) => return Sent::Later(why),
     };
-    let mut request =
-        client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_owned());
+    let mut request = client.post(url).header(CONTENT_TYPE, content_type).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(name, value);
     }

@@ -22,9 +22,28 @@ pub enum Kind {
     /// By an event of `PagerDuty`: the routing key, and where events go.
     Pagerduty(Secret, String),
     /// By a webhook, signed as <https://www.standardwebhooks.com> says if there is a secret.
-    Webhook(String, Option<Secret>),
+    Webhook(String, Option<Secret>, Form),
     /// By e-mail to these addresses.
     Email(Vec<String>, Mailer),
+}
+
+/// How an event is written in a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As <https://www.standardwebhooks.com> says.
+    Standard,
+    /// As <https://cloudevents.io> says, in structured mode.
+    CloudEvents,
+}
+
+impl Form {
+    /// What a body is.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Standard => "application/json",
+            Self::CloudEvents => "application/cloudevents+json",
+        }
+    }
 }
 
 /// How e-mail is sent.

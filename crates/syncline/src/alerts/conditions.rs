@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syncline_adapters::hub::news::{Ended, News};
+use syncline_adapters::hub::news::{Ended, News, Waits};
 use syncline_core::{name::Timestamp, plan::Plan};
 
 use crate::{alerts::waiting, config::Loaded};
@@ -28,10 +28,16 @@ pub(crate) enum Kind {
     Run,
     /// A run failed.
     RunFailed,
+    /// A conflict has waited for long.
+    OldConflict,
+    /// A row or a write has been set aside for long.
+    OldRecord,
+    /// Another configuration holds.
+    Config,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Conflict,
         Self::Quarantine,
         Self::Guard,
@@ -41,6 +47,9 @@ impl Kind {
         Self::Errors,
         Self::Run,
         Self::RunFailed,
+        Self::OldConflict,
+        Self::OldRecord,
+        Self::Config,
     ];
 
     const fn word(self) -> &'static str {
@@ -54,6 +63,9 @@ impl Kind {
             Self::Errors => "errors",
             Self::Run => "run",
             Self::RunFailed => "run_failed",
+            Self::OldConflict => "old_conflict",
+            Self::OldRecord => "old_record",
+            Self::Config => "config",
         }
     }
 
@@ -69,6 +81,9 @@ impl Kind {
             Self::Errors => ("error_rate", "error_rate_over"),
             Self::Run => ("run_finished", ""),
             Self::RunFailed => ("run_failed", ""),
+            Self::OldConflict => ("conflict_waiting", "conflict_settled"),
+            Self::OldRecord => ("record_waiting", "record_settled"),
+            Self::Config => ("config_loaded", ""),
         }
     }
 }
@@ -94,6 +109,8 @@ pub(crate) struct Happening {
     pub(crate) left: u64,
     /// Their numbers, the first few.
     pub(crate) numbers: Vec<i64>,
+    /// It was to be told after so many milliseconds, where its rule says when.
+    pub(crate) after_ms: i64,
     /// What was said, of a run.
     pub(crate) said: Option<String>,
     /// When.
@@ -167,6 +184,7 @@ pub(crate) fn changed(
             count: numbers.len() as u64,
             left,
             numbers: numbers.into_iter().take(NUMBERS).collect(),
+            after_ms: number_of_age(kind, topic),
             said: None,
             at: now,
         };
@@ -178,6 +196,12 @@ pub(crate) fn changed(
         }
     }
     (happenings, open)
+}
+
+/// After how long it is told, of what is told by age: the last part of its topic.
+fn number_of_age(kind: Kind, topic: &str) -> i64 {
+    let is_age = matches!(kind, Kind::OldConflict | Kind::OldRecord);
+    topic.rsplit('|').next().filter(|_| is_age).and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
 /// All that is so now: what it is told under, and its number.
@@ -216,6 +240,17 @@ fn open(plan: &Plan, news: &News, loaded: &Loaded, now: Timestamp) -> BTreeSet<(
         }
     }
     for rule in rules {
+        let ages = [
+            ("conflict_waiting", Kind::OldConflict, &news.conflicts),
+            ("record_waiting", Kind::OldRecord, &news.quarantine),
+        ];
+        for (event, kind, all) in ages {
+            if rule.events.iter().any(|it| it == event) {
+                open.extend(old(plan, kind, all, rule.after_ms, now));
+            }
+        }
+    }
+    for rule in rules {
         let Some(above) = rule.above else { continue };
         for (entity, aside, all) in errors(plan, news, rule.within_ms) {
             if aside * 10_000 > all * u64::from(above) {
@@ -224,6 +259,24 @@ fn open(plan: &Plan, news: &News, loaded: &Loaded, now: Timestamp) -> BTreeSet<(
         }
     }
     open
+}
+
+/// What has waited for so long.
+fn old(
+    plan: &Plan,
+    kind: Kind,
+    all: &[Waits],
+    after_ms: i64,
+    now: Timestamp,
+) -> Vec<(String, i64)> {
+    let old = all.iter().filter(|waits| waits.since.plus_ms(after_ms) <= now);
+    let named = |waits: &Waits| {
+        let entity = plan.entity(waits.entity).map_or("?", |entity| entity.name.as_str());
+        // Each length of time is told by itself; a code would be told apart, too.
+        let topic = format!("{}|{after_ms}", topic(kind, entity, "", &waits.code));
+        (topic, waits.number)
+    };
+    old.map(named).collect()
 }
 
 /// Of each entity: how many rows were set aside within this span, of how many.
@@ -256,7 +309,26 @@ pub(crate) fn of_run(plan: &Plan, run: &Ended) -> Happening {
         count: 1,
         left: 0,
         numbers: vec![run.number],
+        after_ms: 0,
         said: Some(run.message.to_string()),
         at: run.at,
+    }
+}
+
+/// That another configuration holds from now on.
+pub(crate) fn of_config(now: Timestamp) -> Happening {
+    Happening {
+        kind: Kind::Config,
+        is_over: false,
+        topic: topic(Kind::Config, "", "", &now.0.to_string()),
+        entity: None,
+        system: None,
+        code: None,
+        count: 1,
+        left: 0,
+        numbers: Vec::new(),
+        after_ms: 0,
+        said: None,
+        at: now,
     }
 }

@@ -206,7 +206,7 @@ fn letters(channel: &Channel, messages: &[Message], installation: &str) -> Vec<L
                 message: notify::Message {
                     id: id(message.number),
                     subject: line(message),
-                    body: payload(&channel.kind, message, installation),
+                    body: payload(&channel.kind, message, installation, &id(message.number)),
                 },
             })
             .collect(),

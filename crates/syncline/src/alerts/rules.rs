@@ -44,7 +44,11 @@ fn is_meant(rule: &RuleDraft, happening: &Happening) -> bool {
         listed.is_empty()
             || name.as_ref().is_some_and(|name| listed.iter().any(|it| it.value.as_str() == name))
     };
+    let is_age = matches!(happening.kind, Kind::OldConflict | Kind::OldRecord);
+    let is_anything = rule.events.iter().any(|event| event == "*");
     rule.events.iter().any(|event| names(event))
+        // Of two rules about different lengths of time each is about its own.
+        && (!is_age || is_anything || rule.after_ms == happening.after_ms)
         && is_listed(&rule.entities, &happening.entity)
         && is_listed(&rule.systems, &happening.system)
         && (rule.codes.is_empty()
@@ -67,9 +71,10 @@ fn due(
     let wait = match (channel.digest, happening.kind) {
         (Some(Digest::Hourly), _) => return Some(next(now, HOUR_MS)),
         (Some(Digest::Daily), _) => return Some(next(now, 24 * HOUR_MS)),
-        (None, Kind::Stale) => 0,
+        // When it is told is what they are about.
+        (None, Kind::Stale | Kind::OldConflict | Kind::OldRecord) => 0,
         (None, _) if rule.after_ms > 0 && !happening.is_over => rule.after_ms,
-        (None, Kind::Run | Kind::RunFailed) => 0,
+        (None, Kind::Run | Kind::RunFailed | Kind::Config) => 0,
         (None, _) if is_program || happening.is_over => 0,
         // A pager is not kept waiting.
         (None, _) if matches!(channel.kind, ChannelKind::Pagerduty(..)) => 0,

@@ -34,7 +34,7 @@ alerts:
 
 fn waits(number: i64) -> Waits {
     let (entity, code) = (EntityIndex(0), "".into());
-    Waits { number, entity, system: None, code }
+    Waits { number, entity, system: None, code, since: NOON }
 }
 
 fn loaded(text: &str) -> Loaded {
@@ -121,6 +121,37 @@ fn a_rule_may_be_about_one_system_and_wait() {
     let erp = told(&News::default(), &guard(1));
     assert_eq!(erp, ["ops guard.tripped 1 +120", "siem guard.tripped 1 +0"]);
     assert_eq!(told(&News::default(), &guard(0)), ["siem guard.tripped 1 +0"]);
+}
+
+#[test]
+fn what_waits_for_long_is_told_by_the_rule_that_says_how_long() {
+    let rules = "    - {event: conflict_waiting, after: 4h, to: ops}\n    - {event: conflict_waiting, after: 1d, to: day}\n    - {event: \"*\"";
+    let loaded = loaded(&FILE.replace("    - {event: \"*\"", rules).replace(", digest: daily", ""));
+    let (plan, _) = loaded.compile(None);
+    let after = |hours: i64, before: &BTreeSet<(String, i64)>, news: &News| {
+        let now = NOON.plus_ms(hours * 3_600_000);
+        let (happenings, open) = conditions::changed(&plan, news, before, &loaded, now);
+        let mut told = Vec::new();
+        for happening in happenings.iter().filter(|it| it.event() != "conflict.opened") {
+            for (channel, due) in rules::told(&loaded, happening, now) {
+                assert_eq!(due, now);
+                told.push(format!("{channel} {} {}", happening.event(), happening.count));
+            }
+        }
+        told.sort();
+        (told, open)
+    };
+    let (told, open) = after(3, &BTreeSet::new(), &conflicts(&[1, 2]));
+    assert!(told.is_empty(), "{told:?}");
+    let (told, open) = after(5, &open, &conflicts(&[1, 2]));
+    assert_eq!(told, ["ops conflict.waiting 2", "siem conflict.waiting 2"]);
+    let (told, open) = after(6, &open, &conflicts(&[1, 2]));
+    assert!(told.is_empty(), "{told:?}");
+    let (told, open) = after(25, &open, &conflicts(&[1, 2]));
+    assert_eq!(told, ["day conflict.waiting 2", "siem conflict.waiting 2"]);
+    let (told, _) = after(26, &open, &conflicts(&[]));
+    let over: Vec<&String> = told.iter().filter(|it| it.contains("conflict.settled 2")).collect();
+    assert_eq!(over.len(), 4, "{told:?}");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //! fields.
 
 use serde_json::{Value as Json, json};
-use syncline_adapters::{hub::outbox::Message, settings::channel::Kind as Channel};
+use syncline_adapters::{
+    hub::outbox::Message,
+    settings::channel::{Form, Kind as Channel},
+};
 
 use crate::{
     alerts::conditions::{Happening, Kind},
@@ -31,8 +34,13 @@ pub(super) fn stored(loaded: &Loaded, happening: &Happening) -> Json {
 fn severity(happening: &Happening) -> &'static str {
     match happening.kind {
         _ if happening.is_over => "info",
-        Kind::Run => "info",
-        Kind::Conflict | Kind::Quarantine | Kind::Stale | Kind::Errors => "warning",
+        Kind::Run | Kind::Config => "info",
+        Kind::Conflict
+        | Kind::Quarantine
+        | Kind::Stale
+        | Kind::Errors
+        | Kind::OldConflict
+        | Kind::OldRecord => "warning",
         Kind::Guard | Kind::Loop | Kind::System | Kind::RunFailed => "error",
     }
 }
@@ -44,6 +52,7 @@ fn text(happening: &Happening) -> (String, String) {
     let code = happening.code.as_deref().unwrap_or("unknown");
     let (count, left) = (happening.count, happening.left);
     let wait = format!("{} wait", words::count(left));
+    let long = words::span(happening.after_ms);
     let said = happening.said.clone().unwrap_or_default();
     let (text, fix) = match (happening.kind, happening.is_over) {
         (Kind::Conflict, false) => (
@@ -68,6 +77,31 @@ fn text(happening: &Happening) -> (String, String) {
             format!("{entity}: {} released ({code}); {wait}", words::counted(count, "record")),
             format!("syncline quarantine list --code {code}"),
         ),
+        (Kind::OldConflict, false) => (
+            format!("{entity}: {} waiting for {long}", words::counted(left, "conflict")),
+            "syncline conflicts list".to_owned(),
+        ),
+        (Kind::OldConflict, true) => (
+            format!(
+                "{entity}: {} that waited for {long} settled; {wait}",
+                words::counted(count, "conflict")
+            ),
+            String::new(),
+        ),
+        (Kind::OldRecord, false) => (
+            format!("{entity}: {} set aside for {long} ({code})", words::counted(left, "record")),
+            format!("syncline quarantine list --code {code}"),
+        ),
+        (Kind::OldRecord, true) => (
+            format!(
+                "{entity}: {} set aside for {long} ({code}) dealt with; {wait}",
+                words::counted(count, "record")
+            ),
+            String::new(),
+        ),
+        (Kind::Config, _) => {
+            ("another configuration holds".to_owned(), "syncline config diff".to_owned())
+        }
         (Kind::Guard, false) => {
             (format!("{entity} in {system}: {code} waits for you"), "syncline guards list".into())
         }
@@ -123,7 +157,12 @@ pub(super) fn line(message: &Message) -> String {
 }
 
 /// What is posted to a program.
-pub(super) fn payload(channel: &Channel, message: &Message, installation: &str) -> String {
+pub(super) fn payload(
+    channel: &Channel,
+    message: &Message,
+    installation: &str,
+    id: &str,
+) -> String {
     let body = body(message);
     let said = |name: &str| body.get(name).cloned().unwrap_or_default();
     match channel {
@@ -144,14 +183,36 @@ pub(super) fn payload(channel: &Channel, message: &Message, installation: &str) 
                 },
             })
         }
-        Channel::Webhook(..) | Channel::Slack(_) | Channel::Email(..) => {
-            let mut data = body;
-            if let Json::Object(members) = &mut data {
-                members.insert("count".into(), json!(message.count));
-                members.retain(|_, value| !value.is_null());
+        Channel::Webhook(_, _, Form::CloudEvents) => {
+            let name = |it: &str| said(it).as_str().map(str::to_owned);
+            let subject = name("entity").or_else(|| name("system"));
+            let mut event = json!({
+                "specversion": "1.0",
+                "id": id,
+                "source": format!("urn:{}", installation.replacen('-', ":", 1)),
+                "type": format!("syncline.{}", message.event),
+                "time": words::time(message.at),
+                "datacontenttype": "application/json",
+                "data": data(body, message),
+            });
+            if let (Json::Object(members), Some(subject)) = (&mut event, subject) {
+                members.insert("subject".into(), subject.into());
             }
+            event
+        }
+        Channel::Webhook(_, _, Form::Standard) | Channel::Slack(_) | Channel::Email(..) => {
+            let data = data(body, message);
             json!({ "type": message.event, "timestamp": words::time(message.at), "data": data })
         }
     }
     .to_string()
+}
+
+/// What a program is told of it.
+fn data(mut body: Json, message: &Message) -> Json {
+    if let Json::Object(members) = &mut body {
+        members.insert("count".into(), json!(message.count));
+        members.retain(|_, value| !value.is_null());
+    }
+    body
 }

@@ -26,14 +26,14 @@ impl Loaded {
                     let key = self.secret_at(&format!("{place}.pagerduty"), key).await?;
                     channel::Kind::Pagerduty(key, url.clone())
                 }
-                ChannelKind::Webhook(url, secret) => {
+                ChannelKind::Webhook(url, secret, form) => {
                     let secret = match secret {
                         Some(secret) => {
                             Some(self.secret_at(&format!("{place}.secret"), secret).await?)
                         }
                         None => None,
                     };
-                    channel::Kind::Webhook(url.clone(), secret)
+                    channel::Kind::Webhook(url.clone(), secret, *form)
                 }
                 ChannelKind::Email(to) => {
                     let Some(smtp) = &alerts.smtp else { continue };

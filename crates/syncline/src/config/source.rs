@@ -6,6 +6,8 @@
 
 use std::{ops::Range, path::PathBuf};
 
+use syncline_core::value::Digest;
+
 /// A range of bytes of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Place {
@@ -63,6 +65,16 @@ impl Sources {
         let name = path.display().to_string();
         self.files.push(Source { path, name, text, masked: Vec::new() });
         self.files.len() - 1
+    }
+
+    /// A digest of all that is written in them: another one is another configuration.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut all = Vec::new();
+        for file in &self.files {
+            all.extend((file.text.len() as u64).to_be_bytes());
+            all.extend(file.text.as_bytes());
+        }
+        Digest::of(&all)
     }
 
     /// What is written there.

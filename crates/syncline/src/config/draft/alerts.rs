@@ -1,6 +1,6 @@
 //! What the file says of alerts: who is told of what, and how.
 
-use syncline_adapters::settings::channel::MailTls;
+use syncline_adapters::settings::channel::{Form, MailTls};
 
 use crate::config::{
     draft::{Name, Spanned},
@@ -41,7 +41,7 @@ pub(crate) enum ChannelKind {
     /// By e-mail.
     Email(Vec<String>),
     /// By a webhook.
-    Webhook(String, Option<Spanned<Reference>>),
+    Webhook(String, Option<Spanned<Reference>>, Form),
 }
 
 /// When what happened is told together.

@@ -32,6 +32,12 @@ pub(crate) static CHANNEL: Section = Section {
             "Of `webhook`: signed with it as https://www.standardwebhooks.com says; begins with whsec_.",
         ),
         key(
+            "format",
+            Shape::Word(&["standard", "cloudevents"]),
+            "Of `webhook`: the body as https://www.standardwebhooks.com says, or an event as https://cloudevents.io \
+             says, in structured mode; `standard` unless said.",
+        ),
+        key(
             "url",
             Shape::Text,
             "Of `pagerduty`: where events go, if elsewhere than to the vendor.",
@@ -48,12 +54,14 @@ pub(crate) static CHANNEL: Section = Section {
 };
 
 /// As the file names what can happen.
-pub(crate) const EVENTS: [&str; 14] = [
+pub(crate) const EVENTS: [&str; 17] = [
     "*",
     "conflict_opened",
     "conflict_resolved",
+    "conflict_waiting",
     "record_quarantined",
     "record_released",
+    "record_waiting",
     "guard_tripped",
     "guard_released",
     "loop_suspected",
@@ -63,6 +71,7 @@ pub(crate) const EVENTS: [&str; 14] = [
     "error_rate",
     "run_finished",
     "run_failed",
+    "config_loaded",
 ];
 
 pub(crate) static RULE: Section = Section {
@@ -81,7 +90,8 @@ pub(crate) static RULE: Section = Section {
         key(
             "after",
             Shape::Duration,
-            "Of `stale`: without success for so long; of the others: once it is so for so long.",
+            "Of `stale`: without success for so long; of `conflict_waiting` and `record_waiting`: each that waits for \
+             so long; of the others: once it is so for so long.",
         ),
         key(
             "above",

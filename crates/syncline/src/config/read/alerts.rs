@@ -1,6 +1,6 @@
 //! `alerts:`: channels, rules, and how mail is sent.
 
-use syncline_adapters::settings::channel::MailTls;
+use syncline_adapters::settings::channel::{Form, MailTls};
 
 use crate::config::{
     complaint::Complaint,
@@ -18,6 +18,9 @@ use crate::config::{
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 /// How long a share of errors is counted over, unless said otherwise.
 const WITHIN_MS: i64 = 600_000;
+
+/// Events that are about how long something has waited.
+const AGES: [&str; 2] = ["conflict_waiting", "record_waiting"];
 
 impl Reader<'_> {
     /// Who is told what happens.
@@ -80,9 +83,14 @@ impl Reader<'_> {
             kinds.push(ChannelKind::Email(to));
         }
         if let Some(url) = self.url_of(&entries, "webhook") {
-            kinds.push(ChannelKind::Webhook(url, secret));
+            let form = match self.word_of(&entries, "format", &["standard", "cloudevents"]) {
+                Some("cloudevents") => Form::CloudEvents,
+                Some(_) | None => Form::Standard,
+            };
+            kinds.push(ChannelKind::Webhook(url, secret, form));
         }
-        for (key, owner) in [("secret", "webhook"), ("url", "pagerduty")] {
+        let own = [("secret", "webhook"), ("format", "webhook"), ("url", "pagerduty")];
+        for (key, owner) in own {
             if let (Some(place), None) = (entries.key(key), entries.get(owner)) {
                 self.wrong(place, format!("`{key}` belongs to `{owner}`"));
             }
@@ -139,6 +147,10 @@ impl Reader<'_> {
         let after_ms = self.duration_of(&entries, "after");
         if is("stale") && after_ms.is_none() {
             self.wrong(node.place, "`stale` needs `after: 10m`");
+        }
+        let of_age = events.iter().filter(|event| AGES.contains(&event.value.as_str()));
+        if let (Some(event), true) = (of_age.clone().next(), after_ms.is_none()) {
+            self.wrong(node.place, format!("`{}` needs `after: 4h`", event.value));
         }
         let mut list = |key: &str| match entries.get(key) {
             Some(_) => self.texts_of(&entries, key).unwrap_or_default(),
