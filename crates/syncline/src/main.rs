@@ -30,6 +30,7 @@ mod scenarios;
 mod scratch;
 mod serve;
 mod session;
+mod times;
 mod typed;
 mod words;
 

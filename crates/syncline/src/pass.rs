@@ -23,6 +23,7 @@ use crate::{
     fights,
     report::{Answer, Failure},
     session::{Session, of_system},
+    times::Times,
     words,
 };
 
@@ -137,12 +138,18 @@ pub(crate) async fn run(
         Some(modes) => modes,
         None => modes(session, &order.entities, order.depth).await?,
     };
+    let mut closed = paused.closed.clone();
+    if order.kind == "serve" && order.halves == Halves::Both {
+        // Its writers wait for the times of theirs.
+        let times = Times::of(&session.loaded, &session.plan, jiff::tz::TimeZone::UTC);
+        closed.extend(order.entities.iter().flat_map(|entity| times.systems(*entity)));
+    }
     let errand = Errand {
         entities: entities.clone(),
         modes: modes.clone(),
         allow: order.allow.clone(),
         chooses: order.chooses.unwrap_or(&Everything),
-        closed: paused.closed.clone(),
+        closed,
     };
     let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
     let plan = session.plan.clone();

@@ -428,3 +428,111 @@ fn a_workbook_is_written_and_kept_the_same_both_ways() {
     assert_ne!(said.code, 0);
     assert!(said.said().contains("people.xlsx has formulas"), "{}", said.said());
 }
+
+/// People whose file is written at times of its own, beside an ERP that has them at once.
+fn scheduled(schedule: &str) -> World {
+    let world = people(BOTH, CELLS);
+    world.sql("erp", "create table people(id integer primary key, email text, name text)");
+    world.edit("  hr:\n", "  erp: {url: \"sqlite:erp.db\"}\n  hr:\n");
+    let to = format!("erp: people, hr: {{file: people, schedule: {{{schedule}}}}}");
+    world.edit("hr: {file: people}", &to);
+    world.edit("email: {crm: email, hr", "email: {crm: email, erp: email, hr");
+    world.edit("crm: name, hr", "crm: name, erp: name, hr");
+    world.sql("crm", "insert into people(email, name) values ('a@x', 'Ada'), ('b@x', 'Bo')");
+    // Whoever runs it wants it now.
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    world
+}
+
+/// Changes a name three times, each as soon as the ERP has the one before; nothing of it is in the file.
+fn rename_thrice(world: &World, daemon: &crate::serve::Daemon) {
+    let file = world.path("exports/people.csv");
+    let before = fs::read(&file).unwrap();
+    for name in ["One", "Two", "Three"] {
+        world.sql("crm", &format!("update people set name = '{name}' where email = 'a@x'"));
+        let in_erp = || world.value("erp", "select name from people where email = 'a@x'") == name;
+        crate::serve::eventually("the ERP has it", in_erp, || daemon.log());
+        assert_eq!(fs::read(&file).unwrap(), before, "{name}");
+    }
+}
+
+#[test]
+fn p11_what_changes_before_its_time_is_one_write_after_it() {
+    let world = scheduled("every: 12s");
+    let daemon = crate::serve::Daemon::start(&world.path(""), &[]);
+    daemon.says("serve.ready");
+    // The first time is at once, and there was nothing to write.
+    let noted =
+        || world.value("syncline.hub", "select count(*) from note where name like 'scheduled:%'");
+    crate::serve::eventually("it was looked at", || noted() == "1", || daemon.log());
+    rename_thrice(&world, &daemon);
+    let text = || fs::read_to_string(world.path("exports/people.csv")).unwrap();
+    crate::serve::eventually(
+        "the last one is written",
+        || text().contains("a@x,Three"),
+        || daemon.log(),
+    );
+    daemon.stop().ends(143, &[]);
+    let history = world.run(&["history"]).said();
+    assert_eq!(history.matches("written to erp:1  (updated)").count(), 3, "{history}");
+    assert_eq!(history.matches("written to hr:a@x  (updated)").count(), 1, "{history}");
+    world.agrees();
+}
+
+#[test]
+fn a_time_to_write_what_is_never_written_is_refused() {
+    let world = people(READ, CELLS);
+    world.edit("hr: {file: people}", "hr: {file: people, schedule: {every: 1h}}");
+    world.run(&["check"]).ends(2, &["config.contradiction", "`people` is never written to hr"]);
+}
+
+#[test]
+fn p11_a_night_that_nobody_was_there_for_is_made_up_for() {
+    let world = scheduled("cron: \"0 2 1 1 *\"");
+    let daemon = crate::serve::Daemon::start(&world.path(""), &[]);
+    daemon.says("serve.ready");
+    rename_thrice(&world, &daemon);
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    let text = || fs::read_to_string(world.path("exports/people.csv")).unwrap();
+    assert!(text().contains("a@x,Ada"), "{}", text());
+    world.run(&["status"]).ends(0, &["to write"]);
+    daemon.stop().ends(143, &[]);
+    // As if it had stood still for two years.
+    world.sql(
+        "syncline.hub",
+        "update note set value = value - 63072000000000 where name like 'scheduled:%'",
+    );
+    let daemon = crate::serve::Daemon::start(&world.path(""), &[]);
+    crate::serve::eventually("it is written", || text().contains("a@x,Three"), || daemon.log());
+    daemon.stop().ends(143, &[]);
+    world.agrees();
+}
+
+#[test]
+fn f13_columns_are_found_by_name_and_another_encoding_is_set_aside_row_by_row() {
+    let utf8 = READ.replace("windows-1252", "utf-8").replace("{file}-*.csv", "{file}.csv");
+    let world = people(&utf8, CELLS);
+    world.put(
+        "people.csv",
+        "Name;Mail;Salary;Born\nGarc\u{ed}a;a@x;1,5;02/03/1990\nB;b@x;;\n".as_bytes(),
+    );
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let before = world.people();
+    // Somebody has put the columns in another order, and one between them.
+    world.put(
+        "people.csv",
+        "Born;Salary;New;Mail;Name\n02/03/1990;1,5;x;a@x;Garc\u{ed}a\n;;;b@x;B\n".as_bytes(),
+    );
+    world.run(&["run"]).ends(0, &["nothing changed"]);
+    assert_eq!(world.people(), before);
+    // It is written as another program writes it now: what cannot be read waits, the others go on.
+    world.put("people.csv", b"Name;Mail;Salary;Born\nGarc\xeda;a@x;9;02/03/1990\nBo;b@x;2;\n");
+    world.run(&["run"]).ends(4, &["set aside"]);
+    world.run(&["quarantine", "list"]).ends(0, &["read.encoding", "people.csv:2, column \"Name\""]);
+    assert_eq!(world.people(), "a@x Garc\u{ed}a 1.5 1990-03-02, b@x Bo 2 -");
+    // One half of a file is not read for what it lacks.
+    world.put("people.csv", "Name;Mail;Salary;Born\nGarc\u{ed}a;a@x;3;02/0".as_bytes());
+    let half = world.run(&["run"]);
+    assert_ne!(half.code, 0, "{}", half.said());
+    assert!(world.people().contains("b@x Bo 2 -"), "{}", world.people());
+}

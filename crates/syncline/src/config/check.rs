@@ -220,6 +220,21 @@ impl Checker<'_> {
         for names in [&entity.from, &entity.to].into_iter().flatten() {
             self.lives_in(entity, names);
         }
+        for binding in &entity.bindings {
+            let system = &binding.system.value;
+            let is_written =
+                entity.to.as_ref().is_none_or(|to| to.iter().any(|name| name.value == *system));
+            if let (Some(schedule), false) = (&binding.schedule, is_written) {
+                self.complain(
+                    Complaint::error(
+                        "config.contradiction",
+                        schedule.place,
+                        format!("`{}` is never written to {system}", entity.name),
+                    )
+                    .fix("leave this `schedule` out; one of the entity says when it is read, too"),
+                );
+            }
+        }
         if let Some(deletes) = &entity.common.deletes {
             if let Some(from) = &deletes.value.from {
                 self.lives_in(entity, from);

@@ -304,6 +304,8 @@ pub(crate) struct BindingDraft {
     pub(crate) when: Option<Name>,
     /// Those that leave.
     pub(crate) on_leave: Option<OnLeave>,
+    /// When it is written, if not all the time.
+    pub(crate) schedule: Option<Spanned<Schedule>>,
     /// For lines: the columns of the parent's key.
     pub(crate) parent: Vec<Name>,
 }

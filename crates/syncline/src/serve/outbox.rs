@@ -156,6 +156,7 @@ async fn destinations(
     let open = session.hub.guards(false).await?;
     all.retain(|system| !is_paused(session.system_name(*system)));
     for (entity, _) in entities {
+        all.retain(|system| !shared.times.has((*entity, *system)));
         let Some(found) = session.plan.entity(*entity) else { continue };
         if is_paused(&found.name) || open.iter().any(|guard| guard.entity == *entity) {
             return Ok(Vec::new());

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::{
     report::Failure,
     serve::{journal::Journal, notify, outbox::Outbox},
+    times::Times,
 };
 
 /// What a worker tells the daemon.
@@ -37,6 +38,8 @@ pub(super) enum Event {
 /// What the workers of a shift share.
 pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
+    /// What is written at times of its own.
+    pub(super) times: Times,
     pub(super) journal: Journal,
     pub(super) notify: notify::Notify,
     /// Entities that are kept in step: approved, and not paused whole.
@@ -65,6 +68,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         plan: Arc<Plan>,
+        times: Times,
         awake: Vec<EntityIndex>,
         journal: Journal,
         notify: notify::Notify,
@@ -73,6 +77,7 @@ impl Shared {
         let systems = plan.systems.len();
         Self {
             plan,
+            times,
             journal,
             notify,
             awake,

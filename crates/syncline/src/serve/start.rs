@@ -31,6 +31,7 @@ use crate::{
         stuck, writer,
     },
     session::{Reach, Session, Use},
+    times::Times,
 };
 
 /// What it takes to begin a shift.
@@ -73,8 +74,10 @@ impl Start<'_> {
         // For `status`: whoever holds the hub under this name is the daemon.
         let own = format!("process {}", std::process::id());
         session.hub.set_note("serve", &own).await?;
+        let zone = zone(self.loaded);
         let shared = Arc::new(Shared::new(
             session.plan.clone(),
+            Times::of(self.loaded, &session.plan, zone.clone()),
             awake,
             self.journal.clone(),
             self.notify.clone(),
@@ -92,7 +95,6 @@ impl Start<'_> {
             let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default());
             recover::recover(&desk, &mut session.systems).await?;
         }
-        let zone = zone(self.loaded);
         let down = std::mem::take(&mut session.failures);
         let (mut workers, mut written) = (Vec::new(), stuck::Written::new());
         if !self.options.read_only {

@@ -149,7 +149,8 @@ async fn backlogs(
             let hours = written.get(&system);
             let is_open = hours
                 .is_some_and(|hours| hours.as_ref().is_none_or(|it| it.opens_in(now).is_none()));
-            if is_open && !is_paused(system_name(shared, system)) {
+            let waits = shared.times.has((entity, system));
+            if is_open && !waits && !is_paused(system_name(shared, system)) {
                 let backlog = count.inserts + count.updates + count.deletes;
                 backlogs.insert((entity, system), backlog);
             }

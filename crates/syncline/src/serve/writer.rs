@@ -159,12 +159,18 @@ impl Writer {
         for entity in entities {
             let is_held = self.held.get(&entity).is_some_and(|since| since.elapsed() < HELD);
             let is_ours = shared.plan.binding_of(entity, self.system).is_some();
+            let link = (entity, self.system);
+            let now = Session::now();
             if is_ours
                 && !is_held
                 && shared.awake.contains(&entity)
-                && self.is_behind(session, entity).await?
+                && shared.times.is_due(session, link, now).await?
             {
-                due.push(entity);
+                if self.is_behind(session, entity).await? {
+                    due.push(entity);
+                } else {
+                    shared.times.was_written(session, link, now).await?;
+                }
             }
         }
         if !due.is_empty() {

@@ -116,7 +116,7 @@ pub(crate) const OTHERWISE: [&str; 3] = ["quarantine", "reject", "warn"];
 /// When an entity is taken.
 pub(crate) static SCHEDULE: Section = Section {
     name: "schedule",
-    doc: "When `serve` takes an entity: one of the two.",
+    doc: "When `serve` takes an entity, or writes it to a system: one of the two.",
     keys: &[
         key("every", Shape::Duration, "Every so often, and not in between."),
         key(
@@ -163,9 +163,10 @@ pub(crate) static BINDING: Section = Section {
         key("cursor", Shape::Text, "The column to poll by; unsaid: `changed_at`, else full scans."),
         key("when", Shape::Text, "Which records belong here."),
         key("on_leave", ON_LEAVE, "Records that leave `when:` of this system."),
-        later(
+        key(
             "schedule",
-            "a schedule of one system comes with a later version: say it on the entity",
+            Shape::Keys(&SCHEDULE),
+            "When `serve` writes it to this system, and not in between; what is decided meanwhile waits.",
         ),
     ],
     named: None,

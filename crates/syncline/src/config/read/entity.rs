@@ -196,6 +196,7 @@ impl Reader<'_> {
             cursor: None,
             when: None,
             on_leave: None,
+            schedule: None,
             parent: Vec::new(),
         };
         let resources = self.apis.get(&binding.system.value).cloned();
@@ -285,6 +286,9 @@ impl Reader<'_> {
         binding.cursor = self.text_of(&entries, "cursor");
         binding.when = self.text_of(&entries, "when");
         binding.on_leave = self.on_leave(&entries);
+        binding.schedule = entries
+            .get("schedule")
+            .and_then(|node| self.schedule(node).map(|value| Spanned { value, place: node.place }));
         binding.parent = self.texts_of(&entries, "parent").unwrap_or_default();
         if let Some(resources) = resources {
             for key in ["key", "cursor"] {
