@@ -536,3 +536,64 @@ fn f13_columns_are_found_by_name_and_another_encoding_is_set_aside_row_by_row() 
     assert_ne!(half.code, 0, "{}", half.said());
     assert!(world.people().contains("b@x Bo 2 -"), "{}", world.people());
 }
+
+/// UTF-16, little end first unless said.
+fn utf16(text: &str, is_big: bool) -> Vec<u8> {
+    let bytes = |unit: u16| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+#[test]
+fn files_in_utf_16_are_kept_the_same_both_ways_as_they_are_written() {
+    let files = BOTH.replace("format: csv", "format: csv, separator: tab, encoding: utf-16");
+    let world = people(&files, CELLS);
+    // Big end first, as its mark says; a letter beyond the first 65536, and a column that is not ours.
+    let before =
+        "\u{feff}Mail\tName\tSalary\tBorn\tNote\r\na@x\t\u{141}ukasz \u{1f600}\t1.5\t\t\u{442}\r\n";
+    world.put("people.csv", &utf16(before, true));
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    assert_eq!(world.people(), "a@x \u{141}ukasz \u{1f600} 1.5 -");
+    world.sql(
+        "crm",
+        "update people set salary = 2.5; insert into people(email, name) values ('b@x', 'B\u{e9}')",
+    );
+    world.run(&["run"]).ends(0, &[]);
+    let after = "\u{feff}Mail\tName\tSalary\tBorn\tNote\r\na@x\t\u{141}ukasz \u{1f600}\t2.5\t\t\u{442}\r\nb@x\tB\u{e9}\t\t\t\r\n";
+    let is = fs::read(world.path("exports/people.csv")).unwrap();
+    assert_eq!(
+        String::from_utf16_lossy(
+            &is.chunks(2).map(|it| u16::from_be_bytes([it[0], it[1]])).collect::<Vec<_>>()
+        ),
+        after
+    );
+    world.agrees();
+    // One half of a letter: that row waits, and nothing is written over it.
+    let broken =
+        [utf16(before, true), b"\0c\0@\0x\0\t\xd8\0\0\t\0\t\0\t\0\r\0\n".to_vec()].concat();
+    world.put("people.csv", &broken);
+    world.run(&["run", "--allow-partial"]);
+    world.run(&["quarantine", "list"]).ends(0, &["read.encoding", "people.csv:3, column \"Name\""]);
+    world.sql("crm", "update people set salary = 9 where email = 'a@x'");
+    let said = world.run(&["run"]).said();
+    assert!(said.contains("no UTF-16"), "{said}");
+    assert_eq!(fs::read(world.path("exports/people.csv")).unwrap(), broken);
+}
+
+#[test]
+fn a_new_file_in_utf_16_begins_with_a_mark_and_one_without_is_read_as_said() {
+    let world = people(&WRITE.replace("windows-1252", "utf-16be"), CELLS);
+    world.sql("crm", "insert into people(email, name) values ('a@x', '\u{141}')");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let (_, bytes) = world.only();
+    assert_eq!(bytes, utf16("\u{feff}Mail;Name;Salary;Born\r\na@x;\u{141};;\r\n", true));
+
+    let read = READ.replace("windows-1252", "utf-16le");
+    let world = people(&read, CELLS);
+    world.put("people-1.csv", &utf16("Name;Mail;Salary;Born\r\n\u{141};a@x;;\r\n", false));
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    assert_eq!(world.people(), "a@x \u{141} - -");
+    // What says that it is UTF-8 is.
+    world.put("people-1.csv", "\u{feff}Name;Mail;Salary;Born\r\n\u{142};a@x;;\r\n".as_bytes());
+    world.run(&["run"]).ends(0, &[]);
+    assert_eq!(world.people(), "a@x \u{142} - -");
+}

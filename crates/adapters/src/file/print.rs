@@ -6,10 +6,10 @@ use crate::{
     file::{
         bound::Bound,
         csv,
-        rows::{Entry, Head, Raw},
+        rows::{Entry, Head, Raw, Wide},
         xlsx::{self, Written},
     },
-    settings::folder::{Csv, Form, Formulas},
+    settings::folder::{Csv, Form, Formulas, is_wide},
     sql::{invalid, json},
 };
 
@@ -29,12 +29,15 @@ impl<'a> Printer<'a> {
             Form::Csv(form) => form,
             Form::JsonLines => return Head::default(),
             Form::Xlsx { sheet } => {
-                let (raw, names) = (Vec::new(), self.bound.header());
-                return Head { raw, names, sheet: sheet.clone() };
+                let names = self.bound.header();
+                return Head { names, sheet: sheet.clone(), ..Head::default() };
             }
         };
+        let is_big = form.encoding == encoding_rs::UTF_16BE;
+        // Without a mark, most programs take it for something else.
+        let wide = is_wide(form.encoding).then_some(Wide { is_big, has_mark: true });
         if let Some(names) = &form.header {
-            return Head { raw: Vec::new(), names: names.clone(), sheet: None };
+            return Head { names: names.clone(), wide, ..Head::default() };
         }
         let mut raw = Vec::new();
         if form.bom && form.encoding == encoding_rs::UTF_8 {
@@ -46,10 +49,10 @@ impl<'a> Printer<'a> {
                 raw.push(form.separator);
             }
             // A name that cannot be written is looked for in vain when it is read back.
-            let _is_read_back = csv::write(&mut raw, Some(name), form.separator, form.encoding);
+            let _is_read_back = csv::write(&mut raw, Some(name), form.separator, form.letters());
         }
         raw.extend_from_slice(b"\r\n");
-        Head { raw, names, sheet: None }
+        Head { raw, names, wide, sheet: None }
     }
 
     /// A line with an end: the last one may have none.
@@ -173,7 +176,7 @@ impl<'a> Printer<'a> {
                 let why = format!("a spreadsheet would take the text in {name:?} for a formula");
                 return Err(invalid("write.formula", why));
             }
-            let written = csv::write(&mut line, text.as_deref(), form.separator, form.encoding);
+            let written = csv::write(&mut line, text.as_deref(), form.separator, form.letters());
             written.map_err(|letter| {
                 let encoding = form.encoding.name();
                 let why = format!("{encoding} has no letter {letter:?} (column {name:?})");

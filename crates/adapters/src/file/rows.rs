@@ -21,7 +21,7 @@ use crate::{
         place::Found,
         xlsx::{self, Line, Sheet},
     },
-    settings::folder::{Csv, Folder, Form, is_bytewise},
+    settings::folder::{Csv, Folder, Form, UTF_8, is_bytewise, is_wide},
     sql::json,
 };
 
@@ -30,6 +30,7 @@ mod transcode;
 
 use lines::Lines;
 use transcode::Transcoded;
+pub(super) use transcode::Wide;
 
 /// What rows are read from.
 pub(super) type Input = Box<dyn BufRead + Send>;
@@ -115,6 +116,8 @@ pub(super) struct Head {
     pub(super) raw: Vec<u8>,
     /// The names of its columns, in their order.
     pub(super) names: Vec<Text>,
+    /// It is written in UTF-16.
+    pub(super) wide: Option<Wide>,
     /// What the sheet is called.
     pub(super) sheet: Option<Text>,
 }
@@ -141,7 +144,7 @@ impl Rows {
                 Err(why) => return Ok(Err(why)),
             },
             Form::JsonLines => Content::Lines {
-                lines: Lines::new(bytes(file, encoding_rs::UTF_8).map_err(io)?.0),
+                lines: Lines::new(bytes(file, UTF_8, false).map_err(io)?.input),
                 columns: columns.to_vec(),
             },
             Form::Xlsx { sheet } => match Sheet::open(file, sheet.as_ref()) {
@@ -202,19 +205,34 @@ impl Rows {
     }
 }
 
-/// The bytes of a file behind its byte order mark, and that mark. What is not read byte by byte
-/// becomes UTF-8.
-fn bytes(file: File, encoding: &'static Encoding) -> std::io::Result<(Input, Vec<u8>)> {
+/// The bytes of a file behind its byte order mark.
+struct Begun {
+    input: Input,
+    /// That mark, if it is one of UTF-8.
+    mark: Vec<u8>,
+    /// They were UTF-16, and are UTF-8 by now.
+    wide: Option<Wide>,
+}
+
+/// Begins to read the bytes of a file. What is not read byte by byte becomes UTF-8. Where one of the
+/// encodings of Unicode is meant, a byte order mark says which (`is_told`).
+fn bytes(file: File, encoding: &'static Encoding, is_told: bool) -> std::io::Result<Begun> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     let mut input = BufReader::with_capacity(256 << 10, file);
-    if !is_bytewise(encoding) {
-        return Ok((Box::new(BufReader::new(Transcoded::new(input, encoding))), Vec::new()));
+    let is_unicode = encoding == UTF_8 || is_wide(encoding);
+    let said = Encoding::for_bom(input.fill_buf()?).filter(|_| is_told && is_unicode);
+    let found = said.map_or(encoding, |(found, _)| found);
+    if is_bytewise(found) {
+        let has_mark = found == UTF_8 && input.fill_buf()?.starts_with(MARK);
+        if has_mark {
+            input.consume(MARK.len());
+        }
+        let mark = if has_mark { MARK.to_vec() } else { Vec::new() };
+        return Ok(Begun { input: Box::new(input), mark, wide: None });
     }
-    let has_mark = encoding == encoding_rs::UTF_8 && input.fill_buf()?.starts_with(MARK);
-    if has_mark {
-        input.consume(MARK.len());
-    }
-    Ok((Box::new(input), if has_mark { MARK.to_vec() } else { Vec::new() }))
+    let wide = Wide { is_big: found == encoding_rs::UTF_16BE, has_mark: said.is_some() };
+    let input = Box::new(BufReader::new(Transcoded::new(input, found)));
+    Ok(Begun { input, mark: Vec::new(), wide: is_wide(found).then_some(wide) })
 }
 
 fn csv(
@@ -226,11 +244,11 @@ fn csv(
 ) -> Result<Result<Content, String>, PortError> {
     let io = |error: std::io::Error| failed(action, &error);
     let drift = |detail: String| PortError::new(ErrorKind::SchemaDrift, action, detail);
-    let (input, mark) = bytes(file, form.encoding).map_err(io)?;
+    let Begun { input, mark, wide } = bytes(file, form.encoding, true).map_err(io)?;
     let mut records = Records::new(input, form.separator);
-    let encoding = if is_bytewise(form.encoding) { form.encoding } else { encoding_rs::UTF_8 };
+    let encoding = form.letters();
     let header = match &form.header {
-        Some(names) => Head { raw: mark, names: names.clone(), sheet: None },
+        Some(names) => Head { raw: mark, names: names.clone(), wide, sheet: None },
         None => {
             let Some(first) = records.next().map_err(io)? else {
                 return Ok(Err(format!("{name} is empty: it has no header")));
@@ -251,7 +269,7 @@ fn csv(
                 return Err(drift(format!("{place}: two columns are called {name:?}")));
             }
             let raw = [mark, first.raw].concat();
-            Head { raw, names, sheet: None }
+            Head { raw, names, wide, sheet: None }
         }
     };
     let places = places(&header.names, columns).map_err(|why| drift(format!("{name} {why}")))?;
@@ -297,7 +315,7 @@ fn sheet(
     }
     let places = places(&names, columns).map_err(|why| drift(format!("{name} {why}")))?;
     let (header, kinds) =
-        (Head { raw: Vec::new(), names, sheet: Some(sheet.name.clone()) }, kinds.to_vec());
+        (Head { names, sheet: Some(sheet.name.clone()), ..Head::default() }, kinds.to_vec());
     Ok(Ok(Content::Sheet { sheet: Box::new(sheet), header, places, kinds }))
 }
 

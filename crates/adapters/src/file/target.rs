@@ -272,22 +272,41 @@ impl Writing<'_> {
         PortError::new(ErrorKind::Unexpected, self.action, format!("{outcome:?}"))
     }
 
+    /// Puts a line into the new file, in its encoding.
+    fn put(&self, out: &mut impl std::io::Write, line: &[u8]) -> Result<(), PortError> {
+        let io = |error: std::io::Error| failed(self.action, &error);
+        let Some(wide) = self.head.wide else { return out.write_all(line).map_err(io) };
+        let lost = || {
+            let why = "it holds bytes that are no UTF-16: a new file would lose them";
+            PortError::new(ErrorKind::Unsupported, self.action, why)
+        };
+        let text = std::str::from_utf8(line).map_err(|_| lost())?;
+        if text.contains('\u{fffd}') {
+            return Err(lost());
+        }
+        wide.write(out, text).map_err(io)
+    }
+
     fn lines(&self, state: Option<&Found>, path: &Path) -> Result<(), PortError> {
         let io = |error: std::io::Error| failed(self.action, &error);
         let (printer, head) = (self.printer, self.head);
         let mut out = BufWriter::new(File::create(path).map_err(io)?);
-        out.write_all(&head.raw).map_err(io)?;
+        if let Some(wide) = head.wide {
+            wide.begin(&mut out).map_err(io)?;
+        }
+        let mut put = |bytes: &[u8]| self.put(&mut out, bytes);
+        put(&head.raw)?;
         self.each(state, |entry, change| match change {
-            None => out.write_all(&printer.ended(entry.raw.bytes(), head)).map_err(io),
+            None => put(&printer.ended(entry.raw.bytes(), head)),
             Some(Change { values: None, .. }) => Ok(()),
             Some(Change { values: Some(values), .. }) => {
                 let line = printer.changed(entry, values, head);
-                out.write_all(&line.map_err(|found| self.refused(&found))?).map_err(io)
+                put(&line.map_err(|found| self.refused(&found))?)
             }
         })?;
         for values in self.new_rows() {
             let line = printer.new_row(values, head).map_err(|found| self.refused(&found))?;
-            out.write_all(&line).map_err(io)?;
+            put(&line)?;
         }
         out.flush().map_err(io)
     }

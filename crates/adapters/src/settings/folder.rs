@@ -87,6 +87,13 @@ pub enum Formulas {
     Refuse,
 }
 
+impl Csv {
+    /// How the letters of a line are handled: what is not read byte by byte is UTF-8 on the way.
+    pub fn letters(&self) -> &'static Encoding {
+        if is_bytewise(self.encoding) { self.encoding } else { UTF_8 }
+    }
+}
+
 impl Form {
     /// As the file says it; the end of its names, too.
     pub const fn word(&self) -> &'static str {
@@ -103,8 +110,13 @@ pub fn encoding(name: &str) -> Option<&'static Encoding> {
     Encoding::for_label(name.as_bytes())
 }
 
-/// Whether files in this encoding can be read cell by cell, and written: a separator is one byte in
-/// it, and never a part of a letter.
+/// Whether files in this encoding can be read cell by cell: a separator is one byte in it, and never a
+/// part of a letter.
 pub fn is_bytewise(encoding: &'static Encoding) -> bool {
     encoding == encoding_rs::UTF_8 || encoding.is_single_byte()
+}
+
+/// Whether this is UTF-16, one way or the other.
+pub fn is_wide(encoding: &'static Encoding) -> bool {
+    encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE
 }

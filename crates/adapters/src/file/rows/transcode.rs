@@ -1,7 +1,7 @@
 //! Bytes in an encoding in which a separator may be a part of a letter, as UTF-8. What is no letter
 //! becomes U+FFFD, which readers take for damage.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use encoding_rs::{Decoder, Encoding};
 
@@ -42,5 +42,35 @@ impl<R: Read> Read for Transcoded<R> {
         }
         self.at += count;
         Ok(count)
+    }
+}
+
+/// How a file in UTF-16 is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::file) struct Wide {
+    /// The greater byte comes first.
+    pub(in crate::file) is_big: bool,
+    /// It begins with a byte order mark.
+    pub(in crate::file) has_mark: bool,
+}
+
+impl Wide {
+    /// Writes the byte order mark, if the file has one.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(in crate::file) fn begin(self, out: &mut impl Write) -> io::Result<()> {
+        if self.has_mark { self.write(out, "\u{feff}") } else { Ok(()) }
+    }
+
+    /// Writes letters.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(in crate::file) fn write(self, out: &mut impl Write, text: &str) -> io::Result<()> {
+        for unit in text.encode_utf16() {
+            out.write_all(&if self.is_big { unit.to_be_bytes() } else { unit.to_le_bytes() })?;
+        }
+        Ok(())
     }
 }

@@ -27,7 +27,7 @@ macro_rules! both {
                 key(
                     "encoding",
                     Shape::Text,
-                    "How letters are written in CSV: `windows-1252`, `iso-8859-15`, `utf-16le`; `utf-8` \
+                    "How letters are written in CSV: `windows-1252`, `iso-8859-15`, `utf-16`; `utf-8` \
                      unless said.",
                 ),
                 key("header", TEXTS, "The names of the columns, where CSV files have no header of their own."),

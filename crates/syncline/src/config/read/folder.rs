@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use syncline_adapters::settings::folder::{
-    Csv, Encoding, Form, Formulas, Holds, Pattern, UTF_8, encoding, is_bytewise,
+    Csv, Encoding, Form, Formulas, Holds, Pattern, UTF_8, encoding, is_bytewise, is_wide,
 };
 use syncline_core::Text;
 
@@ -271,14 +271,14 @@ impl Reader<'_> {
             );
             return UTF_8;
         };
-        if writes && !is_bytewise(found) {
+        if writes && !is_bytewise(found) && !is_wide(found) {
             self.complain(
                 Complaint::error(
                     "config.unsupported",
                     name.place,
                     format!("this version cannot write `{}`", name.value),
                 )
-                .fix("write utf-8, or an encoding with one byte for each letter"),
+                .fix("write utf-8, utf-16, or an encoding with one byte for each letter"),
             );
         }
         found
