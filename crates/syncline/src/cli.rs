@@ -318,7 +318,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
     let name = cli.command.name();
     let tells = cli.command.tells();
     let outcome = runtime.block_on(async {
-        let outcome = dispatch(&context, cli.command).await;
+        let outcome = Box::pin(dispatch(&context, cli.command)).await;
         if tells {
             tell(&context).await;
         }
