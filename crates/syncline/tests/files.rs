@@ -597,3 +597,13 @@ fn a_new_file_in_utf_16_begins_with_a_mark_and_one_without_is_read_as_said() {
     world.run(&["run"]).ends(0, &[]);
     assert_eq!(world.people(), "a@x \u{142} - -");
 }
+
+#[test]
+fn what_a_spreadsheet_would_take_for_a_formula_is_not_written_where_the_file_says_so() {
+    let world = people(&WRITE.replace("windows-1252", "utf-8, formulas: refuse"), CELLS);
+    world.sql("crm", "insert into people(email, name, salary) values ('a@x', '=HYPERLINK(\"x\")', 1), ('b@x', '@SUM(A1)', 1), ('c@x', 'Ann', -5)");
+    world.run(&["run", "--yes"]).ends(4, &["set aside"]);
+    world.run(&["quarantine", "list"]).ends(0, &["write.formula"]);
+    let (_, bytes) = world.only();
+    assert_eq!(String::from_utf8(bytes).unwrap(), "Mail;Name;Salary;Born\r\nc@x;Ann;-5;\r\n");
+}

@@ -1,5 +1,7 @@
 //! A shop that calls us when something changes: signed, over HTTP, in every weather.
 
+mod bad;
+
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
