@@ -45,6 +45,8 @@ pub fn relations(seed: u64) -> Result<(), Breach> {
     foul.draft.extras.programs = false;
     // Whoever edits a row that left the scope may have to give way when it returns: no one waits for that.
     foul.draft.extras.scope = None;
+    // What people take back, and when, is drawn with the weather.
+    foul.rare.rollbacks = false;
     let fair = Script { weather: Weather::default(), processes: 1, ..foul.clone() };
     let seen = live(&fair)?;
     let same = |other: Vec<Seen>, relation: &'static str| {
