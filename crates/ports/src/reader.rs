@@ -179,6 +179,8 @@ pub struct HistoryFilter {
     pub system: Option<SystemIndex>,
     /// By this actor.
     pub actor: Option<Text>,
+    /// Of one of these fields.
+    pub fields: Option<Vec<(EntityIndex, FieldIndex)>>,
     /// At most so many, newest first.
     pub limit: usize,
 }

@@ -67,3 +67,14 @@ fn everything_is_exported_the_oldest_first() {
     assert!(table.starts_with("kind,number,at,run"), "{table}");
     assert!(table.contains(r#","'=1+1, ""x""","#), "no program takes it for a formula: {table}");
 }
+
+#[test]
+fn changes_are_found_by_field() {
+    let world = World::in_step(2);
+    world.sql("crm", "update contacts set name = 'Ada' where id = 1");
+    world.says(0, &["run"]);
+    let found = world.says(0, &["history", "--field", "name"]);
+    assert!(found.contains("Ada") && !found.contains("created from"), "{found}");
+    assert!(world.says(0, &["history", "--field", "status"]).contains("no change"));
+    assert!(world.says(2, &["history", "--field", "nothing"]).contains("address.unknown"));
+}

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_core::{
     commit::AuditKind,
-    name::{RecordId, RunId},
+    name::{EntityIndex, FieldIndex, RecordId, RunId},
 };
 use syncline_ports::reader::{Entry, HistoryFilter, Reader as _, Run};
 
@@ -31,6 +31,9 @@ pub(crate) struct History {
     /// From or to this system.
     #[arg(long, value_name = "SYSTEM")]
     pub(crate) system: Option<String>,
+    /// Of this field.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) field: Option<String>,
     /// By this person or user.
     #[arg(long, value_name = "ACTOR")]
     pub(crate) actor: Option<String>,
@@ -55,6 +58,9 @@ impl History {
         }
         if let Some(name) = &self.system {
             filter.system = Some(address::system_named(&session, name)?);
+        }
+        if let Some(name) = &self.field {
+            filter.fields = Some(fields_named(&session, name)?);
         }
         let (mut head, mut of_run) = (String::new(), None);
         match (self.address.as_deref(), self.id.as_deref()) {
@@ -103,6 +109,18 @@ impl History {
         };
         Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(result))
     }
+}
+
+/// The fields of this name, in whatever entity.
+fn fields_named(session: &Session, name: &str) -> Result<Vec<(EntityIndex, FieldIndex)>, Failure> {
+    let entities = session.plan.entities.iter().zip((0u16..).map(EntityIndex));
+    let found: Vec<_> =
+        entities.filter_map(|(entity, index)| Some((index, entity.field_named(name)?))).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    Err(Failure::new("address.unknown", format!("no entity has a field `{name}`"))
+        .fix("syncline config show"))
 }
 
 /// What was said of a run and what it observed, for people and for programs.

@@ -86,12 +86,14 @@ fn take(page: Page, filter: &HistoryFilter, found: &mut Vec<Entry>) {
 }
 
 fn passes(entry: &Entry, filter: &HistoryFilter) -> bool {
-    let HistoryFilter { record, run, since, below, system, actor, limit: _ } = filter;
+    let HistoryFilter { record, run, since, below, system, actor, fields, limit: _ } = filter;
+    let field = entry.event.field.map(|field| (entry.event.entity, field));
     record.is_none_or(|record| entry.event.record == record)
         && run.is_none_or(|run| entry.run == run)
         && since.is_none_or(|since| entry.at >= since)
         && below.is_none_or(|below| entry.number < below)
         && system.is_none_or(|system| entry.event.system == Some(system))
+        && fields.as_ref().is_none_or(|fields| field.is_some_and(|own| fields.contains(&own)))
         && actor.as_ref().is_none_or(|actor| entry.event.actor.as_ref() == Some(actor))
 }
 
