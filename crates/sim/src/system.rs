@@ -84,7 +84,7 @@ pub struct Weather {
     pub lost: u32,
     /// The work is done much later, although nobody waits for it any more.
     pub zombie: u32,
-    /// A scan stops in the middle.
+    /// A scan stops in the middle; of some of the rows asked for by key nothing is said.
     pub cut: u32,
     /// A process dies at an await.
     pub crash: u32,

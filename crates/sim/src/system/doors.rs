@@ -265,6 +265,13 @@ impl SimState {
                 marks,
             });
         }
+        let percent = self.weather.cut;
+        if percent > 0 && self.chance.percent(percent) {
+            // Of some nothing is said, as of items that a REST system answers one by one.
+            self.faults += 1;
+            let said = self.chance.below(answers.len() + 1);
+            answers.truncate(said);
+        }
         Batch { answers, then: Then::Idle, ..Batch::default() }
     }
 }
