@@ -96,7 +96,7 @@ pub(crate) async fn record(
     };
     Ok(Failure::new(guard.code.as_str(), message).cause(cause(&guard.code)).done(done).fix(
         format!(
-            "syncline guards show {number}; then syncline guards apply, reverse or dismiss {number}"
+            "syncline guards show {number}; then syncline guards apply {number}, syncline guards reverse {number} or syncline guards dismiss {number}"
         ),
     ))
 }
