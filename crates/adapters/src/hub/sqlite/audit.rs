@@ -21,23 +21,20 @@ const PAGE_BYTES: usize = 16 * 1024;
 
 /// Writes the commit's events. `pages` holds the page of the last event of each group that the
 /// commit changes, and then of all records that have events in it. Gives the number of the last
-/// event ever.
+/// event ever, and the chain's last hash.
 pub(super) fn write(
     transaction: &Transaction<'_>,
     commit: &Commit,
     pages: &mut HashMap<RecordId, u64>,
-) -> Outcome<u64> {
-    let last: i64 =
-        transaction.prepare_cached("select changes from state")?.query_row([], |row| row.get(0))?;
-    let mut last = last.cast_unsigned();
+) -> Outcome<(u64, [u8; 32])> {
+    let (mut last, mut chain) = chain::last(transaction)?;
     if commit.audit.is_empty() {
-        return Ok(last);
+        return Ok((last, chain));
     }
     let others = others(transaction, commit, pages)?;
     let mut insert = transaction.prepare_cached(
         "insert into audit (first, run, at, events, data, hash) values (?, ?, ?, ?, ?, ?)",
     )?;
-    let mut chain = chain::head(transaction, "changes_chain")?;
     let mut finish = |page: PageWriter, first: u64| {
         let events = page.count() as i64;
         let (run, at, data) = (commit.run.0, commit.at.0, page.finish());
@@ -55,13 +52,12 @@ pub(super) fn write(
         last += 1;
     }
     finish(page, first)?;
-    transaction.prepare_cached("update state set changes_chain = ?")?.execute(params![chain])?;
     let mut point = transaction.prepare_cached("update record set audit = ?2 where id = ?1")?;
     for record in others {
         let page = pages.get(&record).copied().unwrap_or(0);
         point.execute(params![blob(record), page.cast_signed()])?;
     }
-    Ok(last)
+    Ok((last, chain))
 }
 
 /// Records that have events in the commit and are not changed by it: their last page is looked up,

@@ -35,6 +35,14 @@ fn action(before: &[u8; 32], number: i64, at: i64, texts: [&str; 4]) -> [u8; 32]
     *hash.finalize().as_bytes()
 }
 
+/// The number of the last change, and the last hash of the changes.
+pub(super) fn last(connection: &Connection) -> Outcome<(u64, [u8; 32])> {
+    let mut select = connection.prepare_cached("select changes, changes_chain from state")?;
+    let (last, stored): (i64, Option<Vec<u8>>) =
+        select.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((last.cast_unsigned(), stored.as_deref().and_then(hash_of).unwrap_or(NONE)))
+}
+
 /// The last hash of a chain: `changes_chain` or `actions_chain`.
 pub(super) fn head(connection: &Connection, column: &str) -> Outcome<[u8; 32]> {
     let sql = format!("select {column} from state");

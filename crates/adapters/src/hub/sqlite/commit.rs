@@ -70,7 +70,7 @@ pub(super) fn commit(
     let mut changes: Vec<&GroupChange> = commit.groups.iter().collect();
     changes.sort_unstable_by_key(|change| change.group.id);
     let mut pages = check(&transaction, recent, &changes)?;
-    let last_change = audit::write(&transaction, &commit, &mut pages)?;
+    let (last_change, chain) = audit::write(&transaction, &commit, &mut pages)?;
     let lengths = write_groups(&transaction, &changes, &pages)?;
     let mut matches = Change::default();
     let stale = index::write(&transaction, &changes, shared, &mut matches, commit.at)?;
@@ -83,12 +83,14 @@ pub(super) fn commit(
     add_ledger(&transaction, commit.run, &commit.ledger)?;
     transaction
         .prepare_cached(
-            "update state set operation = max(operation, ?), minted = max(minted, ?), changes = ?",
+            "update state set operation = max(operation, ?), minted = max(minted, ?), changes = ?,
+                 changes_chain = ?",
         )?
         .execute(params![
             commit.operation.0.cast_signed(),
             commit.minted.cast_signed(),
-            last_change.cast_signed()
+            last_change.cast_signed(),
+            chain
         ])?;
     recent.forget(commit.groups.iter());
     let mut pending = shared.lock();
