@@ -79,7 +79,10 @@ pub(crate) static ENTITY: Section = Section {
             "What must hold of a record, after the merge and before it is written.",
         ),
         later("limits", "limits per user come with a later version"),
-        later("auto_rollback", "rollback comes with a later version"),
+        later(
+            "auto_rollback",
+            "by itself nothing is rolled back in this version: `guards reverse`, `rollback run`",
+        ),
     ],
     named: None,
     required: &["in", "fields"],

@@ -47,7 +47,10 @@ pub(crate) static DEFAULTS: Section = Section {
         key("retention", Shape::Keys(&RETENTION), "How long the hub keeps what it need not."),
         later("limits", "limits per user come with a later version"),
         later("survive", "merging duplicates comes with a later version"),
-        later("auto_rollback", "rollback comes with a later version"),
+        later(
+            "auto_rollback",
+            "by itself nothing is rolled back in this version: `guards reverse`, `rollback run`",
+        ),
         later("sensitive", "labels of fields come with a later version"),
     ],
     named: None,

@@ -29,7 +29,7 @@ const MAX_RETAINED: u64 = 2 << 30;
 /// Rows per write batch, unless said otherwise.
 const BATCH: usize = 500;
 /// The same for files, which are written anew with every batch.
-const FILE_BATCH: usize = 10_000;
+const FILE_BATCH: usize = 4_000;
 
 impl Default for Detect {
     fn default() -> Self {
