@@ -153,6 +153,10 @@ impl Pass<'_> {
     /// Of what the record needs in a system, what a broken rule does not speak of. What is kept back, and
     /// where, if nothing is left.
     pub(super) fn keep_back(broken: &Broken, needs: &mut Vec<PartNeed>) -> Option<PartAt> {
+        // What leaves a system goes whole, whatever it breaks.
+        if needs.iter().any(|it| it.child.is_none() && it.need == Need::Delete) {
+            return None;
+        }
         let mut kept = None;
         let is_created = needs.iter().any(|it| it.child.is_none() && it.need == Need::Insert);
         for part in needs.iter_mut() {

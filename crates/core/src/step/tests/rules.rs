@@ -8,8 +8,11 @@ use crate::{
     change::{Command, PartKey},
     commit::AuditKind,
     expr::Expr,
-    name::EntityIndex,
-    validate::{Otherwise, Rule},
+    group::FieldSet,
+    name::{BindingIndex, EntityIndex},
+    need::{Need, PartNeed},
+    step::pass::Pass,
+    validate::{Broken, Otherwise, Rule},
 };
 
 fn rule(check: &str, otherwise: Otherwise) -> Rule {
@@ -135,4 +138,16 @@ fn two_edits_that_are_right_alone_and_wrong_together_are_written_nowhere() {
     edit(&mut world, "A", "phone=9");
     check(&mut world, "7 E0 9 S1");
     assert!(world.codes().is_empty());
+}
+
+#[test]
+fn an_order_that_leaves_a_system_takes_its_lines_with_it_whatever_they_break() {
+    let broken =
+        Broken { message: "".into(), fields: FieldSet::default(), lines: true, by_time: false };
+    let part = |child| PartNeed { child, binding: BindingIndex(0), need: Need::Delete };
+    let mut needs = vec![part(None), part(Some(0))];
+    assert!(Pass::keep_back(&broken, &mut needs).is_none());
+    assert_eq!(needs, [part(None), part(Some(0))]);
+    let mut lines = vec![part(Some(0))];
+    assert!(Pass::keep_back(&broken, &mut lines).is_some(), "a line alone waits with the rest");
 }
