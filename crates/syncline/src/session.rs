@@ -113,15 +113,7 @@ impl Session {
     }
 
     /// The same, without that.
-    pub(crate) async fn unrecovered(
-        context: &Context,
-        usage: Use,
-        reach: Reach,
-    ) -> Result<Self, Failure> {
-        Self::raw(config::load(context)?, context, usage, reach).await
-    }
-
-    async fn raw(
+    pub(crate) async fn raw(
         loaded: Loaded,
         context: &Context,
         usage: Use,

@@ -48,13 +48,14 @@ impl Apply {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let saved = Saved::read(&self.file)?;
-        if let Some(warning) = backups::reminder(&config::load(context)?, Session::now())
+        let loaded = config::load(context)?;
+        if let Some(warning) = backups::reminder(&loaded, Session::now())
             && !context.quiet
         {
             report::note(&warning.warning(context.paint));
         }
         confirm(&saved, context)?;
-        let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
+        let mut session = Session::of(loaded, context, Use::Write, Reach::Systems).await?;
         let entities = same_meaning(&session, &saved)?;
         paused::refuse(&session, &entities).await?;
         let allow = run::allowed(&self.allow);

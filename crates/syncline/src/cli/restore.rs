@@ -40,11 +40,11 @@ impl Restore {
         let mut head = Vec::new();
         let mut result = serde_json::Map::new();
         if let Some(file) = &self.file {
-            let loaded = config::load(context)?;
-            let hub = loaded.hub_path();
+            // It is read anew, and warns, once there is the hub that numbers its names.
+            let hub = config::load(&Context { quiet: true, ..context.clone() })?.hub_path();
             let copy = backup::look(file)?;
             self.confirm(context, &hub, &copy)?;
-            // A daemon stands still until everything was read: it begins anew then.
+            // A daemon stands still meanwhile: it begins anew with what is there then.
             let lent = loan::ask(&hub, context).await?;
             let aside = backup::restore(file, &hub, Session::now())?;
             {
@@ -60,7 +60,8 @@ impl Restore {
             }
         }
         // Whoever opens the hub to work with the systems reads everything first.
-        let mut session = Session::unrecovered(context, Use::Write, Reach::Systems).await?;
+        let mut session =
+            Session::raw(config::load(context)?, context, Use::Write, Reach::Systems).await?;
         if let Some(deed) = &context.deed {
             deeds::note(&session, deed).await?;
         }
@@ -68,7 +69,11 @@ impl Restore {
         let recovered = recovery::finish(&mut session, &progress).await?;
         drop(progress);
         let Some(recovered) = recovered else {
-            return Ok(Answer::new("nothing was restored that is not read yet"));
+            // A daemon that had it back in between was quicker.
+            let summary = "everything was read already; nothing was written before that";
+            head.push(summary.into());
+            let answer = Answer::new(summary).with_text(head.join("\n"));
+            return Ok(answer.with_result(result.into()));
         };
         let summary = format!("{} read again", words::counted(recovered.records, "record"));
         head.extend(recovered.lines);
