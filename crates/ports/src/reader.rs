@@ -185,6 +185,61 @@ pub struct HistoryFilter {
     pub limit: usize,
 }
 
+/// Selects conflicts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConflictFilter {
+    /// Of one of these entities and lists.
+    pub entities: Option<Vec<EntityIndex>>,
+    /// Over one of these fields.
+    pub fields: Option<Vec<(EntityIndex, FieldIndex)>>,
+    /// This system has a value in it.
+    pub system: Option<SystemIndex>,
+    /// Of this record.
+    pub record: Option<RecordId>,
+    /// Opened by this run.
+    pub run: Option<RunId>,
+    /// Only those that are settled, or that are not.
+    pub settled: Option<bool>,
+    /// Only those with a smaller number: where a page ended, the next one begins.
+    pub below: Option<Number>,
+    /// At most so many, newest first.
+    pub limit: usize,
+}
+
+/// Selects entries of the quarantine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuarantineFilter {
+    /// Of one of these entities and lists.
+    pub entities: Option<Vec<EntityIndex>>,
+    /// With this code.
+    pub code: Option<Text>,
+    /// Set aside last by this run.
+    pub run: Option<RunId>,
+    /// Those that a person dropped, too.
+    pub dropped: bool,
+    /// Only those with a larger number: where a page ended, the next one begins.
+    pub above: Option<Number>,
+    /// At most so many, oldest first.
+    pub limit: usize,
+}
+
+/// Selects runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this entity.
+    pub entity: Option<EntityIndex>,
+    /// Of this kind.
+    pub kind: Option<Text>,
+    /// That ended so.
+    pub outcome: Option<Text>,
+    /// Begun not before.
+    pub since: Option<Timestamp>,
+    /// Only those with a smaller number: where a page ended, the next one begins.
+    pub below: Option<Number>,
+    /// At most so many, newest first.
+    pub limit: usize,
+}
+
 /// What a person or a program has done with Syncline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Action {
@@ -284,11 +339,22 @@ pub trait Reader: Send + Sync {
 
     /// Open conflicts (or all, newest first).
     async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError>;
+    /// A page of conflicts; costs about as much as it holds.
+    async fn conflict_page(&self, filter: &ConflictFilter) -> Result<Vec<Conflict>, PortError>;
+    /// How many conflicts pass, on all pages.
+    async fn count_conflicts(&self, filter: &ConflictFilter) -> Result<u64, PortError>;
     /// One conflict.
     async fn conflict(&self, number: Number) -> Result<Option<Conflict>, PortError>;
 
     /// What is set aside, oldest first.
     async fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, PortError>;
+    /// A page of the quarantine; costs about as much as it holds.
+    async fn quarantine_page(
+        &self,
+        filter: &QuarantineFilter,
+    ) -> Result<Vec<Quarantined>, PortError>;
+    /// How many entries pass, on all pages.
+    async fn count_quarantine(&self, filter: &QuarantineFilter) -> Result<u64, PortError>;
     /// How many conflicts and entries of the quarantine this run has opened that still wait.
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError>;
     /// One entry.
@@ -334,6 +400,10 @@ pub trait Reader: Send + Sync {
     async fn drop_run(&self, id: RunId) -> Result<(), PortError>;
     /// Runs, newest first.
     async fn runs(&self, limit: usize) -> Result<Vec<Run>, PortError>;
+    /// A page of runs; costs about as much as it holds.
+    async fn run_page(&self, filter: &RunFilter) -> Result<Vec<Run>, PortError>;
+    /// How many runs pass, on all pages.
+    async fn count_runs(&self, filter: &RunFilter) -> Result<u64, PortError>;
     /// What the runs of an entity came to since some time. Costs no more than they are many.
     async fn lately(&self, entity: EntityIndex, since: Timestamp) -> Result<Lately, PortError>;
     /// One run.

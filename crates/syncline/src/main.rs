@@ -2,6 +2,7 @@
 
 mod address;
 mod alerts;
+mod api;
 mod approved;
 mod backups;
 mod books;

@@ -124,7 +124,8 @@ enum Why {
 impl Daemon {
     async fn run(&mut self, mut hangup: mpsc::Receiver<()>) -> Result<Answer, Failure> {
         let mut broke = 0;
-        self.door = Door::open(&self.loaded, self.options.listen, &self.journal).await?;
+        self.door =
+            Door::open(&self.context, &self.loaded, self.options.listen, &self.journal).await?;
         self.renew_postman().await?;
         let watch = tokio::spawn(self.notify.clone().watch(self.longest()));
         let outcome = loop {
@@ -354,7 +355,7 @@ impl Daemon {
     async fn renew_door(&mut self) {
         let renewed = match &self.door {
             Some(door) => door.update(&self.loaded).await,
-            None => Door::open(&self.loaded, self.options.listen, &self.journal)
+            None => Door::open(&self.context, &self.loaded, self.options.listen, &self.journal)
                 .await
                 .map(|door| self.door = door),
         };

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod api;
 mod audit;
 mod backups;
 mod bad_input;

@@ -60,6 +60,7 @@ fn brief(line: &str) -> String {
         ("\"seconds\": ", "<number>"),
         ("\"p50_delay_ms\": ", "<number>"),
         ("\"p95_delay_ms\": ", "<number>"),
+        ("\"took_ms\": ", "<number>"),
         ("\"script\": ", "<text>"),
     ];
     for (name, shown) in differs {

@@ -15,6 +15,7 @@ pub(in crate::hub) mod lock;
 mod matches;
 mod migrate;
 mod open;
+mod pages;
 mod queues;
 mod reader;
 mod recent;

@@ -88,7 +88,8 @@ impl Audit {
     }
 }
 
-fn json_of(action: &Action) -> Json {
+/// An action for programs.
+pub(crate) fn json_of(action: &Action) -> Json {
     json!({
         "action": action.number,
         "at": words::time(action.at),

@@ -18,7 +18,7 @@ use crate::{
     words::{self, Table},
 };
 
-mod show;
+pub(crate) mod show;
 
 /// Flags of `conflicts`.
 #[derive(Debug, Args)]
@@ -127,12 +127,14 @@ async fn matching(session: &Session, filter: Option<&str>) -> Result<Vec<Conflic
     Ok(found)
 }
 
-async fn record_name(session: &Session, conflict: &Conflict) -> Result<String, Failure> {
+/// The record of a conflict as people know it.
+pub(crate) async fn record_name(session: &Session, conflict: &Conflict) -> Result<String, Failure> {
     let group = session.hub.group(conflict.record).await?;
     Ok(group.map_or_else(|| conflict.record.to_string(), |group| address::of(session, &group)))
 }
 
-fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
+/// A conflict for programs.
+pub(crate) fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
     let candidates: Vec<Json> = conflict
         .candidates
         .iter()
@@ -200,7 +202,8 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
 }
 
-async fn find(session: &Session, id: u64) -> Result<Conflict, Failure> {
+/// The conflict of this number.
+pub(crate) async fn find(session: &Session, id: u64) -> Result<Conflict, Failure> {
     session.hub.conflict(id).await?.ok_or_else(|| {
         Failure::new("usage.unknown_number", format!("there is no conflict {id}"))
             .fix("syncline conflicts list")

@@ -6,10 +6,10 @@ use syncline_core::{
     change::PartKey,
     commit::AuditKind,
     group::{Author, Group, Hold},
-    name::FieldIndex,
+    name::{FieldIndex, Timestamp},
     value::Value,
 };
-use syncline_ports::reader::{Entry, HistoryFilter, Number, Reader as _};
+use syncline_ports::reader::{ConflictFilter, Entry, HistoryFilter, Number, Reader as _};
 
 use crate::{
     address,
@@ -46,59 +46,65 @@ impl Explain {
             ),
         };
         let group = address::find(&session, &self.address).await?;
-        let Some(entity) = session.plan.entity(group.entity) else {
-            return Err(Failure::new(
-                "address.unknown",
-                format!("no record is known as {}", self.address),
-            ));
-        };
-        let fields: Vec<FieldIndex> = match &self.field {
-            Some(name) => {
-                let known: Vec<&str> =
-                    entity.fields.iter().map(|field| field.name.as_str()).collect();
-                vec![entity.field_named(name).ok_or_else(|| {
-                    Failure::new(
-                        "address.unknown",
-                        format!("{} has no field `{name}`", entity.name),
-                    )
-                    .cause(format!("its fields are {}", known.join(", ")))
-                })?]
-            }
-            None => (0..entity.fields.len())
-                .filter_map(|index| u16::try_from(index).ok().map(FieldIndex))
-                .collect(),
-        };
-        let filter =
-            HistoryFilter { record: Some(group.id), limit: CHAIN, ..HistoryFilter::default() };
-        let entries = session.hub.history(&filter).await?;
-        // Newest first: those after the moment come before those up to it.
-        let later = at.map_or(0, |at| entries.partition_point(|entry| entry.at > at));
-        let (later, entries) = entries.split_at(later);
-        let is_known = |entry: &Entry| entry.event.kind == AuditKind::Created;
-        if later.iter().any(is_known) && !entries.iter().any(is_known) {
-            let unknown = format!("{} was not known then", self.address);
-            return Err(Failure::new("address.unknown", unknown)
-                .fix(format!("syncline history {}", self.address)));
-        }
-        let alive = if group.root.exists.alive { "" } else { "  (deleted; its last values)" };
-        let mut text = format!("{}  {}{alive}", address::of(&session, &group), group.id);
-        let mut rows = Vec::new();
-        for field in fields {
-            let (lines, row) = explain(&session, &group, field, entries, at.map(|_| later)).await?;
-            text.push_str(&lines);
-            rows.push(row);
-        }
-        let result = json!({
-            "record": group.id.to_string(),
-            "alive": group.root.exists.alive,
-            "rows": links(&session, &group),
-            "fields": rows,
-        });
+        let (text, result) = of_record(&session, &group, self.field.as_deref(), at).await?;
         Ok(Answer::new(address::of(&session, &group)).with_text(text).with_result(result))
     }
 }
 
-fn links(session: &Session, group: &Group) -> Json {
+/// Why a field of a record has its value, or each: for people and for programs.
+pub(crate) async fn of_record(
+    session: &Session,
+    group: &Group,
+    field: Option<&str>,
+    at: Option<Timestamp>,
+) -> Result<(String, Json), Failure> {
+    let name = address::of(session, group);
+    let Some(entity) = session.plan.entity(group.entity) else {
+        return Err(Failure::new("address.unknown", format!("no record is known as {name}")));
+    };
+    let fields: Vec<FieldIndex> = match field {
+        Some(name) => {
+            let known: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
+            vec![entity.field_named(name).ok_or_else(|| {
+                Failure::new("address.unknown", format!("{} has no field `{name}`", entity.name))
+                    .cause(format!("its fields are {}", known.join(", ")))
+            })?]
+        }
+        None => (0..entity.fields.len())
+            .filter_map(|index| u16::try_from(index).ok().map(FieldIndex))
+            .collect(),
+    };
+    let filter = HistoryFilter { record: Some(group.id), limit: CHAIN, ..HistoryFilter::default() };
+    let entries = session.hub.history(&filter).await?;
+    // Newest first: those after the moment come before those up to it.
+    let later = at.map_or(0, |at| entries.partition_point(|entry| entry.at > at));
+    let (later, entries) = entries.split_at(later);
+    let is_known = |entry: &Entry| entry.event.kind == AuditKind::Created;
+    if later.iter().any(is_known) && !entries.iter().any(is_known) {
+        let unknown = format!("{name} was not known then");
+        return Err(
+            Failure::new("address.unknown", unknown).fix(format!("syncline history {name}"))
+        );
+    }
+    let alive = if group.root.exists.alive { "" } else { "  (deleted; its last values)" };
+    let mut text = format!("{name}  {}{alive}", group.id);
+    let mut rows = Vec::new();
+    for field in fields {
+        let (lines, row) = explain(session, group, field, entries, at.map(|_| later)).await?;
+        text.push_str(&lines);
+        rows.push(row);
+    }
+    let result = json!({
+        "record": group.id.to_string(),
+        "alive": group.root.exists.alive,
+        "rows": links(session, group),
+        "fields": rows,
+    });
+    Ok((text, result))
+}
+
+/// The rows of a record, for programs.
+pub(crate) fn links(session: &Session, group: &Group) -> Json {
     let rows = group.root.links.iter().map(|link| {
         json!({
             "system": session.system_name(link.system),
@@ -159,11 +165,15 @@ async fn decision(
         return Ok(None);
     }
     // Newest first.
-    let conflicts = session.hub.conflicts(true, usize::MAX / 2).await?;
+    let filter = ConflictFilter {
+        record: Some(group.id),
+        settled: Some(true),
+        limit: usize::MAX,
+        ..ConflictFilter::default()
+    };
+    let conflicts = session.hub.conflict_page(&filter).await?;
     let found = conflicts.iter().find_map(|conflict| {
-        let is_this = conflict.record == group.id
-            && conflict.part == PartKey::Root
-            && conflict.field == Some(field);
+        let is_this = conflict.part == PartKey::Root && conflict.field == Some(field);
         let (settled, at) = conflict.settled.as_ref().filter(|_| is_this)?;
         Some((conflict, settled, *at, settled.who.as_ref()?))
     });
@@ -196,12 +206,16 @@ async fn open_conflict(
     if !group.root.conflicts.iter().any(|conflict| conflict.field == Some(field)) {
         return Ok(None);
     }
-    let open = session.hub.conflicts(false, usize::MAX / 2).await?;
-    let found = open.iter().find(|conflict| {
-        conflict.record == group.id
-            && conflict.part == PartKey::Root
-            && conflict.field == Some(field)
-    });
+    let filter = ConflictFilter {
+        record: Some(group.id),
+        settled: Some(false),
+        limit: usize::MAX,
+        ..ConflictFilter::default()
+    };
+    let open = session.hub.conflict_page(&filter).await?;
+    let found = open
+        .iter()
+        .find(|conflict| conflict.part == PartKey::Root && conflict.field == Some(field));
     Ok(found.map(|conflict| conflict.number))
 }
 

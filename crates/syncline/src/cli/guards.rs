@@ -66,7 +66,8 @@ impl Guards {
     }
 }
 
-fn json_of(session: &Session, guard: &Guard) -> serde_json::Value {
+/// A guard for programs.
+pub(crate) fn json_of(session: &Session, guard: &Guard) -> serde_json::Value {
     json!({
         "id": guard.number,
         "code": guard.code.as_str(),
@@ -109,7 +110,8 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
 }
 
-async fn find(session: &Session, id: u64) -> Result<Guard, Failure> {
+/// The guard of this number.
+pub(crate) async fn find(session: &Session, id: u64) -> Result<Guard, Failure> {
     let guards = session.hub.guards(true).await?;
     guards.into_iter().find(|guard| guard.number == id).ok_or_else(|| {
         Failure::new("usage.unknown_number", format!("there is no guard {id}"))

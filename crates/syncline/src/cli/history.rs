@@ -112,7 +112,10 @@ impl History {
 }
 
 /// The fields of this name, in whatever entity.
-fn fields_named(session: &Session, name: &str) -> Result<Vec<(EntityIndex, FieldIndex)>, Failure> {
+pub(crate) fn fields_named(
+    session: &Session,
+    name: &str,
+) -> Result<Vec<(EntityIndex, FieldIndex)>, Failure> {
     let entities = session.plan.entities.iter().zip((0u16..).map(EntityIndex));
     let found: Vec<_> =
         entities.filter_map(|(entity, index)| Some((index, entity.field_named(name)?))).collect();
@@ -130,16 +133,31 @@ fn run_head(session: &Session, run: &Run) -> (String, Option<Json>) {
     let mut head = format!("{id}  {}  {}  {said}\n", run.kind, words::time(run.started));
     let pages = books::of_run(session, run);
     head.extend(pages.iter().map(|page| format!("{}\n", page.line())));
-    let json = json!({
-        "run": id,
+    (head, Some(run_json(session, run)))
+}
+
+/// A run for programs.
+pub(crate) fn run_json(session: &Session, run: &Run) -> Json {
+    let writes = run.writes.iter().map(|(system, creates, updates, deletes)| {
+        json!({
+            "system": session.system_name(*system),
+            "creates": creates,
+            "updates": updates,
+            "deletes": deletes,
+        })
+    });
+    json!({
+        "run": run.id.to_string(),
         "kind": run.kind.as_str(),
         "entity": run.entity.map(|entity| session.entity_name(entity)),
         "started": words::time(run.started),
         "ended": run.ended.map(words::time),
+        "took_ms": run.ended.map(|ended| ended.ms() - run.started.ms()),
         "outcome": run.outcome.as_str(),
-        "systems": pages.iter().map(books::Page::json).collect::<Vec<_>>(),
-    });
-    (head, Some(json))
+        "message": run.message.as_str(),
+        "systems": books::of_run(session, run).iter().map(books::Page::json).collect::<Vec<_>>(),
+        "writes": writes.collect::<Vec<_>>(),
+    })
 }
 
 /// A run whose log is gone: what it changed is still known.

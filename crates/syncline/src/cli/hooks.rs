@@ -116,7 +116,8 @@ fn note(one: &Delivery) -> String {
     notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn row(one: &Delivery) -> Json {
+/// A delivery for programs.
+pub(crate) fn row(one: &Delivery) -> Json {
     json!({
         "id": one.seq,
         "system": one.system,

@@ -91,7 +91,8 @@ fn route(session: &Session, entry: &Quarantined) -> String {
     }
 }
 
-async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, Failure> {
+/// The record of an entry as people know it.
+pub(crate) async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, Failure> {
     let record = match &entry.subject {
         Subject::Write { record, .. } | Subject::Record { record } => Some(*record),
         Subject::Row { .. } => entry.record,
@@ -101,7 +102,8 @@ async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, F
     Ok(group.map_or_else(|| record.to_string(), |group| address::of(session, &group)))
 }
 
-fn json_of(session: &Session, entry: &Quarantined, record: &str) -> Json {
+/// An entry for programs.
+pub(crate) fn json_of(session: &Session, entry: &Quarantined, record: &str) -> Json {
     json!({
         "id": entry.number,
         "entity": session.entity_name(entry.entity),
@@ -195,13 +197,11 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         words::age(Session::now(), entry.since),
         entry.run
     );
-    let mut row = serde_json::Map::new();
     for (index, slot) in entry.row.iter().flat_map(|row| row.0.iter().enumerate()) {
         let field =
             entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
         if let Some(value) = slot.value() {
             text.push_str(&format!("  {field} = {}\n", words::quoted(value)));
-            row.insert(field.to_string(), words::json(value));
         }
     }
     for record in &entry.related {
@@ -209,7 +209,35 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         let name = group.map_or_else(|| record.to_string(), |group| address::of(&session, &group));
         text.push_str(&format!("  related: {name}\n"));
     }
-    let fix = match &entry.subject {
+    let fix = fix(&entry);
+    text.push_str(&format!("  fix: {fix}\n  more: syncline help {}", entry.code));
+    let result = detail(&session, &entry, &record);
+    Ok(Answer::new(format!("quarantine entry {id}")).with_text(text).with_result(result))
+}
+
+/// An entry with the row as it was shown, and what to do, for programs.
+pub(crate) fn detail(session: &Session, entry: &Quarantined, record: &str) -> Json {
+    let entity = session.plan.entity(entry.entity);
+    let mut row = serde_json::Map::new();
+    for (index, slot) in entry.row.iter().flat_map(|row| row.0.iter().enumerate()) {
+        let field =
+            entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
+        if let Some(value) = slot.value() {
+            row.insert(field.to_string(), words::json(value));
+        }
+    }
+    let mut result = json_of(session, entry, record);
+    if let Some(object) = result.as_object_mut() {
+        object.insert("row".to_owned(), Json::Object(row));
+        object.insert("fix".to_owned(), json!(fix(entry)));
+    }
+    result
+}
+
+/// What to do about an entry.
+fn fix(entry: &Quarantined) -> String {
+    let id = entry.number;
+    match &entry.subject {
         Subject::Row { .. } if entry.code.starts_with("match.") => {
             format!("syncline quarantine edit {id} --link KEY, or mend the row")
         }
@@ -224,14 +252,7 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         Subject::Write { .. } => format!(
             "syncline quarantine edit {id} --set FIELD=VALUE, or widen the target; then syncline retry {id}"
         ),
-    };
-    text.push_str(&format!("  fix: {fix}\n  more: syncline help {}", entry.code));
-    let mut result = json_of(&session, &entry, &record);
-    if let Some(object) = result.as_object_mut() {
-        object.insert("row".to_owned(), Json::Object(row));
-        object.insert("fix".to_owned(), json!(fix));
     }
-    Ok(Answer::new(format!("quarantine entry {id}")).with_text(text).with_result(result))
 }
 
 async fn edit(

@@ -45,6 +45,11 @@ const DAY_MS: i64 = 86_400_000;
 /// Changes whose delays are looked at.
 const CHANGES_MAX: usize = 10_000;
 
+/// Everything at once for programs, or one entity or system.
+pub(crate) async fn json(session: &Session, name: Option<&str>) -> Result<Json, Failure> {
+    Ok(look(session, name).await?.result)
+}
+
 /// One look at everything.
 struct Look {
     text: String,

@@ -33,6 +33,8 @@ use tokio::{net::TcpListener, time::Instant};
 
 use self::{answer::Answered, connections::Connections};
 use crate::{
+    api::{self, Api},
+    cli::Context,
     config::Loaded,
     report::Failure,
     serve::journal::{Journal, Level},
@@ -62,6 +64,7 @@ pub(super) struct Door {
 
 struct Shared {
     inbox: Arc<Inbox>,
+    api: Arc<Api>,
     journal: Journal,
     /// As the configuration stands.
     known: RwLock<Known>,
@@ -89,6 +92,7 @@ impl Door {
     /// # Errors
     /// `server.exposed`, `server.address`; a secret that cannot be resolved; the inbox's.
     pub(super) async fn open(
+        context: &Context,
         loaded: &Loaded,
         listen: Option<SocketAddr>,
         journal: &Journal,
@@ -121,6 +125,7 @@ impl Door {
         let known = Known { loaded: loaded.clone(), hooks, looked: Instant::now() };
         let shared = Arc::new(Shared {
             inbox: inbox.clone(),
+            api: Api::new(context, loaded),
             journal: journal.clone(),
             known: RwLock::new(known),
             refused: Mutex::default(),
@@ -141,7 +146,8 @@ impl Door {
             .route("/hooks/{system}", any(receive))
             .route("/hooks/{system}/{token}", any(receive))
             .fallback(async || answer::problem(StatusCode::NOT_FOUND, "server.unknown_path"))
-            .with_state(shared.clone());
+            .with_state(shared.clone())
+            .merge(api::routes(&shared.api));
         let connections = Connections::accept(listener, routes);
         tokio::spawn(forget(Arc::downgrade(&shared)));
         Ok(Some(Self { shared, connections }))
@@ -160,6 +166,7 @@ impl Door {
         let known =
             Known { hooks: hooks(loaded).await?, loaded: loaded.clone(), looked: Instant::now() };
         *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        self.shared.api.update(loaded);
         Ok(())
     }
 

@@ -124,13 +124,41 @@ impl Look {
     /// # Errors
     /// The file's.
     pub fn list(&self, system: Option<&str>, limit: usize) -> Result<Vec<Delivery>, PortError> {
+        self.page(system, None, limit)
+    }
+
+    /// Those with a smaller number than this, newest first.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn page(
+        &self,
+        system: Option<&str>,
+        below: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
         self.ask(|connection| {
             let mut statement = connection.prepare_cached(
                 "select seq, system, at, fate, id, topic, length(body), waits, more, again
-                 from delivery where ?1 is null or system = ?1 order by seq desc limit ?2",
+                 from delivery where (?1 is null or system = ?1) and seq < ?2
+                 order by seq desc limit ?3",
             )?;
-            let found = statement.query_map(params![system, limit as i64], delivery)?;
+            let below = below.unwrap_or(i64::MAX);
+            let found = statement.query_map(params![system, below, limit as i64], delivery)?;
             Ok(found.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn count(&self, system: Option<&str>) -> Result<u64, PortError> {
+        self.ask(|connection| {
+            let count: i64 = connection
+                .prepare_cached("select count(*) from delivery where ?1 is null or system = ?1")?
+                .query_row(params![system], |row| row.get(0))?;
+            Ok(count.unsigned_abs())
         })
     }
 

@@ -12,8 +12,8 @@ use syncline_core::{
     value::Digest,
 };
 use syncline_ports::reader::{
-    Action, ActionFilter, Chain, Conflict, Entry, Guard, HistoryFilter, Lately, Number, Pause,
-    Quarantined, Reader, Run,
+    Action, ActionFilter, Chain, Conflict, ConflictFilter, Entry, Guard, HistoryFilter, Lately,
+    Number, Pause, QuarantineFilter, Quarantined, Reader, Run, RunFilter,
 };
 
 use crate::hub::sqlite::{
@@ -22,7 +22,7 @@ use crate::hub::sqlite::{
     error::{Failure, Outcome},
     history,
     load::{self, record_in},
-    rows, runs,
+    pages, rows, runs,
     store::{count, oldest_behind},
 };
 
@@ -157,6 +157,14 @@ impl Reader for SqliteHub {
         })
     }
 
+    async fn conflict_page(&self, filter: &ConflictFilter) -> Result<Vec<Conflict>, PortError> {
+        self.read("list conflicts", |connection| pages::conflicts(connection, filter))
+    }
+
+    async fn count_conflicts(&self, filter: &ConflictFilter) -> Result<u64, PortError> {
+        self.read("count conflicts", |connection| pages::count_conflicts(connection, filter))
+    }
+
     async fn conflict(&self, number: Number) -> Result<Option<Conflict>, PortError> {
         self.read("read a conflict", |connection| {
             let mut select =
@@ -177,6 +185,17 @@ impl Reader for SqliteHub {
             }
             Ok(found)
         })
+    }
+
+    async fn quarantine_page(
+        &self,
+        filter: &QuarantineFilter,
+    ) -> Result<Vec<Quarantined>, PortError> {
+        self.read("list the quarantine", |connection| pages::quarantine(connection, filter))
+    }
+
+    async fn count_quarantine(&self, filter: &QuarantineFilter) -> Result<u64, PortError> {
+        self.read("count the quarantine", |connection| pages::count_quarantine(connection, filter))
     }
 
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError> {
@@ -281,6 +300,14 @@ impl Reader for SqliteHub {
 
     async fn runs(&self, limit: usize) -> Result<Vec<Run>, PortError> {
         self.read("list runs", |connection| runs::list(connection, limit))
+    }
+
+    async fn run_page(&self, filter: &RunFilter) -> Result<Vec<Run>, PortError> {
+        self.read("list runs", |connection| pages::runs(connection, filter))
+    }
+
+    async fn count_runs(&self, filter: &RunFilter) -> Result<u64, PortError> {
+        self.read("count runs", |connection| pages::count_runs(connection, filter))
     }
 
     async fn lately(&self, entity: EntityIndex, since: Timestamp) -> Result<Lately, PortError> {

@@ -147,7 +147,8 @@ fn writes(row: &rusqlite::Row<'_>, number: usize, column: usize) -> Outcome<Writ
     writes.ok_or_else(|| Failure::stored(format_args!("run {id}")))
 }
 
-fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<Run> {
+/// A row of the runs, with its ledger.
+pub(super) fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<Run> {
     let number = row.get::<_, i64>(0)?;
     let id = RunId(number.cast_unsigned());
     let damaged = || Failure::stored(format_args!("run {id}"));

@@ -1,5 +1,6 @@
 //! One conflict, side by side: what was agreed, what each system says, and what is not disputed.
 
+use serde_json::{Value as Json, json};
 use syncline_core::{
     group::{Author, Link, Part},
     name::{FieldIndex, SystemIndex, Timestamp},
@@ -48,7 +49,56 @@ pub(super) async fn show(context: &Context, id: u64) -> Result<Answer, Failure> 
     }
     Ok(Answer::new(format!("conflict {id}"))
         .with_text(text)
-        .with_result(json_of(&session, &conflict, &record)))
+        .with_result(detail(&session, &conflict, part, &record)))
+}
+
+/// A conflict beside what each system shows of the record, for programs.
+pub(crate) fn detail(
+    session: &Session,
+    conflict: &Conflict,
+    part: Option<&Part>,
+    record: &str,
+) -> Json {
+    let entity = session.plan.entity(conflict.entity);
+    let of_field = |field: FieldIndex, version: Option<u64>| -> Vec<Json> {
+        systems_of(session, conflict)
+            .into_iter()
+            .filter_map(|system| {
+                let link = part.and_then(|part| part.link(system))?;
+                let agrees = version.map(|version| link.agreed(field) == version);
+                Some(json!({
+                    "system": session.system_name(system),
+                    "value": shown(link, field).map(words::json),
+                    "agrees": agrees,
+                }))
+            })
+            .collect()
+    };
+    let mut others = Vec::new();
+    for (index, field) in (0u16..).map(FieldIndex).zip(entity.map_or(&[][..], |it| &it.fields)) {
+        let cell = part.and_then(|part| part.cell(index)).filter(|cell| cell.version > 0);
+        let (Some(cell), false) = (cell, conflict.field == Some(index)) else { continue };
+        others.push(json!({
+            "field": field.name.as_str(),
+            "value": words::json(&cell.value),
+            "systems": of_field(index, Some(cell.version)),
+        }));
+    }
+    let shown = conflict.field.map(|field| of_field(field, None)).unwrap_or_default();
+    let mut result = json_of(session, conflict, record);
+    if let Some(object) = result.as_object_mut() {
+        object.insert("policy".to_owned(), json!(policy(session, conflict)));
+        object.insert("shown".to_owned(), json!(shown));
+        object.insert("others".to_owned(), json!(others));
+    }
+    result
+}
+
+/// The systems that the entity lives in.
+fn systems_of(session: &Session, conflict: &Conflict) -> Vec<SystemIndex> {
+    let bindings = session.plan.entity(conflict.entity).map_or(&[][..], |it| &it.bindings);
+    let found = bindings.iter().filter_map(|binding| session.plan.binding(*binding));
+    found.map(|binding| binding.system).collect()
 }
 
 /// The policy, and where it is said.
@@ -70,11 +120,7 @@ fn side_by_side(
     now: Timestamp,
 ) -> String {
     let entity = session.plan.entity(conflict.entity);
-    let systems: Vec<SystemIndex> = entity
-        .map_or(&[][..], |entity| &entity.bindings)
-        .iter()
-        .filter_map(|binding| session.plan.binding(*binding).map(|found| found.system))
-        .collect();
+    let systems = systems_of(session, conflict);
     let mut header = vec!["FIELD", "AGREED BASE"];
     header.extend(systems.iter().map(|system| session.system_name(*system)));
     let mut table = Table::new(&header);

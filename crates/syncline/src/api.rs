@@ -1,0 +1,156 @@
+//! The HTTP API under `/api/v1`: what the commands show and do, for programs and for the dashboard.
+//!
+//! One table of routes (`table.rs`) makes the router, says who may do what, and describes itself.
+//! What is read comes from the hub, beside the daemon and never in its way; what is changed goes through
+//! the same function as the command of the same name. This file takes a request through its stations:
+//! may it come in, who is it, what does it ask, what is the answer.
+
+mod audit;
+mod configuration;
+mod conflicts;
+mod entities;
+mod guards;
+mod hooks;
+mod looks;
+mod openapi;
+mod page;
+mod problem;
+mod quarantine;
+mod records;
+mod reply;
+mod request;
+mod runs;
+mod site;
+mod status;
+mod systems;
+mod table;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{FromRequestParts as _, RawPathParams, Request as HttpRequest},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::Response,
+    routing::any,
+};
+
+use self::{
+    looks::Looks,
+    reply::Reply,
+    request::Request,
+    table::{Route, Work},
+};
+use crate::{cli::Context, config::Loaded, report::Failure};
+
+/// Everything is under this path.
+const PREFIX: &str = "/api/v1";
+
+/// What answers requests, for as long as the door is open.
+pub(crate) struct Api {
+    looks: Arc<Looks>,
+}
+
+impl Api {
+    /// By this configuration. `context`: how the daemon was called.
+    pub(crate) fn new(context: &Context, loaded: &Loaded) -> Arc<Self> {
+        Arc::new(Self { looks: Looks::new(context, loaded) })
+    }
+
+    /// The configuration was read anew.
+    pub(crate) fn update(&self, loaded: &Loaded) {
+        self.looks.update(loaded);
+    }
+}
+
+/// The router.
+pub(crate) fn routes(api: &Arc<Api>) -> Router {
+    let mut paths: BTreeMap<&str, Vec<&'static Route>> = BTreeMap::new();
+    for route in table::ROUTES {
+        paths.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in paths {
+        let (api, routes) = (api.clone(), Arc::new(routes));
+        let serve = move |request: HttpRequest| serve(api.clone(), routes.clone(), request);
+        router = router.route(&format!("{PREFIX}{path}"), any(serve));
+    }
+    let unknown = async |request: HttpRequest| {
+        let path = request.uri().path().to_owned();
+        let failure = Failure::new("server.unknown_path", format!("there is nothing at {path}"))
+            .fix(format!("GET {PREFIX}/openapi.json lists what there is"));
+        problem::response(&failure, &path, "")
+    };
+    router
+        .route("/errors/{code}", axum::routing::get(page_of_error))
+        .route(&format!("{PREFIX}/{{*rest}}"), any(unknown))
+        .route(PREFIX, any(unknown))
+}
+
+/// The page that the type of a problem names.
+async fn page_of_error(axum::extract::Path(code): axum::extract::Path<String>) -> Response {
+    let (status, text) = match crate::pages::page(&code) {
+        Some(page) => (StatusCode::OK, page.to_owned()),
+        None => (StatusCode::NOT_FOUND, format!("no error has the code {code:?}\n")),
+    };
+    let mut response = Response::new(axum::body::Body::from(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/markdown; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Answers a request at a path that is known.
+async fn serve(api: Arc<Api>, routes: Arc<Vec<&'static Route>>, request: HttpRequest) -> Response {
+    let path = request.uri().path().to_owned();
+    let loaded = api.looks.loaded();
+    let public = loaded.draft.server.public_url.clone().unwrap_or_default();
+    let is_head = request.method() == Method::HEAD;
+    let mut response = match answer(&api, &routes, &loaded, request).await {
+        Ok(reply) => reply.response(),
+        Err(failure) => {
+            let mut response = problem::response(&failure, &path, &public);
+            if failure.code == "server.method" {
+                let allowed: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+                if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+                    response.headers_mut().insert(header::ALLOW, allowed);
+                }
+            }
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    // Whoever asks again is told what is so then, and no browser takes an answer for a page.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    if is_head {
+        *response.body_mut() = axum::body::Body::empty();
+    }
+    response
+}
+
+async fn answer(
+    api: &Arc<Api>,
+    routes: &[&'static Route],
+    loaded: &Loaded,
+    request: HttpRequest,
+) -> Result<Reply, Failure> {
+    let (mut parts, _body) = request.into_parts();
+    site::admit(loaded, &parts)?;
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
+    let Some(route) = routes.iter().find(|route| route.method == method) else {
+        let message = format!("{} is not done here", parts.method);
+        return Err(Failure::new("server.method", message).fix("see the header Allow"));
+    };
+    let names = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| {
+        Failure::new("usage.parameter", "the path is not written in UTF-8")
+            .fix("encode it as RFC 3986 says")
+    })?;
+    let names = names.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let asked = Request::new(route, names, &parts.uri)?;
+    match route.work {
+        Work::Look(look) => api.looks.ask(asked, look).await,
+    }
+}

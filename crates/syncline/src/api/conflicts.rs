@@ -1,0 +1,77 @@
+//! `/conflicts`: what waits for a decision.
+
+use serde_json::Value as Json;
+use syncline_core::name::RecordId;
+use syncline_ports::reader::{ConflictFilter, Reader as _};
+
+use crate::{
+    api::{
+        page::Page,
+        reply::Reply,
+        request::{Request, refused},
+    },
+    cli::{conflicts, history},
+    report::Failure,
+    session::Session,
+};
+
+/// The queue.
+pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let page = Page::of(request, "conflicts")?;
+    let entity = request.entity(session)?;
+    let fields = match request.text("field") {
+        Some(name) => {
+            let mut fields = history::fields_named(session, name)?;
+            fields.retain(|(of, _)| entity.is_none_or(|only| session.plan.root_of(*of) == only));
+            Some(fields)
+        }
+        None => None,
+    };
+    let record = match request.text("record") {
+        Some(text) => Some(
+            RecordId::parse(text).ok_or_else(|| refused("`record` is the id of a record", text))?,
+        ),
+        None => None,
+    };
+    let run = match request.text("run") {
+        Some(text) => Some(history::run_number(session, text).await?),
+        None => None,
+    };
+    let filter = ConflictFilter {
+        entities: request.entities(session)?,
+        fields,
+        system: request.system(session)?,
+        record,
+        run,
+        settled: match request.text("state") {
+            Some("all") => None,
+            Some("settled") => Some(true),
+            _ => Some(false),
+        },
+        below: page.number()?,
+        limit: page.one_more(),
+    };
+    let mut found = session.hub.conflict_page(&filter).await?;
+    let next = page.cut(&mut found, |conflict| conflict.number.to_string());
+    let total = if request.flag("count") {
+        let all = ConflictFilter { below: None, ..filter };
+        Some(session.hub.count_conflicts(&all).await?)
+    } else {
+        None
+    };
+    let mut items: Vec<Json> = Vec::with_capacity(found.len());
+    for conflict in &found {
+        let record = conflicts::record_name(session, conflict).await?;
+        items.push(conflicts::json_of(session, conflict, &record));
+    }
+    Ok(page.reply(request, &items, next, total))
+}
+
+/// One, side by side.
+pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let conflict = conflicts::find(session, request.number("conflict", "")?).await?;
+    let record = conflicts::record_name(session, &conflict).await?;
+    let group = session.hub.group(conflict.record).await?;
+    let part = group.as_ref().and_then(|group| group.part(&conflict.part));
+    Ok(Reply::new(conflicts::show::detail(session, &conflict, part, &record)))
+}

@@ -1,0 +1,65 @@
+//! A refusal as RFC 9457 writes it: the same parts as on the command line, and the one place that says
+//! which number of HTTP a code has.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde_json::json;
+
+use crate::{pages, report::Failure};
+
+/// The number of HTTP that belongs to a code.
+pub(super) fn status(code: &str) -> StatusCode {
+    match code {
+        "usage.unknown_number"
+        | "usage.unknown_entity"
+        | "usage.unknown_system"
+        | "address.unknown"
+        | "server.unknown_path" => StatusCode::NOT_FOUND,
+        "usage.settled" | "plan.stale" | "run.paused" | "run.unapproved" => StatusCode::CONFLICT,
+        "usage.value" | "usage.take" | "usage.edit" | "usage.link" => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        "server.method" => StatusCode::METHOD_NOT_ALLOWED,
+        "server.cross_site" => StatusCode::FORBIDDEN,
+        "server.busy" => StatusCode::TOO_MANY_REQUESTS,
+        _ => match code.split('.').next().unwrap_or_default() {
+            "usage" | "address" => StatusCode::BAD_REQUEST,
+            "guard" | "match" | "map" | "validate" | "write" | "run" => StatusCode::CONFLICT,
+            "connect" | "detect" | "read" | "schema" => StatusCode::BAD_GATEWAY,
+            "hub" | "secret" | "config" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+    }
+}
+
+/// The refusal of a request for `instance`. `public`: where we are called, for a link to the page.
+pub(super) fn response(failure: &Failure, instance: &str, public: &str) -> Response {
+    let status = status(&failure.code);
+    let title = pages::title(&failure.code).unwrap_or("The request was refused");
+    let mut body = json!({
+        "type": format!("{public}/errors/{}", failure.code),
+        "title": title.trim_end_matches('.'),
+        "status": status.as_u16(),
+        "instance": instance,
+    });
+    if let (Some(body), Some(parts)) = (body.as_object_mut(), failure.json().as_object()) {
+        // `code`, `detail`, `cause`, `done`, `fix`, as on the command line.
+        body.extend(parts.iter().map(|(name, part)| (name.clone(), part.clone())));
+    }
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let again = match status {
+        StatusCode::TOO_MANY_REQUESTS => Some("2"),
+        StatusCode::SERVICE_UNAVAILABLE => Some("10"),
+        _ => None,
+    };
+    if let Some(again) = again {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(again));
+    }
+    response
+}

@@ -1,0 +1,285 @@
+//! `/records`: what is in the hub, why, and since when.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value as Json, json};
+use syncline_core::{
+    group::Group,
+    name::{EntityIndex, FieldIndex, RecordId},
+};
+use syncline_ports::reader::{ConflictFilter, HistoryFilter, Reader as _};
+
+use crate::{
+    address,
+    api::{
+        page::Page,
+        reply::Reply,
+        request::{Request, refused},
+        runs,
+    },
+    cli::explain,
+    report::Failure,
+    session::Session,
+    words,
+};
+
+/// Records are searched for so long; then the page ends where it is, and the next one goes on.
+const SEARCH: Duration = Duration::from_millis(80);
+/// So many are looked at before the clock is.
+const BATCH: usize = 500;
+
+/// Records that live.
+pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let page = Page::of(request, "records")?;
+    let entities = match request.entity(session)? {
+        Some(entity) => vec![entity],
+        None => session.entities(None)?,
+    };
+    if let Some(key) = request.text("key") {
+        let Some(system) = request.text("system") else {
+            return Err(refused("`key` needs `system`", "which system's key?"));
+        };
+        let found = by_key(session, &entities, system, key).await?;
+        return Ok(listed(session, request, &page, &found));
+    }
+    let query = request.text("q").map(str::trim).filter(|query| !query.is_empty());
+    if let (Some(query), None) = (query, &page.after)
+        && let Some(found) = directly(session, &entities, query).await?
+    {
+        return Ok(listed(session, request, &page, &[found]));
+    }
+    let wanted = Wanted { system: request.system(session)?, text: query.map(str::to_lowercase) };
+    let (mut found, next) = wanted.walk(session, &entities, &page).await?;
+    let total = match (request.flag("count"), &wanted.text, wanted.system) {
+        (true, None, None) => {
+            let mut total = 0;
+            for entity in &entities {
+                total += session.hub.count_records(*entity).await?;
+            }
+            Some(total)
+        }
+        // How many there are is only known once all were looked at.
+        _ => None,
+    };
+    found.truncate(page.limit);
+    let mut items = Vec::new();
+    for group in &found {
+        items.push(item(session, group));
+    }
+    Ok(page.reply(request, &items, next, total))
+}
+
+fn listed(session: &Session, request: &Request, page: &Page, found: &[Group]) -> Reply {
+    let items: Vec<Json> = found.iter().map(|group| item(session, group)).collect();
+    let total = request.flag("count").then_some(items.len() as u64);
+    page.reply(request, &items, None, total)
+}
+
+async fn by_key(
+    session: &Session,
+    entities: &[EntityIndex],
+    system: &str,
+    key: &str,
+) -> Result<Vec<Group>, Failure> {
+    let mut found = Vec::new();
+    let system = address::system_named(session, system)?;
+    for entity in entities {
+        let Some(binding) = session.plan.binding_of(*entity, system) else { continue };
+        for key in address::row_keys(&session.plan, binding, key) {
+            if let Some(record) = session.hub.record_of(binding, &key).await? {
+                found.extend(session.hub.group(record).await?);
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The record that these words name exactly: an id, a row, a field that tells records apart.
+async fn directly(
+    session: &Session,
+    entities: &[EntityIndex],
+    query: &str,
+) -> Result<Option<Group>, Failure> {
+    if RecordId::parse(query).is_some()
+        && let Some(found) = by_id(session, query).await?
+    {
+        return Ok(Some(found));
+    }
+    if let Some((system, key)) = query.split_once(':')
+        && session.plan.system_named(system).is_some()
+    {
+        return Ok(by_key(session, entities, system, key).await?.into_iter().next());
+    }
+    Ok(None)
+}
+
+/// What is looked for among all.
+struct Wanted {
+    system: Option<syncline_core::name::SystemIndex>,
+    text: Option<String>,
+}
+
+impl Wanted {
+    /// Walks over the entities, one after the other, from where the page before ended.
+    async fn walk(
+        &self,
+        session: &Session,
+        entities: &[EntityIndex],
+        page: &Page,
+    ) -> Result<(Vec<Group>, Option<String>), Failure> {
+        let begun = Instant::now();
+        let (mut at, mut after) = match &page.after {
+            None => (0, None),
+            Some(text) => {
+                let (at, id) = text.split_once('.').unwrap_or((text, ""));
+                let bad = || Failure::new("usage.cursor", "this is no cursor of this list");
+                (at.parse::<usize>().map_err(|_| bad())?, RecordId::parse(id))
+            }
+        };
+        let place = |at: usize, after: Option<RecordId>| {
+            Some(format!("{at}.{}", after.map(|id| id.to_string()).unwrap_or_default()))
+        };
+        let mut found: Vec<Group> = Vec::new();
+        while let Some(entity) = entities.get(at) {
+            let is_all = self.text.is_none() && self.system.is_none();
+            let many = if is_all { page.limit - found.len() } else { BATCH };
+            let batch = session.hub.records(*entity, after, many).await?;
+            let is_last = batch.len() < many;
+            for group in batch {
+                after = Some(group.id);
+                if self.is_it(session, &group) {
+                    found.push(group);
+                    if found.len() == page.limit {
+                        return Ok((found, place(at, after)));
+                    }
+                }
+            }
+            if is_last {
+                (at, after) = (at + 1, None);
+            }
+            if begun.elapsed() > SEARCH && at < entities.len() {
+                return Ok((found, place(at, after)));
+            }
+        }
+        Ok((found, None))
+    }
+
+    fn is_it(&self, session: &Session, group: &Group) -> bool {
+        let is_there = self
+            .system
+            .is_none_or(|system| group.root.link(system).is_some_and(|link| link.is_present()));
+        is_there && self.text.as_ref().is_none_or(|text| holds(session, group, text))
+    }
+}
+
+/// Whether a value or a key of the record holds these words.
+fn holds(session: &Session, group: &Group, text: &str) -> bool {
+    let fields = session.plan.entity(group.entity).map_or(&[][..], |entity| &entity.fields);
+    let mut values = (0u16..).map(FieldIndex).zip(fields).filter_map(|(at, field)| {
+        Some((field.name.as_str(), group.root.cell(at).filter(|cell| cell.version > 0)?))
+    });
+    if let Some((name, wanted)) = text.split_once('=')
+        && fields.iter().any(|field| field.name.eq_ignore_ascii_case(name))
+    {
+        return values.any(|(field, cell)| {
+            field.eq_ignore_ascii_case(name) && cell.value.to_string().to_lowercase() == wanted
+        });
+    }
+    values.any(|(_, cell)| cell.value.to_string().to_lowercase().contains(text))
+        || group
+            .root
+            .links
+            .iter()
+            .any(|link| link.key.as_ref().is_some_and(|key| key.to_string().to_lowercase() == text))
+}
+
+/// A record in a list.
+fn item(session: &Session, group: &Group) -> Json {
+    let fields = session.plan.entity(group.entity).map_or(&[][..], |entity| &entity.fields);
+    let values: Map<String, Json> = (0u16..)
+        .map(FieldIndex)
+        .zip(fields)
+        .filter_map(|(at, field)| {
+            let cell = group.root.cell(at).filter(|cell| cell.version > 0)?;
+            Some((field.name.to_string(), words::json(&cell.value)))
+        })
+        .collect();
+    json!({
+        "id": group.id.to_string(),
+        "record": address::of(session, group),
+        "entity": session.entity_name(group.entity),
+        "alive": group.root.exists.alive,
+        "values": values,
+        "rows": explain::links(session, group),
+        "conflicts": group.root.conflicts.len(),
+    })
+}
+
+/// The record of an id, or of the beginning of one that no other has.
+async fn by_id(session: &Session, text: &str) -> Result<Option<Group>, Failure> {
+    let Some((first, last)) = RecordId::range(text) else { return Ok(None) };
+    match session.hub.records_between(first, last).await?.as_slice() {
+        [] => Ok(None),
+        [record] => Ok(session.hub.group(*record).await?),
+        _ => Err(Failure::new(
+            "address.ambiguous",
+            format!("more than one record begins with {text}"),
+        )
+        .fix("give more letters of the id")),
+    }
+}
+
+/// The record that the path names: by its id, or by an address with its slash encoded.
+async fn named(session: &Session, request: &Request) -> Result<Group, Failure> {
+    let text = request.name("id");
+    if text.contains('/') {
+        return address::find(session, text).await;
+    }
+    by_id(session, text).await?.ok_or_else(|| {
+        Failure::new("address.unknown", format!("no record is known as {text}"))
+            .cause("it does not exist, or was never read")
+            .fix("GET /api/v1/records?q=… finds records")
+    })
+}
+
+/// One: its values, its rows, and what waits for a decision.
+pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let group = named(session, request).await?;
+    let mut body = item(session, &group);
+    let (_, why) = explain::of_record(session, &group, None, None).await?;
+    let mut fields = why.get("fields").cloned().unwrap_or_default();
+    for field in fields.as_array_mut().into_iter().flatten() {
+        // The whole of it is `/explain`.
+        if let Some(field) = field.as_object_mut() {
+            field.remove("chain");
+        }
+    }
+    let filter = ConflictFilter {
+        record: Some(group.id),
+        settled: Some(false),
+        limit: 100,
+        ..ConflictFilter::default()
+    };
+    let open = session.hub.conflict_page(&filter).await?;
+    if let Some(body) = body.as_object_mut() {
+        body.insert("fields".to_owned(), fields);
+        let open: Vec<u64> = open.iter().map(|conflict| conflict.number).collect();
+        body.insert("open_conflicts".to_owned(), json!(open));
+    }
+    Ok(Reply::new(body))
+}
+
+/// What happened to it.
+pub(super) async fn timeline(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let group = named(session, request).await?;
+    let filter = HistoryFilter { record: Some(group.id), ..runs::filter(session, request).await? };
+    runs::reply(session, request, "timeline", filter).await
+}
+
+/// Why it has its values.
+pub(super) async fn explain(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let group = named(session, request).await?;
+    let (field, at) = (request.text("field"), request.time("at"));
+    Ok(Reply::new(explain::of_record(session, &group, field, at).await?.1))
+}

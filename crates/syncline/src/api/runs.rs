@@ -1,0 +1,111 @@
+//! `/runs` and `/changes`: what happened, and when.
+
+use serde_json::{Value as Json, json};
+use syncline_core::name::RunId;
+use syncline_ports::reader::{HistoryFilter, Reader as _, RunFilter};
+
+use crate::{
+    api::{page::Page, reply::Reply, request::Request},
+    cli::history,
+    report::Failure,
+    session::Session,
+};
+
+/// Passes.
+pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let page = Page::of(request, "runs")?;
+    let filter = RunFilter {
+        entity: request.entity(session)?,
+        kind: request.text("kind").map(Into::into),
+        outcome: request.text("outcome").map(Into::into),
+        since: request.time("since"),
+        below: page.number()?,
+        limit: page.one_more(),
+    };
+    let mut found = session.hub.run_page(&filter).await?;
+    let next = page.cut(&mut found, |run| run.id.0.to_string());
+    let total = if request.flag("count") {
+        Some(session.hub.count_runs(&RunFilter { below: None, ..filter }).await?)
+    } else {
+        None
+    };
+    let items: Vec<_> = found.iter().map(|run| history::run_json(session, run)).collect();
+    Ok(page.reply(request, &items, next, total))
+}
+
+/// One.
+pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let id = RunId(request.number("run", "r-")?);
+    match session.hub.run(id).await? {
+        Some(run) => Ok(Reply::new(history::run_json(session, &run))),
+        None => Err(Failure::new("usage.unknown_number", format!("there is no run {id}"))
+            .cause("there never was, or its log is no longer kept")
+            .fix("GET /api/v1/runs lists them")),
+    }
+}
+
+/// What changes are asked for.
+pub(super) async fn filter(session: &Session, request: &Request) -> Result<HistoryFilter, Failure> {
+    let fields = request.text("field").map(|name| history::fields_named(session, name));
+    let run = match request.text("run") {
+        Some(text) => Some(history::run_number(session, text).await?),
+        None => None,
+    };
+    Ok(HistoryFilter {
+        run,
+        since: request.time("since"),
+        system: request.system(session)?,
+        actor: request.text("actor").map(Into::into),
+        fields: fields.transpose()?,
+        ..HistoryFilter::default()
+    })
+}
+
+/// A page of changes.
+pub(super) async fn reply(
+    session: &Session,
+    request: &Request,
+    list: &'static str,
+    filter: HistoryFilter,
+) -> Result<Reply, Failure> {
+    let page = Page::of(request, list)?;
+    let filter = HistoryFilter { below: page.number()?, limit: page.one_more(), ..filter };
+    let mut found = session.hub.history(&filter).await?;
+    let next = page.cut(&mut found, |entry| entry.number.to_string());
+    let total = if request.flag("count") {
+        let all = HistoryFilter { below: None, limit: COUNTED, ..filter };
+        Some(session.hub.history(&all).await?.len() as u64)
+    } else {
+        None
+    };
+    let items: Vec<Json> = found.iter().map(|entry| history::json_of(session, entry)).collect();
+    Ok(page.reply(request, &items, next, total))
+}
+
+/// Changes are counted up to here.
+const COUNTED: usize = 100_000;
+
+/// What it changed.
+pub(super) async fn changes_of(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let run = Some(RunId(request.number("run", "r-")?));
+    reply(session, request, "changes", HistoryFilter { run, ..HistoryFilter::default() }).await
+}
+
+/// Changes.
+pub(super) async fn changes(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let filter = filter(session, request).await?;
+    reply(session, request, "changes", filter).await
+}
+
+/// One.
+pub(super) async fn change(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let number = request.number("change", "c-")?;
+    let below = Some(number.saturating_add(1));
+    let filter = HistoryFilter { below, limit: 1, ..HistoryFilter::default() };
+    let found = session.hub.history(&filter).await?;
+    match found.first().filter(|entry| entry.number == number) {
+        Some(entry) => Ok(Reply::new(json!(history::json_of(session, entry)))),
+        None => Err(Failure::new("usage.unknown_number", format!("there is no change c-{number}"))
+            .fix("GET /api/v1/changes lists them")),
+    }
+}

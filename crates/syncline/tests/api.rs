@@ -1,0 +1,223 @@
+//! The HTTP API, as programs and the dashboard meet it: a daemon, and requests over a socket.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value as Json;
+
+use crate::{hooks::address, serve::Daemon, world::World};
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answered {
+    /// The document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}\n{self:?}"))
+    }
+
+    /// It has this number.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Json {
+        assert_eq!(self.status, status, "{self:?}");
+        self.json()
+    }
+
+    /// It is a refusal with this number and code, and says what to do.
+    #[track_caller]
+    pub(crate) fn refuses(self, status: u16, code: &str) {
+        assert!(self.head.contains("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{self:?}");
+        assert_eq!(problem["status"], status, "{self:?}");
+        assert_eq!(self.status, status, "{self:?}");
+        assert!(problem["fix"].is_string() && problem["title"].is_string(), "{self:?}");
+    }
+
+    /// A line of its head.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.head.lines().find_map(|line| {
+            let (known, value) = line.split_once(": ")?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    }
+}
+
+/// A daemon that is asked over HTTP.
+pub(crate) struct Server {
+    _daemon: Daemon,
+    pub(crate) address: String,
+}
+
+impl Server {
+    #[track_caller]
+    pub(crate) fn start(world: &World) -> Self {
+        let daemon = Daemon::start(&world.path(""), &["--listen", "127.0.0.1:0"]);
+        let address = address(&daemon);
+        Self { _daemon: daemon, address }
+    }
+
+    /// A request as it stands.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answered {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+        if headers.iter().all(|(name, _)| *name != "host") {
+            head.push_str(&format!("host: {}\r\n", self.address));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
+        Answered { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answered {
+        self.send("GET", &format!("/api/v1{path}"), &[], "")
+    }
+}
+
+/// Contacts in step, but for the names of the first so many, over which the two disagree.
+fn disputed(contacts: usize, conflicts: usize) -> World {
+    let world = World::contacts(contacts);
+    world.edit("erp: CNAME}", "erp: CNAME, conflicts: manual}");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let first = format!("cast(substr(email, 2, instr(email, '@') - 2) as integer) <= {conflicts}");
+    world.sql("crm", &format!("update contacts set name = name || ' of the CRM' where {first}"));
+    world.sql("erp", &format!("update CUSTOMER set CNAME = CNAME || ' of the ERP' where {first}"));
+    world.run(&["run"]).ends(4, &[]);
+    world
+}
+
+#[test]
+fn what_the_commands_show_is_there_for_programs() {
+    let world = disputed(3, 1);
+    let server = Server::start(&world);
+
+    let status = server.get("/status").is(200);
+    assert_eq!(status["entities"][0]["entity"], "contacts");
+    assert_eq!(status["needs"], 1);
+    let shown = world.run(&["conflicts", "show", "1", "--json"]).json();
+    assert_eq!(server.get("/conflicts/1").is(200), shown["result"]);
+    assert_eq!(shown["result"]["shown"][0]["value"], "Name 1 of the CRM");
+    let explained = world.run(&["explain", "contacts/crm:1", "--json"]).json();
+    let id = explained["result"]["record"].as_str().unwrap();
+    assert_eq!(server.get(&format!("/records/{id}/explain")).is(200), explained["result"]);
+    assert_eq!(server.get("/records/contacts%2Fcrm:1").is(200)["open_conflicts"][0], 1);
+
+    let mapping = server.get("/entities/contacts").is(200)["mapping"].clone();
+    assert_eq!(mapping["fields"][2]["cells"]["erp"]["values"]["customer"][0], "1");
+    assert_eq!(server.get("/systems/erp").is(200)["holds"][0]["table"], "CUSTOMER");
+    assert_eq!(
+        server.get("/records?q=c2@example.com").is(200)["items"][0]["values"]["name"],
+        "Name 2"
+    );
+    assert_eq!(
+        server.get("/records?system=crm&key=3").is(200)["items"][0]["record"],
+        "contacts/crm:3"
+    );
+    assert_eq!(server.get("/runs?outcome=partial").is(200)["items"][0]["kind"], "run");
+    let audit = server.get("/audit?limit=1&count=true").is(200);
+    assert_eq!((audit["items"].as_array().unwrap().len(), audit["total"].as_u64()), (1, Some(3)));
+    for path in
+        ["/quarantine", "/guards", "/hooks/deliveries", "/changes", "/openapi.json", "/config"]
+    {
+        server.get(path).is(200);
+    }
+    // The same in the eyes of a proxy that only asks whether it is there.
+    assert_eq!(server.send("HEAD", "/api/v1/status", &[], "").body, "");
+}
+
+#[test]
+fn a_long_queue_is_read_page_by_page() {
+    let world = disputed(7, 7);
+    let server = Server::start(&world);
+
+    let first = server.get("/conflicts?limit=3&count=true&field=name");
+    let link = first.header("link").unwrap();
+    let first = first.is(200);
+    assert_eq!(first["total"], 7);
+    let mut seen: Vec<u64> = Vec::new();
+    let mut page = first.clone();
+    let numbers = |page: &Json| -> Vec<u64> {
+        page["items"].as_array().unwrap().iter().map(|it| it["id"].as_u64().unwrap()).collect()
+    };
+    loop {
+        seen.extend(numbers(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        page = server.get(&format!("/conflicts?limit=3&cursor={next}&field=name")).is(200);
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+    let query = link.strip_prefix('<').unwrap().split('>').next().unwrap();
+    assert_eq!(numbers(&server.get(&format!("/conflicts{query}")).is(200)), [4, 3, 2]);
+    // Records, too, each once.
+    let first = server.get("/records?limit=4").is(200);
+    let next = first["next"].as_str().unwrap();
+    let rest = server.get(&format!("/records?limit=4&cursor={next}")).is(200);
+    assert_eq!(rest["items"].as_array().unwrap().len(), 3);
+    assert!(rest["next"].is_null());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_said() {
+    let world = World::in_step(1);
+    let server = Server::start(&world);
+
+    server.get("/conflicts/99").refuses(404, "usage.unknown_number");
+    server.get("/conflicts/99999999999999999999").refuses(404, "usage.unknown_number");
+    server.get("/conflicts/nonsense").refuses(404, "usage.unknown_number");
+    server.get("/conflicts?cursor=nonsense").refuses(400, "usage.cursor");
+    server.get("/conflicts?limit=501").refuses(400, "usage.parameter");
+    server.get("/conflicts?limit=0").refuses(400, "usage.parameter");
+    server.get("/conflicts?colour=red").refuses(400, "usage.parameter");
+    server.get("/conflicts?entity=contacts&entity=orders").refuses(400, "usage.parameter");
+    server.get("/conflicts?entity=nobody").refuses(404, "usage.unknown_entity");
+    server.get("/changes?since=yesterdayish").refuses(400, "usage.parameter");
+    server.get("/records/zz%FF").refuses(400, "usage.parameter");
+    server.get("/records/zzz").refuses(404, "address.unknown");
+    server.get("/nothing/here").refuses(404, "server.unknown_path");
+    let answered = server.send("PUT", "/api/v1/status", &[], "");
+    assert_eq!(answered.header("allow").as_deref(), Some("GET"));
+    answered.refuses(405, "server.method");
+    let runs = server.get("/runs?limit=1").is(200);
+    if let Some(next) = runs["next"].as_str() {
+        server.get(&format!("/conflicts?cursor={next}")).refuses(400, "usage.cursor");
+    }
+    // The page of a code is where its problem says.
+    let page = server.send("GET", "/errors/usage.cursor", &[], "");
+    assert!(page.body.starts_with("# usage.cursor"), "{page:?}");
+}
+
+#[test]
+fn a_page_of_another_site_finds_everything_closed() {
+    let world = World::in_step(1);
+    let server = Server::start(&world);
+    let get = |headers: &[(&str, &str)]| server.send("GET", "/api/v1/status", headers, "");
+
+    // A name that its owner has given to our address.
+    get(&[("host", "evil.example:7700")]).refuses(403, "server.cross_site");
+    get(&[("host", "localhost")]).is(200);
+}
