@@ -5,7 +5,10 @@
 //! the same function as the command of the same name. This file takes a request through its stations:
 //! may it come in, who is it, what does it ask, what is the answer.
 
+mod access;
+mod acts;
 mod audit;
+mod body;
 mod configuration;
 mod conflicts;
 mod entities;
@@ -30,12 +33,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Router,
     extract::{FromRequestParts as _, RawPathParams, Request as HttpRequest},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
     routing::any,
 };
 
 use self::{
+    access::{Caller, Role},
+    acts::Acts,
     looks::Looks,
     reply::Reply,
     request::Request,
@@ -49,12 +54,13 @@ const PREFIX: &str = "/api/v1";
 /// What answers requests, for as long as the door is open.
 pub(crate) struct Api {
     looks: Arc<Looks>,
+    acts: Acts,
 }
 
 impl Api {
     /// By this configuration. `context`: how the daemon was called.
     pub(crate) fn new(context: &Context, loaded: &Loaded) -> Arc<Self> {
-        Arc::new(Self { looks: Looks::new(context, loaded) })
+        Arc::new(Self { looks: Looks::new(context, loaded), acts: Acts::new(context) })
     }
 
     /// The configuration was read anew.
@@ -137,7 +143,7 @@ async fn answer(
     loaded: &Loaded,
     request: HttpRequest,
 ) -> Result<Reply, Failure> {
-    let (mut parts, _body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     site::admit(loaded, &parts)?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let Some(route) = routes.iter().find(|route| route.method == method) else {
@@ -149,8 +155,35 @@ async fn answer(
             .fix("encode it as RFC 3986 says")
     })?;
     let names = names.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let caller = Caller { who: crate::cli::run::who(), role: Role::Admin };
     let asked = Request::new(route, names, &parts.uri)?;
+    caller.may(route.role, &asked)?;
+    let asked = match route.work {
+        Work::Look(look) => return api.looks.ask(asked, look).await,
+        Work::Act(_) | Work::Long(..) => {
+            let said = body::read(&parts.headers, body, route.body).await?;
+            asked.with(said, seen(&parts.headers)?)
+        }
+    };
     match route.work {
         Work::Look(look) => api.looks.ask(asked, look).await,
+        Work::Act(act) => api.acts.act(route, &caller, asked, act).await,
+        Work::Long(kind, act) => {
+            api.acts.begin_run(route, &caller, &api.looks, asked, (kind, act)).await
+        }
+    }
+}
+
+/// The tag that `If-Match` says was seen; `*` matches whatever there is.
+fn seen(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    match tag.filter(|tag| !tag.contains('"')) {
+        Some(tag) => Ok(Some(tag.to_owned())),
+        None => Err(request::refused("`If-Match` is one tag in quotes", "as ETag gave it")),
     }
 }

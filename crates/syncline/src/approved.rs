@@ -9,7 +9,6 @@ use syncline_core::{name::EntityIndex, value::Digest};
 use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cli::run,
     config::{self, Loaded, numbering},
     report::Failure,
     session::Session,
@@ -64,7 +63,7 @@ impl Approved {
 
 /// Approves an entity as the file says it now.
 pub(crate) async fn approve(session: &Session, entity: EntityIndex) -> Result<(), Failure> {
-    approve_as(session, entity, &run::who()).await
+    approve_as(session, entity, &session.who).await
 }
 
 /// The same in somebody's name.

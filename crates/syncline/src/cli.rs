@@ -3,7 +3,7 @@
 //! A command is a function of its flags that gives back an [`Answer`] or a [`Failure`]; showing
 //! either is the business of `report`, so `--json`, colours and exit codes are the same for all.
 
-mod apply;
+pub(crate) mod apply;
 mod ask;
 pub(crate) mod audit;
 mod backup;
@@ -13,7 +13,7 @@ mod config;
 pub(crate) mod conflicts;
 mod demo;
 mod discover;
-mod doctor;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod guards;
 mod help;
@@ -123,6 +123,10 @@ pub(crate) struct Context {
     pub(crate) yes: bool,
     /// What the command changes, for the books.
     pub(crate) deed: Option<Deed>,
+    /// Who asks for it, for the books.
+    pub(crate) who: String,
+    /// What is decided must still be so: a tag of it.
+    pub(crate) tag: Option<String>,
 }
 
 impl Context {
@@ -148,6 +152,24 @@ impl Context {
             progress: stderr && !globals.quiet && !globals.json,
             yes: globals.yes,
             deed,
+            who: run::who(),
+            tag: None,
+        }
+    }
+
+    /// What is about to be decided is what was seen, if whoever decides has said what that was.
+    ///
+    /// # Errors
+    /// `server.changed`.
+    pub(crate) fn expects(&self, tag: impl FnOnce() -> String) -> Result<(), Failure> {
+        match &self.tag {
+            Some(seen) if *seen != tag() => {
+                Err(Failure::new("server.changed", "it is not what you have seen any more")
+                    .cause("somebody decided it, or one of the systems changed it, meanwhile")
+                    .done("nothing was changed")
+                    .fix("look at it again"))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

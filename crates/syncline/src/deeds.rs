@@ -4,7 +4,7 @@
 use syncline_core::value::Digest;
 use syncline_ports::reader::{Action, Reader as _};
 
-use crate::{cli, report::Failure, session::Session};
+use crate::{report::Failure, session::Session};
 
 /// Where the hub notes which configuration it was worked with last.
 const NOTE: &str = "loaded:configuration";
@@ -85,7 +85,7 @@ async fn act(session: &Session, what: &str, target: &str, detail: &str) -> Resul
     let action = Action {
         number: 0,
         at: Session::now(),
-        who: cli::run::who().into(),
+        who: session.who.as_str().into(),
         what: what.into(),
         target: target.into(),
         detail: detail.into(),

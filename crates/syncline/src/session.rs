@@ -69,6 +69,8 @@ pub(crate) struct Session {
     pub(crate) systems: Systems,
     /// Systems that could not be reached, and why.
     pub(crate) failures: Vec<(String, Failure)>,
+    /// Who works with it, for the books.
+    pub(crate) who: String,
     /// Set by the first signal.
     pub(crate) stop: Arc<AtomicBool>,
     /// Whose turn it is to decide, where others in this process work on the same hub.
@@ -161,6 +163,7 @@ impl Session {
             hub,
             systems,
             failures,
+            who: context.who.clone(),
             stop,
             turns: None,
             live,
@@ -194,6 +197,7 @@ impl Session {
             hub: self.hub.clone(),
             systems,
             failures: Vec::new(),
+            who: self.who.clone(),
             stop: self.stop.clone(),
             turns: self.turns.clone(),
             paces: self.paces.clone(),

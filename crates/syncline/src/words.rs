@@ -10,6 +10,11 @@ pub(crate) fn hex(digest: &Digest) -> String {
     digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A short word for a state: another state has another one.
+pub(crate) fn tag(state: &str) -> String {
+    hex(&Digest::of(state.as_bytes())).chars().take(16).collect()
+}
+
 /// A value of a system, as it would be typed: texts in quotes.
 pub(crate) fn quoted(value: &Value) -> String {
     if let Value::Text(text) = value { format!("{text:?}") } else { value.to_string() }

@@ -220,4 +220,128 @@ fn a_page_of_another_site_finds_everything_closed() {
     // A name that its owner has given to our address.
     get(&[("host", "evil.example:7700")]).refuses(403, "server.cross_site");
     get(&[("host", "localhost")]).is(200);
+    // A form, or a script, of a page that somebody has open.
+    let json = ("content-type", "application/json");
+    let pause = |headers: &[(&str, &str)]| {
+        server.send("POST", "/api/v1/entities/contacts/pause", headers, "{}")
+    };
+    pause(&[("content-type", "text/plain")]).refuses(415, "server.content");
+    pause(&[json, ("origin", "https://evil.example")]).refuses(403, "server.cross_site");
+    pause(&[json, ("sec-fetch-site", "cross-site")]).refuses(403, "server.cross_site");
+    pause(&[json, ("origin", "null")]).refuses(403, "server.cross_site");
+    let own = format!("http://{}", server.address);
+    assert_eq!(server.get("/status").is(200)["entities"][0]["state"], "live");
+    pause(&[json, ("origin", &own), ("sec-fetch-site", "same-origin")]).is(200);
+    // What cannot be a body.
+    let act = |body: &str| server.act("POST", "/entities/contacts/resume", body);
+    act("{").refuses(400, "usage.body");
+    act("[]").refuses(400, "usage.body");
+    act(r#"{"surprise": 1}"#).refuses(400, "usage.body");
+    act(&"[".repeat(100_000)).refuses(400, "usage.body");
+    act(&format!("{{\"a\": \"{}\"}}", "a".repeat(1 << 20))).refuses(413, "server.too_large");
+}
+
+impl Server {
+    /// A change, as a program asks for it.
+    pub(crate) fn act(&self, method: &str, path: &str, body: &str) -> Answered {
+        self.send(method, &format!("/api/v1{path}"), &[("content-type", "application/json")], body)
+    }
+}
+
+#[test]
+fn two_stewards_cannot_overwrite_each_other() {
+    let world = disputed(3, 2);
+    let server = Server::start(&world);
+    let seen = server.get("/conflicts/1");
+    let tag = seen.header("etag").unwrap();
+    seen.is(200);
+    let decide = |body: &str| {
+        let headers = [("content-type", "application/json"), ("if-match", tag.as_str())];
+        server.send("POST", "/api/v1/conflicts/1/resolve", &headers, body)
+    };
+
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| decide(r#"{"take": "crm", "note": "they called"}"#));
+        let second = scope.spawn(|| decide(r#"{"take": "erp"}"#));
+        let mut answered = [first.join().unwrap(), second.join().unwrap()];
+        answered.sort_by_key(|it| it.status);
+        let [done, refused] = answered;
+        assert_eq!(done.is(200)["ok"], true);
+        refused.refuses(412, "server.changed");
+    });
+
+    // Both systems show what was decided, and the books say who and what.
+    let name = world.value("crm", "select name from contacts where id = 1");
+    assert_eq!(
+        world.value("erp", "select CNAME from CUSTOMER where EMAIL = 'c1@example.com'"),
+        name
+    );
+    let audit = server.get("/audit?limit=5").is(200);
+    let deed =
+        audit["items"].as_array().unwrap().iter().find(|it| it["what"] == "conflicts.resolve");
+    assert_eq!(deed.unwrap()["on"], "1", "{audit}");
+    assert_eq!(deed.unwrap()["who"], "steward1");
+    let settled = server.get("/conflicts/1").is(200);
+    assert_eq!(settled["settled"]["who"].as_str().unwrap().split(':').next(), Some("steward1"));
+    // Whoever has not said what they saw is told that it is settled.
+    server.act("POST", "/conflicts/1/resolve", r#"{"take": "erp"}"#).refuses(409, "usage.settled");
+    // All that are left, first shown, then done.
+    let all = r#"{"where": "entity=contacts field=name", "take": "erp", "dry_run": true}"#;
+    let shown = server.act("POST", "/conflicts/resolve", all).is(200);
+    assert_eq!(shown["summary"], "1 conflict would be settled");
+    server.act("POST", "/conflicts/resolve", &all.replace("true", "false")).is(200);
+    assert!(server.get("/conflicts").is(200)["items"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_set_aside_is_corrected_over_http() {
+    let world = World::in_step(2);
+    world.sql("crm", "update contacts set status = 'unheard of' where id = 1");
+    world.run(&["run"]).ends(4, &[]);
+    let server = Server::start(&world);
+
+    let entry = server.get("/quarantine").is(200)["items"][0].clone();
+    assert_eq!(entry["code"], "map.unknown_value");
+    let path = format!("/quarantine/{}", entry["id"]);
+    assert_eq!(server.get(&path).is(200)["row"]["email"], "c1@example.com");
+    server.act("DELETE", &path, "").refuses(400, "usage.body");
+    let retried = server.act("POST", &format!("{path}/retry"), "").is(200);
+    assert_eq!(retried["result"]["still"], 1);
+    server.act("PATCH", &path, r#"{"set": {"colour": "red"}}"#).refuses(422, "usage.edit");
+    server.act("DELETE", &path, r#"{"reason": "a test"}"#).is(200);
+    assert!(server.get("/quarantine").is(200)["items"].as_array().unwrap().is_empty());
+    let dropped = server.get("/quarantine?dropped=true").is(200);
+    assert_eq!(dropped["items"][0]["dropped"], "a test");
+}
+
+#[test]
+fn runs_pauses_and_ways_back_are_asked_for_over_http() {
+    let world = World::in_step(2);
+    let server = Server::start(&world);
+
+    let paused = server.act("POST", "/entities/contacts/pause", r#"{"for": "2h"}"#).is(200);
+    assert_eq!(paused["result"]["paused"][0], "contacts");
+    assert_eq!(server.get("/status").is(200)["entities"][0]["state"], "paused");
+    server.act("POST", "/runs", r#"{"entity": "contacts"}"#).refuses(409, "run.paused");
+    server.act("POST", "/entities/contacts/resume", "").is(200);
+    world.sql("crm", "update contacts set name = 'Ada' where id = 1");
+
+    let begun = server.act("POST", "/runs", r#"{"entity": "contacts"}"#);
+    let place = begun.header("location");
+    let begun = begun.is(202);
+    assert_eq!(place, Some(format!("/api/v1/runs/{}", begun["run"].as_str().unwrap())));
+    let is_there =
+        || world.value("erp", "select CNAME from CUSTOMER where EMAIL = 'c1@example.com'");
+    crate::serve::eventually("the name is there", || is_there() == "Ada", String::new);
+    let changes = server.get("/changes?field=name&limit=1").is(200);
+    let change = changes["items"][0]["change"].as_str().unwrap().to_owned();
+    let path = format!("/changes/{change}/rollback");
+    let shown = server.act("POST", &path, "").is(200);
+    assert_eq!(shown["summary"], "would restore 1 change");
+    server.act("POST", &path, r#"{"yes": true, "revert_source": true}"#).is(200);
+    assert_eq!(world.value("crm", "select name from contacts where id = 1"), "Name 1");
+    let tested = server.act("POST", "/systems/erp/test", "").is(200);
+    assert!(tested["summary"].as_str().unwrap().contains("0 failed"), "{tested}");
+    let verified = server.act("POST", "/entities/contacts/verify", "").is(200);
+    assert_eq!(verified["ok"], true, "{verified}");
 }

@@ -6,12 +6,17 @@ use syncline_ports::reader::{ConflictFilter, Reader as _};
 
 use crate::{
     api::{
+        body,
         page::Page,
         reply::Reply,
-        request::{Request, refused},
+        request::{Request, refused, typed},
     },
-    cli::{conflicts, history},
-    report::Failure,
+    cli::{
+        Context,
+        conflicts::{self, Resolve},
+        history,
+    },
+    report::{Answer, Failure},
     session::Session,
 };
 
@@ -73,5 +78,39 @@ pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, F
     let record = conflicts::record_name(session, &conflict).await?;
     let group = session.hub.group(conflict.record).await?;
     let part = group.as_ref().and_then(|group| group.part(&conflict.part));
-    Ok(Reply::new(conflicts::show::detail(session, &conflict, part, &record)))
+    let body = conflicts::show::detail(session, &conflict, part, &record);
+    Ok(Reply::new(body).tagged(&conflicts::tag(&conflict)))
+}
+
+/// What the body decides.
+fn decision(request: &Request) -> Result<Resolve, Failure> {
+    let (take, value) = (request.said("take"), request.body().get("value"));
+    let keep_base = request.says("keep_base");
+    let said = [take.is_some(), value.is_some(), keep_base];
+    if said.iter().filter(|said| **said).count() != 1 {
+        return Err(body::refused("take", "say one of take, value and keep_base"));
+    }
+    Ok(Resolve {
+        id: None,
+        filter: None,
+        take,
+        value: value.map(typed),
+        keep_base,
+        note: request.said("note"),
+        remember: false,
+        dry_run: false,
+    })
+}
+
+/// Decides one.
+pub(super) async fn resolve(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("conflict", "")?;
+    Resolve { id: Some(id), ..decision(request)? }.run(context).await
+}
+
+/// Decides all that fit.
+pub(super) async fn resolve_all(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let dry_run = request.says("dry_run");
+    let filter = request.said("where");
+    Resolve { filter, dry_run, ..decision(request)? }.run(context).await
 }

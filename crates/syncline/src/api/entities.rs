@@ -7,10 +7,12 @@ use syncline_core::{
 };
 
 use crate::{
-    api::{page::Page, reply::Reply, request::Request},
-    cli::{explain, status},
+    api::{body, page::Page, reply::Reply, request::Request},
+    cli::{
+        Context, explain, pause::Pause, refresh::Refresh, resume::Resume, status, verify::Verify,
+    },
     config,
-    report::Failure,
+    report::{Answer, Failure},
     session::Session,
 };
 
@@ -138,4 +140,45 @@ fn mapping(session: &Session, index: EntityIndex, entity: &Entity) -> Json {
         "when": entity.when.as_ref().map(|when| when.text().to_owned()),
         "fields": fields,
     })
+}
+
+/// Reads it again.
+pub(super) async fn refresh(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let since = request.said("since");
+    let full = request.says("full");
+    if full && since.is_some() {
+        return Err(body::refused("since", "all is read with full"));
+    }
+    let address = known(context, request)?;
+    Refresh { address, system: request.said("system"), since, full }.run(context).await
+}
+
+/// Stops reading or writing it.
+pub(super) async fn pause(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let name = Some(known(context, request)?);
+    Pause { name, writes_only: request.says("writes_only"), duration: request.said("for") }
+        .run(context)
+        .await
+}
+
+/// Goes on.
+pub(super) async fn resume(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    Resume { name: Some(known(context, request)?) }.run(context).await
+}
+
+/// Compares all systems completely.
+pub(super) async fn verify(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let entity = Some(known(context, request)?);
+    let (sample, columns) = (request.said_number("sample"), request.said_all("columns"));
+    Verify { entity, repair: false, sample, columns }.run(context).await
+}
+
+/// The entity of the path, and nothing else that a command could take for a name.
+fn known(context: &Context, request: &Request) -> Result<String, Failure> {
+    let name = request.name("entity");
+    let loaded = config::load(context)?;
+    if loaded.draft.entities.iter().any(|entity| entity.name == name) {
+        return Ok(name.to_owned());
+    }
+    Err(unknown(name).fix("GET /api/v1/entities lists them"))
 }

@@ -4,8 +4,11 @@ use syncline_ports::reader::Reader as _;
 
 use crate::{
     api::{page::Page, reply::Reply, request::Request},
-    cli::guards,
-    report::Failure,
+    cli::{
+        Context,
+        guards::{self, Action, Guards},
+    },
+    report::{Answer, Failure},
     session::Session,
 };
 
@@ -29,5 +32,29 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
 /// One.
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let guard = guards::find(session, request.number("guard", "")?).await?;
-    Ok(Reply::new(guards::json_of(session, &guard)))
+    Ok(Reply::new(guards::json_of(session, &guard)).tagged(&guards::tag(&guard)))
+}
+
+/// Lets exactly this through.
+pub(super) async fn apply(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("guard", "")?;
+    command(context, Action::Apply { id }).await
+}
+
+/// Puts the origin back.
+pub(super) async fn reverse(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("guard", "")?;
+    command(context, Action::Reverse { id }).await
+}
+
+/// Leaves all as it is.
+pub(super) async fn dismiss(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("guard", "")?;
+    command(context, Action::Dismiss { id }).await
+}
+
+/// Who asks for this has been shown what it is about.
+async fn command(context: &Context, action: Action) -> Result<Answer, Failure> {
+    let context = Context { yes: true, ..context.clone() };
+    Guards { command: Some(action) }.run(&context).await
 }

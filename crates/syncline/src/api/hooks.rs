@@ -5,8 +5,11 @@ use syncline_adapters::hub::inbox::Look;
 use crate::{
     address,
     api::{page::Page, reply::Reply, request::Request},
-    cli::hooks,
-    report::Failure,
+    cli::{
+        Context,
+        hooks::{self, Action, Hooks},
+    },
+    report::{Answer, Failure},
     session::Session,
 };
 
@@ -23,4 +26,10 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
     let next = page.cut(&mut found, |one| one.seq.to_string());
     let total = if request.flag("count") { Some(look.count(system)?) } else { None };
     Ok(page.reply(request, &found.iter().map(hooks::row).collect::<Vec<_>>(), next, total))
+}
+
+/// Deals with one once more.
+pub(super) async fn replay(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("delivery", "")?.cast_signed();
+    Hooks { command: Some(Action::Replay { id }) }.run(context).await
 }

@@ -74,7 +74,7 @@ impl Looks {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks, on a thread that may wait for the disk.
+    /// Answers a request.
     ///
     /// # Errors
     /// `server.busy`; the hub's; the resource's.
@@ -83,6 +83,18 @@ impl Looks {
         request: Request,
         look: Look,
     ) -> Result<Reply, Failure> {
+        self.with(move |session| Box::pin(async move { look(session, &request).await })).await
+    }
+
+    /// Looks, on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// `server.busy`; the hub's; the work's.
+    pub(super) async fn with<T, F>(self: &Arc<Self>, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Session) -> LocalBoxFuture<'a, Result<T, Failure>> + Send + 'static,
+    {
         let place = tokio::time::timeout(PATIENCE, self.places.clone().acquire_owned()).await;
         let Ok(Ok(place)) = place else {
             return Err(Failure::new("server.busy", "too many requests at once")
@@ -90,10 +102,10 @@ impl Looks {
                 .fix("come again in a moment"));
         };
         let (looks, runtime) = (self.clone(), tokio::runtime::Handle::current());
-        let work = move || {
+        let asked = move || {
             runtime.block_on(async {
                 let reader = looks.reader().await?;
-                let reply = look(&reader.session, &request).await;
+                let reply = work(&reader.session).await;
                 // One that could not read may have lost its file.
                 if reply.is_ok() {
                     looks.give_back(reader);
@@ -102,7 +114,7 @@ impl Looks {
                 reply
             })
         };
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        tokio::task::spawn_blocking(asked).await.unwrap_or_else(|error| {
             Err(Failure::new("bug.unexpected", "the request could not be answered")
                 .cause(error.to_string()))
         })

@@ -7,7 +7,7 @@ use crate::{
         PREFIX,
         reply::Reply,
         request::Request,
-        table::{Kind, Parameter, ROUTES, Route},
+        table::{Kind, Parameter, ROUTES, Route, Work},
     },
     report::Failure,
     session::Session,
@@ -66,15 +66,28 @@ fn operation(route: &Route) -> Json {
     } else {
         json!({ "type": "object" })
     };
-    json!({
+    let is_act = !matches!(route.work, Work::Look(_));
+    if is_act {
+        parameters.push(json!({
+            "name": "If-Match", "in": "header", "schema": { "type": "string" },
+            "description": "The ETag of what is decided, as it was seen",
+        }));
+    }
+    let status = if matches!(route.work, Work::Long(..)) { "202" } else { "200" };
+    let mut operation = json!({
         "operationId": id(route),
         "summary": route.what,
+        "description": format!("For the role {} and those above.", route.role.word()),
         "parameters": parameters,
         "responses": {
-            "200": { "description": "It", "content": { "application/json": { "schema": schema } } },
+            status: { "description": "It", "content": { "application/json": { "schema": schema } } },
             "default": { "$ref": "#/components/responses/refused" },
         },
-    })
+    });
+    if let (true, Some(operation)) = (is_act, operation.as_object_mut()) {
+        operation.insert("requestBody".to_owned(), body(route));
+    }
+    operation
 }
 
 /// `get_records_id_timeline`.
@@ -85,13 +98,51 @@ fn id(route: &Route) -> String {
 }
 
 fn parameter(known: &'static Parameter) -> Json {
-    let schema = match known.kind {
+    json!({
+        "name": known.name, "in": "query", "description": known.what,
+        "schema": schema(known, 500),
+    })
+}
+
+fn schema(known: &'static Parameter, most: u64) -> Json {
+    match known.kind {
         Kind::Text | Kind::Time => json!({ "type": "string", "maxLength": 2_000 }),
-        Kind::Number => json!({ "type": "integer", "minimum": 1, "maximum": 500 }),
+        Kind::Number => json!({ "type": "integer", "minimum": 1, "maximum": most }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Choice(all) => json!({ "type": "string", "enum": all }),
-    };
-    json!({ "name": known.name, "in": "query", "description": known.what, "schema": schema })
+        Kind::Value => json!({ "type": ["string", "number", "boolean", "null"] }),
+        Kind::Values => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["string", "number", "boolean", "null"] },
+        }),
+        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+    }
+}
+
+/// What the body may hold.
+fn body(route: &Route) -> Json {
+    let properties: Map<String, Json> = route
+        .body
+        .iter()
+        .map(|known| {
+            let mut schema = schema(known, 1_000_000_000);
+            if let Some(schema) = schema.as_object_mut() {
+                schema.insert("description".to_owned(), json!(known.what));
+            }
+            (known.name.to_owned(), schema)
+        })
+        .collect();
+    let needed = route.body.iter().filter(|known| known.needed).map(|known| known.name);
+    let needed: Vec<&str> = needed.collect();
+    json!({
+        "required": true,
+        "content": { "application/json": { "schema": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": properties,
+            "required": needed,
+        } } },
+    })
 }
 
 fn page() -> Json {

@@ -20,12 +20,23 @@ const MOST: usize = 500;
 
 /// What every list takes.
 pub(super) const PARAMETERS: &[Parameter] = &[
-    Parameter { name: "limit", what: "At most so many: 1 to 500", kind: Kind::Number },
-    Parameter { name: "cursor", what: "`next` of the page before", kind: Kind::Text },
+    Parameter {
+        name: "limit",
+        what: "At most so many: 1 to 500",
+        kind: Kind::Number,
+        needed: false,
+    },
+    Parameter {
+        name: "cursor",
+        what: "`next` of the page before",
+        kind: Kind::Text,
+        needed: false,
+    },
     Parameter {
         name: "count",
         what: "How many there are on all pages, as `total`",
         kind: Kind::Flag,
+        needed: false,
     },
 ];
 

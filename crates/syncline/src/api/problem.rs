@@ -23,7 +23,11 @@ pub(super) fn status(code: &str) -> StatusCode {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         "server.method" => StatusCode::METHOD_NOT_ALLOWED,
-        "server.cross_site" => StatusCode::FORBIDDEN,
+        "server.cross_site" | "server.role" => StatusCode::FORBIDDEN,
+        "server.changed" => StatusCode::PRECONDITION_FAILED,
+        "server.content" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "server.too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "server.incomplete" => StatusCode::REQUEST_TIMEOUT,
         "server.busy" => StatusCode::TOO_MANY_REQUESTS,
         _ => match code.split('.').next().unwrap_or_default() {
             "usage" | "address" => StatusCode::BAD_REQUEST,
@@ -47,7 +51,10 @@ pub(super) fn response(failure: &Failure, instance: &str, public: &str) -> Respo
     });
     if let (Some(body), Some(parts)) = (body.as_object_mut(), failure.json().as_object()) {
         // `code`, `detail`, `cause`, `done`, `fix`, as on the command line.
-        body.extend(parts.iter().map(|(name, part)| (name.clone(), part.clone())));
+        // A list of places in the body is called as RFC 9457 calls it.
+        let errors =
+            |name: &str| if name == "more" { "errors".to_owned() } else { name.to_owned() };
+        body.extend(parts.iter().map(|(name, part)| (errors(name), part.clone())));
     }
     let mut response = Response::new(Body::from(format!("{body}\n")));
     *response.status_mut() = status;

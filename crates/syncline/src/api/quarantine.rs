@@ -4,9 +4,18 @@ use serde_json::Value as Json;
 use syncline_ports::reader::{QuarantineFilter, Reader as _};
 
 use crate::{
-    api::{page::Page, reply::Reply, request::Request},
-    cli::{history, quarantine},
-    report::Failure,
+    api::{
+        body,
+        page::Page,
+        reply::Reply,
+        request::{Request, typed},
+    },
+    cli::{
+        Context, history,
+        quarantine::{self, Action, Quarantine},
+        retry::Retry,
+    },
+    report::{Answer, Failure},
     session::Session,
 };
 
@@ -45,5 +54,44 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let entry = quarantine::find(session, request.number("quarantine entry", "")?).await?;
     let record = quarantine::record_name(session, &entry).await?;
-    Ok(Reply::new(quarantine::detail(session, &entry, &record)))
+    let body = quarantine::detail(session, &entry, &record);
+    Ok(Reply::new(body).tagged(&quarantine::tag(&entry)))
+}
+
+/// Corrects values, or says which record a row belongs to.
+pub(super) async fn edit(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("quarantine entry", "")?;
+    let link = request.said("link");
+    let set = request.body().get("set").and_then(Json::as_object);
+    if link.is_some() == set.is_some() {
+        return Err(body::refused("set", "say either set or link"));
+    }
+    let pairs = set.into_iter().flatten();
+    let set = pairs.map(|(field, value)| format!("{field}={}", typed(value))).collect();
+    command(Action::Edit { id, set, link }).run(context).await
+}
+
+/// Leaves one alone.
+pub(super) async fn drop(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("quarantine entry", "")?;
+    command(Action::Drop { id, reason: request.said("reason") }).run(context).await
+}
+
+fn command(action: Action) -> Quarantine {
+    Quarantine { command: Some(action) }
+}
+
+/// Tries one again.
+pub(super) async fn retry(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let ids = vec![request.number("quarantine entry", "")?];
+    Retry { ids, code: None, run: None, all: false }.run(context).await
+}
+
+/// Tries several again.
+pub(super) async fn retry_all(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let (code, run, all) = (request.said("code"), request.said("run"), request.says("all"));
+    if code.is_none() && run.is_none() && !all {
+        return Err(body::refused("all", "say code, run or all"));
+    }
+    Retry { ids: Vec::new(), code, run, all }.run(context).await
 }

@@ -17,9 +17,9 @@ use crate::{
         request::{Request, refused},
         runs,
     },
-    cli::explain,
-    report::Failure,
-    session::Session,
+    cli::{Context, explain, refresh::Refresh, rollback::Kind},
+    report::{Answer, Failure},
+    session::{Reach, Session, Use},
     words,
 };
 
@@ -282,4 +282,23 @@ pub(super) async fn explain(session: &Session, request: &Request) -> Result<Repl
     let group = named(session, request).await?;
     let (field, at) = (request.text("field"), request.time("at"));
     Ok(Reply::new(explain::of_record(session, &group, field, at).await?.1))
+}
+
+/// Goes back to a time.
+pub(super) async fn rollback(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let address = address_of(context, request).await?;
+    runs::rollback(context, request, Kind::Record, address).await
+}
+
+/// Reads its rows again.
+pub(super) async fn refresh(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let address = address_of(context, request).await?;
+    Refresh { address, system: None, since: None, full: false }.run(context).await
+}
+
+/// The record that the path names, as commands name it.
+async fn address_of(context: &Context, request: &Request) -> Result<String, Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let group = named(&session, request).await?;
+    Ok(format!("{}/{}", session.entity_name(group.entity), group.id))
 }

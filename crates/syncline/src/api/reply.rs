@@ -27,6 +27,11 @@ impl Reply {
         self
     }
 
+    /// The same with a tag of what can be decided: `If-Match` says what was seen.
+    pub(super) fn tagged(self, tag: &str) -> Self {
+        self.with(header::ETAG, format!("\"{tag}\""))
+    }
+
     /// As HTTP says it.
     pub(super) fn response(self) -> Response {
         let mut response = Response::new(Body::from(format!("{}\n", self.body)));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::{extract::Query, http::Uri};
+use serde_json::{Map, Value as Json};
 use syncline_core::name::{EntityIndex, SystemIndex, Timestamp};
 
 use crate::{
@@ -22,6 +23,8 @@ const LENGTH_MAX: usize = 2_000;
 pub(super) struct Request {
     names: Vec<(String, String)>,
     query: BTreeMap<String, String>,
+    body: Map<String, Json>,
+    seen: Option<String>,
 }
 
 impl Request {
@@ -54,7 +57,49 @@ impl Request {
         if let Some((name, _)) = names.iter().find(|(_, value)| value.len() > LENGTH_MAX) {
             return Err(refused(&format!("`{name}` is too long"), "no name is that long"));
         }
-        Ok(Self { names, query })
+        Ok(Self { names, query, body: Map::new(), seen: None })
+    }
+
+    /// The same with its body, and with the tag of what whoever asks has seen.
+    pub(super) fn with(mut self, body: Map<String, Json>, seen: Option<String>) -> Self {
+        (self.body, self.seen) = (body, seen);
+        self
+    }
+
+    /// The words of the path.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(_, value)| value.as_str())
+    }
+
+    /// The tag of what is to be decided, as whoever asks has seen it.
+    pub(super) fn seen(&self) -> Option<&str> {
+        self.seen.as_deref()
+    }
+
+    /// The body; what it says is null is not said.
+    pub(super) fn body(&self) -> &Map<String, Json> {
+        &self.body
+    }
+
+    /// A text of the body.
+    pub(super) fn said(&self, name: &str) -> Option<String> {
+        self.body.get(name).and_then(Json::as_str).map(str::to_owned)
+    }
+
+    /// A number of the body.
+    pub(super) fn said_number(&self, name: &str) -> Option<u64> {
+        self.body.get(name).and_then(Json::as_u64)
+    }
+
+    /// Something that the body says is so.
+    pub(super) fn says(&self, name: &str) -> bool {
+        self.body.get(name).and_then(Json::as_bool) == Some(true)
+    }
+
+    /// Texts of the body.
+    pub(super) fn said_all(&self, name: &str) -> Vec<String> {
+        let all = self.body.get(name).and_then(Json::as_array);
+        all.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
     }
 
     /// A word of the path.
@@ -142,6 +187,8 @@ fn check(known: &Parameter, value: &str) -> Result<(), Failure> {
         Kind::Flag => wrong("true or false"),
         Kind::Time if words::parse_time(value, Session::now()).is_some() => Ok(()),
         Kind::Time => wrong("a time, as in 2026-03-01T22:10:00Z, or how long ago, as in 7d"),
+        // These stand in bodies.
+        Kind::Value | Kind::Values | Kind::Texts => Ok(()),
         Kind::Choice(all) if all.contains(&value) => Ok(()),
         Kind::Choice(all) => wrong(&format!("one of {}", all.join(", "))),
     }
@@ -153,4 +200,15 @@ pub(super) fn refused(message: &str, cause: impl Into<String>) -> Failure {
         .cause(cause)
         .done("nothing was looked up")
         .fix("GET /api/v1/openapi.json lists what each resource takes")
+}
+
+/// A value as it would be typed on the command line.
+pub(super) fn typed(value: &Json) -> String {
+    match value {
+        Json::Null => "null".to_owned(),
+        Json::String(text) => text.clone(),
+        other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            other.to_string()
+        }
+    }
 }

@@ -1,14 +1,21 @@
 //! `/runs` and `/changes`: what happened, and when.
 
+use clap::ValueEnum as _;
 use serde_json::{Value as Json, json};
 use syncline_core::name::RunId;
 use syncline_ports::reader::{HistoryFilter, Reader as _, RunFilter};
 
 use crate::{
-    api::{page::Page, reply::Reply, request::Request},
-    cli::history,
-    report::Failure,
-    session::Session,
+    api::{body, page::Page, reply::Reply, request::Request},
+    cli::{
+        Context,
+        apply::Allow,
+        history,
+        rollback::{Kind, Rollback},
+        run::Run,
+    },
+    report::{Answer, Failure},
+    session::{Reach, Session, Use},
 };
 
 /// Passes.
@@ -108,4 +115,67 @@ pub(super) async fn change(session: &Session, request: &Request) -> Result<Reply
         None => Err(Failure::new("usage.unknown_number", format!("there is no change c-{number}"))
             .fix("GET /api/v1/changes lists them")),
     }
+}
+
+/// A pass.
+pub(super) async fn run(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let mut allow = Vec::new();
+    for word in request.said_all("allow") {
+        let known = Allow::from_str(&word, false);
+        allow.push(known.map_err(|_| body::refused("allow", "deletes, updates or creates"))?);
+    }
+    approved(context, request.said("entity").as_deref()).await?;
+    let run = Run {
+        entity: request.said("entity"),
+        since: request.said("since"),
+        allow,
+        allow_partial: false,
+        limit: request.said_number("limit"),
+    };
+    run.run(context).await
+}
+
+/// What was never approved shows its plan first, which somebody reads: not here.
+async fn approved(context: &Context, entity: Option<&str>) -> Result<(), Failure> {
+    let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    for entity in session.entities(entity)? {
+        let name = session.entity_name(entity);
+        if session.hub.approval(name).await?.is_none() {
+            let message = format!("{name} has never been approved; nothing was written");
+            return Err(Failure::new("guard.first_run", message)
+                .cause("the first synchronisation of an entity shows its plan and asks")
+                .fix("syncline plan --out p.plan; then syncline apply p.plan"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes back what a run did.
+pub(super) async fn rollback_run(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let id = request.number("run", "r-")?;
+    rollback(context, request, Kind::Run, format!("r-{id}")).await
+}
+
+/// Takes back one change.
+pub(super) async fn rollback_change(
+    context: &Context,
+    request: &Request,
+) -> Result<Answer, Failure> {
+    let id = request.number("change", "c-")?;
+    rollback(context, request, Kind::Change, format!("c-{id}")).await
+}
+
+/// Takes something back, or shows what that would do.
+pub(super) async fn rollback(
+    context: &Context,
+    request: &Request,
+    kind: Kind,
+    id: String,
+) -> Result<Answer, Failure> {
+    let yes = request.says("yes");
+    // What is only shown does not go on the books.
+    let deed = context.deed.clone().filter(|_| yes);
+    let context = Context { yes, deed, ..context.clone() };
+    let (force, revert_source) = (request.says("force"), request.says("revert_source"));
+    Rollback { kind, id, to: request.said("to"), force, revert_source }.run(&context).await
 }

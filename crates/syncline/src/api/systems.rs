@@ -5,9 +5,9 @@ use serde_json::{Value as Json, json};
 use crate::{
     address,
     api::{entities, reply::Reply, request::Request},
-    cli::status,
+    cli::{Context, doctor::Doctor, pause::Pause, resume::Resume, status},
     config,
-    report::Failure,
+    report::{Answer, Failure},
     session::Session,
 };
 
@@ -41,4 +41,32 @@ pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, F
         body.insert("configuration".to_owned(), written.unwrap_or_default());
     }
     Ok(Reply::new(body))
+}
+
+/// Stops reading or writing it.
+pub(super) async fn pause(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let name = Some(known(context, request)?);
+    Pause { name, writes_only: request.says("writes_only"), duration: request.said("for") }
+        .run(context)
+        .await
+}
+
+/// Goes on.
+pub(super) async fn resume(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    Resume { name: Some(known(context, request)?) }.run(context).await
+}
+
+/// Whether it answers and allows what it must.
+pub(super) async fn test(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    Doctor { system: Some(known(context, request)?), check: None, fix: false }.run(context).await
+}
+
+fn known(context: &Context, request: &Request) -> Result<String, Failure> {
+    let name = request.name("system");
+    let loaded = config::load(context)?;
+    if loaded.systems().any(|system| system == name) {
+        return Ok(name.to_owned());
+    }
+    Err(Failure::new("usage.unknown_system", format!("there is no system `{name}`"))
+        .fix("GET /api/v1/systems lists them"))
 }

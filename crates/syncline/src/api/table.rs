@@ -3,8 +3,8 @@
 use axum::http::Method;
 
 use crate::api::{
-    audit, configuration, conflicts, entities, guards, hooks, looks::Look, openapi, page,
-    quarantine, records, runs, status, systems,
+    access::Role, acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look,
+    openapi, page, quarantine, records, runs, status, systems,
 };
 
 /// A route.
@@ -18,6 +18,10 @@ pub(super) struct Route {
     pub(super) own: &'static [Parameter],
     /// Whether it answers a page at a time.
     pub(super) is_list: bool,
+    /// What the body may hold; no body, if nothing.
+    pub(super) body: &'static [Parameter],
+    /// Whoever asks must at least be that.
+    pub(super) role: Role,
     pub(super) work: Work,
 }
 
@@ -34,13 +38,19 @@ impl Route {
 pub(super) enum Work {
     /// From the hub; nothing is changed.
     Look(Look),
+    /// As the command of the same name does it; answered when it is done.
+    Act(Act),
+    /// The same; answered when it has begun, with where to see how it goes: runs of this kind.
+    Long(&'static str, Act),
 }
 
-/// Something that may stand behind the question mark.
+/// Something that may stand behind the question mark, or in the body.
 pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
     pub(super) kind: Kind,
+    /// In a body: it must be there.
+    pub(super) needed: bool,
 }
 
 /// What a parameter holds.
@@ -51,10 +61,20 @@ pub(super) enum Kind {
     Flag,
     Time,
     Choice(&'static [&'static str]),
+    /// In a body: a value of a field, in its plain form.
+    Value,
+    /// In a body: names of fields with values.
+    Values,
+    /// In a body: words.
+    Texts,
 }
 
 const fn parameter(name: &'static str, what: &'static str, kind: Kind) -> Parameter {
-    Parameter { name, what, kind }
+    Parameter { name, what, kind, needed: false }
+}
+
+const fn needed(name: &'static str, what: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, what, kind, needed: true }
 }
 
 const ENTITY: Parameter = parameter("entity", "Of this entity", Kind::Text);
@@ -72,6 +92,8 @@ macro_rules! get {
             what: $what,
             own: &[$($own),*],
             is_list: false,
+            body: &[],
+            role: Role::Viewer,
             work: Work::Look(|session, request| Box::pin($look(session, request))),
         }
     };
@@ -82,6 +104,44 @@ macro_rules! list {
         Route { is_list: true, ..get!($path, $what, [$($own),*], $look) }
     };
 }
+
+macro_rules! act {
+    ($method:ident, $path:literal, $role:ident, $what:literal, [$($body:expr),*], $act:path) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            what: $what,
+            own: &[],
+            is_list: false,
+            body: &[$($body),*],
+            role: Role::$role,
+            work: Work::Act(|context, request| Box::pin($act(context, request))),
+        }
+    };
+}
+
+macro_rules! long {
+    ($path:literal, $role:ident, $kind:literal, $what:literal, [$($body:expr),*], $act:path) => {
+        Route {
+            work: Work::Long($kind, |context, request| Box::pin($act(context, request))),
+            ..act!(POST, $path, $role, $what, [$($body),*], $act)
+        }
+    };
+}
+
+const TAKE: Parameter = parameter("take", "The value of this system, or newest", Kind::Text);
+const VALUE: Parameter = parameter("value", "This value", Kind::Value);
+const KEEP_BASE: Parameter = parameter("keep_base", "The value agreed on before", Kind::Flag);
+const NOTE: Parameter = parameter("note", "Why", Kind::Text);
+const WRITES_ONLY: Parameter = parameter("writes_only", "Go on reading", Kind::Flag);
+const FOR: Parameter = parameter("for", "Until then only: 2h", Kind::Text);
+const YES: Parameter =
+    parameter("yes", "Do it; else it is only shown what would be done", Kind::Flag);
+const FORCE: Parameter = parameter("force", "Also what was changed again since", Kind::Flag);
+const SOURCE: Parameter =
+    parameter("revert_source", "Put it back in the systems it came from, too", Kind::Flag);
+const AGAIN_SINCE: Parameter =
+    parameter("since", "Read again what changed since: a time, or how long ago", Kind::Time);
 
 const OUTCOMES: &[&str] = &["ok", "partial", "failed", "refused", "stopped"];
 const STATES: &[&str] = &["open", "settled", "all"];
@@ -183,5 +243,163 @@ pub(super) static ROUTES: &[Route] = &[
         "The configuration as it is understood, without secrets",
         [],
         configuration::show
+    ),
+    act!(
+        POST,
+        "/conflicts/{id}/resolve",
+        Steward,
+        "Decide one",
+        [TAKE, VALUE, KEEP_BASE, NOTE],
+        conflicts::resolve
+    ),
+    act!(
+        POST,
+        "/conflicts/resolve",
+        Steward,
+        "Decide all that fit, or show what that would do",
+        [
+            needed("where", "entity=contacts field=phone system=erp", Kind::Text),
+            TAKE,
+            VALUE,
+            KEEP_BASE,
+            NOTE,
+            parameter("dry_run", "Only show what would be done", Kind::Flag)
+        ],
+        conflicts::resolve_all
+    ),
+    act!(
+        PATCH,
+        "/quarantine/{id}",
+        Steward,
+        "Correct values, or say which record a row belongs to",
+        [
+            parameter("set", "Values of fields", Kind::Values),
+            parameter("link", "The record: a hub id, or SYSTEM:KEY", Kind::Text)
+        ],
+        quarantine::edit
+    ),
+    act!(POST, "/quarantine/{id}/retry", Steward, "Try one again", [], quarantine::retry),
+    act!(
+        POST,
+        "/quarantine/retry",
+        Steward,
+        "Try again those with a code, of a run, or all",
+        [
+            parameter("code", "With this code", Kind::Text),
+            parameter("run", "Of this run: r-1042, or last", Kind::Text),
+            parameter("all", "All", Kind::Flag)
+        ],
+        quarantine::retry_all
+    ),
+    act!(
+        DELETE,
+        "/quarantine/{id}",
+        Steward,
+        "Leave it alone until the row changes",
+        [needed("reason", "Why", Kind::Text)],
+        quarantine::drop
+    ),
+    act!(POST, "/guards/{id}/apply", Operator, "Let exactly this through", [], guards::apply),
+    act!(POST, "/guards/{id}/approve", Operator, "The same", [], guards::apply),
+    act!(POST, "/guards/{id}/reverse", Operator, "Put the origin back", [], guards::reverse),
+    act!(POST, "/guards/{id}/dismiss", Operator, "Leave all as it is", [], guards::dismiss),
+    long!(
+        "/entities/{entity}/refresh",
+        Operator,
+        "refresh",
+        "Read again now",
+        [
+            parameter("full", "Compare everything", Kind::Flag),
+            parameter("system", "Only from this system", Kind::Text),
+            AGAIN_SINCE
+        ],
+        entities::refresh
+    ),
+    act!(
+        POST,
+        "/entities/{entity}/pause",
+        Operator,
+        "Stop reading or writing it",
+        [WRITES_ONLY, FOR],
+        entities::pause
+    ),
+    act!(POST, "/entities/{entity}/resume", Operator, "Go on", [], entities::resume),
+    act!(
+        POST,
+        "/entities/{entity}/verify",
+        Operator,
+        "Compare all systems completely; mends nothing",
+        [
+            parameter("sample", "Only so many rows of each table", Kind::Number),
+            parameter("columns", "Only these fields", Kind::Texts)
+        ],
+        entities::verify
+    ),
+    act!(
+        POST,
+        "/systems/{system}/pause",
+        Operator,
+        "Stop reading or writing it",
+        [WRITES_ONLY, FOR],
+        systems::pause
+    ),
+    act!(POST, "/systems/{system}/resume", Operator, "Go on", [], systems::resume),
+    act!(
+        POST,
+        "/systems/{system}/test",
+        Operator,
+        "Whether it answers and allows what it must, as `doctor`",
+        [],
+        systems::test
+    ),
+    long!(
+        "/runs",
+        Operator,
+        "run",
+        "A pass: detect, merge, write",
+        [
+            parameter("entity", "Only this entity", Kind::Text),
+            AGAIN_SINCE,
+            parameter(
+                "allow",
+                "Let these through the guards: deletes, updates, creates",
+                Kind::Texts
+            ),
+            parameter("limit", "Write only so many records", Kind::Number)
+        ],
+        runs::run
+    ),
+    act!(
+        POST,
+        "/runs/{id}/rollback",
+        Admin,
+        "Take back what it did",
+        [YES, FORCE, SOURCE],
+        runs::rollback_run
+    ),
+    act!(
+        POST,
+        "/changes/{id}/rollback",
+        Admin,
+        "Take it back",
+        [YES, FORCE, SOURCE],
+        runs::rollback_change
+    ),
+    act!(
+        POST,
+        "/records/{id}/rollback",
+        Admin,
+        "Go back to a time",
+        [needed("to", "A time, or how long ago", Kind::Time), YES, FORCE, SOURCE],
+        records::rollback
+    ),
+    act!(POST, "/records/{id}/refresh", Operator, "Read its rows again", [], records::refresh),
+    act!(
+        POST,
+        "/hooks/deliveries/{id}/replay",
+        Operator,
+        "Deal with it once more",
+        [],
+        hooks::replay
     ),
 ];

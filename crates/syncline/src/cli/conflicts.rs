@@ -10,7 +10,7 @@ use syncline_ports::reader::{Conflict, Reader as _};
 
 use crate::{
     address,
-    cli::{Context, run},
+    cli::Context,
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -202,6 +202,12 @@ async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
 }
 
+/// Changes whenever there is something else to decide, or it is decided.
+pub(crate) fn tag(conflict: &Conflict) -> String {
+    let Conflict { base, candidates, settled, .. } = conflict;
+    words::tag(&format!("{base:?} {candidates:?} {settled:?}"))
+}
+
 /// The conflict of this number.
 pub(crate) async fn find(session: &Session, id: u64) -> Result<Conflict, Failure> {
     session.hub.conflict(id).await?.ok_or_else(|| {
@@ -211,7 +217,8 @@ pub(crate) async fn find(session: &Session, id: u64) -> Result<Conflict, Failure
 }
 
 impl Resolve {
-    async fn run(self, context: &Context) -> Result<Answer, Failure> {
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let usage = if self.dry_run { Use::Look } else { Use::Write };
         let reach = if self.dry_run { Reach::Hub } else { Reach::Systems };
         let mut session = Session::open(context, usage, reach).await?;
@@ -226,6 +233,7 @@ impl Resolve {
         let mut commands = Vec::new();
         let mut lines = Vec::new();
         for conflict in &conflicts {
+            context.expects(|| tag(conflict))?;
             if conflict.settled.is_some() {
                 return Err(Failure::new(
                     "usage.settled",
@@ -242,7 +250,7 @@ impl Resolve {
                     part: conflict.part.clone(),
                     field: conflict.field,
                     take,
-                    who: self.who().into(),
+                    who: self.who(&session).into(),
                 },
             ));
         }
@@ -270,10 +278,10 @@ impl Resolve {
         Ok(answer)
     }
 
-    fn who(&self) -> String {
+    fn who(&self, session: &Session) -> String {
         match &self.note {
-            Some(note) => format!("{}: {note}", run::who()),
-            None => run::who(),
+            Some(note) => format!("{}: {note}", session.who),
+            None => session.who.clone(),
         }
     }
 

@@ -8,7 +8,7 @@ use syncline_engine::pass::{Allow, Tripped};
 use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
-    cli::{Context, ask, run},
+    cli::{Context, ask},
     pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{Answer, Failure},
@@ -110,6 +110,11 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
 }
 
+/// Changes whenever it is about something else, or it is settled.
+pub(crate) fn tag(guard: &Guard) -> String {
+    words::tag(&format!("{:?} {}", guard.digest, guard.state))
+}
+
 /// The guard of this number.
 pub(crate) async fn find(session: &Session, id: u64) -> Result<Guard, Failure> {
     let guards = session.hub.guards(true).await?;
@@ -146,6 +151,7 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
 async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let guard = find(&session, id).await?;
+    context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     paused::refuse(&session, &[guard.entity]).await?;
     let question = format!(
@@ -197,7 +203,7 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
     });
     if !is_asked_again {
         let state = if is_done { "applied" } else { APPROVED };
-        session.hub.settle_guard(id, state, &run::who()).await?;
+        session.hub.settle_guard(id, state, &session.who).await?;
     }
     Ok(outcome.answer())
 }
@@ -205,8 +211,9 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
 async fn dismiss(context: &Context, id: u64) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Write, Reach::Hub).await?;
     let guard = find(&session, id).await?;
+    context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
-    session.hub.settle_guard(id, "dismissed", &run::who()).await?;
+    session.hub.settle_guard(id, "dismissed", &session.who).await?;
     let summary = format!(
         "guard {id} is dismissed; nothing was written, and it will trip again if the next run finds the same"
     );

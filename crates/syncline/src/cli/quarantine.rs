@@ -11,7 +11,7 @@ use syncline_ports::reader::{Quarantined, Reader as _};
 
 use crate::{
     address,
-    cli::{Context, history, run},
+    cli::{Context, history},
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -174,6 +174,12 @@ async fn list(context: &Context, code: Option<&str>, run: Option<&str>) -> Resul
     Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
 }
 
+/// Changes whenever it is set aside otherwise, or again.
+pub(crate) fn tag(entry: &Quarantined) -> String {
+    let Quarantined { code, message, row, tries, run, dropped, .. } = entry;
+    words::tag(&format!("{code} {message} {row:?} {tries} {run} {dropped:?}"))
+}
+
 /// The entry of this number, dropped or not.
 pub(crate) async fn find(session: &Session, id: u64) -> Result<Quarantined, Failure> {
     session.hub.quarantined(id).await?.ok_or_else(|| {
@@ -263,6 +269,7 @@ async fn edit(
 ) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let entry = find(&session, id).await?;
+    context.expects(|| tag(&entry))?;
     let command = match link {
         Some(link) => link_command(&session, &entry, link).await?,
         None => edit_command(&session, &entry, set)?,
@@ -332,7 +339,7 @@ fn edit_command(
         return Err(Failure::new("usage.arguments", "what should be changed?")
             .fix("say --set FIELD=VALUE or --link KEY"));
     }
-    Ok(Command::Edit { record, part, values, who: run::who().into() })
+    Ok(Command::Edit { record, part, values, who: session.who.as_str().into() })
 }
 
 fn fields_of(entity: &syncline_core::plan::Entity) -> String {
@@ -349,9 +356,10 @@ fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {
 
 async fn drop_entry(context: &Context, id: u64, reason: Option<String>) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Write, Reach::Hub).await?;
-    find(&session, id).await?;
+    let entry = find(&session, id).await?;
+    context.expects(|| tag(&entry))?;
     let reason = reason.unwrap_or_else(|| "no reason given".into());
-    session.hub.drop_quarantined(id, &reason, &run::who()).await?;
+    session.hub.drop_quarantined(id, &reason, &session.who).await?;
     let summary = format!("entry {id} is left alone; a new version of the row takes it up again");
     Ok(Answer::new(summary).with_result(json!({ "dropped": id, "reason": reason })))
 }

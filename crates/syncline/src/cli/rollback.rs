@@ -69,8 +69,11 @@ impl Rollback {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
         let what = self.what(&session).await?;
-        let manner =
-            Manner { force: self.force, revert_source: self.revert_source, who: run::who().into() };
+        let manner = Manner {
+            force: self.force,
+            revert_source: self.revert_source,
+            who: session.who.as_str().into(),
+        };
         if !context.yes {
             return self.preview(&session, what, &manner).await;
         }

@@ -10,7 +10,6 @@ use syncline_engine::{
 use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
-    cli::run,
     pass::{Halves, Order},
     report::Failure,
     session::Session,
@@ -138,7 +137,7 @@ pub(super) async fn settle(
                 _ => order.allow.deletes,
             };
             let state = if was_let_through { "applied" } else { "over" };
-            session.hub.settle_guard(guard.number, state, &run::who()).await?;
+            session.hub.settle_guard(guard.number, state, &session.who).await?;
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ use syncline_ports::reader::{Guard, Reader as _};
 use crate::{
     cli::{
         Context, ask,
-        guards::{find, refuse_settled},
-        rollback, run,
+        guards::{find, refuse_settled, tag},
+        rollback,
     },
     exit::Exit,
     pass::{Depth, Halves, Order, Outcome, paused},
@@ -30,6 +30,7 @@ use crate::{
 pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let guard = find(&session, id).await?;
+    context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     paused::refuse(&session, &[guard.entity]).await?;
     let (entity, system) = (session.entity_name(guard.entity), session.system_name(guard.system));
@@ -61,7 +62,7 @@ pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failur
         return Ok(looked.answer());
     }
     let what = stopped(&session, &looked, &guard).await?;
-    let manner = Manner { force: false, revert_source: true, who: run::who().into() };
+    let manner = Manner { force: false, revert_source: true, who: session.who.as_str().into() };
     let label = ("guard", id.to_string());
     let done = rollback::carry_out(
         &mut session,
@@ -74,7 +75,7 @@ pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failur
     .await?;
     drop(progress);
     if matches!(done.outcome.exit, Exit::Done | Exit::SetAside) {
-        session.hub.settle_guard(id, "reversed", &run::who()).await?;
+        session.hub.settle_guard(id, "reversed", &session.who).await?;
     }
     let restored = words::counted(done.report.restored, "change");
     let summary = format!("guard {id} is reversed: {restored} put back");

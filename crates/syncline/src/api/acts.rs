@@ -1,0 +1,228 @@
+//! What is changed: by the function of the command of the same name, with the hub that the daemon lends,
+//! one after the other. Who asked may go away meanwhile; what was begun is finished.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::{StatusCode, header};
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value as Json, json};
+use syncline_ports::reader::{Reader as _, RunFilter};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::{
+    api::{
+        PREFIX,
+        access::Caller,
+        looks::Looks,
+        reply::Reply,
+        request::{Request, typed},
+        table::Route,
+    },
+    cli::Context,
+    deeds::Deed,
+    report::{Answer, Failure},
+};
+
+/// So many may wait for their turn.
+const WAITING: usize = 32;
+/// How often it is looked whether a run has begun.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How a resource changes something.
+pub(super) type Act =
+    for<'a> fn(&'a Context, &'a Request) -> LocalBoxFuture<'a, Result<Answer, Failure>>;
+
+/// Whose turn it is.
+pub(super) struct Acts {
+    context: Context,
+    turn: Arc<Mutex<()>>,
+    places: Arc<Semaphore>,
+}
+
+impl Acts {
+    /// `context`: how the daemon was called.
+    pub(super) fn new(context: &Context) -> Self {
+        let context = Context {
+            json: true,
+            quiet: true,
+            interactive: false,
+            progress: false,
+            yes: false,
+            deed: None,
+            ..context.clone()
+        };
+        let places = Arc::new(Semaphore::new(WAITING));
+        Self { context, turn: Arc::default(), places }
+    }
+
+    /// Does it, and answers when it is done.
+    ///
+    /// # Errors
+    /// `server.busy`; the command's.
+    pub(super) async fn act(
+        &self,
+        route: &Route,
+        caller: &Caller,
+        request: Request,
+        act: Act,
+    ) -> Result<Reply, Failure> {
+        let task = self.begin(route, caller, request, act, None)?;
+        let answer = task.await.unwrap_or_else(|error| {
+            Err(Failure::new("bug.unexpected", "it could not be done").cause(error.to_string()))
+        })?;
+        Ok(Reply::new(document(&answer)))
+    }
+
+    /// The same, but answers as soon as a run of this kind has begun.
+    ///
+    /// # Errors
+    /// `server.busy`; the command's, if it was refused before.
+    pub(super) async fn begin_run(
+        &self,
+        route: &Route,
+        caller: &Caller,
+        looks: &Arc<Looks>,
+        request: Request,
+        (kind, act): (&'static str, Act),
+    ) -> Result<Reply, Failure> {
+        let (tell, mut told) = tokio::sync::watch::channel(None);
+        let watching = Watching { looks: looks.clone(), tell };
+        let mut task = self.begin(route, caller, request, act, Some(watching))?;
+        loop {
+            let done = tokio::select! {
+                done = &mut task => Some(done),
+                () = tokio::time::sleep(LOOK) => None,
+            };
+            let before: Option<u64> = *told.borrow_and_update();
+            let begun = match before {
+                Some(before) => run_after(looks, kind, before).await?,
+                None => None,
+            };
+            let done = match done {
+                Some(done) => Some(done.unwrap_or_else(|error| {
+                    Err(Failure::new("bug.unexpected", "it could not be done")
+                        .cause(error.to_string()))
+                })?),
+                None => None,
+            };
+            if done.is_none() && begun.is_none() {
+                continue;
+            }
+            let mut body = done.as_ref().map_or_else(|| json!({ "ok": null }), document);
+            if let (Some(body), Some(run)) = (body.as_object_mut(), &begun) {
+                body.insert("run".to_owned(), json!(run));
+            }
+            let reply = Reply { status: StatusCode::ACCEPTED, ..Reply::new(body) };
+            return Ok(match begun {
+                Some(run) => reply.with(header::LOCATION, format!("{PREFIX}/runs/{run}")),
+                None => reply,
+            });
+        }
+    }
+
+    fn begin(
+        &self,
+        route: &Route,
+        caller: &Caller,
+        request: Request,
+        act: Act,
+        watching: Option<Watching>,
+    ) -> Result<tokio::task::JoinHandle<Result<Answer, Failure>>, Failure> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return Err(Failure::new("server.busy", "too many wait for their turn already")
+                .done("nothing was changed")
+                .fix("come again in a moment"));
+        };
+        let context = Context {
+            deed: Some(deed(route, &request)),
+            who: caller.who.clone(),
+            tag: request.seen().map(str::to_owned),
+            ..self.context.clone()
+        };
+        let (turn, runtime) = (self.turn.clone(), tokio::runtime::Handle::current());
+        Ok(tokio::task::spawn_blocking(move || {
+            runtime.block_on(async {
+                let _turn = turn.lock().await;
+                if let Some(Watching { looks, tell }) = watching {
+                    let newest = newest_run(&looks).await?;
+                    let _nobody_asks_any_more = tell.send(Some(newest));
+                }
+                let answer = act(&context, &request).await;
+                drop(place);
+                answer
+            })
+        }))
+    }
+}
+
+/// Says which run was the last one before it began.
+struct Watching {
+    looks: Arc<Looks>,
+    tell: tokio::sync::watch::Sender<Option<u64>>,
+}
+
+/// What it does, for the books, in the words of the command line.
+fn deed(route: &Route, request: &Request) -> Deed {
+    let words: Vec<&str> = route.path.split('/').filter(|word| !word.is_empty()).collect();
+    let first = words.first().copied().unwrap_or_default();
+    let last = words.last().copied().unwrap_or_default();
+    let last = match (route.method.as_str(), last) {
+        ("DELETE", _) => "drop",
+        ("PATCH", _) => "edit",
+        (_, last) => last,
+    };
+    let what = match (first, last) {
+        ("runs", "runs") => "run".to_owned(),
+        (_, "retry" | "refresh" | "verify" | "pause" | "resume" | "rollback" | "test") => {
+            last.to_owned()
+        }
+        ("guards", "approve") => "guards.apply".to_owned(),
+        (first, last) => format!("{first}.{last}"),
+    };
+    let target = request.names().next().unwrap_or_default();
+    let detail = request.body().iter().map(|(name, value)| match value.as_bool() {
+        Some(true) => format!("--{}", name.replace('_', "-")),
+        Some(false) | None => format!("--{} {}", name.replace('_', "-"), typed(value)),
+    });
+    let detail: Vec<String> = detail.collect();
+    Deed { what, target: target.to_owned(), detail: detail.join(" ") }
+}
+
+/// What the command gave back.
+fn document(answer: &Answer) -> Json {
+    json!({
+        "ok": answer.exit == crate::exit::Exit::Done,
+        "summary": answer.summary,
+        "result": answer.result,
+        "error": answer.error.as_ref().map(Failure::json),
+    })
+}
+
+async fn newest_run(looks: &Arc<Looks>) -> Result<u64, Failure> {
+    looks
+        .with(|session| {
+            Box::pin(
+                async move { Ok(session.hub.runs(1).await?.first().map_or(0, |run| run.id.0)) },
+            )
+        })
+        .await
+}
+
+/// The first run of this kind after that one.
+async fn run_after(
+    looks: &Arc<Looks>,
+    kind: &'static str,
+    before: u64,
+) -> Result<Option<String>, Failure> {
+    looks
+        .with(move |session| {
+            Box::pin(async move {
+                let filter =
+                    RunFilter { kind: Some(kind.into()), limit: 100, ..RunFilter::default() };
+                let runs = session.hub.run_page(&filter).await?;
+                let begun = runs.iter().rev().find(|run| run.id.0 > before);
+                Ok(begun.map(|run| run.id.to_string()))
+            })
+        })
+        .await
+}
