@@ -9,6 +9,8 @@ mod bulk;
 mod catalog;
 mod client;
 mod create;
+mod document;
+mod lines;
 mod lookup;
 mod outcome;
 mod pace;

@@ -352,6 +352,9 @@ pub struct TableSpec {
     pub export: bool,
     /// For a child list: the columns that hold the parent's key.
     pub parent: Vec<Text>,
+    /// For a child list that its parent's row holds, as documents do: where in it. Such a list is read
+    /// and written with its parent's row.
+    pub within: Option<Text>,
     /// For a field of the entity that is a key column: its place in `key`, by field.
     pub key_fields: Vec<Option<FieldIndex>>,
 }
@@ -408,6 +411,22 @@ impl Plan {
     pub fn is_referred_to(&self, entity: EntityIndex) -> bool {
         let mut fields = self.entities.iter().flat_map(|entity| &entity.fields);
         fields.any(|field| field.reference == Some(entity))
+    }
+
+    /// The bindings of the child lists that the rows of this binding hold.
+    pub fn held_lists(&self, binding: BindingIndex) -> Vec<BindingIndex> {
+        let Some(found) = self.binding(binding) else { return Vec::new() };
+        let lists = self.entity(found.entity).map(|entity| entity.lists.as_slice());
+        let lists = lists.unwrap_or_default().iter();
+        lists
+            .filter_map(|list| self.binding_of(*list, found.system))
+            .filter(|list| self.is_held(*list))
+            .collect()
+    }
+
+    /// Whether the rows of this binding are held by those of their parents.
+    pub fn is_held(&self, binding: BindingIndex) -> bool {
+        self.binding(binding).is_some_and(|found| found.table.within.is_some())
     }
 
     /// The system of this index.

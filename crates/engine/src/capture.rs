@@ -13,9 +13,10 @@ use syncline_ports::source::{Batch, Limit, ReadRequest, Then};
 use crate::{
     account::Account,
     desk::{Desk, Systems, ports},
+    lists::{Lists, holder},
     pipeline::Pipeline,
     read,
-    reconcile::Decided,
+    reconcile::{Decided, reconcile},
     scan::scan,
 };
 
@@ -104,6 +105,9 @@ pub enum Absences {
     Approved(Digest),
 }
 
+/// Absences per commit; each costs a read by key.
+pub(crate) const UNSEEN_CHUNK: usize = 500;
+
 /// So much of the systems is read at a time, all systems that are read side by side together.
 pub(crate) const BATCH: Limit = Limit { rows: 4_000, bytes: 16 << 20 };
 
@@ -137,12 +141,16 @@ pub async fn capture(
     mode: Mode,
     absences: Absences,
 ) -> Result<Captured, PortError> {
+    // Lists that rows hold are read with them.
+    let read = |binding: &BindingIndex| {
+        if desk.plan.is_held(*binding) { holder(desk, *binding) } else { Some(*binding) }
+    };
+    let bindings: Vec<BindingIndex> = bindings.iter().filter_map(read).collect();
     match mode {
         Mode::Poll => {
             let mut captured = Captured::default();
             for binding in bindings {
-                let reading = poll(desk, systems, *binding, &mut captured.account).await?;
-                captured.readings.push(reading);
+                poll(desk, systems, binding, absences, &mut captured).await?;
             }
             Ok(captured)
         }
@@ -152,11 +160,10 @@ pub async fn capture(
                 desk.plan.binding(*binding).is_some_and(|found| found.table.delta)
             };
             let (deltas, others): (Vec<BindingIndex>, Vec<BindingIndex>) =
-                bindings.iter().copied().partition(is_delta);
+                bindings.into_iter().partition(is_delta);
             let mut captured = scan(desk, systems, &others, absences).await?;
             for binding in deltas {
-                let reading = poll(desk, systems, binding, &mut captured.account).await?;
-                captured.readings.push(reading);
+                poll(desk, systems, binding, absences, &mut captured).await?;
             }
             Ok(captured)
         }
@@ -168,17 +175,21 @@ async fn poll(
     desk: &Desk<'_>,
     systems: &mut Systems,
     binding: BindingIndex,
-    account: &mut Account,
-) -> Result<Reading, PortError> {
+    absences: Absences,
+    captured: &mut Captured,
+) -> Result<(), PortError> {
+    let Captured { account, readings } = captured;
     let mut reading = Reading::new(binding);
+    let (mut lists, mut first) = (Lists::default(), None);
     let stream = stream_name(desk.plan, binding, Mode::Poll);
     let mut from = desk.store.checkpoint(&stream).await?;
     let mut pipeline = Pipeline::new(desk);
     loop {
         // Rows count as fenced reads only if nothing of ours was in flight since before the read.
         let began = desk.operation().await?;
+        first.get_or_insert(began);
         let request = ReadRequest::Poll { binding, from: from.clone() };
-        let batch = match fetch(desk, systems, binding, &request, BATCH).await {
+        let mut batch = match fetch(desk, systems, binding, &request, BATCH).await {
             Ok(batch) => batch,
             Err(failure) => {
                 reading.failure = Some(failure);
@@ -195,7 +206,9 @@ async fn poll(
         let then = batch.then.clone();
         let mut inputs = Vec::new();
         let polled = |row| Input::Polled { row, began };
+        let held = std::mem::take(&mut batch.lists);
         reading.rows += shown(desk, binding, batch, account, &mut inputs, polled);
+        lists.take(desk, held, account, &mut inputs, polled).await?;
         if !inputs.is_empty() || checkpoint.is_some() {
             let checkpoints = checkpoint.into_iter().collect();
             let decided = pipeline.push(inputs, checkpoints).await?;
@@ -210,7 +223,26 @@ async fn poll(
         break;
     }
     took(desk, systems, pipeline.finish().await?, account).await?;
-    Ok(reading)
+    let began = first.unwrap_or_default();
+    let (of_lists, unseen) = lists.conclude(desk, absences, began, &reading).await?;
+    ask(desk, systems, unseen, account).await?;
+    readings.push(reading);
+    readings.extend(of_lists);
+    Ok(())
+}
+
+/// Has rows that were not shown read by their keys.
+pub(crate) async fn ask(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    unseen: Vec<Input>,
+    account: &mut Account,
+) -> Result<(), PortError> {
+    for chunk in unseen.chunks(UNSEEN_CHUNK) {
+        let decided = reconcile(desk, chunk, Vec::new()).await?;
+        took(desk, systems, decided, account).await?;
+    }
+    Ok(())
 }
 
 /// Reads one batch of one binding.

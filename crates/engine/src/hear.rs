@@ -25,6 +25,7 @@ use crate::{
     capture::{Absences, BATCH, Captured, Reading, fetch, shown},
     carry,
     desk::{Desk, Systems},
+    lists::{self, Lists},
     pipeline::Pipeline,
     read,
     reconcile::{Decided, reconcile},
@@ -130,7 +131,7 @@ pub(crate) async fn read(
     for (binding, rows) in rows {
         let mut reading = Reading::new(binding);
         let keys: Vec<RowKey> = rows.keys().cloned().collect();
-        let (mut gone, mut first) = (Vec::new(), None);
+        let (mut gone, mut first, mut lists) = (Vec::new(), None, Lists::default());
         for chunk in keys.chunks(BATCH.rows) {
             // Rows count as fenced reads only if nothing of ours was in flight since before.
             let began = desk.operation().await?;
@@ -162,13 +163,23 @@ pub(crate) async fn read(
                 let others = others(&rows, &row.key);
                 Input::Heard { row, began, others }
             };
+            let held = std::mem::take(&mut batch.lists);
             reading.rows += shown(desk, binding, batch, account, &mut inputs, heard);
+            let line = |row: Observed| Input::Heard { row, began, others: 0 };
+            lists.take(desk, held, account, &mut inputs, line).await?;
             let decided = pipeline.push(inputs, Vec::new()).await?;
             settle(desk, systems, decided, &mut read).await?;
         }
         reading.complete = reading.failure.is_none() && reading.incomplete.is_none();
         if let Some(began) = first {
             settle(desk, systems, pipeline.finish().await?, &mut read).await?;
+            let (of_lists, unseen) =
+                lists.conclude(desk, Absences::Guarded, began, &reading).await?;
+            for chunk in unseen.chunks(BATCH.rows) {
+                let decided = reconcile(desk, chunk, Vec::new()).await?;
+                settle(desk, systems, decided, &mut read).await?;
+            }
+            read.captured.readings.extend(of_lists);
             went(desk, systems, &mut reading, gone, &rows, began, &mut read).await?;
         }
         read.captured.readings.push(reading);
@@ -226,7 +237,10 @@ async fn went(
     }
     for chunk in gone.chunks(BATCH.rows) {
         let missing = |key: &RowKey| Input::Unseen { binding, key: key.clone(), began };
-        let mut inputs: Vec<Input> = chunk.iter().map(missing).collect();
+        // Its lines first.
+        let lines = lists::of_gone(desk, binding, chunk).await?.into_iter();
+        let lines = lines.map(|(binding, key)| Input::Unseen { binding, key, began });
+        let mut inputs: Vec<Input> = lines.chain(chunk.iter().map(missing)).collect();
         // The read that each asks for is counted for one change.
         let changes = chunk.iter().map(|key| u64::from(others(rows, key))).sum();
         let account = &mut read.captured.account;

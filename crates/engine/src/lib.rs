@@ -12,6 +12,7 @@ pub mod capture;
 pub mod carry;
 pub mod desk;
 pub mod hear;
+mod lists;
 pub mod pace;
 pub mod pass;
 mod pipeline;

@@ -275,6 +275,10 @@ pub async fn observe(
         let bindings = desk.plan.entity(*entity).map(|found| found.bindings.as_slice());
         let mut scanned = Vec::new();
         for binding in bindings.unwrap_or_default() {
+            if desk.plan.is_held(*binding) {
+                // It came with the rows that hold it.
+                continue;
+            }
             if desk.is_stopping() {
                 report.incomplete.push((*binding, "stopped".into()));
             } else if !is_open(desk.plan, systems, *binding) {

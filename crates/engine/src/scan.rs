@@ -21,16 +21,14 @@ use syncline_ports::source::{Limit, ReadRequest, Then};
 use crate::{
     account::Account,
     capture::{
-        Absences, BATCH, Captured, HeldAbsences, Mode, Reading, fetch, has_cursor, shown,
-        stream_name, took,
+        Absences, BATCH, Captured, HeldAbsences, Mode, Reading, UNSEEN_CHUNK, ask, fetch,
+        has_cursor, shown, stream_name, took,
     },
     desk::{Desk, Systems},
+    lists::{self, Lists},
     pipeline::Pipeline,
     reconcile::reconcile,
 };
-
-/// Absences per commit; each costs a read by key.
-const UNSEEN_CHUNK: usize = 500;
 
 /// One of the scans that go on side by side.
 struct Scanning {
@@ -45,6 +43,9 @@ struct Scanning {
     /// It is on record where it is.
     is_marked: bool,
     seen: Seen,
+    /// Of rows that hold lists: what they showed of them, and what that came to.
+    lists: Lists,
+    of_lists: Vec<Reading>,
     is_over: bool,
 }
 
@@ -70,6 +71,8 @@ pub(crate) async fn scan(
             after: None,
             upto: None,
             seen: Seen::default(),
+            lists: Lists::default(),
+            of_lists: Vec::new(),
             is_over: false,
         });
     }
@@ -80,7 +83,7 @@ pub(crate) async fn scan(
         let (mut inputs, mut marks) = (Vec::new(), Vec::new());
         let mut ended = Vec::new();
         for (at, scanning) in scans.iter_mut().enumerate().filter(|(_, it)| !it.is_over) {
-            advance(desk, systems, limit, scanning, &mut account, &mut inputs).await;
+            advance(desk, systems, limit, scanning, &mut account, &mut inputs).await?;
             // On record together with what it showed.
             if let Some(position) = scanning.upto.take() {
                 marks.push(mark(desk, scanning.reading.binding, position));
@@ -104,7 +107,10 @@ pub(crate) async fn scan(
             }
         }
         if scans.iter().all(|scanning| scanning.is_over) {
-            let readings = scans.into_iter().map(|scanning| scanning.reading).collect();
+            let readings = scans
+                .into_iter()
+                .flat_map(|scanning| std::iter::once(scanning.reading).chain(scanning.of_lists))
+                .collect();
             return Ok(Captured { account, readings });
         }
     }
@@ -118,19 +124,19 @@ async fn advance(
     scanning: &mut Scanning,
     account: &mut Account,
     inputs: &mut Vec<Input>,
-) {
+) -> Result<(), PortError> {
     let binding = scanning.reading.binding;
     let request = match scanning.from.take() {
         Some(from) => ReadRequest::ScanFrom { binding, from },
         None => ReadRequest::Scan { binding, after: scanning.after.clone() },
     };
-    let batch = match fetch(desk, systems, binding, &request, limit).await {
+    let mut batch = match fetch(desk, systems, binding, &request, limit).await {
         Ok(batch) => batch,
         Err(failure) => {
             scanning.reading.failure = Some(failure);
             scanning.is_over = true;
             desk.watch.scan_ends(binding);
-            return;
+            return Ok(());
         }
     };
     if scanning.after.is_none() {
@@ -149,10 +155,12 @@ async fn advance(
     let reading = &mut scanning.reading;
     let began = scanning.began;
     let polled = |row| Input::Polled { row, began };
+    let held = std::mem::take(&mut batch.lists);
     reading.rows += shown(desk, binding, batch, account, inputs, polled);
+    scanning.lists.take(desk, held, account, inputs, polled).await?;
     reading.incomplete = match then {
         Then::More | Then::Idle if desk.is_stopping() => Some("stopped".into()),
-        Then::More | Then::Idle => return,
+        Then::More | Then::Idle => return Ok(()),
         Then::ScanComplete { rows } if rows == scanning.seen.count() => None,
         Then::ScanComplete { rows } => {
             Some(format!("{} of {rows} rows were shown", scanning.seen.count()))
@@ -163,6 +171,7 @@ async fn advance(
     reading.complete = reading.incomplete.is_none() || believed;
     scanning.is_over = true;
     desk.watch.scan_ends(binding);
+    Ok(())
 }
 
 /// Concludes from absences if the scan was complete, and says that it is over.
@@ -177,6 +186,12 @@ async fn end(
     if scanning.reading.failure.is_some() {
         return Ok(());
     }
+    // What a row shows of its lists it shows, however far the scan came.
+    let lists = std::mem::take(&mut scanning.lists);
+    let (began, reading) = (scanning.began, &scanning.reading);
+    let (of_lists, unseen) = lists.conclude(desk, absences, began, reading).await?;
+    scanning.of_lists = of_lists;
+    ask(desk, systems, unseen, account).await?;
     if complete {
         conclude(desk, systems, absences, scanning, account).await?;
     }
@@ -238,7 +253,10 @@ async fn conclude(
             }
             Input::Unseen { binding, key, began }
         };
-        let inputs: Vec<Input> = chunk.iter().map(missing).collect();
+        // Its lines first.
+        let lines = lists::of_gone(desk, binding, chunk).await?.into_iter();
+        let lines = lines.map(|(binding, key)| Input::Unseen { binding, key, began });
+        let inputs: Vec<Input> = lines.chain(chunk.iter().map(missing)).collect();
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
         took(desk, systems, decided, account).await?;
     }

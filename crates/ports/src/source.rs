@@ -102,6 +102,9 @@ pub struct Batch {
     /// Rows that could not be read as configured (a value that no type of ours holds): set aside,
     /// each with its code and reason; never dropped, never a reason to stop.
     pub refused: Vec<RefusedRow>,
+    /// The child lists that rows of this batch, or of its answers, hold: each whole. What a row does
+    /// not say of its lists is not among them.
+    pub lists: Vec<HeldList>,
     /// Where to read on; stored with what the batch means, in one commit.
     pub upto: Option<Position>,
     /// What comes after this batch.
@@ -109,6 +112,19 @@ pub struct Batch {
     /// With the first batch of a scan: about how many rows it will show, where the system knows
     /// that without counting them first. For people; nothing is decided by it.
     pub about: Option<u64>,
+}
+
+/// All lines of one child list of one row: what is not among them is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldList {
+    /// The binding of the list.
+    pub binding: BindingIndex,
+    /// The key of the row that holds it, in its own binding.
+    pub parent: RowKey,
+    /// Its lines, in its order.
+    pub rows: Vec<Observed>,
+    /// Lines that could not be read as configured.
+    pub refused: Vec<RefusedRow>,
 }
 
 /// The answer to one fenced read.

@@ -379,7 +379,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Restore(restore) => restore.run(context).await,
         Command::Pause(pause) => pause.run(context).await,
         Command::Resume(resume) => resume.run(context).await,
-        Command::Demo(demo) => demo.run(context).await,
+        Command::Demo(demo) => Box::pin(demo.run(context)).await,
         Command::Help(help) => help.run(context),
         Command::Config(config) => config.run(context).await,
         Command::Completions(completions) => completions.run(),

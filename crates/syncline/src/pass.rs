@@ -84,6 +84,10 @@ pub(crate) async fn modes(
     for entity in entities {
         let reconcile = session.plan.entity(*entity).and_then(|entity| entity.reconcile_ms);
         for binding in pass::bindings(&session.plan, *entity) {
+            if session.plan.is_held(binding) {
+                // It is read with the rows that hold it.
+                continue;
+            }
             let mut mode = Mode::Scan;
             if depth == Depth::Changes && has_cursor(&session.plan, binding) {
                 let began = session

@@ -17,6 +17,7 @@ mod guards;
 mod hooks;
 mod hostile;
 mod hubs;
+mod lines;
 mod looks;
 mod mapping;
 mod northwind;

@@ -1,7 +1,8 @@
 //! A small web shop with a REST API, as real ones have it: tokens, pages with a `Link` header, `ETag`s,
 //! idempotency keys, a rate limit. And an outage switch, to see what its neighbours make of it.
 //!
-//! Customers live under `/api/customers`, products under `/api/products`; an SQLite file holds them.
+//! Customers live under `/api/customers`, and likewise products, orders and their lines; an SQLite file
+//! holds them.
 
 mod hooks;
 mod store;

@@ -49,6 +49,10 @@ pub enum Kind {
     Customers,
     /// What they buy; no two share a `sku`.
     Products,
+    /// What they have ordered, with its `line_items`; no two share a `number`.
+    Orders,
+    /// The same lines for those who want them by themselves: each with an `order_id`, once per `sku`.
+    OrderLines,
 }
 
 impl Kind {
@@ -57,6 +61,8 @@ impl Kind {
         match word {
             "customers" => Some(Self::Customers),
             "products" => Some(Self::Products),
+            "orders" => Some(Self::Orders),
+            "order_lines" => Some(Self::OrderLines),
             _ => None,
         }
     }
@@ -66,6 +72,8 @@ impl Kind {
         match self {
             Self::Customers => "customers",
             Self::Products => "products",
+            Self::Orders => "orders",
+            Self::OrderLines => "order_lines",
         }
     }
 
@@ -73,7 +81,8 @@ impl Kind {
     pub const fn unique(self) -> &'static str {
         match self {
             Self::Customers => "email",
-            Self::Products => "sku",
+            Self::Products | Self::OrderLines => "sku",
+            Self::Orders => "number",
         }
     }
 }
@@ -256,6 +265,11 @@ impl Store {
         if expected.is_some_and(|expected| expected != before.etag()) {
             return Err(Failure::Changed);
         }
+        if kind == Kind::Orders {
+            let lines =
+                "delete from items where kind = 'order_lines' and document ->> 'order_id' = ?1";
+            connection.execute(lines, [id])?;
+        }
         connection.execute("delete from items where id = ?1", [id])?;
         Ok(())
     }
@@ -300,9 +314,25 @@ fn checked(
     let unique = item.get(kind.unique()).and_then(Value::as_str).unwrap_or_default();
     let is_right = match kind {
         Kind::Customers => unique.contains('@'),
-        Kind::Products => !unique.is_empty(),
+        Kind::Products | Kind::Orders => !unique.is_empty(),
+        Kind::OrderLines => !unique.is_empty() && item.get("order_id").is_some_and(Value::is_i64),
     };
+    if let (Kind::Orders, Some(Value::Array(lines))) = (kind, item.get_mut("line_items")) {
+        number(lines);
+    }
     if is_right { Ok(item) } else { Err(Failure::Invalid(format!("{} is missing", kind.unique()))) }
+}
+
+/// Lines have numbers of the shop's own; new ones are given the next.
+fn number(lines: &mut [Value]) {
+    let id = |line: &Value| line.get("id").and_then(Value::as_i64);
+    let mut last = lines.iter().filter_map(id).max().unwrap_or(0);
+    for line in lines.iter_mut().filter_map(Value::as_object_mut) {
+        if !line.contains_key("id") {
+            last += 1;
+            line.insert("id".into(), json!(last));
+        }
+    }
 }
 
 /// As a merge patch does it, but that null stays.
@@ -318,7 +348,11 @@ fn merge(item: &mut Map<String, Value>, changes: &Map<String, Value>) {
 }
 
 fn unique(kind: Kind, item: &Map<String, Value>) -> String {
-    item.get(kind.unique()).and_then(Value::as_str).unwrap_or_default().to_owned()
+    let unique = item.get(kind.unique()).and_then(Value::as_str).unwrap_or_default();
+    match item.get("order_id").filter(|_| kind == Kind::OrderLines) {
+        Some(order) => format!("{order}/{unique}"),
+        None => unique.to_owned(),
+    }
 }
 
 /// A time as the shop keeps it: always as many digits, so that texts sort like times.

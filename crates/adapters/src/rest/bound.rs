@@ -17,7 +17,10 @@ use syncline_ports::{
 };
 
 use crate::{
-    rest::client::{Answer, Client},
+    rest::{
+        client::{Answer, Client},
+        lines,
+    },
     settings::{
         Path, Template,
         api::{Api, Resource, Version},
@@ -33,6 +36,10 @@ pub(super) struct Bound {
     pub(super) shape: Shape,
     /// Where the columns of the shape are in an item.
     pub(super) paths: Vec<Path>,
+    /// For a list that items hold: where in them. Its rows are lines as [`crate::rest::lines`] shows them.
+    pub(super) within: Option<Path>,
+    /// The lists that items of this binding hold.
+    pub(super) lists: Vec<Arc<Self>>,
     /// The system's name, for messages.
     system: String,
 }
@@ -56,8 +63,13 @@ impl Bound {
         let resource =
             api.resource(name).ok_or_else(|| wrong(format!("it has no resource {name}")))?;
         let spec = &found.table;
-        let key: Vec<Text> = resource.key.iter().map(|path| Text::new(path.to_string())).collect();
-        let mut names: Vec<Text> = key.clone();
+        let within =
+            spec.within.as_ref().map(|path| Path::parse(path).map_err(wrong)).transpose()?;
+        let key: Vec<Text> = match within {
+            Some(_) => spec.key.clone(),
+            None => resource.key.iter().map(|path| Text::new(path.to_string())).collect(),
+        };
+        let mut names: Vec<Text> = key.iter().chain(&spec.parent).cloned().collect();
         for cell in found.cells.iter().flatten() {
             match &cell.place {
                 Place::Column(name) => names.push(name.clone()),
@@ -90,10 +102,19 @@ impl Bound {
         }
         let table = Table { name: name.clone(), columns, primary_key: key, ..Table::default() };
         let shape = Shape::of(plan, binding, &table)?;
-        let paths: Result<Vec<Path>, String> =
-            shape.columns.iter().map(|column| Path::parse(&column.name)).collect();
-        let paths = paths.map_err(wrong)?;
-        Ok(Self { resource: Arc::clone(resource), shape, paths, system: system.to_owned() })
+        let path = |column: &Column| {
+            if lines::is_of_parent(&column.name) {
+                Ok(Path::name(&column.name))
+            } else {
+                Path::parse(&column.name)
+            }
+        };
+        let paths: Result<Vec<Path>, String> = shape.columns.iter().map(path).collect();
+        let (paths, resource) = (paths.map_err(wrong)?, Arc::clone(resource));
+        let lists = plan.held_lists(binding).into_iter();
+        let lists = lists.map(|list| Self::new(plan, api, system, list).map(Arc::new));
+        let lists = lists.collect::<Result<_, _>>()?;
+        Ok(Self { resource, shape, paths, within, lists, system: system.to_owned() })
     }
 
     /// For messages: `list customers of "shop"`.
@@ -154,8 +175,11 @@ impl Bound {
                 | Value::Ref(_) => {}
             }
         }
+        if let Some(reason) = self.lists.iter().find_map(|list| list.elements(item).err()) {
+            return Err(refused("read.json", reason));
+        }
         let mut observed = self.shape.observe(&values)?;
-        if let Version::Field(path) = &self.resource.version {
+        if let (Version::Field(path), None) = (&self.resource.version, &self.within) {
             observed.token = path
                 .at(item)
                 .ok()
@@ -175,7 +199,8 @@ impl Bound {
     /// The answer of a write shows all that is needed. Unlike a list it may be a receipt: what it
     /// lacks says nothing, whatever `absent` means.
     pub(super) fn holds_all(&self, item: &Json) -> bool {
-        self.paths.iter().all(|path| !matches!(path.at(item), Ok(None)))
+        let lists = self.lists.iter().filter_map(|list| list.within.as_ref());
+        self.paths.iter().chain(lists).all(|path| !matches!(path.at(item), Ok(None)))
     }
 
     /// The item in an answer about one, with the token of its `ETag`.

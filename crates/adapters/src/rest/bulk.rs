@@ -40,7 +40,8 @@ pub(super) async fn write(
     writes: &[&RowWrite],
 ) -> Vec<(IntentId, Outcome)> {
     let most = system.api.concurrency;
-    let prepared = writes.iter().map(|write| prepared(Writing { system, bound, write })).collect();
+    let prepared =
+        writes.iter().map(|write| prepared(Writing::new(system, bound, write))).collect();
     let (mut answers, mut sent) = (Vec::new(), Vec::new());
     for (prepared, write) in at_once(prepared, most).await.into_iter().zip(writes) {
         match prepared {

@@ -90,7 +90,9 @@ impl Writing<'_> {
     ) -> Step<Option<Outcome>> {
         match self.lookup(create, item).await? {
             Found::None => Ok(None),
-            Found::One(found) if create.external_id.is_some() => self.applied(&found).map(Some),
+            Found::One(found) if create.external_id.is_some() => {
+                self.applied(&found).await.map(Some)
+            }
             Found::One(found) => Err(self.taken(create, Some(&found))),
             Found::Many => Err(self.taken(create, None)),
         }
@@ -105,7 +107,7 @@ impl Writing<'_> {
     ) -> Step<Outcome> {
         let unknown = || Outcome::Unknown { reason: problem.clone().into() };
         match self.lookup(create, item).await.map_err(|_| unknown())? {
-            Found::One(found) if create.external_id.is_some() => self.applied(&found),
+            Found::One(found) if create.external_id.is_some() => self.applied(&found).await,
             Found::One(found) => Err(self.taken(create, Some(&found))),
             Found::None | Found::Many => Err(unknown()),
         }
@@ -148,9 +150,10 @@ impl Writing<'_> {
             && let Ok(observed) = found.observe(self.bound)
         {
             if self.bound.holds_all(&found.json) && !self.needs_etag(observed.token.as_ref()) {
-                return Ok(done(observed));
+                return Ok(self.seen(&found.json, observed).await);
             }
-            return Ok(self.read_back(&observed.key).await.unwrap_or_else(|| done(observed)));
+            let outcome = self.read_back(&observed.key).await;
+            return Ok(outcome.unwrap_or_else(|| done(observed)));
         }
         let client = &self.system.client;
         if let Some(link) = answer.header(&LOCATION)
@@ -159,7 +162,7 @@ impl Writing<'_> {
             && let Ok(found) = self.bound.item(&answer, &action)
             && let Ok(observed) = found.observe(self.bound)
         {
-            return Ok(done(observed));
+            return Ok(self.seen(&found.json, observed).await);
         }
         // Its key may be made of what was sent.
         if let Ok(sent) = self.bound.observe(item)
@@ -168,13 +171,13 @@ impl Writing<'_> {
             return Ok(outcome);
         }
         if let Ok(Found::One(found)) = self.lookup(create, item).await {
-            return self.applied(&found);
+            return self.applied(&found).await;
         }
         Err(Outcome::Unknown { reason: "it did not say which item it has created".into() })
     }
 
-    pub(super) fn applied(&self, found: &Json) -> Step<Outcome> {
+    pub(super) async fn applied(&self, found: &Json) -> Step<Outcome> {
         let observed = self.bound.observe(found).map_err(|refused| unreadable(&refused))?;
-        Ok(done(observed))
+        Ok(self.seen(found, observed).await)
     }
 }

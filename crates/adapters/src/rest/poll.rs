@@ -74,13 +74,22 @@ impl Passing {
         self.began.get_or_insert(at);
     }
 
-    /// Takes note of an item and its cursor; the digest by which it is known the next time.
-    pub(super) fn shows(&mut self, cursor: &Value, observed: &Observed) -> u64 {
+    /// Takes note of an item with the lines that it holds, and its cursor; the digest by which it is
+    /// known the next time.
+    pub(super) fn shows<'r>(
+        &mut self,
+        cursor: &Value,
+        observed: &'r Observed,
+        lines: impl Iterator<Item = &'r Observed>,
+    ) -> u64 {
         let cursor = moment(cursor);
-        let mut all = observed.key.0.to_vec();
+        let mut all = Vec::new();
         cursor.encode(&mut all);
-        let row = observed.row.as_ref().map(Row::digest).unwrap_or_default();
-        all.extend_from_slice(&row.0);
+        for observed in std::iter::once(observed).chain(lines) {
+            all.extend_from_slice(&observed.key.0);
+            let row = observed.row.as_ref().map(Row::digest).unwrap_or_default();
+            all.extend_from_slice(&row.0);
+        }
         let Digest(long) = Digest::of(&all);
         let short = long.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
         if self.shown.len() < REMEMBERED_MAX {
@@ -248,7 +257,7 @@ mod tests {
         let mut passing = Passing::default();
         passing.begins(Timestamp(1_700_000_000_000_000));
         for (number, cursor) in (0..).zip(cursors) {
-            passing.shows(&Value::text(*cursor), &item(number));
+            passing.shows(&Value::text(*cursor), &item(number), std::iter::empty());
         }
         passing.ends(before, 300)
     }
@@ -276,7 +285,9 @@ mod tests {
 
     #[test]
     fn what_changed_and_changed_back_is_shown() {
-        let shown = |cursor: &str| Passing::default().shows(&Value::text(cursor), &item(0));
+        let shown = |cursor: &str| {
+            Passing::default().shows(&Value::text(cursor), &item(0), std::iter::empty())
+        };
         let stand = ended(&["2023-11-14T22:13:10.5Z"], &Stand::default());
         assert!(stand.knows(shown("2023-11-14T22:13:10.5Z")));
         assert!(!stand.knows(shown("2023-11-14T22:13:20Z")), "it bears another stamp");

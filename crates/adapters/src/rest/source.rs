@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use syncline_core::{
     Text,
-    change::{Observed, Position, ReadResult},
+    change::{Observed, Position, ReadResult, RowKey},
     error::{ErrorKind, PortError, RemedyAction},
     name::BindingIndex,
     plan::Plan,
     value::Value,
 };
 use syncline_ports::source::{
-    Batch, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
+    Batch, HeldList, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
 };
 
 use crate::{
@@ -53,6 +53,15 @@ impl Bindings {
         self.known.insert(binding, Arc::clone(&bound));
         Ok(bound)
     }
+
+    /// The binding of the items that hold this list; the list's own, if it is none that items hold.
+    pub(super) fn holder(&self, binding: BindingIndex) -> BindingIndex {
+        let holder = || {
+            let found = self.plan.binding(binding).filter(|_| self.plan.is_held(binding))?;
+            self.plan.binding_of(self.plan.entity(found.entity)?.parent?, found.system)
+        };
+        holder().unwrap_or(binding)
+    }
 }
 
 /// Reads a REST system.
@@ -67,6 +76,8 @@ pub(super) struct RestSource {
 struct Listing {
     bound: Arc<Bound>,
     binding: BindingIndex,
+    /// Of the items only the lines of this list are asked for.
+    list: Option<Arc<Bound>>,
     /// What a scan's position must be to go on with it.
     number: u64,
     batches: u64,
@@ -77,8 +88,11 @@ struct Listing {
     /// Items of the last page that were not given out yet, and about how large each is.
     waiting: VecDeque<Json>,
     item_bytes: usize,
-    /// How many rows were given out.
+    /// How many items were given out.
     rows: u64,
+    /// Lines that were given out instead of their items, and items that said nothing of them.
+    lines: u64,
+    silent: u64,
     /// Items that were listed and are gone.
     gone: u64,
 }
@@ -90,7 +104,10 @@ impl RestSource {
 
     fn begin(&mut self, binding: BindingIndex, stand: Option<Stand>) -> Result<(), PortError> {
         self.begun += 1;
-        let bound = self.bindings.get(&self.system, binding)?;
+        let holder = self.bindings.holder(binding);
+        let bound = self.bindings.get(&self.system, holder)?;
+        let list = (holder != binding).then(|| self.bindings.get(&self.system, binding));
+        let list = list.transpose()?;
         let low = stand.as_ref().and_then(|stand| stand.low.as_ref());
         let since = match (&bound.resource.cursor, low) {
             (Some(cursor), Some(low)) => {
@@ -107,6 +124,7 @@ impl RestSource {
         self.listing = Some(Listing {
             bound,
             binding,
+            list,
             number: self.begun,
             batches: 0,
             stand,
@@ -115,6 +133,8 @@ impl RestSource {
             waiting: VecDeque::new(),
             item_bytes: 0,
             rows: 0,
+            lines: 0,
+            silent: 0,
             gone: 0,
         });
         Ok(())
@@ -147,8 +167,14 @@ impl RestSource {
         } else {
             let proof = listing.pages.proof();
             batch.then = match proof {
+                Ok(_) if listing.silent > 0 => Then::ScanIncomplete {
+                    reason: Text::new(format!("{} items do not show their lines", listing.silent)),
+                },
                 Ok(items) if items == listing.rows + listing.gone => {
-                    Then::ScanComplete { rows: listing.rows }
+                    let is_of_list = listing.list.is_some();
+                    Then::ScanComplete {
+                        rows: if is_of_list { listing.lines } else { listing.rows },
+                    }
                 }
                 Ok(items) => Then::ScanIncomplete {
                     reason: Text::new(format!("{} of {items} items were shown", listing.rows)),
@@ -200,18 +226,34 @@ impl RestSource {
     /// Items that nobody says anything of are left out of the answers, as long as the system says
     /// anything at all.
     async fn keys(&mut self, binding: BindingIndex, keys: &[KeyRead]) -> Result<Batch, PortError> {
-        let bound = self.bindings.get(&self.system, binding)?;
-        let mut answers = Vec::with_capacity(keys.len());
+        let holder = self.bindings.holder(binding);
+        let bound = self.bindings.get(&self.system, holder)?;
+        let list = (holder != binding).then(|| self.bindings.get(&self.system, binding));
+        let list = list.transpose()?;
+        let (mut answers, mut lists) = (Vec::with_capacity(keys.len()), Vec::new());
         let mut is_probed = false;
-        for some in keys.chunks(self.system.api.concurrency.max(1)) {
-            let reads = some.iter().map(|read| by_key(&self.system, &bound, read)).collect();
+        // One item answers for all of its lines.
+        let mut asked: Vec<(RowKey, Vec<&KeyRead>)> = Vec::new();
+        for read in keys {
+            let item = list.as_ref().map_or_else(|| read.key.clone(), |it| it.holder_of(&read.key));
+            match asked.last_mut().filter(|(last, _)| list.is_some() && *last == item) {
+                Some((_, lines)) => lines.push(read),
+                None => asked.push((item, vec![read])),
+            }
+        }
+        for some in asked.chunks(self.system.api.concurrency.max(1)) {
+            let reads = some
+                .iter()
+                .map(|(item, reads)| by_key(&self.system, &bound, list.as_deref(), item, reads))
+                .collect();
             let mut silence = None;
             let mut is_answered = false;
             for read in at_once(reads, some.len()).await {
                 match read? {
-                    Read::Answered(answer) => {
+                    Read::Answered(answered, held) => {
                         is_answered = true;
-                        answers.push(*answer);
+                        answers.extend(answered);
+                        lists.extend(held);
                     }
                     Read::Unanswered(error) => silence = Some(error),
                 }
@@ -232,7 +274,7 @@ impl RestSource {
                 break;
             }
         }
-        Ok(Batch { answers, then: Then::Idle, ..Batch::default() })
+        Ok(Batch { answers, lists, then: Then::Idle, ..Batch::default() })
     }
 }
 
@@ -282,19 +324,43 @@ impl Listing {
                 None => self.gone += 1,
                 Some(Err(refused)) => {
                     self.rows += 1;
-                    batch.refused.push(refused);
+                    if self.list.is_some() {
+                        self.silent += 1;
+                    } else {
+                        batch.refused.push(refused);
+                    }
                 }
-                Some(Ok(observed)) => {
+                Some(Ok((observed, lists))) => {
                     self.rows += 1;
-                    let digest = self.passing.shows(&self.cursor(item), &observed);
+                    let lines = lists.iter().flat_map(|list| &list.rows);
+                    let digest = self.passing.shows(&self.cursor(item), &observed, lines);
                     let known = self.stand.as_ref().is_some_and(|stand| stand.knows(digest));
                     if !known {
-                        batch.rows.push(*observed);
+                        self.give(*observed, lists, &mut batch);
                     }
                 }
             }
         }
         Ok(batch)
+    }
+
+    /// The item with its lists, or the lines of the one list that is asked for.
+    fn give(&mut self, observed: Observed, lists: Vec<HeldList>, batch: &mut Batch) {
+        let Some(wanted) = &self.list else {
+            batch.rows.push(observed);
+            batch.lists.extend(lists);
+            return;
+        };
+        match lists.into_iter().find(|list| list.binding == wanted.shape.binding) {
+            Some(list) => {
+                self.lines += (list.rows.len() + list.refused.len()) as u64;
+                batch.rows.extend(list.rows);
+                batch.refused.extend(list.refused);
+            }
+            // An item that is marked as deleted has no lines.
+            None if observed.row.is_none() => {}
+            None => self.silent += 1,
+        }
     }
 
     fn cursor(&self, item: &Json) -> Value {
@@ -308,21 +374,31 @@ impl Listing {
 
 /// What became of one read by key.
 enum Read {
-    Answered(Box<KeyAnswer>),
+    Answered(Vec<KeyAnswer>, Vec<HeldList>),
     /// Nothing is known.
     Unanswered(PortError),
 }
 
-/// Reads one item by its key.
+/// Reads one item by its key, for itself or for some lines of a list that it holds.
 ///
 /// # Errors
 /// What would keep all others from being read as well.
-async fn by_key(system: &System, bound: &Bound, read: &KeyRead) -> Result<Read, PortError> {
-    let result = match bound.look(&system.client, &read.key).await {
+async fn by_key(
+    system: &System,
+    bound: &Bound,
+    list: Option<&Bound>,
+    item: &RowKey,
+    reads: &[&KeyRead],
+) -> Result<Read, PortError> {
+    let mut held = Vec::new();
+    let result = match bound.look(&system.client, item).await {
         Ok(None) => ReadResult::Absent,
         Ok(Some(item)) => match item.observe(bound) {
             Ok(observed) if observed.row.is_none() => ReadResult::Absent,
-            Ok(observed) => ReadResult::Found(Box::new(observed)),
+            Ok(observed) => {
+                held = bound.all_held(&item.json, &observed.key);
+                ReadResult::Found(Box::new(observed))
+            }
             Err(refused) => {
                 let why = format!("{}: {}", refused.code, refused.reason);
                 ReadResult::Failed(why.into())
@@ -337,22 +413,54 @@ async fn by_key(system: &System, bound: &Bound, read: &KeyRead) -> Result<Read, 
         Err(Unread::Unanswered(error)) => return Ok(Read::Unanswered(error)),
         Err(Unread::Refused(error)) => ReadResult::Failed(Text::new(error.to_string())),
     };
-    let (key, operation) = (read.key.clone(), read.operation);
-    Ok(Read::Answered(Box::new(KeyAnswer { key, operation, result, marks: Vec::new() })))
+    let answer = |read: &KeyRead, result| {
+        let (key, operation) = (read.key.clone(), read.operation);
+        KeyAnswer { key, operation, result, marks: Vec::new() }
+    };
+    let Some(list) = list else {
+        let answers = reads.iter().map(|read| answer(read, result.clone())).collect();
+        return Ok(Read::Answered(answers, held));
+    };
+    let own = held.into_iter().find(|held| held.binding == list.shape.binding);
+    let answers = reads.iter().map(|read| answer(read, line(&result, own.as_ref(), &read.key)));
+    Ok(Read::Answered(answers.collect(), Vec::new()))
 }
 
-type Seen = Result<Box<Observed>, RefusedRow>;
+/// What an item says of one line.
+fn line(item: &ReadResult, list: Option<&HeldList>, key: &RowKey) -> ReadResult {
+    if !matches!(item, ReadResult::Found(_)) {
+        return item.clone();
+    }
+    let Some(list) = list else {
+        return ReadResult::Failed("read.json: the item says nothing of its lines".into());
+    };
+    if let Some(refused) = list.refused.iter().find(|refused| refused.key == *key) {
+        return ReadResult::Failed(format!("{}: {}", refused.code, refused.reason).into());
+    }
+    let found = list.rows.iter().find(|row| row.key == *key);
+    found.map_or(ReadResult::Absent, |row| ReadResult::Found(Box::new(row.clone())))
+}
+
+/// An item with its lists.
+type Seen = Result<(Box<Observed>, Vec<HeldList>), RefusedRow>;
 
 /// An item of a list as a row; where the list tells less than the item itself, that is asked.
 /// `None`: it is gone meanwhile.
 async fn seen(system: &System, bound: &Bound, item: &Json) -> Result<Option<Seen>, PortError> {
+    let with_lists = |observed: Observed, item: &Json| {
+        let is_there = observed.row.is_some();
+        let lists = if is_there { bound.all_held(item, &observed.key) } else { Vec::new() };
+        (Box::new(observed), lists)
+    };
     let observed = bound.observe(item);
     match observed {
         Ok(observed) if !bound.shows_all(item) => {
             let whole = bound.fetch(&system.client, &observed.key).await?;
-            Ok(whole.map(|item| item.observe(bound).map(Box::new)))
+            Ok(whole.map(|whole| {
+                whole.observe(bound).map(|observed| with_lists(observed, &whole.json))
+            }))
         }
-        other => Ok(Some(other.map(Box::new))),
+        other => Ok(Some(other.map(|observed| with_lists(observed, item)))),
     }
 }
 
@@ -370,7 +478,7 @@ impl Source for RestSource {
             ReadRequest::Keys { binding, keys } => self.keys(*binding, keys).await,
             ReadRequest::Marks { .. } => Ok(Batch { then: Then::Idle, ..Batch::default() }),
             ReadRequest::Children { .. } => {
-                let detail = "rows of a REST system have no child rows";
+                let detail = "the lines of single items are not asked for";
                 Err(PortError::new(ErrorKind::Unsupported, "read child rows", detail))
             }
         }

@@ -6,7 +6,7 @@
 //! overwritten: such a system is blind, and `doctor` says so.
 //!
 //! How an item is created is in [`crate::rest::create`], how many are written at once in
-//! [`crate::rest::bulk`].
+//! [`crate::rest::bulk`], and an item with the lines that it holds in [`crate::rest::document`].
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use syncline_core::{
     change::{Observed, Outcome, RowKey, RowWrite, Token, WriteGroup, WriteKind},
     error::{ErrorKind, PortError},
-    name::{BindingIndex, IntentId},
+    name::{BindingIndex, IntentId, RecordId},
     plan::Plan,
 };
 use syncline_ports::{clock::Clock as _, target::Target};
@@ -33,11 +33,15 @@ use crate::{
         bound::{Bound, Item},
         bulk,
         client::{Answer, Call, Lost},
+        document::Document,
         lookup::{Found, member},
         outcome::{deleted_softly, done, is_doubtful, refusal, unreadable},
         source::Bindings,
     },
-    settings::api::{Bulk, Method, Request, Version},
+    settings::{
+        Path,
+        api::{Bulk, Method, Request, Version},
+    },
     sql::{Assigned, invalid, is_expected, json, put_off},
 };
 
@@ -58,7 +62,7 @@ impl RestTarget {
 
     /// The request that makes this write together with others, if there is one.
     async fn bulk_of(&self, write: &RowWrite) -> Option<(Arc<Bound>, Bulk)> {
-        let bound = self.bound(write.binding).await.ok()?;
+        let bound = self.bound(write.binding).await.ok().filter(|it| it.within.is_none())?;
         let bulk = match write.kind {
             WriteKind::Insert => bound.resource.bulk_create.clone(),
             WriteKind::Update => bound.resource.bulk_update.clone(),
@@ -68,23 +72,60 @@ impl RestTarget {
     }
 
     /// The writes of a group, one after the other: there is no transaction around them, so what was
-    /// done before one is refused stays done, and is answered so.
+    /// done before one is refused stays done, and is answered so. An item with the lines that it holds
+    /// is one write.
     async fn group(&self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
-        let mut answers = Vec::with_capacity(group.writes.len());
+        let mut answers: Vec<(IntentId, Outcome)> = Vec::with_capacity(group.writes.len());
+        let mut made: BTreeMap<RecordId, RowKey> = BTreeMap::new();
         let mut is_refused = false;
         for write in &group.writes {
-            let outcome = if is_refused {
-                Outcome::Sibling
+            if answers.iter().any(|(known, _)| *known == write.intent) {
+                continue;
+            }
+            let new = if is_refused {
+                vec![(write.intent, Outcome::Sibling)]
             } else {
-                match self.bound(write.binding).await {
-                    Ok(bound) => Writing { system: &self.system, bound: &bound, write }.run().await,
-                    Err(error) => put_off(error.kind, &error.detail),
-                }
+                self.one(group, write, &made).await
             };
-            is_refused |= !matches!(outcome, Outcome::Applied { .. });
-            answers.push((write.intent, outcome));
+            for (intent, outcome) in &new {
+                is_refused |= !matches!(outcome, Outcome::Applied { .. });
+                if let (true, Outcome::Applied { key, .. }) = (*intent == write.intent, outcome) {
+                    made.entry(write.record).or_insert_with(|| key.clone());
+                }
+            }
+            answers.extend(new);
         }
         answers
+    }
+
+    /// One write of a group, with those of its lines or of its item.
+    async fn one(
+        &self,
+        group: &WriteGroup,
+        write: &RowWrite,
+        made: &BTreeMap<RecordId, RowKey>,
+    ) -> Vec<(IntentId, Outcome)> {
+        let failed = |error: &PortError| vec![(write.intent, put_off(error.kind, &error.detail))];
+        let (bound, holder) = {
+            let mut bindings = self.bindings.lock().await;
+            let holder = bindings.holder(write.binding);
+            match bindings.get(&self.system, holder) {
+                Ok(bound) => (bound, holder),
+                Err(error) => return failed(&error),
+            }
+        };
+        let of_item = |other: &&RowWrite| {
+            other.record == write.record
+                && (other.binding == holder
+                    || bound.lists.iter().any(|list| list.shape.binding == other.binding))
+        };
+        let own: Vec<&RowWrite> = group.writes.iter().filter(of_item).collect();
+        if own.iter().any(|other| other.binding != holder) {
+            return Document::new(&self.system, &bound, &own).run().await;
+        }
+        let parent = write.parent.clone().or_else(|| made.get(&write.record).cloned());
+        let writing = Writing { parent, ..Writing::new(&self.system, &bound, write) };
+        vec![(write.intent, writing.run().await)]
     }
 }
 
@@ -121,12 +162,33 @@ pub(super) struct Writing<'a> {
     pub(super) system: &'a System,
     pub(super) bound: &'a Bound,
     pub(super) write: &'a RowWrite,
+    /// Of a line in a resource of its own: the key of its parent.
+    pub(super) parent: Option<RowKey>,
+    /// The lists that are sent with the item, each whole.
+    pub(super) lists: Vec<(Path, Vec<Json>)>,
+    /// The item as it was after the write, if its lines are of interest.
+    pub(super) after: Mutex<Option<Json>>,
 }
 
 /// A step that went another way than that of a write that is made.
 pub(super) type Step<T> = Result<T, Outcome>;
 
+impl<'a> Writing<'a> {
+    pub(super) fn new(system: &'a System, bound: &'a Bound, write: &'a RowWrite) -> Self {
+        let (parent, lists, after) = (write.parent.clone(), Vec::new(), Mutex::default());
+        Self { system, bound, write, parent, lists, after }
+    }
+}
+
 impl Writing<'_> {
+    /// The write was made, and this is what the item is now.
+    pub(super) async fn seen(&self, item: &Json, observed: Observed) -> Outcome {
+        if !self.bound.lists.is_empty() {
+            *self.after.lock().await = Some(item.clone());
+        }
+        done(observed)
+    }
+
     pub(super) async fn run(&self) -> Outcome {
         let outcome = match (self.write.kind, &self.write.key) {
             (WriteKind::Insert, _) => self.insert().await,
@@ -140,21 +202,9 @@ impl Writing<'_> {
 
     /// What is to be set, by path.
     pub(super) fn set_in(&self, document: &mut Json) -> Step<()> {
-        for assignment in self.bound.shape.assignments(self.write, None)? {
-            let Some(path) = self.bound.paths.get(assignment.column) else { continue };
-            let value = match &assignment.to {
-                Assigned::Value(value) => json::to_json(value),
-                Assigned::Now => {
-                    let now = jiff::Timestamp::from_microsecond(SystemClock.now().0);
-                    now.ok().map(|now| Json::String(now.to_string()))
-                }
-                Assigned::Paths(_) => None,
-            };
-            let value = value.ok_or_else(|| {
-                invalid("write.json", format!("JSON has no value of the kind of `{path}`"))
-            })?;
-            path.put(document, value)
-                .map_err(|_| invalid("write.json", format!("`{path}` is not inside an object")))?;
+        assign(self.bound, self.write, self.parent.as_ref(), document)?;
+        for (path, lines) in &self.lists {
+            path.put(document, Json::Array(lines.clone())).map_err(|_| blocked(path))?;
         }
         Ok(())
     }
@@ -162,7 +212,7 @@ impl Writing<'_> {
     /// The item as it is now, as the answer of a write that was made.
     pub(super) async fn read_back(&self, key: &RowKey) -> Option<Outcome> {
         let found = self.bound.fetch(&self.system.client, key).await.ok().flatten()?;
-        Some(done(found.observe(self.bound).ok()?))
+        Some(self.seen(&found.json, found.observe(self.bound).ok()?).await)
     }
 
     pub(super) fn needs_etag(&self, token: Option<&Token>) -> bool {
@@ -285,7 +335,7 @@ impl Writing<'_> {
         Ok((found, observed))
     }
 
-    fn changing(
+    pub(super) fn changing(
         &self,
         key: &RowKey,
         request: &Request,
@@ -348,7 +398,8 @@ impl Writing<'_> {
             && self.bound.holds_all(&found.json)
             && !self.needs_etag(observed.token.as_ref())
         {
-            return Ok(deleted_softly(self.write, done(observed)));
+            let outcome = self.seen(&found.json, observed).await;
+            return Ok(deleted_softly(self.write, outcome));
         }
         let outcome = self.read_back(key).await;
         let unknown = || Outcome::Unknown { reason: "it could not be read after the write".into() };
@@ -386,6 +437,35 @@ impl Writing<'_> {
         let body = Some(body.to_string());
         Ok(Call { method, url, headers: Vec::new(), body, action })
     }
+}
+
+/// Puts what a write sets into an item, or into a line.
+pub(super) fn assign(
+    bound: &Bound,
+    write: &RowWrite,
+    parent: Option<&RowKey>,
+    document: &mut Json,
+) -> Step<()> {
+    for assignment in bound.shape.assignments(write, parent)? {
+        let Some(path) = bound.paths.get(assignment.column) else { continue };
+        let value = match &assignment.to {
+            Assigned::Value(value) => json::to_json(value),
+            Assigned::Now => {
+                let now = jiff::Timestamp::from_microsecond(SystemClock.now().0);
+                now.ok().map(|now| Json::String(now.to_string()))
+            }
+            Assigned::Paths(_) => None,
+        };
+        let value = value.ok_or_else(|| {
+            invalid("write.json", format!("JSON has no value of the kind of `{path}`"))
+        })?;
+        path.put(document, value).map_err(|_| blocked(path))?;
+    }
+    Ok(())
+}
+
+fn blocked(path: &Path) -> Outcome {
+    invalid("write.json", format!("`{path}` is not inside an object"))
 }
 
 pub(super) const fn method(method: Method) -> HttpMethod {

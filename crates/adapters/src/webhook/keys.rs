@@ -46,7 +46,8 @@ impl Keys {
     ) -> Result<Self, PortError> {
         let mut names: BTreeMap<BindingIndex, Text> = BTreeMap::new();
         for (at, found) in plan.bindings.iter().enumerate() {
-            if found.system == system {
+            // Lists that items hold are read with them.
+            if found.system == system && found.table.within.is_none() {
                 let at = BindingIndex(u16::try_from(at).unwrap_or(u16::MAX));
                 names.insert(at, found.table.table.clone());
             }

@@ -446,6 +446,7 @@ impl<'a> Compiler<'a> {
                 .is_some_and(|folder| folder.holds == Holds::Changes),
             export: self.folder(&draft.system.value).is_some_and(|folder| !folder.reads),
             parent,
+            within: draft.within.as_ref().map(|path| path.value.clone()),
             key_fields,
         }
     }

@@ -308,6 +308,8 @@ pub(crate) struct BindingDraft {
     pub(crate) schedule: Option<Spanned<Schedule>>,
     /// For lines: the columns of the parent's key.
     pub(crate) parent: Vec<Name>,
+    /// For lines that the parent's item holds: where.
+    pub(crate) within: Option<Name>,
 }
 
 /// A field.

@@ -223,6 +223,10 @@ impl Agenda {
         }
         let mut modes = BTreeMap::new();
         for binding in passes::bindings(&session.plan, entity) {
+            if session.plan.is_held(binding) {
+                // It is read with the rows that hold it.
+                continue;
+            }
             let Some(system) = session.plan.binding(binding).map(|found| found.system) else {
                 continue;
             };

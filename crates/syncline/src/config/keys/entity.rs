@@ -223,7 +223,7 @@ pub(crate) static LINES: Section = Section {
 
 pub(crate) static LINES_IN: Section = Section {
     name: "lines_in",
-    doc: "The table of each system.",
+    doc: "The table of each system; of a REST system, where the list is in the parent's item.",
     keys: &[],
     named: Some(Shape::Either(&[Shape::Text, Shape::Keys(&LINES_BINDING)])),
     required: &[],
@@ -235,6 +235,7 @@ pub(crate) static LINES_BINDING: Section = Section {
     doc: "Where child rows live in a system.",
     keys: &[
         key("table", Shape::Text, "The table; may carry a schema."),
+        key("resource", Shape::Text, "In a REST system: the resource that has the lines as items."),
         key("parent", TEXTS, "The columns that hold the parent's key; unsaid: its foreign key."),
         key("key", TEXTS, "Its key columns; unsaid: its primary key."),
         key(
@@ -245,8 +246,7 @@ pub(crate) static LINES_BINDING: Section = Section {
         key("changed_by", Shape::Text, "The column that says who changed it."),
         key("cursor", Shape::Text, "The column to poll by."),
         later("when", "a scope of lines comes with a later version; say it on the record"),
-        later("resource", "child rows in a REST system come with a later version"),
     ],
     named: None,
-    required: &["table"],
+    required: &[],
 };

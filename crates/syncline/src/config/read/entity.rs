@@ -72,7 +72,7 @@ impl Reader<'_> {
         entity.common = self.common(&entries, systems);
         entity.schedule = entries.get("schedule").and_then(|node| self.schedule(node));
         if let Some(node) = entries.get("lines") {
-            entity.lines = self.lines(name, node, systems).map(Box::new);
+            entity.lines = self.lines(&entity, node, systems).map(Box::new);
         }
         self.in_files(&mut entity);
         entity
@@ -108,10 +108,15 @@ impl Reader<'_> {
         }
     }
 
-    fn lines(&mut self, parent: &Name, node: &Node, systems: &[&str]) -> Option<EntityDraft> {
+    fn lines(
+        &mut self,
+        parent: &EntityDraft,
+        node: &Node,
+        systems: &[&str],
+    ) -> Option<EntityDraft> {
         let entries = self.entries(node, &keys::entity::LINES, "`lines`", &[])?;
         let mut lines = EntityDraft {
-            name: Text::new(format!("{}.lines", parent.value)),
+            name: Text::new(format!("{}.lines", parent.name)),
             place: node.place,
             ..EntityDraft::default()
         };
@@ -126,7 +131,58 @@ impl Reader<'_> {
         if let Some(node) = entries.get("fields") {
             lines.fields = self.fields(node, systems);
         }
+        let mut bindings = std::mem::take(&mut lines.bindings);
+        bindings.retain_mut(|binding| self.held_in(parent, &lines, binding).is_some());
+        lines.bindings = bindings;
         Some(lines)
+    }
+
+    /// What lines that their parent's item holds have from it. `None`: they cannot be held there.
+    fn held_in(
+        &mut self,
+        parent: &EntityDraft,
+        lines: &EntityDraft,
+        binding: &mut BindingDraft,
+    ) -> Option<()> {
+        let Some(within) = binding.within.clone() else { return Some(()) };
+        let system = &binding.system.value;
+        let Some(holder) = parent.binding(system) else {
+            let message =
+                format!("{} does not live in {system}: nothing holds its lines", parent.name);
+            self.wrong(within.place, message);
+            return None;
+        };
+        let path = self.path(&within)?;
+        if path.is_root() {
+            self.wrong(within.place, "the list is inside the item: write line_items");
+            return None;
+        }
+        // Names that no path can have: see the REST adapter.
+        let of_parent = |name: &Name| {
+            let value = Text::new(format!("..{}", name.value));
+            Spanned { value, place: within.place }
+        };
+        binding.table = holder.table.clone();
+        binding.parent = holder.key.iter().map(of_parent).collect();
+        binding.cursor = holder.cursor.as_ref().map(of_parent);
+        binding.key.clone_from(&binding.parent);
+        for name in lines.matching.iter().flat_map(|rule| &rule.value) {
+            let field = lines.fields.iter().find(|field| field.name.value == name.value);
+            // That there is no such field is said elsewhere.
+            let Some(field) = field else { continue };
+            let columns = field.cell(system).map(|cell| cell.columns.as_slice());
+            let Some([column]) = columns else {
+                let message = format!(
+                    "`{}` tells lines apart: in {system} it needs a cell with one member",
+                    name.value
+                );
+                self.complain(Complaint::error("config.value", within.place, message));
+                return None;
+            };
+            binding.key.push(column.clone());
+        }
+        binding.within = Some(Spanned { value: Text::new(path.to_string()), place: within.place });
+        Some(())
     }
 
     /// Names of systems, all known.
@@ -198,21 +254,17 @@ impl Reader<'_> {
             on_leave: None,
             schedule: None,
             parent: Vec::new(),
+            within: None,
         };
         let resources = self.apis.get(&binding.system.value).cloned();
-        if let (Some(_), true) = (&resources, section.name == keys::entity::LINES_BINDING.name) {
-            self.complain(
-                Complaint::error(
-                    "config.unsupported",
-                    node.place,
-                    "this version cannot honour child rows in a REST system",
-                )
-                .fix("keep them as an entity of their own, or leave the system out of `lines`"),
-            );
-            return None;
+        let are_lines = section.name == keys::entity::LINES_BINDING.name;
+        if let (Some(_), true, Kind::Scalar { .. }) = (&resources, are_lines, &node.kind) {
+            // Where the list is in its parent's item.
+            binding.within = Some(self.text(node, "the list")?);
+            return Some(binding);
         }
         let is_push = self.pushes.contains(&binding.system.value);
-        if is_push && section.name == keys::entity::LINES_BINDING.name {
+        if is_push && are_lines {
             self.complain(
                 Complaint::error(
                     "config.unsupported",
@@ -224,7 +276,7 @@ impl Reader<'_> {
             return None;
         }
         let is_file = self.files.contains_key(&binding.system.value);
-        if is_file && section.name == keys::entity::LINES_BINDING.name {
+        if is_file && are_lines {
             self.complain(
                 Complaint::error(
                     "config.unsupported",
@@ -290,6 +342,14 @@ impl Reader<'_> {
             .get("schedule")
             .and_then(|node| self.schedule(node).map(|value| Spanned { value, place: node.place }));
         binding.parent = self.texts_of(&entries, "parent").unwrap_or_default();
+        if let (Some(_), true, None) = (&resources, are_lines, entries.get("parent")) {
+            let message = "lines in a resource of their own need `parent`: where the key of their \
+                           parent is in them";
+            let place = crate::config::read::first_line(self.sources, node.place);
+            self.complain(Complaint::error("config.missing_key", place, message).fix(
+                "{resource: line_items, parent: order_id}, or where the list is in the parent's item",
+            ));
+        }
         if let Some(resources) = resources {
             for key in ["key", "cursor"] {
                 if let Some(place) = entries.key(key) {
