@@ -20,7 +20,7 @@ use crate::{
     books, columns,
     doubts::{self, Doubts},
     exit::Exit,
-    fights,
+    fights, limits,
     report::{Answer, Failure},
     session::{Session, of_system},
     times::Times,
@@ -156,7 +156,7 @@ pub(crate) async fn run(
         closed,
     };
     let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
-    let plan = session.plan.clone();
+    let plan = Box::pin(limits::plan(session, &order.entities)).await?;
     let hub = session.hub.clone();
     let stop = session.stop.clone();
     let turns = session.turns.clone();
@@ -223,7 +223,7 @@ async fn conclude(
     for report in &outcome.passed.entities {
         tripped::settle(session, report, order, modes).await?;
         let doubts = doubts::of(session, report.entity).await?;
-        let (exit, error) = judge(session, report, &doubts, order.allow_partial).await?;
+        let (exit, error) = judge(session, report, &doubts, order).await?;
         let aside = session.hub.count_set_aside(report.run).await?;
         let line = line(session, report, aside, &doubts, began);
         let name = session.entity_name(report.entity).to_owned();
@@ -248,6 +248,7 @@ async fn conclude(
         session.hub.end_run(report.run, ended, word, &line, &writes).await?;
         if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
+            Box::pin(limits::begin(session, report.entity)).await?;
         }
         let appeared = columns::appeared(session, report.entity).await?;
         columns::remember(session, report.entity).await?;
@@ -275,7 +276,7 @@ async fn judge(
     session: &Session,
     report: &EntityPassed,
     doubts: &BTreeMap<SystemIndex, Doubts>,
-    allow_partial: bool,
+    order: &Order<'_>,
 ) -> Result<(Exit, Option<Failure>), Failure> {
     let (mut exit, mut error) = (Exit::Done, None);
     let failures = report.failures.iter().map(|(system, failure)| {
@@ -322,7 +323,13 @@ async fn judge(
         exit = exit.and(Exit::Failed);
         error.get_or_insert(failure);
     }
-    if !allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
+    if let Some(failure) = Box::pin(limits::record(session, report.entity, report.run)).await?
+        && (!order.allow_partial || order.kind == "serve")
+    {
+        exit = exit.and(failure.exit);
+        error.get_or_insert(failure);
+    }
+    if !order.allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
         exit = exit.and(Exit::SetAside);
     }
     Ok((exit, error))

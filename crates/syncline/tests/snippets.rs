@@ -148,6 +148,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/alerts.md",
         "docs/rollback.md",
         "docs/audit.md",
+        "docs/limits.md",
         "docs/rules.md",
         "docs/backup.md",
         "docs/files.md",

@@ -123,7 +123,7 @@ impl Demo {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let stage = Stage::build(self.keep.as_deref(), context).await?;
-        let outcome = self.play(&stage, context).await;
+        let outcome = Box::pin(self.play(&stage, context)).await;
         // What a stopped scene could not do is no failure.
         let answer = match session::stopped(&stage.stopped) {
             Some(exit) => Answer::new("stopped").with_exit(exit),

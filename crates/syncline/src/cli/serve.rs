@@ -25,10 +25,8 @@ pub(crate) struct Serve {
 impl Serve {
     /// Does it, until it is told to stop.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
-        serve::serve(
-            context,
-            Options { paused: self.paused, read_only: self.read_only, listen: self.listen },
-        )
-        .await
+        let options =
+            Options { paused: self.paused, read_only: self.read_only, listen: self.listen };
+        Box::pin(serve::serve(context, options)).await
     }
 }

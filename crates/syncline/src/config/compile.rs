@@ -382,6 +382,7 @@ impl<'a> Compiler<'a> {
             reads: among(kin.root().from.as_ref()),
             writes: among(kin.root().to.as_ref()),
             soft_delete: soft,
+            per_user: self.draft.per_user(kin.root(), draft).map(|limit| limit.value),
             rank: entity.priority.iter().position(|other| *other == system).unwrap_or(0),
         }
     }

@@ -4,6 +4,7 @@ use syncline_core::{
     Text,
     decimal::Decimal,
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
+    tally::PerUser,
     validate::Otherwise,
 };
 
@@ -80,6 +81,31 @@ pub(crate) struct Draft {
     pub(crate) entities: Vec<EntityDraft>,
 }
 
+impl Draft {
+    /// How much one user may change in this table, and where that is said: by the entity, the system, or
+    /// for all. Only where rows say who changed them.
+    pub(crate) fn per_user<'a>(
+        &'a self,
+        entity: &'a EntityDraft,
+        binding: &BindingDraft,
+    ) -> Option<&'a Spanned<PerUser>> {
+        binding.changed_by.as_ref()?;
+        self.said_per_user(entity, binding)
+    }
+
+    /// The same, wherever that leads.
+    pub(crate) fn said_per_user<'a>(
+        &'a self,
+        entity: &'a EntityDraft,
+        binding: &BindingDraft,
+    ) -> Option<&'a Spanned<PerUser>> {
+        let system = self.systems.iter().find(|it| it.name.value == binding.system.value);
+        let own = entity.common.per_user.as_ref();
+        own.or(system.and_then(|system| system.per_user.as_ref()))
+            .or(self.defaults.per_user.as_ref())
+    }
+}
+
 /// A day, in milliseconds.
 pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -121,6 +147,8 @@ pub(crate) struct SystemDraft {
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
     pub(crate) statement_timeout_ms: i64,
+    /// How much one of its users may change in a while.
+    pub(crate) per_user: Option<Spanned<PerUser>>,
 }
 
 /// How changes of a system are found.
@@ -168,6 +196,8 @@ pub(crate) struct Common {
     pub(crate) reconcile_ms: Option<Option<i64>>,
     /// The guards' limits, as far as said.
     pub(crate) guards: GuardsDraft,
+    /// How much a user may change in a while.
+    pub(crate) per_user: Option<Spanned<PerUser>>,
     /// How long logs of runs are kept, in milliseconds; said under `defaults:` only.
     pub(crate) logs_ms: Option<i64>,
 }

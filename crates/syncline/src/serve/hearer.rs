@@ -26,14 +26,14 @@ use syncline_ports::{listener::Retained, reader::Reader as _, store::Store as _}
 use tokio::time::Instant;
 
 use crate::{
-    fights,
-    pass::{scans, tripped},
+    pass::scans,
     report::Failure,
     serve::{
         ear::{Ear, Told},
         journal::Level,
         listening::{self, Listened},
         outbox::Carriage,
+        runs,
         shift::{Event, NOTHING, Shared},
     },
     session::Session,
@@ -377,14 +377,7 @@ impl Hearer {
             run.changed +=
                 report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
         }
-        for guard in &report.tripped {
-            let failure = tripped::record(session, report, guard).await?;
-            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
-        }
-        if let Some(failure) = fights::suspected(session, report).await? {
-            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
-        }
-        Ok(())
+        Box::pin(runs::tell_guards(session, shared, report)).await
     }
 
     /// Closes the runs that are over.
