@@ -33,6 +33,7 @@ mod link;
 mod observe;
 pub(crate) mod parents;
 pub(crate) mod pass;
+mod rates;
 pub(crate) mod recover;
 mod rivals;
 mod sight;

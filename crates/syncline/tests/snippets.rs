@@ -173,6 +173,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
                 )
             };
             fs::write(home.path().join("syncline.yaml"), file).unwrap();
+            fs::write(home.path().join("rates.csv"), "date,from,to,rate\n").unwrap();
             said(home.path(), &["check"]);
         }
     }

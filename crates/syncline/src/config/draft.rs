@@ -65,6 +65,9 @@ pub(crate) struct Draft {
     pub(crate) backup: BackupDraft,
     /// The zone of values that carry no offset.
     pub(crate) timezone: Option<Name>,
+    /// The file of exchange rates, and what it holds.
+    pub(crate) rates_file: Option<Name>,
+    pub(crate) rates: Option<std::sync::Arc<syncline_core::expr::Rates>>,
     /// Where we are called.
     pub(crate) server: ServerDraft,
     /// In the order of their numbers in the hub; the file's, if there is none yet.
