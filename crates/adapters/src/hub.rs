@@ -8,4 +8,5 @@ mod codec;
 pub mod inbox;
 pub mod news;
 pub mod outbox;
+pub mod series;
 pub mod sqlite;

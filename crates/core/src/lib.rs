@@ -26,7 +26,6 @@ pub mod need;
 pub mod plan;
 pub mod policy;
 pub mod step;
-pub mod tally;
 pub mod validate;
 pub mod value;
 

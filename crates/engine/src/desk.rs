@@ -10,7 +10,7 @@ use std::{
 
 use syncline_core::{
     Text,
-    commit::AuditEvent,
+    commit::{AuditEvent, Commit},
     error::PortError,
     name::{BindingIndex, FieldIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
@@ -20,6 +20,7 @@ use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target}
 use crate::{
     apply::Kinds,
     carry::{Carrier, Carrying},
+    measure::{Found, Measure, Tally},
     pace::Paces,
     turns::{Numbers, Turns},
 };
@@ -77,6 +78,8 @@ pub struct Desk<'a> {
     /// Who takes writes that are decided with their changes, and whether they are just now.
     carrier: Option<&'a dyn Carrier>,
     carries: AtomicBool,
+    /// Who counts what is committed, and how it was found.
+    measured: Option<(&'a dyn Measure, Found)>,
     /// The run that what happens now belongs to.
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
@@ -116,6 +119,7 @@ impl<'a> Desk<'a> {
             paces: None,
             carrier: None,
             carries: AtomicBool::new(false),
+            measured: None,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
             numbers: Numbers::default(),
@@ -150,6 +154,34 @@ impl<'a> Desk<'a> {
     pub fn carried_by(mut self, carrier: Option<&'a dyn Carrier>) -> Self {
         self.carrier = carrier;
         self
+    }
+
+    /// The same desk, whose commits are counted; what they decide about was done by a person.
+    #[must_use]
+    pub fn measured(mut self, measure: Option<&'a dyn Measure>) -> Self {
+        self.measured = measure.map(|measure| (measure, Found::Person));
+        self
+    }
+
+    /// The same desk: what it decides about was found in this way.
+    #[must_use]
+    pub fn found(mut self, how: Found) -> Self {
+        if let Some((_, known)) = &mut self.measured {
+            *known = how;
+        }
+        self
+    }
+
+    /// Counts this commit, if anybody wants to know.
+    pub(crate) fn tally(&self, commit: &Commit) -> Option<Tally> {
+        self.measured.map(|_| Tally::of(self.plan, commit))
+    }
+
+    /// A commit that was counted was made.
+    pub(crate) fn committed(&self, tally: Option<Tally>) {
+        if let Some(((measure, how), tally)) = self.measured.zip(tally) {
+            measure.committed(self.plan, how, &tally);
+        }
     }
 
     /// Who takes writes that are decided with their changes.

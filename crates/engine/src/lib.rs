@@ -13,6 +13,7 @@ pub mod carry;
 pub mod desk;
 pub mod hear;
 mod lists;
+pub mod measure;
 pub mod pace;
 pub mod pass;
 mod pipeline;

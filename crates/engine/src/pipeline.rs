@@ -18,6 +18,7 @@ use syncline_ports::store::CommitError;
 
 use crate::{
     desk::Desk,
+    measure::Tally,
     reconcile::{Attempt, Beside, Decided, attempt, decide, first_loop, reconcile},
 };
 
@@ -34,6 +35,7 @@ struct UnderWay<'d> {
     decided: Decided,
     operation: OperationId,
     suspected: Option<AuditEvent>,
+    tally: Option<Tally>,
     /// To be decided again if others changed the same groups.
     inputs: Vec<Input>,
     checkpoints: Vec<Checkpoint>,
@@ -136,6 +138,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         let footprint = Footprint::of(&commit);
         let decided = Decided { effects, ledger: commit.ledger.clone() };
         let (operation, suspected) = (commit.operation, first_loop(&commit));
+        let tally = self.desk.tally(&commit);
         let mut commit = future::maybe_done(self.desk.store.commit(commit));
         // Whether it is made by now is seen when the next one comes: this only sets it going.
         let _ = futures_util::poll!(&mut commit);
@@ -145,6 +148,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
             decided,
             operation,
             suspected,
+            tally,
             inputs,
             checkpoints,
         });
@@ -166,6 +170,7 @@ impl UnderWay<'_> {
             Some(Ok(())) => {
                 desk.saw_operation(self.operation);
                 desk.saw_loop(self.suspected);
+                desk.committed(self.tally);
                 Ok(Settled::AsDecided(self.decided))
             }
             Some(Err(CommitError::Store(error))) => Err(error),

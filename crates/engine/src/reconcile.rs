@@ -53,7 +53,7 @@ pub async fn reconcile(
         commit.run = desk.run();
         commit.checkpoints.clone_from(&checkpoints);
         let (ledger, operation) = (commit.ledger.clone(), commit.operation);
-        let suspected = first_loop(&commit);
+        let (suspected, tally) = (first_loop(&commit), desk.tally(&commit));
         // Others may decide about other records while this is committed.
         let _under_way = match turn {
             Some(turn) => Some(turn.decided(&commit).await),
@@ -64,6 +64,7 @@ pub async fn reconcile(
             Ok(()) => {
                 desk.saw_operation(operation);
                 desk.saw_loop(suspected);
+                desk.committed(tally);
                 return Ok(Decided { effects, ledger });
             }
             // Somebody else changed these groups since we read them: look again, decide again.

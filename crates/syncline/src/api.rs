@@ -13,6 +13,7 @@ mod configuration;
 mod conflicts;
 mod entities;
 mod guards;
+mod health;
 mod hooks;
 mod looks;
 mod openapi;
@@ -23,6 +24,7 @@ mod records;
 mod reply;
 mod request;
 mod runs;
+mod series;
 mod site;
 mod status;
 mod systems;
@@ -46,7 +48,7 @@ use self::{
     request::Request,
     table::{Route, Work},
 };
-use crate::{cli::Context, config::Loaded, report::Failure};
+use crate::{cli::Context, config::Loaded, measure, report::Failure, ui};
 
 /// Everything is under this path.
 const PREFIX: &str = "/api/v1";
@@ -89,6 +91,8 @@ pub(crate) fn routes(api: &Arc<Api>) -> Router {
     };
     router
         .route("/errors/{code}", axum::routing::get(page_of_error))
+        .merge(health::routes(api.looks.clone()))
+        .merge(ui::routes())
         .route(&format!("{PREFIX}/{{*rest}}"), any(unknown))
         .route(PREFIX, any(unknown))
 }
@@ -112,6 +116,7 @@ async fn serve(api: Arc<Api>, routes: Arc<Vec<&'static Route>>, request: HttpReq
     let loaded = api.looks.loaded();
     let public = loaded.draft.server.public_url.clone().unwrap_or_default();
     let is_head = request.method() == Method::HEAD;
+    let route = routes.first().map_or("", |route| route.path);
     let mut response = match answer(&api, &routes, &loaded, request).await {
         Ok(reply) => reply.response(),
         Err(failure) => {
@@ -125,6 +130,7 @@ async fn serve(api: Arc<Api>, routes: Arc<Vec<&'static Route>>, request: HttpReq
             response
         }
     };
+    measure::with(|it| it.answered(route, response.status().as_u16()));
     let headers = response.headers_mut();
     // Whoever asks again is told what is so then, and no browser takes an answer for a page.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

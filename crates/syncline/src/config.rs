@@ -21,7 +21,7 @@ mod online;
 mod read;
 #[cfg(test)]
 mod reference;
-pub(crate) mod scalar;
+mod scalar;
 mod schema;
 mod secrets;
 mod show;

@@ -72,7 +72,7 @@ impl Exit {
             "connect" | "secret" | "hub" | "server" => Self::Environment,
             "config" | "usage" | "map" | "address" => Self::Usage,
             "guard" => Self::Refused,
-            "conflict" | "match" | "limit" => Self::SetAside,
+            "conflict" | "match" => Self::SetAside,
             _ => Self::Failed,
         }
     }

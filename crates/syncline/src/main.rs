@@ -16,8 +16,8 @@ mod discover;
 mod doubts;
 mod exit;
 mod fights;
-mod limits;
 mod loan;
+mod measure;
 mod overlay;
 mod pace;
 mod pages;
@@ -34,6 +34,7 @@ mod serve;
 mod session;
 mod times;
 mod typed;
+mod ui;
 mod words;
 
 use std::process::ExitCode;

@@ -42,7 +42,6 @@ use crate::{
     address,
     columns::{self, Appeared},
     config::numbering,
-    limits,
     pass::{Depth, modes},
     report::Failure,
     scratch::Scratch,
@@ -129,7 +128,7 @@ pub(crate) async fn plan(
     let copy = folder.path().join("overlay.db");
     session.hub.copy_to(&copy)?;
     let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
-    let compiled = Box::pin(limits::plan(session, &wish.entities)).await?;
+    let compiled = session.plan.clone();
     let stop = session.stop.clone();
     let paces = session.paces.clone();
     let desk = Session::desk(&compiled, &hub, watch, &stop, RunId(0)).paced(Some(&*paces));

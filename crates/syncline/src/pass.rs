@@ -11,6 +11,7 @@ use syncline_engine::{
     apply::{Chooses, Everything},
     capture::{Mode, has_cursor, stream_name},
     desk::Watch,
+    measure::Found,
     pass::{self, Allow, EntityPassed, Errand, Passed},
     recover,
 };
@@ -20,7 +21,7 @@ use crate::{
     books, columns,
     doubts::{self, Doubts},
     exit::Exit,
-    fights, limits,
+    fights, measure,
     report::{Answer, Failure},
     session::{Session, of_system},
     times::Times,
@@ -124,6 +125,17 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<Failure>,
 }
 
+impl Order<'_> {
+    /// What set it going, as the numbers name it.
+    fn trigger(&self) -> &'static str {
+        match (self.kind, self.halves) {
+            ("serve", Halves::Writes) => "live",
+            ("serve", _) => "poll",
+            _ => "person",
+        }
+    }
+}
+
 /// Runs one pass.
 pub(crate) async fn run(
     session: &mut Session,
@@ -155,15 +167,18 @@ pub(crate) async fn run(
         chooses: order.chooses.unwrap_or(&Everything),
         closed,
     };
+    let polls = modes.values().any(|mode| *mode == Mode::Poll);
+    let found = if polls { Found::Polled } else { Found::Compared };
     let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
-    let plan = Box::pin(limits::plan(session, &order.entities)).await?;
+    let plan = session.plan.clone();
     let hub = session.hub.clone();
     let stop = session.stop.clone();
     let turns = session.turns.clone();
     let paces = session.paces.clone();
     let desk = Session::desk(&plan, &hub, watch, &stop, first)
         .beside(turns.as_deref())
-        .paced(Some(&*paces));
+        .paced(Some(&*paces))
+        .found(found);
     let passed = async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {
@@ -203,7 +218,7 @@ pub(crate) async fn run(
     for report in &passed.entities {
         scans::remember(session, report, &modes, began).await?;
     }
-    let mut outcome = conclude(session, passed, &order, &modes, began).await?;
+    let mut outcome = Box::pin(conclude(session, passed, &order, &modes, began)).await?;
     outcome.lines.extend(paused::lines(&paused));
     Ok(outcome)
 }
@@ -223,7 +238,7 @@ async fn conclude(
     for report in &outcome.passed.entities {
         tripped::settle(session, report, order, modes).await?;
         let doubts = doubts::of(session, report.entity).await?;
-        let (exit, error) = judge(session, report, &doubts, order).await?;
+        let (exit, error) = judge(session, report, &doubts, order.allow_partial).await?;
         let aside = session.hub.count_set_aside(report.run).await?;
         let line = line(session, report, aside, &doubts, began);
         let name = session.entity_name(report.entity).to_owned();
@@ -246,9 +261,11 @@ async fn conclude(
             .collect();
         let ended = Session::now();
         session.hub.end_run(report.run, ended, word, &line, &writes).await?;
+        measure::with(|it| it.passed(&session.plan, report));
+        let took_ms = (ended.0 - began.0) / 1_000;
+        measure::with(|it| it.ran(&name, order.trigger(), word, took_ms));
         if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
-            Box::pin(limits::begin(session, report.entity)).await?;
         }
         let appeared = columns::appeared(session, report.entity).await?;
         columns::remember(session, report.entity).await?;
@@ -276,7 +293,7 @@ async fn judge(
     session: &Session,
     report: &EntityPassed,
     doubts: &BTreeMap<SystemIndex, Doubts>,
-    order: &Order<'_>,
+    allow_partial: bool,
 ) -> Result<(Exit, Option<Failure>), Failure> {
     let (mut exit, mut error) = (Exit::Done, None);
     let failures = report.failures.iter().map(|(system, failure)| {
@@ -323,13 +340,7 @@ async fn judge(
         exit = exit.and(Exit::Failed);
         error.get_or_insert(failure);
     }
-    if let Some(failure) = Box::pin(limits::record(session, report.entity, report.run)).await?
-        && (!order.allow_partial || order.kind == "serve")
-    {
-        exit = exit.and(failure.exit);
-        error.get_or_insert(failure);
-    }
-    if !order.allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
+    if !allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
         exit = exit.and(Exit::SetAside);
     }
     Ok((exit, error))

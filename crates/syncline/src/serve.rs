@@ -40,7 +40,7 @@ use crate::{
     cli::Context,
     config::{self, Loaded},
     exit::Exit,
-    loan,
+    loan, measure,
     report::{Answer, Failure},
     serve::{
         door::Door,
@@ -70,6 +70,7 @@ const FORGIVEN: Duration = Duration::from_secs(120);
 
 /// Runs until it is told to stop.
 pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer, Failure> {
+    measure::begin();
     let mut daemon = Daemon {
         context: context.clone(),
         options,
@@ -128,6 +129,7 @@ impl Daemon {
             Door::open(&self.context, &self.loaded, self.options.listen, &self.journal).await?;
         self.renew_postman().await?;
         let watch = tokio::spawn(self.notify.clone().watch(self.longest()));
+        let pictures = tokio::spawn(measure::series::keep(self.loaded.hub_path()));
         let outcome = loop {
             if session::is_stopping() {
                 break Ok(());
@@ -193,6 +195,8 @@ impl Daemon {
             }
         };
         watch.abort();
+        pictures.abort();
+        Box::pin(measure::series::write(&self.loaded.hub_path())).await;
         if let Some(postman) = self.postman.take() {
             postman.abort();
         }

@@ -22,14 +22,16 @@ use syncline_engine::{
     pace::Paces,
     turns::Turns,
 };
-use syncline_ports::{catalog::Table, clock::Clock as _, reader::Reader as _};
+use syncline_ports::{
+    catalog::Table, clock::Clock as _, reader::Reader as _, source::Source, target::Target,
+};
 
 use crate::{
     cli::Context,
     config::{self, Complaint, Live, Loaded, numbering},
     deeds,
     exit::Exit,
-    loan, pace,
+    loan, measure, pace,
     progress::Progress,
     recovery,
     report::Failure,
@@ -149,7 +151,12 @@ impl Session {
                 match syncline_adapters::open(&settings, shared.clone(), own).await {
                     Ok(connector) => {
                         system.class = connector.class;
-                        *place = Some(Ports { source: connector.source, target: connector.target });
+                        *place = Some(counted(
+                            &system.name,
+                            &shared,
+                            connector.source,
+                            connector.target,
+                        ));
                     }
                     Err(error) => failures.push((system.name.to_string(), error.into())),
                 }
@@ -188,7 +195,8 @@ impl Session {
             let settings = self.loaded.settings(self.system_name(own)).await?;
             // Who has gone away meanwhile is missed by whoever works with it next.
             if let Ok(open) = syncline_adapters::open(&settings, self.plan.clone(), own).await {
-                *place = Some(Ports { source: open.source, target: open.target });
+                let name = self.system_name(own);
+                *place = Some(counted(name, &self.plan, open.source, open.target));
             }
         }
         Ok(Self {
@@ -273,7 +281,7 @@ impl Session {
         stop: &'a AtomicBool,
         run: RunId,
     ) -> Desk<'a> {
-        Desk::new(plan, hub, &SystemClock, watch, stop, run)
+        Desk::new(plan, hub, &SystemClock, watch, stop, run).measured(measure::watcher())
     }
 
     /// How a stopped command ends.
@@ -287,6 +295,16 @@ impl Session {
         let pauses = self.hub.pauses().await?;
         Ok(pauses.into_iter().filter(|pause| pause.until.is_none_or(|until| until > now)).collect())
     }
+}
+
+/// The doors of a system; what goes through them is counted, if this process counts.
+fn counted(
+    system: &str,
+    plan: &Arc<Plan>,
+    source: Box<dyn Source>,
+    target: Box<dyn Target>,
+) -> Ports {
+    Ports { source: measure::source(system, source), target: measure::target(system, plan, target) }
 }
 
 /// What the systems say of the tables that the configuration names; and those that do not answer.
@@ -336,7 +354,11 @@ fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
         Use::Look | Use::Compare => Open::ReadOnly,
         Use::Write | Use::Keep => Open::ReadWrite,
     };
-    Ok(SqliteHub::open(path, mode, !looks)?)
+    let hub = SqliteHub::open(path, mode, !looks)?;
+    if measure::here().is_some() {
+        hub.time_commits(measure::committed_in);
+    }
+    Ok(hub)
 }
 
 /// What is said when a first signal was heard.

@@ -23,12 +23,12 @@ mod rows;
 mod runs;
 pub(in crate::hub) mod schema;
 mod store;
-mod tallies;
 mod worker;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use rusqlite::{Connection, backup::Backup};
@@ -55,6 +55,8 @@ pub struct SqliteHub {
     readers: Vec<Mutex<Connection>>,
     matches: Matches,
     recent: Recent,
+    /// Who is told how long each commit took, if anybody.
+    timed: OnceLock<fn(Duration)>,
     _lock: Option<Lock>,
 }
 
@@ -69,6 +71,11 @@ enum Writer {
 }
 
 impl SqliteHub {
+    /// From now on, `tell` is told how long each commit took, where it is made.
+    pub fn time_commits(&self, tell: fn(Duration)) {
+        let _told_already = self.timed.set(tell);
+    }
+
     /// Who has the hub at `path` open for writing, as they name themselves (`process 4121, since …`);
     /// `None`: nobody.
     pub fn holder(path: &Path) -> Option<String> {
@@ -88,7 +95,15 @@ impl SqliteHub {
                     Matches::open(&writer).map_err(|failure| failure.during("open the hub"))?;
                 let writer = Writer::Thread(Worker::start(writer)?);
                 let (recent, lock) = (Recent::default(), Some(lock));
-                Ok(Self { path: path.into(), writer, readers, matches, recent, _lock: lock })
+                Ok(Self {
+                    path: path.into(),
+                    writer,
+                    readers,
+                    matches,
+                    recent,
+                    timed: OnceLock::new(),
+                    _lock: lock,
+                })
             }
             Open::ReadOnly => {
                 let readers = vec![open::for_reading(path)?];
@@ -99,6 +114,7 @@ impl SqliteHub {
                     readers,
                     matches,
                     recent: Recent::default(),
+                    timed: OnceLock::new(),
                     _lock: None,
                 })
             }
@@ -113,7 +129,15 @@ impl SqliteHub {
         let writer = Writer::Memory(Mutex::new(open::in_memory()?));
         let (matches, recent) = (Matches::default(), Recent::default());
         let readers = Vec::new();
-        Ok(Self { path: PathBuf::new(), writer, readers, matches, recent, _lock: None })
+        Ok(Self {
+            path: PathBuf::new(),
+            writer,
+            readers,
+            matches,
+            recent,
+            timed: OnceLock::new(),
+            _lock: None,
+        })
     }
 
     /// The file; empty for a hub in memory.

@@ -4,7 +4,6 @@ use crate::{
     audit::{Journal, event},
     change::PartKey,
     commit::{AuditEvent, AuditKind, Working},
-    error::Problem,
     expr::{Context, Expr, Zone},
     group::{Author, Group, Link, Part, Scope},
     merge::Scene,
@@ -20,16 +19,12 @@ impl Scene<'_> {
         let mut changed = false;
         for (field, index) in self.entity.fields.iter().zip(0u16..) {
             let Some(expr) = &field.compute else { continue };
-            let value = match evaluate(expr, self.entity, part, (self.now, self.zone)) {
-                Ok(value) => value,
-                // What it was is not what it is: nobody gave the rate for it. Due writes say so.
-                Err(_) if expr.uses_rates() => Value::Null,
-                Err(_) => continue,
+            let Some(value) = evaluate(expr, self.entity, part, (self.now, self.zone)) else {
+                continue;
             };
             let at = FieldIndex(index).at();
             let Some(cell) = part.cells.get_mut(at) else { continue };
-            let is_unknown = value.is_null() && expr.uses_rates();
-            if cell.value != value || (cell.version == 0 && !is_unknown) {
+            if cell.value != value || cell.version == 0 {
                 cell.value = value;
                 cell.version += 1;
                 cell.author = Author::Merged;
@@ -41,22 +36,19 @@ impl Scene<'_> {
     }
 }
 
-/// The value of an expression over the fields of a part.
-///
-/// # Errors
-/// Where it has none.
-pub(crate) fn evaluate(
+/// The value of an expression over the fields of a part; `None` where it has none.
+fn evaluate(
     expr: &Expr,
     entity: &Entity,
     part: &Part,
     clock: (Timestamp, Option<&Zone>),
-) -> Result<Value, Problem> {
+) -> Option<Value> {
     let lookup = |name: &str| {
         let field = entity.field_named(name)?;
         part.cell(field).map(|cell| cell.value.clone())
     };
     let context = Context { lookup: &lookup, now: clock.0, zone: clock.1, ranks: &[] };
-    expr.eval(&context)
+    expr.eval(&context).ok()
 }
 
 /// Whether a record belongs into the system of this binding. An expression that cannot be computed
@@ -67,7 +59,7 @@ fn belongs(
     part: &Part,
     clock: (Timestamp, Option<&Zone>),
 ) -> bool {
-    let holds = |expr: &Expr| evaluate(expr, entity, part, clock) == Ok(Value::Bool(true));
+    let holds = |expr: &Expr| evaluate(expr, entity, part, clock) == Some(Value::Bool(true));
     entity.when.as_ref().is_none_or(holds) && binding.when.as_ref().is_none_or(holds)
 }
 

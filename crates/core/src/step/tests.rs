@@ -9,7 +9,6 @@ use crate::{
 
 mod again;
 mod chance;
-mod limits;
 mod loops;
 mod needs;
 mod references;

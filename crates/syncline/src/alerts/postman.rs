@@ -17,6 +17,7 @@ use syncline_core::name::Timestamp;
 
 use crate::{
     alerts::words::{line, payload},
+    measure,
     report::Failure,
     session::Session,
 };
@@ -145,6 +146,10 @@ async fn serve(
             Sent::Gone => Fared::Again(now, "it answered 410".into()),
         };
         let is_over = matches!((&sent, &fared), (Sent::Later(_), Fared::GivenUp(_)));
+        if let Some(measures) = measure::here() {
+            let outcome = if fared == Fared::Sent { "sent" } else { "failed" };
+            measures.notified(&channel.name, outcome, letter.numbers.len() as u64);
+        }
         served.fared.extend(letter.numbers.iter().map(|number| (*number, fared.clone())));
         match sent {
             Sent::Taken => {}

@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use crate::api::{
     access::Role, acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look,
-    openapi, page, quarantine, records, runs, status, systems,
+    openapi, page, quarantine, records, runs, series, status, systems,
 };
 
 /// A route.
@@ -237,6 +237,19 @@ pub(super) static ROUTES: &[Route] = &[
         audit::list
     ),
     list!("/hooks/deliveries", "What systems have sent, newest first", [SYSTEM], hooks::list),
+    get!(
+        "/series",
+        "How much happened when, for pictures: sums over time, kept for 30 days",
+        [
+            parameter("name", "Which number", Kind::Choice(series::NAMES)),
+            parameter("by", "How sums are told apart", Kind::Choice(series::BYS)),
+            ENTITY,
+            SYSTEM,
+            SINCE,
+            parameter("step", "Seconds in one point, 60 at least", Kind::Number)
+        ],
+        series::show
+    ),
     get!("/openapi.json", "What there is", [], openapi::show),
     get!(
         "/config",

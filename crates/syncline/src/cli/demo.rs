@@ -144,7 +144,7 @@ impl Demo {
             ),
             &json!({ "event": "started", "config": config }),
         );
-        stage.first().await?;
+        Box::pin(stage.first()).await?;
         for scenes in STORY {
             stage.act(scenes).await?;
             self.breathe(context, 1_500).await;

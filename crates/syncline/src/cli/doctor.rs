@@ -15,6 +15,7 @@ use crate::{
     cli::{Context, ask},
     config::{self, Loaded},
     exit::Exit,
+    measure,
     report::{self, Answer, Failure},
     session::Session,
     words,
@@ -78,6 +79,9 @@ impl Doctor {
         self.refuse_unknown_check(&examined, &hub)?;
         let (mut text, mut rows, mut sums) = (String::new(), Vec::new(), Sums::default());
         for (name, fitness) in examined {
+            if let (Some(measures), Ok(found)) = (measure::here(), &fitness) {
+                measures.clock(&name, found.clock_ahead_ms);
+            }
             match fitness {
                 Ok(fitness) => {
                     self.show(&loaded, &name, &fitness, &mut text, &mut sums);

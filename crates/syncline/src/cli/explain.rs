@@ -245,8 +245,7 @@ fn value_before(later: &[Entry], field: FieldIndex) -> Option<Value> {
         | AuditKind::Scope
         | AuditKind::LoopSuspected
         | AuditKind::Covered
-        | AuditKind::Warned
-        | AuditKind::Held => false,
+        | AuditKind::Warned => false,
     };
     let mut of_field = later.iter().rev().filter(|entry| {
         entry.event.field == Some(field)

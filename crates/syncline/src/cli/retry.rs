@@ -51,8 +51,7 @@ impl Retry {
         for entry in &entries {
             session.hub.retry_quarantined(entry.number).await?;
             let commands = match &entry.subject {
-                // Its guard lets it through, and nothing else.
-                Subject::Row { .. } | Subject::Excess { .. } => Vec::new(),
+                Subject::Row { .. } => Vec::new(),
                 Subject::Write { record, system, .. } => {
                     vec![Command::Retry { record: *record, system: *system }]
                 }

@@ -15,6 +15,7 @@ use syncline_ports::reader::Reader as _;
 use crate::{
     cli::{Context, ask, plan},
     exit::Exit,
+    measure,
     overlay::{self, Wish},
     pass::{Depth, Halves, Order},
     progress::Progress,
@@ -112,9 +113,7 @@ impl Verify {
                 Subject::Row { binding, key } => {
                     aside.insert((binding, key));
                 }
-                Subject::Write { record, .. }
-                | Subject::Record { record }
-                | Subject::Excess { record, .. } => {
+                Subject::Write { record, .. } | Subject::Record { record } => {
                     waiting.insert(record);
                 }
             }
@@ -238,6 +237,14 @@ fn add(
     let Some(at) = session.plan.binding(binding) else { return };
     let Some(entity) = session.plan.entity(at.entity) else { return };
     let system = session.system_name(at.system);
+    if let Some(measures) = measure::here() {
+        let kinds = [
+            ("missing", compared.missing),
+            ("extra", compared.extra),
+            ("differs", compared.differs),
+        ];
+        measures.compared(&entity.name, system, kinds);
+    }
     let name = match entity.parent {
         Some(_) => format!("{system} {}", entity.name),
         None => system.to_owned(),

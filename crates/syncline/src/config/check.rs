@@ -4,7 +4,6 @@
 mod deletes;
 mod field;
 mod hooks;
-mod limits;
 mod values;
 
 use std::collections::BTreeMap;
@@ -29,7 +28,6 @@ pub(crate) fn check(sources: &Sources, draft: &Draft) -> Vec<Complaint> {
     }
     checker.columns();
     checker.hooks();
-    checker.limits();
     checker.complaints
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use syncline_core::{Text, guard, name::BindingIndex};
+use syncline_core::name::BindingIndex;
 use syncline_engine::{
     capture::Mode,
     pass::{EntityPassed, Tripped},
@@ -10,6 +10,7 @@ use syncline_engine::{
 use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
+    measure,
     pass::{Halves, Order},
     report::Failure,
     session::Session,
@@ -45,7 +46,6 @@ pub(crate) async fn record(
                 at,
                 state: "open".into(),
                 samples: held.samples.clone(),
-                user: Text::default(),
             };
             (guard, session.system_name(system).to_owned())
         }
@@ -62,12 +62,17 @@ pub(crate) async fn record(
                 at,
                 state: "open".into(),
                 samples: samples.clone(),
-                user: Text::default(),
             };
             (guard, session.system_name(*system).to_owned())
         }
     };
+    let known = session.hub.guards(false).await?;
     let number = session.hub.trip_guard(&guard).await?;
+    if let Some(measures) = measure::here()
+        && known.iter().all(|it| it.number != number)
+    {
+        measures.tripped(session.entity_name(guard.entity), &system_name, &guard.code);
+    }
     let (count, linked, max) =
         (words::count(guard.count), words::count(guard.linked), words::count(guard.max));
     let planned = matches!(tripped, Tripped::Planned { .. });
@@ -125,10 +130,6 @@ pub(super) async fn settle(
         return Ok(());
     }
     for guard in session.hub.guards(false).await? {
-        if guard.code == guard::USER {
-            // What it holds says whether it is over.
-            continue;
-        }
         let mut seen = modes.iter().filter(|(binding, _)| {
             plan.binding(**binding).is_some_and(|found| {
                 found.system == guard.system && plan.root_of(found.entity) == report.entity

@@ -135,8 +135,7 @@ fn life_before(kind: AuditKind) -> Option<bool> {
         | AuditKind::LoopSuspected
         | AuditKind::Person
         | AuditKind::Covered
-        | AuditKind::Warned
-        | AuditKind::Held => None,
+        | AuditKind::Warned => None,
     }
 }
 

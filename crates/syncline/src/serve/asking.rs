@@ -8,7 +8,7 @@ use syncline_core::name::Timestamp;
 use syncline_ports::reader::Reader as _;
 use tokio::sync::Notify;
 
-use crate::{report::Failure, serve::shift::Shared, session::Session};
+use crate::{measure, report::Failure, serve::shift::Shared, session::Session};
 
 /// How often it is looked up.
 const EVERY: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ async fn look(
     told: &mut BTreeMap<String, Timestamp>,
 ) -> Result<(), Failure> {
     let wait = syncline_adapters::rest::asks_to_wait(system).unwrap_or_default();
+    measure::with(|it| it.waits(system, wait.min(EVERY)));
     let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     if wait_ms < SHORT_MS {
         // That it is over is seen by its time.

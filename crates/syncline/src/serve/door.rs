@@ -20,7 +20,7 @@ use axum::{
     extract::{ConnectInfo, Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::Response,
-    routing::{any, get},
+    routing::any,
 };
 use serde_json::json;
 use syncline_adapters::{
@@ -36,6 +36,7 @@ use crate::{
     api::{self, Api},
     cli::Context,
     config::Loaded,
+    measure,
     report::Failure,
     serve::journal::{Journal, Level},
     session::Session,
@@ -142,7 +143,6 @@ impl Door {
         let more = json!({ "address": address.to_string(), "hooks": names });
         journal.say(Level::Info, "serve.listens", &message, more);
         let routes = Router::new()
-            .route("/livez", get(async || "ok\n"))
             .route("/hooks/{system}", any(receive))
             .route("/hooks/{system}/{token}", any(receive))
             .fallback(async || answer::problem(StatusCode::NOT_FOUND, "server.unknown_path"))
@@ -237,6 +237,7 @@ impl Shared {
             topic: label.topic,
             body: Vec::new(),
         };
+        called(system, fate);
         // It is refused whether or not that can be put on record.
         let _unknown = self.inbox.take(arrival).await;
         let count = {
@@ -338,8 +339,14 @@ async fn receive(
         body: body.to_vec(),
     };
     match shared.inbox.take(arrival).await {
-        Ok(Fate::Duplicate) => Answered::Duplicate.response(),
-        Ok(_) => Answered::Accepted.response(),
+        Ok(fate) => {
+            called(&system, fate);
+            if fate == Fate::Duplicate {
+                Answered::Duplicate.response()
+            } else {
+                Answered::Accepted.response()
+            }
+        }
         Err(error) => {
             let is_full = error.kind == ErrorKind::Throttled;
             let failure = Failure::from(error).done("the sender was asked to come again");
@@ -348,6 +355,11 @@ async fn receive(
             if is_full { Answered::Full.response() } else { Answered::NotNow.response() }
         }
     }
+}
+
+/// Counts what has come in.
+fn called(system: &str, fate: Fate) {
+    measure::with(|it| it.called(system, fate.word()));
 }
 
 /// What `hooks send --test` adds: it is put on record, and nothing is read.

@@ -19,22 +19,22 @@ use syncline_engine::{
     capture::Mode,
     desk::Unwatched,
     hear::{self, Gathered, Rows},
+    measure::Found,
     pass::{Allow, EntityPassed, Errand, bindings, live},
-    reconcile::reconcile,
 };
 use syncline_ports::{listener::Retained, reader::Reader as _, store::Store as _};
 use tokio::time::Instant;
 
 use crate::{
-    pass::scans,
+    fights, measure,
+    pass::{scans, tripped},
     report::Failure,
     serve::{
         ear::{Ear, Told},
         journal::Level,
         listening::{self, Listened},
         outbox::Carriage,
-        runs,
-        shift::{Event, NOTHING, Shared},
+        shift::{Event, Shared},
     },
     session::Session,
     words,
@@ -223,7 +223,7 @@ impl Hearer {
             return Ok(());
         }
         if let Some(upto) = hearing.upto.take() {
-            record(session, hearing.ear.system, upto.clone()).await?;
+            listening::record(session, hearing.ear.system, upto.clone()).await?;
             hearing.recorded = Instant::now();
             hearing.was_idle = true;
             hearing.ear.done.send_replace(Some(upto));
@@ -271,7 +271,8 @@ impl Hearer {
             let turns = session.turns.clone();
             let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
                 .beside(turns.as_deref())
-                .carried_by(Some(&carriage));
+                .carried_by(Some(&carriage))
+                .found(Found::Heard);
             let errand = Errand {
                 entities: entities.clone(),
                 modes: BTreeMap::new(),
@@ -325,7 +326,8 @@ impl Hearer {
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
             let turns = session.turns.clone();
             let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
-                .beside(turns.as_deref());
+                .beside(turns.as_deref())
+                .found(Found::Heard);
             let all = waiting.iter().flat_map(|(entity, _)| bindings(&plan, *entity));
             let errand = Errand {
                 entities: waiting.clone(),
@@ -377,7 +379,15 @@ impl Hearer {
             run.changed +=
                 report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
         }
-        Box::pin(runs::tell_guards(session, shared, report)).await
+        measure::with(|it| it.passed(&session.plan, report));
+        for guard in &report.tripped {
+            let failure = tripped::record(session, report, guard).await?;
+            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
+        }
+        if let Some(failure) = fights::suspected(session, report).await? {
+            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
+        }
+        Ok(())
     }
 
     /// Closes the runs that are over.
@@ -414,6 +424,7 @@ impl Hearer {
                     .map(|(system, it)| (system, it.inserts, it.updates, it.deletes))
                     .collect();
                 session.hub.end_run(run.id, now, "ok", &line, &counts).await?;
+                measure::with(|it| it.ran(name, "live", "ok", (now.0 - run.began.0) / 1_000));
                 let more = json!({ "entity": name, "run": run.id.to_string(), "changed": run.changed, "heard": run.heard, "superseded": run.superseded });
                 shared.journal.say(Level::Info, "heard", &line, more);
             }
@@ -444,7 +455,7 @@ async fn begins(
                 scans::forget(session, at).await?;
             }
         }
-        record(session, system, from).await?;
+        listening::record(session, system, from).await?;
     }
     if let Some(failure) = &anew {
         shared.journal.failed(Level::Warn, &failure.code, failure, &json!({ "system": name }));
@@ -466,15 +477,6 @@ fn deaf(session: &Session, shared: &Shared, system: SystemIndex, failure: Failur
     failure.message = format!("{name} is polled, not listened to: {}", failure.message);
     shared.journal.failed(level, "hear.ends", &failure, &json!({ "system": name }));
     shared.wake_poller.notify_one();
-}
-
-/// Puts on record how far a system was heard.
-async fn record(session: &Session, system: SystemIndex, upto: Position) -> Result<(), Failure> {
-    let stop = session.stop.clone();
-    let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId::default())
-        .beside(session.turns.as_deref());
-    reconcile(&desk, NOTHING, vec![hear::checkpoint(&session.plan, system, upto)]).await?;
-    Ok(())
 }
 
 /// Remembers for `status` how a system is listened to.

@@ -3,11 +3,18 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use syncline_core::name::Timestamp;
-use syncline_engine::hear::Rows;
+use syncline_core::{
+    change::Position,
+    name::{RunId, SystemIndex, Timestamp},
+};
+use syncline_engine::{
+    desk::Unwatched,
+    hear::{self, Rows},
+    reconcile::reconcile,
+};
 use syncline_ports::reader::Reader as _;
 
-use crate::{report::Failure, session::Session, words};
+use crate::{report::Failure, serve::shift::NOTHING, session::Session, words};
 
 /// What is known of a system that is listened to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +87,19 @@ pub(super) async fn remember(
 ) -> Result<(), Failure> {
     let text = listened.map(Listened::text).unwrap_or_default();
     Ok(session.hub.set_note(&note(system), &text).await?)
+}
+
+/// Puts on record how far a system was heard.
+pub(super) async fn record(
+    session: &Session,
+    system: SystemIndex,
+    upto: Position,
+) -> Result<(), Failure> {
+    let stop = session.stop.clone();
+    let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId::default())
+        .beside(session.turns.as_deref());
+    reconcile(&desk, NOTHING, vec![hear::checkpoint(&session.plan, system, upto)]).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use syncline_engine::pass::live::with_referring;
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
+    measure,
     report::Failure,
     serve::{journal::Journal, notify, outbox::Outbox},
     times::Times,
@@ -189,6 +190,9 @@ impl Shared {
     /// The system is listened to like this from now on, or not. Whether that is new.
     pub(super) fn set_heard(&self, system: SystemIndex, word: Option<&'static str>) -> bool {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner).remove(&system);
+        if let (Some(measures), Some(name)) = (measure::here(), self.plan.system(system)) {
+            measures.listens(&name.name, word);
+        }
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match word {
             Some(word) => heard.insert(system, word),

@@ -1,5 +1,7 @@
 //! The hub as the engine sees it.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use rusqlite::params;
 use syncline_core::{
@@ -34,9 +36,16 @@ impl Store for SqliteHub {
     async fn commit(&self, changes: Commit) -> Result<(), CommitError> {
         const ACTION: &str = "commit to the hub";
         let (matches, recent) = (self.matches.clone(), self.recent.clone());
-        let made = self
-            .write(ACTION, move |connection| commit(connection, &matches, &recent, changes))
-            .await;
+        let timed = self.timed.get().copied();
+        let work = move |connection: &mut _| {
+            let began = Instant::now();
+            let made = commit(connection, &matches, &recent, changes);
+            if let Some(tell) = timed {
+                tell(began.elapsed());
+            }
+            made
+        };
+        let made = self.write(ACTION, work).await;
         match made.map_err(CommitError::Store)? {
             Ok(()) => Ok(()),
             Err(Refusal::Stale(records)) => Err(CommitError::Stale(records)),

@@ -86,8 +86,7 @@ pub(super) fn arrived(
             | AuditKind::ConflictOpened
             | AuditKind::LoopSuspected
             | AuditKind::Covered
-            | AuditKind::Warned
-            | AuditKind::Held => {}
+            | AuditKind::Warned => {}
         }
     }
     arrived

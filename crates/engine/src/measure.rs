@@ -1,0 +1,152 @@
+//! What a commit came to, in numbers, for whoever measures. Counting is left to others: this knows
+//! decisions, and neither names of metrics nor where they are kept.
+
+use std::collections::BTreeMap;
+
+use syncline_core::{
+    Text,
+    commit::{AuditKind, Commit, ConflictChange, QuarantineChange, Subject},
+    name::{EntityIndex, RecordId, SystemIndex, Timestamp},
+    plan::Plan,
+};
+
+/// Told of every commit that was made.
+pub trait Measure: Send + Sync {
+    /// This was decided and committed. `how`: how what was decided about was found.
+    fn committed(&self, plan: &Plan, how: Found, tally: &Tally);
+}
+
+/// How a change was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    /// The system told of it: by its log, its triggers or a webhook.
+    Heard,
+    /// The system was asked for what changed.
+    Polled,
+    /// A system was compared whole.
+    Compared,
+    /// A person did something.
+    #[default]
+    Person,
+}
+
+/// What a row went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// It was made.
+    Create,
+    /// It was changed.
+    Update,
+    /// It was deleted.
+    Delete,
+}
+
+impl Operation {
+    /// As people and programs read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// A record in a system.
+pub type Place = (RecordId, EntityIndex, SystemIndex);
+
+/// What a commit came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Changes that systems made, one per record, and since when they exist.
+    pub seen: BTreeMap<Place, (Operation, Timestamp)>,
+    /// Writes that systems confirmed, in order.
+    pub written: Vec<(Place, Operation)>,
+    /// The hub's time of the commit.
+    pub at: Timestamp,
+    /// Conflicts that were opened for a person.
+    pub opened: Vec<EntityIndex>,
+    /// Conflicts that ended, and by which rule; the entity is known where a rule ended them at once.
+    pub settled: Vec<(Option<EntityIndex>, Text)>,
+    /// What was set aside: of which system, and why.
+    pub set_aside: Vec<(EntityIndex, Option<SystemIndex>, Text)>,
+    /// Fields that are held because they looked like a loop.
+    pub suspected: Vec<EntityIndex>,
+}
+
+impl Tally {
+    /// Counts this commit.
+    pub fn of(plan: &Plan, commit: &Commit) -> Self {
+        let mut tally = Self { at: commit.at, ..Self::default() };
+        for event in &commit.audit {
+            let operation = match event.kind {
+                AuditKind::Created => Operation::Create,
+                AuditKind::Changed
+                | AuditKind::Agreed
+                | AuditKind::Overridden
+                | AuditKind::Lost
+                | AuditKind::Rejected
+                | AuditKind::Merged => Operation::Update,
+                AuditKind::Deleted | AuditKind::DeleteOverridden => Operation::Delete,
+                AuditKind::Written => {
+                    let operation = match event.note.as_str() {
+                        "created" => Operation::Create,
+                        "deleted" => Operation::Delete,
+                        _ => Operation::Update,
+                    };
+                    let place = event.system.map(|system| (event.record, event.entity, system));
+                    tally.written.extend(place.map(|place| (place, operation)));
+                    continue;
+                }
+                AuditKind::ConflictOpened => {
+                    tally.opened.push(event.entity);
+                    continue;
+                }
+                AuditKind::LoopSuspected => {
+                    tally.suspected.push(event.entity);
+                    continue;
+                }
+                AuditKind::Linked
+                | AuditKind::Unlinked
+                | AuditKind::Rekeyed
+                | AuditKind::Revived
+                | AuditKind::Rendered
+                | AuditKind::Refused
+                | AuditKind::Ambiguous
+                | AuditKind::ConflictSettled
+                | AuditKind::Scope
+                | AuditKind::Person
+                | AuditKind::Covered
+                | AuditKind::Warned => continue,
+            };
+            let Some(system) = event.system else { continue };
+            let since = event.source_at.unwrap_or(commit.at).min(commit.at);
+            let place = (event.record, event.entity, system);
+            let known = tally.seen.entry(place).or_insert((operation, since));
+            known.1 = known.1.min(since);
+        }
+        for conflict in &commit.conflicts {
+            match conflict {
+                ConflictChange::Open { entity, settled: Some(settled), .. } => {
+                    tally.settled.push((Some(*entity), settled.rule.clone()));
+                }
+                ConflictChange::Open { .. } => {}
+                ConflictChange::Close { record, settled, .. } => {
+                    let group = commit.groups.iter().find(|it| it.group.id == *record);
+                    let entity = group.map(|it| it.group.entity);
+                    tally.settled.push((entity, settled.rule.clone()));
+                }
+            }
+        }
+        for change in &commit.quarantine {
+            let QuarantineChange::Park { subject, entity, code, .. } = change else { continue };
+            let system = match subject {
+                Subject::Row { binding, .. } => plan.binding(*binding).map(|found| found.system),
+                Subject::Write { system, .. } => Some(*system),
+                Subject::Record { .. } => None,
+            };
+            tally.set_aside.push((*entity, system, code.clone()));
+        }
+        tally
+    }
+}

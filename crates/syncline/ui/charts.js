@@ -1,0 +1,62 @@
+// Small pictures, each with the numbers behind it as a table.
+
+import { h, count } from "./dom.js";
+
+const WIDTH = 600, HEIGHT = 150, LEFT = 44, BOTTOM = 20;
+
+/** Bars, stacked: `series` are `{name, values}` of the same length as `labels`. */
+export function bars(question, labels, series, unit = count) {
+  const totals = labels.map((_, at) => series.reduce((sum, one) => sum + (one.values[at] ?? 0), 0));
+  const top = Math.max(1, ...totals);
+  const width = (WIDTH - LEFT) / Math.max(1, labels.length);
+  const drawn = labels.flatMap((label, at) => {
+    let below = 0;
+    return series.map((one, number) => {
+      const value = one.values[at] ?? 0;
+      const tall = (value / top) * (HEIGHT - BOTTOM - 8);
+      below += tall;
+      return value > 0 && h("rect", {
+        x: LEFT + at * width + 0.5, y: HEIGHT - BOTTOM - below, width: Math.max(1, width - 1), height: tall,
+        fill: `var(--s${(number % 6) + 1})`,
+      }, h("title", {}, `${label}: ${one.name} ${unit(value)}`));
+    });
+  });
+  return figure(question, labels, series, drawn, top, unit);
+}
+
+/** Lines: as `bars`, not stacked; where a value is `null` the line is broken. */
+export function lines(question, labels, series, unit = count) {
+  const top = Math.max(1e-9, ...series.flatMap((one) => one.values.map((value) => value ?? 0)));
+  const x = (at) => LEFT + (at + 0.5) * ((WIDTH - LEFT) / Math.max(1, labels.length));
+  const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - BOTTOM - 8);
+  const drawn = series.map((one, number) => {
+    const path = one.values.map((value, at) => (value === null || value === undefined ? "" :
+      `${at === 0 || one.values[at - 1] === null ? "M" : "L"}${x(at).toFixed(1)},${y(value).toFixed(1)}`)).join("");
+    return h("path", { d: path || "M0,0", fill: "none", stroke: `var(--s${(number % 6) + 1})`, "stroke-width": 2 });
+  });
+  return figure(question, labels, series, drawn, top, unit);
+}
+
+function figure(question, labels, series, drawn, top, unit) {
+  const none = series.every((one) => one.values.every((value) => !value));
+  const axis = [
+    h("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }),
+    h("text", { x: 0, y: 14 }, unit(top)),
+    h("text", { x: LEFT, y: HEIGHT - 5 }, labels[0] ?? ""),
+    h("text", { x: WIDTH, y: HEIGHT - 5, "text-anchor": "end" }, labels.at(-1) ?? ""),
+  ];
+  return h("figure", { class: "card", key: question },
+    h("figcaption", {}, question),
+    none ? h("p", { class: "dim" }, "Nothing in this time.") :
+      h("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${question} The numbers are in the table below.` }, axis, drawn),
+    h("ul", { class: "legend" }, series.map((one, number) => h("li", {},
+      swatch(number), one.name))),
+    h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": question }, h("table", {},
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "when"), series.map((one) => h("th", { scope: "col", class: "number" }, one.name)))),
+      h("tbody", {}, labels.map((label, at) => h("tr", {}, h("td", {}, label), series.map((one) => h("td", { class: "number" }, one.values[at] === null || one.values[at] === undefined ? "-" : unit(one.values[at]))))))))));
+}
+
+function swatch(number) {
+  return h("svg", { width: 12, height: 12, viewBox: "0 0 12 12", "aria-hidden": "true" },
+    h("rect", { width: 12, height: 12, rx: 2, fill: `var(--s${(number % 6) + 1})` }));
+}
