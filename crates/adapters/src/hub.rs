@@ -1,9 +1,11 @@
 //! The hub: where records, links, audit and all we remember are kept.
 //!
 //! `codec` knows the stored form and nothing of any database; `sqlite` keeps it in one file. Beside it,
-//! in `inbox`, is what systems have sent and what has not been dealt with.
+//! in `inbox`, is what systems have sent and what has not been dealt with; in `calls`, what those who call were
+//! answered.
 
 pub mod backup;
+pub mod calls;
 mod codec;
 pub mod inbox;
 pub mod news;

@@ -228,8 +228,8 @@ pub struct QuarantineFilter {
 /// Selects runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// Of this entity.
-    pub entity: Option<EntityIndex>,
+    /// Of one of these entities.
+    pub entities: Option<Vec<EntityIndex>>,
     /// Of this kind.
     pub kind: Option<Text>,
     /// That ended so.

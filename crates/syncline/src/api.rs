@@ -16,34 +16,46 @@ mod guards;
 mod health;
 mod hooks;
 mod looks;
+mod once;
 mod openapi;
 mod page;
+mod people;
 mod problem;
 mod quarantine;
 mod records;
+mod refused;
 mod reply;
 mod request;
 mod runs;
 mod series;
+mod sessions;
 mod site;
 mod status;
 mod systems;
 mod table;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
-    extract::{FromRequestParts as _, RawPathParams, Request as HttpRequest},
+    extract::{ConnectInfo, FromRequestParts as _, RawPathParams, Request as HttpRequest},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
     routing::any,
 };
 
+use syncline_adapters::hub::calls::Calls;
+
+pub(crate) use self::refused::Refused;
 use self::{
-    access::{Caller, Role},
+    access::Access,
     acts::Acts,
     looks::Looks,
+    once::Turn,
     reply::Reply,
     request::Request,
     table::{Route, Work},
@@ -57,12 +69,29 @@ const PREFIX: &str = "/api/v1";
 pub(crate) struct Api {
     looks: Arc<Looks>,
     acts: Acts,
+    access: Access,
+    calls: Arc<Calls>,
+    refused: Arc<Refused>,
 }
 
 impl Api {
     /// By this configuration. `context`: how the daemon was called.
-    pub(crate) fn new(context: &Context, loaded: &Loaded) -> Arc<Self> {
-        Arc::new(Self { looks: Looks::new(context, loaded), acts: Acts::new(context) })
+    ///
+    /// # Errors
+    /// Those of the file of answers beside the hub.
+    pub(crate) fn new(context: &Context, loaded: &Loaded) -> Result<Arc<Self>, Failure> {
+        Ok(Arc::new(Self {
+            looks: Looks::new(context, loaded),
+            acts: Acts::new(context),
+            access: Access::new(),
+            calls: Arc::new(Calls::open(&loaded.hub_path())?),
+            refused: Arc::default(),
+        }))
+    }
+
+    /// Attempts that were refused, for the books.
+    pub(crate) fn refused(&self) -> Arc<Refused> {
+        self.refused.clone()
     }
 
     /// The configuration was read anew.
@@ -149,33 +178,95 @@ async fn answer(
     loaded: &Loaded,
     request: HttpRequest,
 ) -> Result<Reply, Failure> {
-    let (mut parts, body) = request.into_parts();
-    site::admit(loaded, &parts)?;
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let asked = format!("{} {}", request.method(), request.uri().path());
+    let mut who = None;
+    let outcome = let_in(api, routes, loaded, request, peer, &mut who).await;
+    if let Err(failure) = &outcome
+        && matches!(failure.code.as_str(), "server.token" | "server.role" | "server.cross_site")
+    {
+        api.refused.add(peer, who.as_deref(), &asked, failure);
+    }
+    outcome
+}
+
+/// Answers whoever may come in.
+async fn let_in(
+    api: &Arc<Api>,
+    routes: &[&'static Route],
+    loaded: &Loaded,
+    request: HttpRequest,
+    peer: IpAddr,
+    who: &mut Option<String>,
+) -> Result<Reply, Failure> {
+    let (mut parts, content) = request.into_parts();
+    let tokens = api.access.tokens(loaded)?;
+    site::admit(loaded, &parts, tokens.is_some())?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let Some(route) = routes.iter().find(|route| route.method == method) else {
         let message = format!("{} is not done here", parts.method);
         return Err(Failure::new("server.method", message).fix("see the header Allow"));
     };
     let names = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| {
-        Failure::new("usage.parameter", "the path is not written in UTF-8")
-            .fix("encode it as RFC 3986 says")
+        request::refused("the path is not written in UTF-8", "encode it as RFC 3986 says")
     })?;
-    let names = names.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let caller = Caller { who: crate::cli::run::who(), role: Role::Admin };
-    let asked = Request::new(route, names, &parts.uri)?;
-    caller.may(route.role, &asked)?;
-    let asked = match route.work {
-        Work::Look(look) => return api.looks.ask(asked, look).await,
-        Work::Act(_) | Work::Long(..) => {
-            let said = body::read(&parts.headers, body, route.body).await?;
-            asked.with(said, seen(&parts.headers)?)
-        }
-    };
+    let names: Vec<(String, String)> =
+        names.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let tokens = tokens.as_deref().map(Vec::as_slice);
     match route.work {
+        // Whoever comes in or goes is not known yet, or no more.
+        Work::Enter => {
+            let said = body::read(&parts.headers, content, route.body).await?;
+            let find = |secret: &str| {
+                let found = tokens.map(|tokens| api.access.token(tokens, secret, peer));
+                found.transpose()
+            };
+            return sessions::enter(loaded, &said, find);
+        }
+        Work::Leave => return Ok(sessions::leave(loaded)),
+        Work::Look(_) | Work::Act(_) | Work::Long(..) | Work::Who => {}
+    }
+    let caller = api.access.caller(tokens, &parts.headers, peer, &api.calls)?;
+    *who = Some(caller.who.clone());
+    caller.may(route)?;
+    let _place = api.access.place(&caller)?;
+    let asked = Request::new(route, names, &parts.uri)?.within(caller.entities.clone());
+    match route.work {
+        Work::Enter | Work::Leave | Work::Who => Ok(sessions::who(&caller)),
         Work::Look(look) => api.looks.ask(asked, look).await,
-        Work::Act(act) => api.acts.act(route, &caller, asked, act).await,
-        Work::Long(kind, act) => {
-            api.acts.begin_run(route, &caller, &api.looks, asked, (kind, act)).await
+        Work::Act(_) | Work::Long(..) => {
+            let said = body::read(&parts.headers, content, route.body).await?;
+            let path = parts.uri.path();
+            let request = format!("{method} {path} {}", serde_json::Value::from(said.clone()));
+            let once = match once::claim(&api.calls, &parts.headers, &caller.who, &request).await? {
+                Turn::Done(reply) => return Ok(reply),
+                // An answer that shows a token is kept nowhere.
+                Turn::Do(once) => (once, route.path == "/tokens"),
+            };
+            let asked = asked.with(said, seen(&parts.headers)?);
+            let (api, path, at) = (api.clone(), path.to_owned(), *route);
+            // Whoever asked may go away: what was done is kept all the same.
+            let done = tokio::spawn(async move {
+                let answered = match at.work {
+                    Work::Act(act) => api.acts.act(at, &caller, asked, act).await,
+                    Work::Long(kind, act) => {
+                        api.acts.begin_run(at, &caller, &api.looks, asked, (kind, act)).await
+                    }
+                    Work::Look(_) | Work::Who | Work::Enter | Work::Leave => {
+                        Err(Failure::new("bug.unexpected", "this changes nothing"))
+                    }
+                };
+                match once {
+                    (Some(once), false) => once.keep(&answered, &path).await,
+                    (Some(once), true) => once.release().await,
+                    (None, _) => {}
+                }
+                answered
+            });
+            done.await.unwrap_or_else(|error| {
+                Err(Failure::new("bug.unexpected", "it could not be done").cause(error.to_string()))
+            })
         }
     }
 }

@@ -33,6 +33,7 @@ mod serve;
 pub(crate) mod status;
 mod tail;
 mod test;
+pub(crate) mod tokens;
 pub(crate) mod verify;
 mod version;
 
@@ -127,6 +128,8 @@ pub(crate) struct Context {
     pub(crate) who: String,
     /// What is decided must still be so: a tag of it.
     pub(crate) tag: Option<String>,
+    /// Only what concerns these entities may be changed.
+    pub(crate) scope: Option<Vec<String>>,
 }
 
 impl Context {
@@ -154,6 +157,7 @@ impl Context {
             deed,
             who: run::who(),
             tag: None,
+            scope: None,
         }
     }
 
@@ -225,6 +229,8 @@ enum Command {
     Hooks(hooks::Hooks),
     /// Try again what was set aside.
     Retry(retry::Retry),
+    /// Who may ask the daemon over HTTP: look, make one, revoke one.
+    Tokens(tokens::Tokens),
     /// Take back what a run or a change did, or go back to a time
     Rollback(rollback::Rollback),
     /// A copy of the hub, made while it is used
@@ -289,6 +295,7 @@ impl Command {
             Self::Quarantine(_) => "quarantine",
             Self::Hooks(_) => "hooks",
             Self::Retry(_) => "retry",
+            Self::Tokens(_) => "tokens",
             Self::Rollback(_) => "rollback",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
@@ -374,6 +381,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Quarantine(quarantine) => quarantine.run(context).await,
         Command::Hooks(hooks) => hooks.run(context).await,
         Command::Retry(retry) => retry.run(context).await,
+        Command::Tokens(tokens) => tokens.run(context).await,
         Command::Rollback(rollback) => rollback.run(context).await,
         Command::Backup(backup) => backup.run(context).await,
         Command::Restore(restore) => restore.run(context).await,

@@ -23,7 +23,7 @@ pub(crate) struct Deed {
 }
 
 /// Commands that change something, and those of their words that do.
-const DEEDS: [(&str, &[&str]); 13] = [
+const DEEDS: [(&str, &[&str]); 14] = [
     ("apply", &[]),
     ("run", &[]),
     ("refresh", &[]),
@@ -35,6 +35,7 @@ const DEEDS: [(&str, &[&str]); 13] = [
     ("retry", &[]),
     ("rollback", &["--yes", "-y"]),
     ("restore", &[]),
+    ("tokens", &["new", "revoke"]),
     ("pause", &[]),
     ("resume", &[]),
 ];

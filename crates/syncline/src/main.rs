@@ -33,6 +33,7 @@ mod scratch;
 mod serve;
 mod session;
 mod times;
+mod tokens;
 mod typed;
 mod ui;
 mod words;

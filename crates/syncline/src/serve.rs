@@ -7,6 +7,7 @@
 //! finds everything in the hub.
 
 pub(crate) mod asking;
+mod bookkeeper;
 mod copies;
 mod crier;
 pub(crate) mod door;

@@ -273,6 +273,28 @@ impl Session {
             .fix("name one of them")
     }
 
+    /// Whether somebody who is limited to these entities may have to do with this one.
+    ///
+    /// # Errors
+    /// `server.role`.
+    pub(crate) fn permits(
+        &self,
+        scope: Option<&[String]>,
+        entity: EntityIndex,
+    ) -> Result<(), Failure> {
+        let name = self.entity_name(self.plan.root_of(entity));
+        match scope {
+            Some(names) if !names.iter().any(|known| known == name) => {
+                let message = format!("whoever asks may not have to do with {name}");
+                Err(Failure::new("server.role", message)
+                    .cause(format!("the token is for {} only", names.join(", ")))
+                    .done("nothing was read or changed")
+                    .fix(format!("ask with a token for {name}")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A desk for one run, and the open doors beside it.
     pub(crate) fn desk<'a>(
         plan: &'a Plan,

@@ -345,3 +345,189 @@ fn runs_pauses_and_ways_back_are_asked_for_over_http() {
     let verified = server.act("POST", "/entities/contacts/verify", "").is(200);
     assert_eq!(verified["ok"], true, "{verified}");
 }
+
+/// A daemon that only those with tokens may ask.
+fn guarded(world: &World) -> (Server, impl Fn(&str, &[&str]) -> String) {
+    world.edit("entities:", "server: {tokens: \"file:secrets/tokens.yaml\"}\nentities:");
+    let folder = world.path("");
+    let token = move |name: &str, more: &[&str]| -> String {
+        let all: Vec<&str> =
+            ["tokens", "new", name, "--json"].iter().chain(more).copied().collect();
+        let made = crate::world::finished(&mut crate::world::command(&folder, &all)).ends(0, &[]);
+        made.json()["result"]["token"].as_str().unwrap().to_owned()
+    };
+    (Server::start(world), token)
+}
+
+impl Server {
+    pub(crate) fn ask(&self, token: &str, method: &str, path: &str, body: &str) -> Answered {
+        let token = format!("Bearer {token}");
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        self.send(method, &format!("/api/v1{path}"), &headers, body)
+    }
+}
+
+#[test]
+fn who_has_a_token_may_do_what_its_role_says_and_no_more() {
+    let world = disputed(2, 2);
+    let (server, token) = guarded(&world);
+    let viewer = token("screen", &["--role", "viewer"]);
+    let steward = token("ada", &["--role", "steward", "--expires", "90d"]);
+    let admin = token("root", &["--role", "admin"]);
+    let late = token("late", &["--role", "admin", "--expires", "0s"]);
+
+    server.get("/status").refuses(401, "server.token");
+    server.ask("syn_nonsense", "GET", "/status", "").refuses(401, "server.token");
+    server.ask(&late, "GET", "/status", "").refuses(401, "server.token");
+    server.ask(&viewer, "GET", "/status", "").is(200);
+    assert_eq!(server.ask(&viewer, "GET", "/me", "").is(200)["role"], "viewer");
+    let take = r#"{"take": "erp"}"#;
+    server.ask(&viewer, "POST", "/conflicts/1/resolve", take).refuses(403, "server.role");
+    server.ask(&steward, "POST", "/runs", "").refuses(403, "server.role");
+    server.ask(&steward, "GET", "/tokens", "").refuses(403, "server.role");
+    server.ask(&steward, "POST", "/conflicts/1/resolve", take).is(200);
+    let settled = server.ask(&admin, "GET", "/conflicts/1", "").is(200);
+    assert_eq!(settled["settled"]["who"], "token:ada");
+
+    // Every attempt is on the books, and nothing that proves anybody.
+    let wanted = ["somebody at 127.0.0.1", "token:screen", "token:ada"];
+    let books = || server.ask(&admin, "GET", "/audit?limit=500", "").is(200);
+    let refused = |books: &Json| -> Vec<String> {
+        let all = books["items"].as_array().unwrap().iter();
+        let all = all.filter(|it| it["what"] == "access.refused");
+        all.map(|it| it["who"].as_str().unwrap().to_owned()).collect()
+    };
+    let are_there = || wanted.iter().all(|who| refused(&books()).iter().any(|it| it == who));
+    crate::serve::eventually("refused attempts are on the books", are_there, || {
+        books().to_string()
+    });
+    let listed = server.ask(&admin, "GET", "/tokens", "").is(200).to_string();
+    for secret in [&viewer, &steward, &admin, &late] {
+        assert!(
+            !listed.contains(secret.as_str()) && !books().to_string().contains(secret.as_str())
+        );
+        assert!(
+            !world
+                .run(&["tokens"])
+                .ends(0, &["steward", "expired"])
+                .said()
+                .contains(secret.as_str())
+        );
+    }
+    // What is revoked holds no longer, at once.
+    world.run(&["tokens", "revoke", "screen"]).ends(0, &["screen holds no longer"]);
+    server.ask(&viewer, "GET", "/status", "").refuses(401, "server.token");
+    server.ask(&admin, "DELETE", "/tokens/ada", "").is(200);
+    server.ask(&steward, "GET", "/status", "").refuses(401, "server.token");
+    server.ask(&admin, "DELETE", "/tokens/ada", "").refuses(404, "usage.unknown_token");
+}
+
+#[test]
+fn a_token_for_one_entity_has_nothing_to_do_with_others() {
+    let world = disputed(2, 1);
+    world.sql("crm", "create table orders(id integer primary key, number text)");
+    world.sql("erp", "create table ORDERS(NO integer primary key, NUMBER text)");
+    let more = "  orders:\n    in: {crm: orders, erp: ORDERS}\n    match: number\n    fields: {number: {crm: number, erp: NUMBER}}\n";
+    world.edit("        conflicts: manual\n", &format!("        conflicts: manual\n{more}"));
+    world.run(&["run", "orders", "--yes"]).ends(0, &[]);
+    let (server, token) = guarded(&world);
+    let orders = token("shop", &["--role", "operator", "--entity", "orders"]);
+    let ask = |method: &str, path: &str, body: &str| server.ask(&orders, method, path, body);
+
+    assert!(ask("GET", "/conflicts", "").is(200)["items"].as_array().unwrap().is_empty());
+    assert!(ask("GET", "/records", "").is(200)["items"].as_array().unwrap().is_empty());
+    let status = ask("GET", "/status", "").is(200);
+    assert_eq!(status["entities"].as_array().unwrap().len(), 1);
+    for path in ["/conflicts/1", "/records/contacts%2Fcrm:1", "/entities/contacts", "/runs/r-1"] {
+        ask("GET", path, "").refuses(403, "server.role");
+    }
+    for path in ["/audit", "/config", "/changes", "/records?entity=contacts"] {
+        ask("GET", path, "").refuses(403, "server.role");
+    }
+    let take = r#"{"take": "erp"}"#;
+    ask("POST", "/conflicts/1/resolve", take).refuses(403, "server.role");
+    ask("POST", "/conflicts/resolve", r#"{"where": "field=name", "take": "erp"}"#)
+        .refuses(403, "server.role");
+    ask("POST", "/runs", "").refuses(403, "server.role");
+    ask("POST", "/runs", r#"{"entity": "contacts"}"#).refuses(403, "server.role");
+    ask("POST", "/entities/contacts/pause", "").refuses(403, "server.role");
+    ask("POST", "/systems/crm/pause", "").refuses(403, "server.role");
+    ask("POST", "/entities/orders/pause", "").is(200);
+    assert_eq!(server_conflicts(&world), "1");
+}
+
+fn server_conflicts(world: &World) -> String {
+    world.run(&["conflicts", "list", "--json"]).json()["result"]
+        .as_array()
+        .unwrap()
+        .len()
+        .to_string()
+}
+
+#[test]
+fn a_browser_is_let_in_once_and_no_script_sees_how() {
+    let world = World::in_step(1);
+    let (server, token) = guarded(&world);
+    let secret = token("ada", &["--role", "admin"]);
+
+    server.act("POST", "/session", r#"{"token": "syn_wrong"}"#).refuses(401, "server.token");
+    let entered = server.act("POST", "/session", &format!("{{\"token\": \"{secret}\"}}"));
+    let cookie = entered.header("set-cookie").unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    entered.is(200);
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let with = |headers: &[(&str, &str)]| {
+        let all: Vec<(&str, &str)> =
+            [("cookie", cookie.as_str())].iter().chain(headers).copied().collect();
+        server.send("POST", "/api/v1/entities/contacts/pause", &all, "")
+    };
+    assert_eq!(
+        server.send("GET", "/api/v1/me", &[("cookie", &cookie)], "").is(200)["who"],
+        "token:ada"
+    );
+    let json = ("content-type", "application/json");
+    with(&[json, ("origin", "https://evil.example")]).refuses(403, "server.cross_site");
+    with(&[json, ("sec-fetch-site", "same-site")]).refuses(403, "server.cross_site");
+    with(&[json]).is(200);
+    let left = server.act("DELETE", "/session", "");
+    assert!(left.header("set-cookie").unwrap().contains("Max-Age=0"));
+}
+
+#[test]
+fn what_is_asked_twice_with_one_key_is_done_once() {
+    let world = disputed(2, 2);
+    let server = Server::start(&world);
+    let decide = |key: &str, body: &str| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        server.send("POST", "/api/v1/conflicts/1/resolve", &headers, body)
+    };
+
+    let first = decide("a1", r#"{"take": "erp"}"#).is(200);
+    assert_eq!(decide("a1", r#"{"take": "erp"}"#).is(200), first);
+    decide("a1", r#"{"take": "crm"}"#).refuses(422, "server.key_reused");
+    // A refusal is one answer, too.
+    decide("a2", r#"{"take": "crm"}"#).refuses(409, "usage.settled");
+    decide("a2", r#"{"take": "crm"}"#).refuses(409, "usage.settled");
+    decide(&"a".repeat(256), r#"{"take": "crm"}"#).refuses(400, "usage.parameter");
+    // Also after the daemon was started anew.
+    drop(server);
+    let server = Server::start(&world);
+    let headers = [("content-type", "application/json"), ("idempotency-key", "a1")];
+    let again = server.send("POST", "/api/v1/conflicts/1/resolve", &headers, r#"{"take": "erp"}"#);
+    assert_eq!(again.is(200), first);
+}
+
+#[test]
+fn nobody_is_let_in_from_other_machines_without_proof() {
+    let world = World::in_step(1);
+    let serve = |words: &[&str]| world.run(&[&["serve", "--listen", "0.0.0.0:0"], words].concat());
+
+    serve(&[]).ends(2, &["server.exposed", "there are no tokens"]);
+    world.edit("entities:", "server: {tokens: \"file:tokens.yaml\"}\nentities:");
+    serve(&[]).ends(2, &["server.exposed", "there are no tokens"]);
+    world.run(&["tokens", "new", "ada", "--role", "admin"]).ends(0, &["syn_", "shown once"]);
+    serve(&[]).ends(2, &["server.exposed", "in the open"]);
+    world.edit("tokens.yaml\"", "tokens.yaml\", public_url: \"https://sync.example\"");
+    let daemon = Daemon::start(&world.path(""), &["--listen", "0.0.0.0:0"]);
+    daemon.stop().ends(143, &["0.0.0.0"]);
+}

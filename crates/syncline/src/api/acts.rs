@@ -136,6 +136,7 @@ impl Acts {
         let context = Context {
             deed: Some(deed(route, &request)),
             who: caller.who.clone(),
+            scope: caller.entities.clone(),
             tag: request.seen().map(str::to_owned),
             ..self.context.clone()
         };

@@ -75,6 +75,7 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
 /// One, side by side.
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let conflict = conflicts::find(session, request.number("conflict", "")?).await?;
+    request.permits(session, conflict.entity)?;
     let record = conflicts::record_name(session, &conflict).await?;
     let group = session.hub.group(conflict.record).await?;
     let part = group.as_ref().and_then(|group| group.part(&conflict.part));

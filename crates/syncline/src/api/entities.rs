@@ -7,7 +7,7 @@ use syncline_core::{
 };
 
 use crate::{
-    api::{body, page::Page, reply::Reply, request::Request},
+    api::{access::forbidden, body, page::Page, reply::Reply, request::Request},
     cli::{
         Context, explain, pause::Pause, refresh::Refresh, resume::Resume, status, verify::Verify,
     },
@@ -30,7 +30,10 @@ pub(super) async fn of_status(
 ) -> Result<Reply, Failure> {
     let page = Page::of(request, list)?;
     let status = status::json(session, None).await?;
-    let all = status.get(list).and_then(Json::as_array).cloned().unwrap_or_default();
+    let mut all = status.get(list).and_then(Json::as_array).cloned().unwrap_or_default();
+    if let (Some(scope), "entities") = (request.scope(), list) {
+        all.retain(|row| scope.iter().any(|name| row.get("entity") == Some(&json!(name))));
+    }
     let total = request.flag("count").then_some(all.len() as u64);
     let named = |row: &Json| row.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
     let from = match &page.after {
@@ -46,6 +49,7 @@ pub(super) async fn of_status(
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let name = request.name("entity");
     let index = *session.entities(Some(name))?.first().ok_or_else(|| unknown(name))?;
+    request.permits(session, index)?;
     let entity = session.plan.entity(index).ok_or_else(|| unknown(name))?;
     let status = status::json(session, Some(name)).await?;
     let row = status.get("entities").and_then(|rows| rows.get(0)).cloned();
@@ -177,6 +181,11 @@ pub(super) async fn verify(context: &Context, request: &Request) -> Result<Answe
 fn known(context: &Context, request: &Request) -> Result<String, Failure> {
     let name = request.name("entity");
     let loaded = config::load(context)?;
+    let may = |scope: &Vec<String>| scope.iter().any(|known| known == name);
+    if !context.scope.as_ref().is_none_or(may) {
+        return Err(forbidden(format!("{} may not have to do with {name}", context.who))
+            .fix(format!("ask with a token for {name}")));
+    }
     if loaded.draft.entities.iter().any(|entity| entity.name == name) {
         return Ok(name.to_owned());
     }

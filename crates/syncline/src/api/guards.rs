@@ -15,11 +15,11 @@ use crate::{
 /// All, or those that wait.
 pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let page = Page::of(request, "guards")?;
-    let (entity, below) = (request.entity(session)?, page.number()?);
+    let (entities, below) = (request.roots(session)?, page.number()?);
     let state = request.text("state").unwrap_or("open");
     let mut found = session.hub.guards(state != "open").await?;
     found.retain(|guard| {
-        entity.is_none_or(|entity| session.plan.root_of(guard.entity) == entity)
+        entities.contains(&session.plan.root_of(guard.entity))
             && !(state == "settled" && guard.state == "open")
     });
     let total = request.flag("count").then_some(found.len() as u64);
@@ -32,6 +32,7 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
 /// One.
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let guard = guards::find(session, request.number("guard", "")?).await?;
+    request.permits(session, guard.entity)?;
     Ok(Reply::new(guards::json_of(session, &guard)).tagged(&guards::tag(&guard)))
 }
 

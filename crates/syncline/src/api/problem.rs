@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::{pages, report::Failure};
 
@@ -14,6 +14,7 @@ use crate::{pages, report::Failure};
 pub(super) fn status(code: &str) -> StatusCode {
     match code {
         "usage.unknown_number"
+        | "usage.unknown_token"
         | "usage.unknown_entity"
         | "usage.unknown_system"
         | "address.unknown"
@@ -23,6 +24,9 @@ pub(super) fn status(code: &str) -> StatusCode {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         "server.method" => StatusCode::METHOD_NOT_ALLOWED,
+        "server.token" => StatusCode::UNAUTHORIZED,
+        "server.key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
+        "server.key_running" | "server.no_tokens" => StatusCode::CONFLICT,
         "server.cross_site" | "server.role" => StatusCode::FORBIDDEN,
         "server.changed" => StatusCode::PRECONDITION_FAILED,
         "server.content" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -33,7 +37,7 @@ pub(super) fn status(code: &str) -> StatusCode {
             "usage" | "address" => StatusCode::BAD_REQUEST,
             "guard" | "match" | "map" | "validate" | "write" | "run" => StatusCode::CONFLICT,
             "connect" | "detect" | "read" | "schema" => StatusCode::BAD_GATEWAY,
-            "hub" | "secret" | "config" => StatusCode::SERVICE_UNAVAILABLE,
+            "hub" | "secret" | "config" | "server" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         },
     }
@@ -41,6 +45,29 @@ pub(super) fn status(code: &str) -> StatusCode {
 
 /// The refusal of a request for `instance`. `public`: where we are called, for a link to the page.
 pub(super) fn response(failure: &Failure, instance: &str, public: &str) -> Response {
+    let status = status(&failure.code);
+    let body = document(failure, instance, public);
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if status == StatusCode::UNAUTHORIZED {
+        let how = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+    }
+    let again = match status {
+        StatusCode::TOO_MANY_REQUESTS => Some("2"),
+        StatusCode::SERVICE_UNAVAILABLE => Some("10"),
+        _ => None,
+    };
+    if let Some(again) = again {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(again));
+    }
+    response
+}
+
+/// The document.
+pub(super) fn document(failure: &Failure, instance: &str, public: &str) -> Json {
     let status = status(&failure.code);
     let title = pages::title(&failure.code).unwrap_or("The request was refused");
     let mut body = json!({
@@ -56,17 +83,5 @@ pub(super) fn response(failure: &Failure, instance: &str, public: &str) -> Respo
             |name: &str| if name == "more" { "errors".to_owned() } else { name.to_owned() };
         body.extend(parts.iter().map(|(name, part)| (errors(name), part.clone())));
     }
-    let mut response = Response::new(Body::from(format!("{body}\n")));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    let again = match status {
-        StatusCode::TOO_MANY_REQUESTS => Some("2"),
-        StatusCode::SERVICE_UNAVAILABLE => Some("10"),
-        _ => None,
-    };
-    if let Some(again) = again {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(again));
-    }
-    response
+    body
 }

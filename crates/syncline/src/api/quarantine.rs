@@ -53,6 +53,7 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
 /// One, with the row as it was shown.
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let entry = quarantine::find(session, request.number("quarantine entry", "")?).await?;
+    request.permits(session, entry.entity)?;
     let record = quarantine::record_name(session, &entry).await?;
     let body = quarantine::detail(session, &entry, &record);
     Ok(Reply::new(body).tagged(&quarantine::tag(&entry)))

@@ -31,10 +31,7 @@ const BATCH: usize = 500;
 /// Records that live.
 pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let page = Page::of(request, "records")?;
-    let entities = match request.entity(session)? {
-        Some(entity) => vec![entity],
-        None => session.entities(None)?,
-    };
+    let entities = request.roots(session)?;
     if let Some(key) = request.text("key") {
         let Some(system) = request.text("system") else {
             return Err(refused("`key` needs `system`", "which system's key?"));
@@ -103,6 +100,7 @@ async fn directly(
 ) -> Result<Option<Group>, Failure> {
     if RecordId::parse(query).is_some()
         && let Some(found) = by_id(session, query).await?
+        && entities.contains(&found.entity)
     {
         return Ok(Some(found));
     }
@@ -233,14 +231,18 @@ async fn by_id(session: &Session, text: &str) -> Result<Option<Group>, Failure> 
 /// The record that the path names: by its id, or by an address with its slash encoded.
 async fn named(session: &Session, request: &Request) -> Result<Group, Failure> {
     let text = request.name("id");
-    if text.contains('/') {
-        return address::find(session, text).await;
-    }
-    by_id(session, text).await?.ok_or_else(|| {
+    let found = if text.contains('/') {
+        Some(address::find(session, text).await?)
+    } else {
+        by_id(session, text).await?
+    };
+    let found = found.ok_or_else(|| {
         Failure::new("address.unknown", format!("no record is known as {text}"))
             .cause("it does not exist, or was never read")
             .fix("GET /api/v1/records?q=… finds records")
-    })
+    })?;
+    request.permits(session, found.entity)?;
+    Ok(found)
 }
 
 /// One: its values, its rows, and what waits for a decision.

@@ -13,12 +13,14 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Json,
     pub(super) headers: Vec<(HeaderName, String)>,
+    /// It is a refusal that was given before.
+    pub(super) is_problem: bool,
 }
 
 impl Reply {
     /// A document.
     pub(super) fn new(body: Json) -> Self {
-        Self { status: StatusCode::OK, body, headers: Vec::new() }
+        Self { status: StatusCode::OK, body, headers: Vec::new(), is_problem: false }
     }
 
     /// The same with a line in its head.
@@ -37,7 +39,8 @@ impl Reply {
         let mut response = Response::new(Body::from(format!("{}\n", self.body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let kind = if self.is_problem { "application/problem+json" } else { "application/json" };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         for (name, value) in self.headers {
             // What cannot stand in a head is left out of it; the body says it.
             if let Ok(value) = HeaderValue::from_str(&value) {

@@ -25,6 +25,7 @@ pub(super) struct Request {
     query: BTreeMap<String, String>,
     body: Map<String, Json>,
     seen: Option<String>,
+    scope: Option<Vec<String>>,
 }
 
 impl Request {
@@ -57,13 +58,37 @@ impl Request {
         if let Some((name, _)) = names.iter().find(|(_, value)| value.len() > LENGTH_MAX) {
             return Err(refused(&format!("`{name}` is too long"), "no name is that long"));
         }
-        Ok(Self { names, query, body: Map::new(), seen: None })
+        Ok(Self { names, query, body: Map::new(), seen: None, scope: None })
     }
 
     /// The same with its body, and with the tag of what whoever asks has seen.
     pub(super) fn with(mut self, body: Map<String, Json>, seen: Option<String>) -> Self {
         (self.body, self.seen) = (body, seen);
         self
+    }
+
+    /// The same for these entities only.
+    pub(super) fn within(mut self, scope: Option<Vec<String>>) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Whether not all entities are asked about.
+    pub(super) fn limits(&self) -> bool {
+        self.scope.is_some() || self.text("entity").is_some()
+    }
+
+    /// For these entities only, if whoever asks is limited to some.
+    pub(super) fn scope(&self) -> Option<&[String]> {
+        self.scope.as_deref()
+    }
+
+    /// Whether whoever asks may know of this entity.
+    ///
+    /// # Errors
+    /// `server.role`.
+    pub(super) fn permits(&self, session: &Session, entity: EntityIndex) -> Result<(), Failure> {
+        session.permits(self.scope(), entity)
     }
 
     /// The words of the path.
@@ -148,7 +173,22 @@ impl Request {
     /// `usage.unknown_entity`.
     pub(super) fn entity(&self, session: &Session) -> Result<Option<EntityIndex>, Failure> {
         let Some(name) = self.text("entity") else { return Ok(None) };
-        Ok(session.entities(Some(name))?.first().copied())
+        let found = session.entities(Some(name))?.first().copied();
+        found.map(|entity| self.permits(session, entity)).transpose()?;
+        Ok(found)
+    }
+
+    /// The entities that are asked about: one, or all that whoever asks may know of.
+    ///
+    /// # Errors
+    /// `usage.unknown_entity`, `server.role`.
+    pub(super) fn roots(&self, session: &Session) -> Result<Vec<EntityIndex>, Failure> {
+        if let Some(entity) = self.entity(session)? {
+            return Ok(vec![entity]);
+        }
+        let mut all = session.entities(None)?;
+        all.retain(|entity| self.permits(session, *entity).is_ok());
+        Ok(all)
     }
 
     /// The same with its child lists.
@@ -156,9 +196,12 @@ impl Request {
     /// # Errors
     /// `usage.unknown_entity`.
     pub(super) fn entities(&self, session: &Session) -> Result<Option<Vec<EntityIndex>>, Failure> {
-        let Some(root) = self.entity(session)? else { return Ok(None) };
+        if self.text("entity").is_none() && self.scope.is_none() {
+            return Ok(None);
+        }
+        let roots = self.roots(session)?;
         let all = session.plan.entities.iter().zip(0u16..).map(|(_, index)| EntityIndex(index));
-        Ok(Some(all.filter(|entity| session.plan.root_of(*entity) == root).collect()))
+        Ok(Some(all.filter(|entity| roots.contains(&session.plan.root_of(*entity))).collect()))
     }
 
     /// The system that the parameter names.

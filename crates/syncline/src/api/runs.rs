@@ -2,11 +2,11 @@
 
 use clap::ValueEnum as _;
 use serde_json::{Value as Json, json};
-use syncline_core::name::RunId;
+use syncline_core::name::{EntityIndex, RunId};
 use syncline_ports::reader::{HistoryFilter, Reader as _, RunFilter};
 
 use crate::{
-    api::{body, page::Page, reply::Reply, request::Request},
+    api::{access::forbidden, body, page::Page, reply::Reply, request::Request},
     cli::{
         Context,
         apply::Allow,
@@ -22,7 +22,7 @@ use crate::{
 pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let page = Page::of(request, "runs")?;
     let filter = RunFilter {
-        entity: request.entity(session)?,
+        entities: request.limits().then(|| request.roots(session)).transpose()?,
         kind: request.text("kind").map(Into::into),
         outcome: request.text("outcome").map(Into::into),
         since: request.time("since"),
@@ -44,10 +44,27 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let id = RunId(request.number("run", "r-")?);
     match session.hub.run(id).await? {
-        Some(run) => Ok(Reply::new(history::run_json(session, &run))),
+        Some(run) => {
+            of_its_entity(session, request, run.entity)?;
+            Ok(Reply::new(history::run_json(session, &run)))
+        }
         None => Err(Failure::new("usage.unknown_number", format!("there is no run {id}"))
             .cause("there never was, or its log is no longer kept")
             .fix("GET /api/v1/runs lists them")),
+    }
+}
+
+/// Whoever is limited to some entities is shown runs of these.
+fn of_its_entity(
+    session: &Session,
+    request: &Request,
+    entity: Option<EntityIndex>,
+) -> Result<(), Failure> {
+    match (entity, request.scope()) {
+        (Some(entity), _) => request.permits(session, entity),
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(forbidden("the run may concern other entities, too".to_owned())
+            .fix("ask with a token for all entities")),
     }
 }
 
@@ -94,7 +111,10 @@ const COUNTED: usize = 100_000;
 
 /// What it changed.
 pub(super) async fn changes_of(session: &Session, request: &Request) -> Result<Reply, Failure> {
-    let run = Some(RunId(request.number("run", "r-")?));
+    let id = RunId(request.number("run", "r-")?);
+    let known = session.hub.run(id).await?;
+    of_its_entity(session, request, known.and_then(|run| run.entity))?;
+    let run = Some(id);
     reply(session, request, "changes", HistoryFilter { run, ..HistoryFilter::default() }).await
 }
 
@@ -139,6 +159,7 @@ pub(super) async fn run(context: &Context, request: &Request) -> Result<Answer, 
 async fn approved(context: &Context, entity: Option<&str>) -> Result<(), Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
     for entity in session.entities(entity)? {
+        session.permits(context.scope.as_deref(), entity)?;
         let name = session.entity_name(entity);
         if session.hub.approval(name).await?.is_none() {
             let message = format!("{name} has never been approved; nothing was written");

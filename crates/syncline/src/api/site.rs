@@ -7,23 +7,24 @@ use axum::http::{HeaderMap, Method, header, request::Parts};
 
 use crate::{config::Loaded, report::Failure};
 
-/// Whether the request was made for us, by us.
+/// Whether the request was made for us, by us. Where there are tokens, whoever asks proves who they are,
+/// by whatever name they call us.
 ///
 /// # Errors
 /// `server.cross_site`.
-pub(super) fn admit(loaded: &Loaded, parts: &Parts) -> Result<(), Failure> {
+pub(super) fn admit(loaded: &Loaded, parts: &Parts, has_tokens: bool) -> Result<(), Failure> {
     let public = loaded.draft.server.public_url.as_deref();
     let host = text(&parts.headers, header::HOST.as_str())
         .or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str))
         .unwrap_or_default();
-    if !is_ours(host, public) {
+    if !has_tokens && !is_ours(host, public) {
         // A name that somebody else has given to this machine's address.
         return Err(refused(format!("`{host}` is no name of this server")));
     }
     if let Some(origin) = text(&parts.headers, header::ORIGIN.as_str()) {
         let from = origin.split_once("://").map_or("", |(_, rest)| rest);
-        let is_same = from == host || public.is_some_and(|public| public.starts_with(origin));
-        if !(is_same && is_ours(from, public)) && parts.method != Method::GET {
+        let is_same = from == host || public.is_some_and(|public| is_origin(public, origin));
+        if !(is_same && (has_tokens || is_ours(from, public))) && parts.method != Method::GET {
             return Err(refused("a page of another site asked for this".to_owned()));
         }
     }
@@ -33,6 +34,11 @@ pub(super) fn admit(loaded: &Loaded, parts: &Parts) -> Result<(), Failure> {
         return Err(refused("a page of another site asked for this".to_owned()));
     }
     Ok(())
+}
+
+/// Whether this is the origin of that URL.
+fn is_origin(url: &str, origin: &str) -> bool {
+    url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

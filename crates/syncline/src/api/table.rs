@@ -3,9 +3,10 @@
 use axum::http::Method;
 
 use crate::api::{
-    access::Role, acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look,
-    openapi, page, quarantine, records, runs, series, status, systems,
+    acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look, openapi,
+    page, people, quarantine, records, runs, series, status, systems,
 };
+use crate::tokens::Role;
 
 /// A route.
 pub(super) struct Route {
@@ -26,6 +27,15 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// Whether it may concern all entities, so that who is limited to some may not ask.
+    pub(super) fn spans(&self) -> bool {
+        const WHOLE: [&str; 7] =
+            ["/series", "/audit", "/hooks", "/config", "/tokens", "/changes", "/events"];
+        let is_act = self.method != Method::GET;
+        WHOLE.iter().any(|path| self.path.starts_with(path))
+            || is_act && (self.path.starts_with("/systems") || self.path.starts_with("/runs/"))
+    }
+
     /// All that it takes.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
         let paged = if self.is_list { page::PARAMETERS } else { &[] };
@@ -38,6 +48,12 @@ impl Route {
 pub(super) enum Work {
     /// From the hub; nothing is changed.
     Look(Look),
+    /// Who one is.
+    Who,
+    /// A browser is let in.
+    Enter,
+    /// It goes.
+    Leave,
     /// As the command of the same name does it; answered when it is done.
     Act(Act),
     /// The same; answered when it has begun, with where to see how it goes: runs of this kind.
@@ -143,6 +159,7 @@ const SOURCE: Parameter =
 const AGAIN_SINCE: Parameter =
     parameter("since", "Read again what changed since: a time, or how long ago", Kind::Time);
 
+const ROLES: &[&str] = &["viewer", "steward", "operator", "admin"];
 const OUTCOMES: &[&str] = &["ok", "partial", "failed", "refused", "stopped"];
 const STATES: &[&str] = &["open", "settled", "all"];
 
@@ -250,6 +267,40 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         series::show
     ),
+    Route { work: Work::Who, ..get!("/me", "Who one is, and what one may do", [], openapi::show) },
+    Route {
+        work: Work::Enter,
+        ..act!(
+            POST,
+            "/session",
+            Viewer,
+            "A browser is let in: the token is set as a cookie that no script can read",
+            [needed("token", "The token", Kind::Text)],
+            people::new
+        )
+    },
+    Route {
+        work: Work::Leave,
+        ..act!(DELETE, "/session", Viewer, "The cookie is taken back", [], people::new)
+    },
+    Route {
+        role: Role::Admin,
+        ..list!("/tokens", "Who may ask, without what proves it", [], people::list)
+    },
+    act!(
+        POST,
+        "/tokens",
+        Admin,
+        "Make one; the answer shows it once",
+        [
+            needed("name", "Its name, which stands on the books", Kind::Text),
+            needed("role", "What it may do", Kind::Choice(ROLES)),
+            parameter("entities", "Only for these", Kind::Texts),
+            parameter("expires", "How long it holds: 90d", Kind::Text)
+        ],
+        people::new
+    ),
+    act!(DELETE, "/tokens/{name}", Admin, "It holds no longer", [], people::revoke),
     get!("/openapi.json", "What there is", [], openapi::show),
     get!(
         "/config",

@@ -233,6 +233,7 @@ impl Resolve {
         let mut commands = Vec::new();
         let mut lines = Vec::new();
         for conflict in &conflicts {
+            session.permits(context.scope.as_deref(), conflict.entity)?;
             context.expects(|| tag(conflict))?;
             if conflict.settled.is_some() {
                 return Err(Failure::new(

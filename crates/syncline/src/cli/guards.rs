@@ -151,6 +151,7 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
 async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let guard = find(&session, id).await?;
+    session.permits(context.scope.as_deref(), guard.entity)?;
     context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     paused::refuse(&session, &[guard.entity]).await?;
@@ -211,6 +212,7 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
 async fn dismiss(context: &Context, id: u64) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Write, Reach::Hub).await?;
     let guard = find(&session, id).await?;
+    session.permits(context.scope.as_deref(), guard.entity)?;
     context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     session.hub.settle_guard(id, "dismissed", &session.who).await?;

@@ -269,6 +269,7 @@ async fn edit(
 ) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let entry = find(&session, id).await?;
+    session.permits(context.scope.as_deref(), entry.entity)?;
     context.expects(|| tag(&entry))?;
     let command = match link {
         Some(link) => link_command(&session, &entry, link).await?,
@@ -357,6 +358,7 @@ fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {
 async fn drop_entry(context: &Context, id: u64, reason: Option<String>) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Write, Reach::Hub).await?;
     let entry = find(&session, id).await?;
+    session.permits(context.scope.as_deref(), entry.entity)?;
     context.expects(|| tag(&entry))?;
     let reason = reason.unwrap_or_else(|| "no reason given".into());
     session.hub.drop_quarantined(id, &reason, &session.who).await?;

@@ -47,6 +47,9 @@ impl Retry {
             }
             named
         };
+        for entry in &entries {
+            session.permits(context.scope.as_deref(), entry.entity)?;
+        }
         let mut entities = Vec::new();
         for entry in &entries {
             session.hub.retry_quarantined(entry.number).await?;

@@ -40,6 +40,7 @@ use crate::{
     report::Failure,
     serve::journal::{Journal, Level},
     session::Session,
+    tokens,
 };
 
 /// Where it is, unless said otherwise.
@@ -66,6 +67,8 @@ pub(super) struct Door {
 struct Shared {
     inbox: Arc<Inbox>,
     api: Arc<Api>,
+    /// Where it stands open.
+    address: SocketAddr,
     journal: Journal,
     /// As the configuration stands.
     known: RwLock<Known>,
@@ -105,13 +108,7 @@ impl Door {
         }
         let wanted = said.unwrap_or(LISTEN);
         if !wanted.ip().is_loopback() {
-            return Err(Failure::new(
-                "server.exposed",
-                format!("{wanted} can be reached from other machines"),
-            )
-            .cause("until tokens exist `serve` listens on this machine alone")
-            .done("nothing was started")
-            .fix("listen on 127.0.0.1 and let a reverse proxy pass `/hooks/` on"));
+            exposed(loaded, wanted)?;
         }
         let inbox = Inbox::open(&loaded.hub_path(), INBOX_MAX)?;
         let unfit = |error: std::io::Error| {
@@ -126,7 +123,8 @@ impl Door {
         let known = Known { loaded: loaded.clone(), hooks, looked: Instant::now() };
         let shared = Arc::new(Shared {
             inbox: inbox.clone(),
-            api: Api::new(context, loaded),
+            api: Api::new(context, loaded)?,
+            address,
             journal: journal.clone(),
             known: RwLock::new(known),
             refused: Mutex::default(),
@@ -153,6 +151,11 @@ impl Door {
         Ok(Some(Self { shared, connections }))
     }
 
+    /// Attempts that were refused, for the books.
+    pub(super) fn refused(&self) -> Arc<api::Refused> {
+        self.shared.api.refused()
+    }
+
     /// The inbox behind it.
     pub(super) fn inbox(&self) -> Arc<Inbox> {
         self.shared.inbox.clone()
@@ -161,8 +164,12 @@ impl Door {
     /// The configuration was read anew.
     ///
     /// # Errors
-    /// A secret that cannot be resolved: everything stays as it was.
+    /// A secret that cannot be resolved, or nobody would have to prove who they are any more: everything
+    /// stays as it was.
     pub(super) async fn update(&self, loaded: &Loaded) -> Result<(), Failure> {
+        if !self.shared.address.ip().is_loopback() {
+            exposed(loaded, self.shared.address)?;
+        }
         let known =
             Known { hooks: hooks(loaded).await?, loaded: loaded.clone(), looked: Instant::now() };
         *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = known;
@@ -174,6 +181,29 @@ impl Door {
     pub(super) async fn close(self) {
         self.connections.close().await;
     }
+}
+
+/// Whether others may reach us there: they prove who they are, and nobody on the way can listen.
+fn exposed(loaded: &Loaded, wanted: SocketAddr) -> Result<(), Failure> {
+    let refused = |cause: &str, fix: &str| {
+        let message = format!("{wanted} can be reached from other machines");
+        Failure::new("server.exposed", message).cause(cause).done("nothing was started").fix(fix)
+    };
+    let has_tokens = match &loaded.draft.server.tokens {
+        Some(_) => !tokens::read(&tokens::path(loaded)?)?.is_empty(),
+        None => false,
+    };
+    if !has_tokens {
+        let fix =
+            "listen on 127.0.0.1; or set server.tokens, and syncline tokens new NAME --role admin";
+        return Err(refused("there are no tokens: whoever reached it could do everything", fix));
+    }
+    let public = loaded.draft.server.public_url.as_deref();
+    if public.is_some_and(|url| url.starts_with("https://")) {
+        return Ok(());
+    }
+    let fix = "let a reverse proxy speak TLS, and set server.public_url to its https:// address";
+    Err(refused("tokens would go over the network in the open", fix))
 }
 
 /// How each system that calls us proves itself.

@@ -20,7 +20,7 @@ use crate::{
     pass::paused,
     report::Failure,
     serve::{
-        Options, asking, copies, crier,
+        Options, asking, bookkeeper, copies, crier,
         door::Door,
         ear, hearer,
         hours::Hours,
@@ -139,6 +139,12 @@ impl Start<'_> {
         if !rest.is_empty() {
             let (hub, at_work) = (session.hub.clone(), shared.clone());
             workers.push(worker(&shared, async move || asking::watch(hub, rest, at_work).await));
+        }
+        if let Some(door) = self.door {
+            let (hub, refused, at_work) = (session.hub.clone(), door.refused(), shared.clone());
+            workers.push(worker(&shared, async move || {
+                bookkeeper::keep(hub, refused, at_work).await;
+            }));
         }
         if self.loaded.draft.backup.every_ms.is_some() {
             let (loaded, at_work) = (Arc::new(self.loaded.clone()), shared.clone());

@@ -163,9 +163,9 @@ pub(super) fn count_quarantine(connection: &Connection, filter: &QuarantineFilte
 }
 
 fn of_runs(filter: &RunFilter) -> Wanted {
-    let RunFilter { entity, kind, outcome, since, below, limit: _ } = filter;
+    let RunFilter { entities, kind, outcome, since, below, limit: _ } = filter;
     let mut wanted = Wanted::default();
-    wanted.number("entity = ?", entity.map(|entity| u64::from(entity.0)));
+    wanted.entities(entities.as_ref());
     wanted.text("kind = ?", kind.as_ref());
     wanted.text("outcome = ?", outcome.as_ref());
     if let Some(since) = since {

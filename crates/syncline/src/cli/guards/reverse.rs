@@ -30,6 +30,7 @@ use crate::{
 pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failure> {
     let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
     let guard = find(&session, id).await?;
+    session.permits(context.scope.as_deref(), guard.entity)?;
     context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     paused::refuse(&session, &[guard.entity]).await?;

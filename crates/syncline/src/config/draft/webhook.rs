@@ -24,4 +24,6 @@ pub(crate) struct ServerDraft {
     pub(crate) listen: Option<Spanned<SocketAddr>>,
     /// How others call it; without a slash at the end.
     pub(crate) public_url: Option<String>,
+    /// The file of tokens, if there is one.
+    pub(crate) tokens: Option<Spanned<String>>,
 }

@@ -1,7 +1,7 @@
 //! `webhook:`: how a system that calls us proves itself, and what it tells; `server:`: where we are
 //! called.
 
-use crate::config::keys::{Section, Shape, TEXTS, key, later};
+use crate::config::keys::{Section, Shape, TEXTS, key};
 
 /// What a system that calls us sends.
 pub(crate) static WEBHOOK: Section = Section {
@@ -110,7 +110,13 @@ pub(crate) static SERVER: Section = Section {
             Shape::Text,
             "How others call it, through a reverse proxy: `https://sync.example`.",
         ),
-        later("tokens", "tokens come with a later version: `serve` listens on this machine alone"),
+        key(
+            "tokens",
+            Shape::Text,
+            "The file of those who may ask over HTTP, which `syncline tokens` writes: \
+             `file:secrets/tokens.yaml`. Without it, whoever is on this machine may do everything, and \
+             nobody else.",
+        ),
     ],
     named: None,
     required: &[],

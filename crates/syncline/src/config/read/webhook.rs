@@ -295,6 +295,16 @@ impl Reader<'_> {
                 self.wrong(text.place, "`public_url` takes a URL such as https://sync.example");
             }
         }
+        if let Some(text) = self.text_of(&entries, "tokens") {
+            match Reference::parse(&text.value) {
+                Ok(Reference::File(value)) => {
+                    server.tokens = Some(Spanned { value, place: text.place });
+                }
+                _ => {
+                    self.wrong(text.place, "`tokens` takes a file, as in file:secrets/tokens.yaml");
+                }
+            }
+        }
         server
     }
 }
