@@ -33,6 +33,9 @@ impl Pass<'_> {
             Command::Edit { record, part, values, who } => {
                 self.change(*record, |pass, group| pass.edit(group, part, values, who));
             }
+            Command::Admit { record, excess, who } => {
+                self.change(*record, |pass, group| pass.admit(group, excess, who));
+            }
             Command::Rollback { record, part, fields, who } => {
                 self.change(*record, |pass, group| pass.roll_back(group, part, fields, who));
             }

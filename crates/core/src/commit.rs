@@ -10,6 +10,7 @@ use crate::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, RunId, SystemIndex,
         Timestamp,
     },
+    tally::{Counted, Tally},
     value::{Digest, Value},
 };
 
@@ -32,6 +33,8 @@ pub struct Wants {
     pub referring: BTreeSet<(RecordId, RecordId)>,
     /// The records of these intents in flight or in doubt: whose row carries their mark.
     pub intents: BTreeSet<IntentId>,
+    /// How much these users have changed lately.
+    pub tallies: BTreeSet<Counted>,
 }
 
 /// So many records that refer to one are looked at in one step; who has more waits for the next.
@@ -46,6 +49,7 @@ impl Wants {
             && self.row_keys.is_empty()
             && self.referring.is_empty()
             && self.intents.is_empty()
+            && self.tallies.is_empty()
     }
 }
 
@@ -66,6 +70,8 @@ pub struct Working {
     pub referring: BTreeMap<(RecordId, RecordId), Vec<RecordId>>,
     /// Records by intent; `None`: settled, or never heard of.
     pub intents: BTreeMap<IntentId, Option<RecordId>>,
+    /// How much users have changed lately; nothing known is an empty tally.
+    pub tallies: BTreeMap<Counted, Tally>,
     /// The hub's operation counter; a step takes numbers from it, the commit stores it.
     pub operation: OperationId,
     /// The hub's identity, mixed into the ids it mints.
@@ -87,6 +93,7 @@ impl Working {
         absorb(&mut self.row_keys, later.row_keys);
         absorb(&mut self.referring, later.referring);
         absorb(&mut self.intents, later.intents);
+        absorb(&mut self.tallies, later.tallies);
     }
 }
 
@@ -138,6 +145,8 @@ pub struct Commit {
     pub quarantine: Vec<QuarantineChange>,
     /// How far sources were read.
     pub checkpoints: Vec<Checkpoint>,
+    /// How much users have changed lately, of those who changed something now.
+    pub tallies: Vec<(Counted, Tally)>,
     /// What became of each observation: the conservation law.
     pub ledger: Ledger,
     /// The run this belongs to.
@@ -312,6 +321,8 @@ pub enum AuditKind {
     Covered,
     /// A rule is broken that only warns.
     Warned,
+    /// A user has changed too much; the record waits for a person.
+    Held,
 }
 
 /// A change of the queue of conflicts. The store gives numbers.
@@ -384,6 +395,8 @@ pub enum Subject {
     Write { record: RecordId, part: PartKey, system: SystemIndex },
     /// A record that breaks a rule.
     Record { record: RecordId },
+    /// A record that a user has changed beyond the limit of their system.
+    Excess { record: RecordId, system: SystemIndex, user: Text },
 }
 
 /// How far a source was read.

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+pub use self::rates::Rates;
 use self::{eval::Evaluator, parser::Parser, syntax::Node};
 pub use crate::lens::zone::Zone;
 use crate::{Text, error::Problem, name::Timestamp, value::Value};
@@ -17,6 +18,7 @@ mod function;
 mod lexer;
 mod operator;
 mod parser;
+mod rates;
 mod syntax;
 
 /// A parsed expression. Cloning is cheap.
@@ -25,6 +27,8 @@ pub struct Expr {
     text: Text,
     root: std::sync::Arc<Node>,
     variables: Vec<Text>,
+    uses_rates: bool,
+    rates: Option<std::sync::Arc<Rates>>,
 }
 
 /// Why a text is not an expression.
@@ -74,8 +78,9 @@ impl Expr {
     /// The first place where it is not an expression, with the nearest known name where a function
     /// is not known.
     pub fn parse(text: &str) -> Result<Self, ExprError> {
-        let (root, variables) = Parser::new(text)?.whole()?;
-        Ok(Self { text: Text::new(text), root: std::sync::Arc::new(root), variables })
+        let (root, variables, uses_rates) = Parser::new(text)?.whole()?;
+        let root = std::sync::Arc::new(root);
+        Ok(Self { text: Text::new(text), root, variables, uses_rates, rates: None })
     }
 
     /// The text it was parsed from.
@@ -89,15 +94,26 @@ impl Expr {
         &self.variables
     }
 
+    /// Whether it asks for exchange rates.
+    pub fn uses_rates(&self) -> bool {
+        self.uses_rates
+    }
+
+    /// The same, with these exchange rates at hand.
+    #[must_use]
+    pub fn with_rates(self, rates: std::sync::Arc<Rates>) -> Self {
+        Self { rates: Some(rates), ..self }
+    }
+
     /// Its value.
     ///
     /// # Errors
     /// `expr.type` for kinds that do not fit, `expr.null` for null where a value is needed,
     /// `expr.unknown` for a variable or an entry that is not there, `expr.arithmetic` for a
     /// division by zero or a number of more than 38 digits, `expr.limit` for an expression that
-    /// takes too many steps or makes too much.
+    /// takes too many steps or makes too much, `map.no_rate` for an exchange rate that nobody gave.
     pub fn eval(&self, context: &Context<'_>) -> Result<Value, Problem> {
-        Evaluator::new(context).value(&self.root)
+        Evaluator::new(context, self.rates.as_deref()).value(&self.root)
     }
 
     /// Whether it holds.

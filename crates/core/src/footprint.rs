@@ -6,6 +6,7 @@ use crate::{
     change::RowKey,
     commit::{Commit, GroupIndex, MatchKey, Wants},
     name::{BindingIndex, EntityIndex, RecordId},
+    tally::Counted,
 };
 
 /// What a commit touches: all that a [`Wants`] can ask for and that reads otherwise after it.
@@ -19,6 +20,8 @@ pub struct Footprint {
     refers: bool,
     /// Some write was put on record, or answered.
     intends: bool,
+    /// Whose changes were counted.
+    tallies: Vec<Counted>,
 }
 
 impl Footprint {
@@ -34,6 +37,8 @@ impl Footprint {
                 footprint.add(entity, index);
             }
         }
+        footprint.tallies.extend(commit.tallies.iter().map(|(counted, _)| counted.clone()));
+        footprint.tallies.sort_unstable();
         footprint.records.sort_unstable();
         footprint.keys.sort_unstable();
         footprint.matches.sort_unstable();
@@ -55,6 +60,7 @@ impl Footprint {
             || share(&self.matches, &wants.matches)
             || (self.refers && !wants.referring.is_empty())
             || (self.intends && !wants.intents.is_empty())
+            || share(&self.tallies, &wants.tallies)
     }
 }
 
@@ -94,6 +100,7 @@ mod tests {
             merged_into: None,
             rivals: Vec::new(),
             former: Vec::new(),
+            excess: Vec::new(),
         };
         let row = RowEntry {
             binding: BindingIndex(1),

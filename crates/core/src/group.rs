@@ -36,6 +36,17 @@ pub struct Group {
     pub rivals: Vec<Rival>,
     /// Keys that its rows gave up, in systems with logs; the oldest first.
     pub former: Vec<Former>,
+    /// Who has changed it beyond the limit: it is written nowhere until a person has answered.
+    pub excess: Vec<Excess>,
+}
+
+/// A user who has changed more than the limit lets through, this record among it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Excess {
+    /// Where.
+    pub system: SystemIndex,
+    /// Who, as the system says.
+    pub user: crate::Text,
 }
 
 /// A key that a row of the record gave up. What a log tells of it from before is old.

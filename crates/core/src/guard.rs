@@ -6,6 +6,10 @@
 
 use crate::plan::{Guards, Limit};
 
+/// The code of what a user has changed beyond the limit: it is held record by record, and stops nothing
+/// else.
+pub const USER: &str = "limit.user";
+
 /// What a guard says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -26,6 +26,7 @@ pub mod need;
 pub mod plan;
 pub mod policy;
 pub mod step;
+pub mod tally;
 pub mod validate;
 pub mod value;
 

@@ -25,6 +25,8 @@ mod existence;
 mod fields;
 mod settle;
 
+pub(crate) use settle::evaluate;
+
 /// One part of one record, and everything around it that a merge may look at.
 pub(crate) struct Scene<'a> {
     pub(crate) plan: &'a Plan,

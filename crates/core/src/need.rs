@@ -261,10 +261,11 @@ fn may_insert(part: &Part) -> bool {
     })
 }
 
-/// What a group needs in a system, part by part: the root first. Empty if it is contested.
+/// What a group needs in a system, part by part: the root first. Empty if it is contested, or
+/// waits for a person because of who has changed it.
 pub fn needs(plan: &Plan, group: &Group, system: SystemIndex, rows: Rows<'_>) -> Vec<PartNeed> {
     let mut found = Vec::new();
-    if group.is_contested(plan) {
+    if group.is_contested(plan) || !group.excess.is_empty() {
         return found;
     }
     let root_alive = group.root.exists.alive;

@@ -8,6 +8,7 @@ use crate::{
     expr::Expr,
     lens::{FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
+    tally::PerUser,
     validate::Rule,
     value::{Digest, Value},
 };
@@ -317,6 +318,8 @@ pub struct Binding {
     pub writes: bool,
     /// For a soft delete: native atoms to set instead of deleting, by field or by plain column.
     pub soft_delete: Option<Vec<(Text, SoftValue)>>,
+    /// How much each of its users may change in a while, if that is bounded.
+    pub per_user: Option<PerUser>,
     /// Per field: index into the class' normaliser is the lens itself (see [`Lens::normalise`]).
     pub rank: usize,
 }

@@ -28,10 +28,12 @@ mod fit;
 mod former;
 mod gather;
 mod judge;
+mod limit;
 mod link;
 mod observe;
 pub(crate) mod parents;
 pub(crate) mod pass;
+mod rates;
 pub(crate) mod recover;
 mod rivals;
 mod sight;
@@ -94,6 +96,7 @@ pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, batch: &mut Batc
     let routes = std::mem::take(&mut batch.found).into_iter().map(Found::route);
     let mut pass = Pass::new(plan, working, now);
     pass.decide(&batch.items, routes.collect());
+    pass.limit();
     pass.carry(batch.carried_to);
     pass.finish()
 }

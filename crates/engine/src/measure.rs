@@ -117,6 +117,7 @@ impl Tally {
                 | AuditKind::Scope
                 | AuditKind::Person
                 | AuditKind::Covered
+                | AuditKind::Held
                 | AuditKind::Warned => continue,
             };
             let Some(system) = event.system else { continue };
@@ -142,7 +143,7 @@ impl Tally {
             let QuarantineChange::Park { subject, entity, code, .. } = change else { continue };
             let system = match subject {
                 Subject::Row { binding, .. } => plan.binding(*binding).map(|found| found.system),
-                Subject::Write { system, .. } => Some(*system),
+                Subject::Write { system, .. } | Subject::Excess { system, .. } => Some(*system),
                 Subject::Record { .. } => None,
             };
             tally.set_aside.push((*entity, system, code.clone()));

@@ -74,7 +74,8 @@ pub async fn page(
     for change in commit.quarantine {
         let QuarantineChange::Park { subject, code, message, .. } = change else { continue };
         let record = match subject {
-            Subject::Row { .. } => continue,
+            // What a user changed too much is due nowhere.
+            Subject::Row { .. } | Subject::Excess { .. } => continue,
             Subject::Write { system: aside, .. } if aside != system => continue,
             Subject::Write { record, .. } | Subject::Record { record } => record,
         };

@@ -7,7 +7,7 @@ use syncline_core::{
     change::{PartKey, Row, RowKey},
     commit::{AuditEvent, Disposition, Settled, Subject},
     error::PortError,
-    group::{Candidate, Group},
+    group::{Candidate, Excess, Group},
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
     value::{Digest, Value},
 };
@@ -131,7 +131,7 @@ pub struct Lately {
 pub struct Guard {
     /// Its number.
     pub number: Number,
-    /// `guard.mass_delete`, `guard.mass_update`, `guard.empty_source`.
+    /// `guard.mass_delete`, `guard.mass_update`, `guard.empty_source`, `limit.user`.
     pub code: Text,
     /// The entity.
     pub entity: EntityIndex,
@@ -151,6 +151,29 @@ pub struct Guard {
     pub state: Text,
     /// A few of the rows, for people.
     pub samples: Vec<RowKey>,
+    /// The user whose changes it holds; empty if it is about no user.
+    pub user: Text,
+}
+
+impl Guard {
+    /// Whether nothing of its entity is written until it is settled. What a user has changed too much
+    /// waits by itself.
+    pub fn stops_entity(&self) -> bool {
+        self.code != syncline_core::guard::USER
+    }
+}
+
+/// A record that waits because a user has changed more than the limit lets through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The record.
+    pub record: RecordId,
+    /// Who, and where.
+    pub excess: Excess,
+    /// Since when.
+    pub since: Timestamp,
+    /// The run that held it.
+    pub run: RunId,
 }
 
 /// What a person set for an entity or a system.
@@ -357,6 +380,8 @@ pub trait Reader: Send + Sync {
     ) -> Result<Vec<Quarantined>, PortError>;
     /// How many entries pass, on all pages.
     async fn count_quarantine(&self, filter: &QuarantineFilter) -> Result<u64, PortError>;
+    /// What users have changed beyond the limits of this entity, and waits; oldest first.
+    async fn excesses(&self, entity: EntityIndex) -> Result<Vec<Exceeded>, PortError>;
     /// How many conflicts and entries of the quarantine this run has opened that still wait.
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError>;
     /// One entry.

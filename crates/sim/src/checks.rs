@@ -92,7 +92,7 @@ fn is_set_aside(memory: &Memory, group: &Group) -> bool {
         || waits_for_set_aside(memory, group)
         || memory.quarantine.iter().any(|(subject, (_, related))| {
             related.contains(&group.id)
-                || matches!(subject, Subject::Write { record, .. } | Subject::Record { record } if *record == group.id)
+                || matches!(subject, Subject::Write { record, .. } | Subject::Record { record } | Subject::Excess { record, .. } if *record == group.id)
         })
 }
 

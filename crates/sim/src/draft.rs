@@ -252,6 +252,7 @@ fn binding(entity: EntityIndex, system: SystemIndex, table: &str, fields: &[&str
         reads: true,
         writes: true,
         soft_delete: None,
+        per_user: None,
         rank: usize::from(system.0),
     }
 }

@@ -16,6 +16,7 @@ use syncline_core::{
     group::Group,
     mutant::Mutant,
     name::{BindingIndex, EntityIndex, IntentId, RecordId, SystemIndex, Timestamp},
+    tally::{Counted, Tally},
 };
 use syncline_ports::store::{BehindCount, CommitError, Store};
 
@@ -50,6 +51,8 @@ pub struct Memory {
     pub conflicts: Vec<syncline_core::commit::ConflictChange>,
     /// Positions.
     pub checkpoints: BTreeMap<String, Position>,
+    /// How much users have changed lately.
+    pub tallies: BTreeMap<Counted, Tally>,
     /// The conservation ledger.
     pub ledger: Ledger,
     /// Operations so far.
@@ -194,6 +197,10 @@ impl Memory {
             let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
             working.row_keys.insert((*record, *system), key);
         }
+        for counted in &wants.tallies {
+            let known = self.tallies.get(counted).cloned();
+            working.tallies.insert(counted.clone(), known.unwrap_or_default());
+        }
         for intent in &wants.intents {
             let has = |index: &GroupIndex| index.intents.iter().any(|(_, id)| id == intent);
             let found = self.indices.iter().find(|(_, index)| has(index));
@@ -248,6 +255,7 @@ impl Memory {
         self.conflicts.extend(commit.conflicts);
         self.follow(&commit.checkpoints);
         self.ledger.absorb(&commit.ledger);
+        self.tallies.extend(commit.tallies);
         self.operation = self.operation.max(commit.operation.0);
         self.minted = self.minted.max(commit.minted);
         Ok(())
@@ -271,6 +279,7 @@ impl Memory {
         self.waiting = old.waiting;
         self.conflicts = old.conflicts;
         self.checkpoints = old.checkpoints;
+        self.tallies = old.tallies;
         self.operation = old.operation;
         self.minted = old.minted;
         self.is_restored = true;

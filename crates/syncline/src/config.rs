@@ -21,7 +21,7 @@ mod online;
 mod read;
 #[cfg(test)]
 mod reference;
-mod scalar;
+pub(crate) mod scalar;
 mod schema;
 mod secrets;
 mod show;

@@ -72,7 +72,7 @@ impl Exit {
             "connect" | "secret" | "hub" | "server" => Self::Environment,
             "config" | "usage" | "map" | "address" => Self::Usage,
             "guard" => Self::Refused,
-            "conflict" | "match" => Self::SetAside,
+            "conflict" | "match" | "limit" => Self::SetAside,
             _ => Self::Failed,
         }
     }

@@ -16,6 +16,7 @@ mod discover;
 mod doubts;
 mod exit;
 mod fights;
+mod limits;
 mod loan;
 mod measure;
 mod overlay;

@@ -42,6 +42,7 @@ use crate::{
     address,
     columns::{self, Appeared},
     config::numbering,
+    limits,
     pass::{Depth, modes},
     report::Failure,
     scratch::Scratch,
@@ -128,7 +129,7 @@ pub(crate) async fn plan(
     let copy = folder.path().join("overlay.db");
     session.hub.copy_to(&copy)?;
     let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
-    let compiled = session.plan.clone();
+    let compiled = Box::pin(limits::plan(session, &wish.entities)).await?;
     let stop = session.stop.clone();
     let paces = session.paces.clone();
     let desk = Session::desk(&compiled, &hub, watch, &stop, RunId(0)).paced(Some(&*paces));

@@ -21,7 +21,7 @@ use crate::{
     books, columns,
     doubts::{self, Doubts},
     exit::Exit,
-    fights, measure,
+    fights, limits, measure,
     report::{Answer, Failure},
     session::{Session, of_system},
     times::Times,
@@ -170,7 +170,7 @@ pub(crate) async fn run(
     let polls = modes.values().any(|mode| *mode == Mode::Poll);
     let found = if polls { Found::Polled } else { Found::Compared };
     let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
-    let plan = session.plan.clone();
+    let plan = Box::pin(limits::plan(session, &order.entities)).await?;
     let hub = session.hub.clone();
     let stop = session.stop.clone();
     let turns = session.turns.clone();
@@ -179,7 +179,7 @@ pub(crate) async fn run(
         .beside(turns.as_deref())
         .paced(Some(&*paces))
         .found(found);
-    let passed = async {
+    let passed = Box::pin(async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {
             recover::recover(&desk, &mut session.systems).await?;
@@ -201,7 +201,7 @@ pub(crate) async fn run(
                 Ok(passed)
             }
         }
-    }
+    })
     .await;
     let passed = match passed {
         Ok(passed) => passed,
@@ -238,7 +238,7 @@ async fn conclude(
     for report in &outcome.passed.entities {
         tripped::settle(session, report, order, modes).await?;
         let doubts = doubts::of(session, report.entity).await?;
-        let (exit, error) = judge(session, report, &doubts, order.allow_partial).await?;
+        let (exit, error) = judge(session, report, &doubts, order).await?;
         let aside = session.hub.count_set_aside(report.run).await?;
         let line = line(session, report, aside, &doubts, began);
         let name = session.entity_name(report.entity).to_owned();
@@ -266,6 +266,7 @@ async fn conclude(
         measure::with(|it| it.ran(&name, order.trigger(), word, took_ms));
         if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
+            Box::pin(limits::begin(session, report.entity)).await?;
         }
         let appeared = columns::appeared(session, report.entity).await?;
         columns::remember(session, report.entity).await?;
@@ -293,7 +294,7 @@ async fn judge(
     session: &Session,
     report: &EntityPassed,
     doubts: &BTreeMap<SystemIndex, Doubts>,
-    allow_partial: bool,
+    order: &Order<'_>,
 ) -> Result<(Exit, Option<Failure>), Failure> {
     let (mut exit, mut error) = (Exit::Done, None);
     let failures = report.failures.iter().map(|(system, failure)| {
@@ -340,7 +341,13 @@ async fn judge(
         exit = exit.and(Exit::Failed);
         error.get_or_insert(failure);
     }
-    if !allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
+    if let Some(failure) = Box::pin(limits::record(session, report.entity, report.run)).await?
+        && (!order.allow_partial || order.kind == "serve")
+    {
+        exit = exit.and(failure.exit);
+        error.get_or_insert(failure);
+    }
+    if !order.allow_partial && session.hub.count_set_aside(report.run).await? > 0 {
         exit = exit.and(Exit::SetAside);
     }
     Ok((exit, error))

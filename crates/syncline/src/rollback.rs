@@ -3,6 +3,7 @@
 //! The newest events are taken back first, page by page: what must be kept in mind grows with the
 //! records, not with what they hold. Nothing here writes to a system; that is the next pass's work.
 
+mod excess;
 mod net;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,17 @@ pub(crate) enum What {
     Deaths(RunId, SystemIndex),
     /// All that a system is still to be written of this kind.
     Pending(EntityIndex, SystemIndex, WriteKind),
+    /// What a user has changed beyond the limit, as the guard of this number holds it.
+    Excess(Number, Excess),
+}
+
+/// What becomes of what a user has changed beyond the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// It goes on.
+    LetThrough,
+    /// It is taken back, and its origin is written again.
+    TakenBack,
 }
 
 /// How it is taken back.
@@ -108,6 +120,10 @@ pub(crate) async fn take_back(
         work.pending(entity, system, kind).await?;
         return Ok(work.report);
     }
+    if let What::Excess(guard, answer) = what {
+        work.excess(guard, answer).await?;
+        return Ok(work.report);
+    }
     let mut filter = what.filter();
     loop {
         let page = hub.history(&filter).await?;
@@ -135,7 +151,7 @@ impl What {
                 HistoryFilter { record: Some(record), since: after(to), ..all }
             }
             Self::Entity(_, to) => HistoryFilter { since: after(to), ..all },
-            Self::Pending(..) => all,
+            Self::Pending(..) | Self::Excess(..) => all,
         }
     }
 
@@ -151,8 +167,8 @@ impl What {
                 let is_delete = event.kind == AuditKind::Deleted && event.field.is_none();
                 entry.run == run && is_delete && event.system == Some(system)
             }
-            // Which events these are, the link tells.
-            Self::Pending(..) => false,
+            // Which events these are, the link tells, or the guard.
+            Self::Pending(..) | Self::Excess(..) => false,
         }
     }
 }

@@ -23,10 +23,10 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-struct Told {
+pub(crate) struct Told {
     path: String,
     headers: Vec<(String, String)>,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Told {
@@ -40,14 +40,14 @@ impl Told {
 }
 
 /// Whoever is told over HTTP, and answers with a status.
-struct Sink {
-    address: String,
+pub(crate) struct Sink {
+    pub(crate) address: String,
     told: Arc<Mutex<Vec<Told>>>,
     status: Arc<AtomicU16>,
 }
 
 impl Sink {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (told, status) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU16::new(200)));
@@ -69,7 +69,7 @@ impl Sink {
     }
 
     /// What was told at this path.
-    fn heard(&self, path: &str) -> Vec<Told> {
+    pub(crate) fn heard(&self, path: &str) -> Vec<Told> {
         let told = self.told.lock().unwrap();
         told.iter().filter(|one| one.path == path).cloned().collect()
     }

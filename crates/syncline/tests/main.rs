@@ -17,6 +17,7 @@ mod guards;
 mod hooks;
 mod hostile;
 mod hubs;
+mod limits;
 mod lines;
 mod looks;
 mod mapping;

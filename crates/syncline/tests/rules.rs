@@ -173,3 +173,87 @@ fn m13_two_edits_that_are_right_alone_and_wrong_together_wait() {
     assert!(world.says(0, &["quarantine", "list"]).contains("nothing is held back"));
     world.agrees();
 }
+
+#[test]
+fn an_amount_in_another_currency_waits_for_its_rate_and_never_becomes_zero() {
+    let world = World::with(
+        r#"version: 1
+rates: {file: rates.csv}
+systems:
+  erp: {url: "sqlite:erp.db"}
+  crm: {url: "sqlite:crm.db"}
+  finance: {url: "file:exports/", write: {format: csv, name: "{file}.csv"}}
+entities:
+  orders:
+    in: {erp: sales, crm: orders, finance: {file: orders}}
+    from: erp
+    match: number
+    fields:
+      number: {erp: no, crm: number, finance: Order}
+      placed: {type: date, erp: placed, crm: placed, finance: Date}
+      total: {type: money, currency: EUR, erp: total, crm: total, finance: Total}
+      total_usd: {compute: "total * rate('EUR', 'USD', placed)", finance: USD}
+"#,
+    );
+    std::fs::create_dir(world.path("exports")).unwrap();
+    world.file("rates.csv", "date,from,to,rate\n2026-01-30,EUR,USD,1.25\n");
+    world.sql(
+        "erp",
+        "create table sales(no text primary key, placed text, total text);
+        insert into sales values ('1', '2026-02-01', '10.10'), ('2', '2026-03-01', '20.00')",
+    );
+    world.sql(
+        "crm",
+        "create table orders(id integer primary key, number text, placed text, total text)",
+    );
+
+    world.says(4, &["run", "--yes"]);
+
+    let export =
+        || std::fs::read_to_string(world.path("exports/orders.csv")).unwrap().replace('\r', "");
+    assert_eq!(export(), "Order,Date,Total,USD\n1,2026-02-01,10.10,12.625\n");
+    assert_eq!(world.value("crm", "select count(*) from orders"), "2");
+    let listed = world.says(0, &["quarantine", "list"]);
+    let words = "total_usd: there is no rate from EUR to USD for 2026-03-01";
+    assert!(listed.contains("map.no_rate") && listed.contains(words), "{listed}");
+
+    world.file("rates.csv", "date,from,to,rate\n2026-01-30,EUR,USD,1.25\n2026-02-27,EUR,USD,1.5\n");
+    world.says(0, &["retry", "--code", "map.no_rate"]);
+    world.says(0, &["run"]);
+    assert!(export().contains("2,2026-03-01,20.00,30"), "{}", export());
+    assert!(world.says(0, &["quarantine", "list"]).contains("nothing is held back"));
+
+    // What it was is not what it is.
+    world.sql("erp", "update sales set placed = '2027-01-01' where no = '1'");
+    world.says(4, &["run"]);
+    assert!(export().contains("1,2026-02-01,10.10,12.625"), "{}", export());
+    assert_eq!(world.value("crm", "select placed from orders where number = '1'"), "2027-01-01");
+}
+
+#[test]
+fn rates_that_are_none_are_said_with_their_place() {
+    let file = r#"version: 1
+rates: {file: rates.csv}
+systems:
+  erp: {url: "sqlite:erp.db"}
+  crm: {url: "sqlite:crm.db"}
+entities:
+  orders:
+    in: {erp: sales, crm: orders}
+    match: number
+    fields:
+      number: {erp: no, crm: number}
+      usd: {compute: "10 * rate('EUR', 'USD', '2026-01-30')", crm: usd}
+"#;
+    let world = World::with(file);
+    for (rows, place, words) in [
+        ("date,from,to\n", "syncline.yaml:2", "it has no column `rate`"),
+        ("date,from,to,rate\n2026-01-30,EUR,USD,zero\n", "rates.csv:2", "is no rate"),
+        ("date,from,to,rate\n30/01/2026,EUR,USD,1\n", "rates.csv:2", "is no day"),
+    ] {
+        world.file("rates.csv", rows);
+        world.run(&["check"]).ends(2, &["config.lookup", place, words]);
+    }
+    world.edit("rates: {file: rates.csv}\n", "");
+    world.run(&["check"]).ends(2, &["nobody gives the rates", "rates: {file: rates.csv}"]);
+}

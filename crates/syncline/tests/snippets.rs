@@ -148,6 +148,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/alerts.md",
         "docs/rollback.md",
         "docs/audit.md",
+        "docs/limits.md",
         "docs/rules.md",
         "docs/backup.md",
         "docs/files.md",
@@ -172,6 +173,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
                 )
             };
             fs::write(home.path().join("syncline.yaml"), file).unwrap();
+            fs::write(home.path().join("rates.csv"), "date,from,to,rate\n").unwrap();
             said(home.path(), &["check"]);
         }
     }

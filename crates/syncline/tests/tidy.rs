@@ -50,10 +50,10 @@ const MACHINE_WORDS: [&str; 5] = [
 ];
 
 /// The first half of every error code.
-const CODE_AREAS: [&str; 22] = [
-    "audit", "address", "bug", "config", "connect", "detect", "expr", "guard", "hook", "hub",
-    "map", "match", "plan", "read", "run", "schema", "secret", "server", "usage", "validate",
-    "verify", "write",
+const CODE_AREAS: [&str; 23] = [
+    "audit", "address", "bug", "config", "connect", "detect", "expr", "guard", "limit", "hook",
+    "hub", "map", "match", "plan", "read", "run", "schema", "secret", "server", "usage",
+    "validate", "verify", "write",
 ];
 
 /// Dotted words that look like codes and are names of keys or files.

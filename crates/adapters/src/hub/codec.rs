@@ -13,8 +13,8 @@ mod link;
 
 use syncline_core::{
     change::RowKey,
-    group::{Cell, Child, Existence, Former, Group, OpenConflict, Part, Rival},
-    name::{BindingIndex, EntityIndex, RecordId, Revision},
+    group::{Cell, Child, Excess, Existence, Former, Group, OpenConflict, Part, Rival},
+    name::{BindingIndex, EntityIndex, RecordId, Revision, SystemIndex},
     value::{Value, bytes, read_bytes, read_varint, varint},
 };
 
@@ -50,18 +50,25 @@ pub(crate) fn encode_group(group: &Group, out: &mut Vec<u8>) {
         bytes(&child.key.0, out);
         part(&child.part, out);
     });
-    // Hardly any group has rivals or former keys, and none takes a byte for it.
-    if !group.rivals.is_empty() || !group.former.is_empty() {
+    // Hardly any group has rivals, former keys or an excess, and none takes a byte for it.
+    let has_former = !group.former.is_empty() || !group.excess.is_empty();
+    if !group.rivals.is_empty() || has_former {
         list(&group.rivals, out, |rival, out| {
             varint(u64::from(rival.binding.0), out);
             bytes(&rival.key.0, out);
         });
     }
-    if !group.former.is_empty() {
+    if has_former {
         list(&group.former, out, |former, out| {
             varint(u64::from(former.binding.0), out);
             bytes(&former.key.0, out);
             link::order(former.order, out);
+        });
+    }
+    if !group.excess.is_empty() {
+        list(&group.excess, out, |excess, out| {
+            varint(u64::from(excess.system.0), out);
+            bytes(excess.user.as_bytes(), out);
         });
     }
     let sum = checksum(out.get(start..).unwrap_or_default());
@@ -111,6 +118,14 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
             })
         })?
     };
+    let excess = if input.is_empty() {
+        Vec::new()
+    } else {
+        bits::read_list(input, |input| {
+            let system = SystemIndex(number(input)?);
+            Some(Excess { system, user: bits::read_text(input)? })
+        })?
+    };
     input.is_empty().then_some(Group {
         id: record,
         entity,
@@ -121,6 +136,7 @@ pub(crate) fn decode_group(record: RecordId, stored: &[u8]) -> Option<Group> {
         merged_into,
         rivals,
         former,
+        excess,
     })
 }
 

@@ -23,6 +23,7 @@ mod rows;
 mod runs;
 pub(in crate::hub) mod schema;
 mod store;
+mod tallies;
 mod worker;
 
 use std::{

@@ -3,6 +3,7 @@
 use crate::{
     Text,
     change::{PartKey, RowKey},
+    group::Excess,
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
     value::Value,
 };
@@ -21,6 +22,8 @@ pub enum Command {
     Retry { record: RecordId, system: SystemIndex },
     /// Edits golden fields directly (`quarantine edit ID --set field=value`), as a person's change.
     Edit { record: RecordId, part: PartKey, values: Vec<(FieldIndex, Value)>, who: Text },
+    /// Lets through what a user has changed beyond the limit of their system.
+    Admit { record: RecordId, excess: Excess, who: Text },
     /// Takes back what a run did, where nobody changed it since (2.17).
     Rollback { record: RecordId, part: PartKey, fields: Vec<RolledBack>, who: Text },
 }

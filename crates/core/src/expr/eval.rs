@@ -11,7 +11,7 @@ use crate::{
     Text,
     error::Problem,
     expr::{
-        Context, operator,
+        Context, Rates, operator,
         syntax::{Loop, Node},
     },
     lens::problem_shown as shown,
@@ -25,6 +25,7 @@ const SIZE_MAX: usize = 4 << 20;
 
 pub(super) struct Evaluator<'a> {
     pub(super) context: &'a Context<'a>,
+    pub(super) rates: Option<&'a Rates>,
     /// Names bound by the loops around, innermost last.
     bound: Vec<(Text, Value)>,
     steps: u32,
@@ -34,8 +35,8 @@ pub(super) struct Evaluator<'a> {
 type Computed = Result<Value, Problem>;
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(context: &'a Context<'a>) -> Self {
-        Self { context, bound: Vec::new(), steps: 0, size: 0 }
+    pub(super) fn new(context: &'a Context<'a>, rates: Option<&'a Rates>) -> Self {
+        Self { context, rates, bound: Vec::new(), steps: 0, size: 0 }
     }
 
     pub(super) fn value(&mut self, node: &Node) -> Computed {

@@ -11,8 +11,10 @@ use crate::{
     decimal::{Decimal, Rounding},
     error::Problem,
     expr::{
+        Rates,
         eval::{Evaluator, null_problem, type_problem},
         operator::{self, amount, compare, rounded},
+        rates,
     },
     lens::NativeKind,
     lens::{parse_as, problem_shown as shown},
@@ -44,10 +46,11 @@ pub(super) enum Function {
     Now,
     Highest,
     Lowest,
+    Rate,
 }
 
 /// Name, function, fewest and most arguments, and how it is called.
-const FUNCTIONS: [(&str, Function, usize, usize, &str); 22] = [
+const FUNCTIONS: [(&str, Function, usize, usize, &str); 23] = [
     ("size", Function::Size, 1, 1, "one text, list or map"),
     ("startsWith", Function::StartsWith, 2, 2, "a text and its beginning"),
     ("endsWith", Function::EndsWith, 2, 2, "a text and its end"),
@@ -70,6 +73,7 @@ const FUNCTIONS: [(&str, Function, usize, usize, &str); 22] = [
     ("now", Function::Now, 0, 0, "nothing"),
     ("highest", Function::Highest, 1, 1, "one list of values or candidates"),
     ("lowest", Function::Lowest, 1, 1, "one list of values or candidates"),
+    ("rate", Function::Rate, 3, 3, "two currencies and a day: 'EUR', 'USD', placed_at"),
 ];
 const MANY: usize = 32;
 const SYNTAX: [&str; 5] = ["map", "filter", "all", "exists", "has"];
@@ -146,6 +150,7 @@ impl Function {
                 let (seconds, nanos) = now(around);
                 Ok(Value::Instant(seconds, nanos))
             }
+            (Self::Rate, [from, to, day]) => self.rate(from, to, day, around),
             (Self::Highest, [list]) => self.ranked(list, around, Ordering::Greater),
             (Self::Lowest, [list]) => self.ranked(list, around, Ordering::Less),
             _ => Err(type_problem(&format!("`{}` takes {}", self.name(), self.usage()))),
@@ -172,7 +177,9 @@ impl Function {
         let found = match value {
             Value::Text(text) => Decimal::parse(text.trim()),
             Value::Bool(truth) => Some(Decimal::from(i64::from(*truth))),
-            other => amount(other).map(|(number, _)| number),
+            other => amount(other)
+                .map(|(number, _)| number)
+                .or_else(|| rates::of(other).map(|(rate, ..)| rate)),
         };
         found.ok_or_else(|| self.refused(value))
     }
@@ -210,6 +217,19 @@ impl Function {
             }
         }
         Ok(best.cloned().unwrap_or_default())
+    }
+
+    fn rate(self, from: &Value, to: &Value, day: &Value, around: &Evaluator<'_>) -> Computed {
+        if day.is_null() {
+            return Err(null_problem("a rate is of a day, and there is none"));
+        }
+        let Value::Date(days) = self.date(day, around)? else { return Err(self.refused(day)) };
+        let (Value::Text(from), Value::Text(to)) = (from, to) else {
+            return Err(self.refused(if matches!(from, Value::Text(_)) { to } else { from }));
+        };
+        let none = Rates::default();
+        let rate = around.rates.unwrap_or(&none).on(from, to, days)?;
+        Ok(rates::value(from, to, rate))
     }
 
     fn date(self, value: &Value, around: &Evaluator<'_>) -> Computed {
@@ -311,12 +331,8 @@ fn local_day(seconds: i64, nanos: u32, around: &Evaluator<'_>) -> Computed {
 
 /// What to say about a function that is not known: the nearest one, if one is near.
 pub(super) fn unknown(name: &str) -> String {
-    match name {
-        "matches" => {
-            return "`matches` is not offered: `startsWith`, `endsWith` and `contains` are".into();
-        }
-        "rate" => return "`rate` is not offered: no exchange rates are known here".into(),
-        _ => {}
+    if name == "matches" {
+        return "`matches` is not offered: `startsWith`, `endsWith` and `contains` are".into();
     }
     let known = FUNCTIONS.iter().map(|row| row.0).chain(SYNTAX);
     let nearest = known.map(|known| (distance(name, known), known)).min();

@@ -14,6 +14,7 @@ use crate::{
     error::Problem,
     expr::{
         eval::{null_problem, type_problem},
+        rates,
         syntax::Operator,
     },
     lens::{number_of_float, problem_shown as shown},
@@ -156,6 +157,13 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value, 
     if left.is_null() || right.is_null() {
         return Err(null_problem("null cannot be computed with; say `coalesce(…, …)`"));
     }
+    if operator == Operator::Multiply {
+        for (amount, rate) in [(left, right), (right, left)] {
+            if let Some(rate) = rates::of(rate) {
+                return exchanged(amount, rate);
+            }
+        }
+    }
     if let (Some((left, ours)), Some((right, theirs))) = (amount(left), amount(right)) {
         return numbers(operator, (left, ours), (right, theirs));
     }
@@ -174,6 +182,21 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value, 
             later(*day, Some(count.neg()), left)
         }
         _ => Err(mismatch("computed with", left, right)),
+    }
+}
+
+/// An amount in the other currency; a bare number is taken for one in the first.
+fn exchanged(value: &Value, (rate, from, to): (Decimal, &str, &str)) -> Result<Value, Problem> {
+    let too_large = || Problem::new("expr.arithmetic", "the result has more than 38 digits");
+    match amount(value) {
+        Some((_, Some(code))) if code.as_str() != from => {
+            Err(type_problem(&format!("the rate turns {from} into {to}, not {code}")))
+        }
+        Some((number, currency)) => {
+            let product = number.mul(rate).ok_or_else(too_large)?;
+            Ok(with_currency(product, currency.map(|_| Text::new(to)).as_ref()))
+        }
+        None => Err(type_problem(&format!("{} cannot be exchanged", shown(value)))),
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Parser {
     /// Names bound by the loops around.
     bound: Vec<Text>,
     variables: Vec<Text>,
+    uses_rates: bool,
 }
 
 type Parsed = Result<(Node, u32), ExprError>;
@@ -37,11 +38,12 @@ impl Parser {
         if text.len() > LENGTH_MAX {
             return Err(error(0, "an expression has at most 16 KiB"));
         }
-        Ok(Self { tokens: tokens(text)?, at: 0, bound: Vec::new(), variables: Vec::new() })
+        let (bound, variables) = (Vec::new(), Vec::new());
+        Ok(Self { tokens: tokens(text)?, at: 0, bound, variables, uses_rates: false })
     }
 
     /// The whole text, and the names it needs.
-    pub(super) fn whole(mut self) -> Result<(Node, Vec<Text>), ExprError> {
+    pub(super) fn whole(mut self) -> Result<(Node, Vec<Text>, bool), ExprError> {
         let (node, _) = self.choice(0)?;
         match self.peek() {
             Kind::End => {}
@@ -49,7 +51,7 @@ impl Parser {
         }
         self.variables.sort();
         self.variables.dedup();
-        Ok((node, self.variables))
+        Ok((node, self.variables, self.uses_rates))
     }
 
     fn peek(&self) -> &Kind {
@@ -335,6 +337,7 @@ impl Parser {
         if !function.takes(arguments.len()) {
             return Err(error(offset, format!("`{name}` takes {}", function.usage())));
         }
+        self.uses_rates |= function == Function::Rate;
         Ok((Node::Call(function, arguments), height))
     }
 

@@ -238,6 +238,45 @@ fn conversions_and_rounding() {
 }
 
 #[test]
+fn an_amount_is_exchanged_at_the_rate_of_its_day() {
+    let mut rates = Rates::default();
+    rates.add("2024-02-09", "EUR", "USD", "1.0771").expect("a rate");
+    rates.add("2024-02-12", "EUR", "USD", "1.0769").expect("a rate");
+    assert!(rates.add("2024-02-12", "EUR", "USD", "1.08").is_err(), "two rates of one day");
+    assert!(rates.add("12.02.2024", "EUR", "USD", "1").is_err());
+    assert!(rates.add("2024-02-12", "eur", "USD", "1").is_err());
+    assert!(rates.add("2024-02-12", "EUR", "USD", "0").is_err());
+    let rates = std::sync::Arc::new(rates);
+    let euros = || {
+        let amount = Value::Num(Decimal::parse("12.10").expect("a number"));
+        Value::List(vec![amount, Value::text("EUR")])
+    };
+    let ask = |text: &str| {
+        let expr = Expr::parse(text).expect("parses").with_rates(std::sync::Arc::clone(&rates));
+        assert!(expr.uses_rates());
+        let lookup = |name: &str| (name == "total").then(euros);
+        expr.eval(&Context { lookup: &lookup, now: NOW, zone: None, ranks: &[] })
+    };
+    let dollars = |text: &str| {
+        let amount = Value::Num(Decimal::parse(text).expect("a number"));
+        Ok(Value::List(vec![amount, Value::text("USD")]))
+    };
+    // A Saturday has Friday's.
+    for day in ["2024-02-09", "2024-02-10", "2024-02-11"] {
+        assert_eq!(ask(&format!("total * rate('EUR', 'USD', date('{day}'))")), dollars("13.03291"));
+    }
+    assert_eq!(ask("rate('EUR', 'USD', '2024-02-12') * total"), dollars("13.03049"));
+    assert_eq!(ask("round(total * rate('EUR', 'USD', '2024-02-12'), 2)"), dollars("13.03"));
+    assert_eq!(ask("total * rate('EUR', 'EUR', '1999-01-01')"), Ok(euros()));
+    let code = |text: &str| ask(text).expect_err("no value").code;
+    assert_eq!(code("total * rate('EUR', 'USD', '2024-02-08')"), "map.no_rate");
+    assert_eq!(code("total * rate('EUR', 'USD', '2024-02-20')"), "map.no_rate", "too long ago");
+    assert_eq!(code("total * rate('USD', 'EUR', '2024-02-12')"), "map.no_rate", "not turned round");
+    assert_eq!(code("total * rate('GBP', 'GBP', '2024-02-12')"), "expr.type", "it is in EUR");
+    assert_eq!(code("rate('EUR', 'USD', null)"), "expr.null");
+}
+
+#[test]
 fn the_highest_candidate_by_declared_rank() {
     let candidate = |value: &str| {
         let entries = [("value", value), ("system", "crm")];
@@ -295,7 +334,7 @@ fn mistakes_are_shown_where_they_are() {
     check_error("a.1", 1, "`0.1` is left over");
     check_error("Sise(a)", 0, "there is no function `Sise`; is `size` meant?");
     check_error("zip(a)", 0, "there is no function `zip`");
-    let rate = "`rate` is not offered: no exchange rates are known here";
+    let rate = "`rate` takes two currencies and a day: 'EUR', 'USD', placed_at";
     check_error("rate('EUR', 'USD')", 0, rate);
     check_error(
         "email.matches('x')",
@@ -345,6 +384,7 @@ proptest! {
             "a", "1", "0.5", "'x'", "null", "true", "+", "-", "*", "/", "%", "==", "<", "in", "&&",
             "||", "!", "?", ":", "(", ")", "[", "]", "{", "}", ",", ".", "size", "sum", "map",
             "filter", "has", "round", "date", "today", "highest", "coalesce", "max", "string",
+            "rate",
         ]), 0..14)
     ) {
         if let Ok(expr) = Expr::parse(&words.join(" ")) {

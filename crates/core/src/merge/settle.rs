@@ -4,6 +4,7 @@ use crate::{
     audit::{Journal, event},
     change::PartKey,
     commit::{AuditEvent, AuditKind, Working},
+    error::Problem,
     expr::{Context, Expr, Zone},
     group::{Author, Group, Link, Part, Scope},
     merge::Scene,
@@ -19,12 +20,16 @@ impl Scene<'_> {
         let mut changed = false;
         for (field, index) in self.entity.fields.iter().zip(0u16..) {
             let Some(expr) = &field.compute else { continue };
-            let Some(value) = evaluate(expr, self.entity, part, (self.now, self.zone)) else {
-                continue;
+            let value = match evaluate(expr, self.entity, part, (self.now, self.zone)) {
+                Ok(value) => value,
+                // What it was is not what it is: nobody gave the rate for it. Due writes say so.
+                Err(_) if expr.uses_rates() => Value::Null,
+                Err(_) => continue,
             };
             let at = FieldIndex(index).at();
             let Some(cell) = part.cells.get_mut(at) else { continue };
-            if cell.value != value || cell.version == 0 {
+            let is_unknown = value.is_null() && expr.uses_rates();
+            if cell.value != value || (cell.version == 0 && !is_unknown) {
                 cell.value = value;
                 cell.version += 1;
                 cell.author = Author::Merged;
@@ -36,19 +41,22 @@ impl Scene<'_> {
     }
 }
 
-/// The value of an expression over the fields of a part; `None` where it has none.
-fn evaluate(
+/// The value of an expression over the fields of a part.
+///
+/// # Errors
+/// Where it has none.
+pub(crate) fn evaluate(
     expr: &Expr,
     entity: &Entity,
     part: &Part,
     clock: (Timestamp, Option<&Zone>),
-) -> Option<Value> {
+) -> Result<Value, Problem> {
     let lookup = |name: &str| {
         let field = entity.field_named(name)?;
         part.cell(field).map(|cell| cell.value.clone())
     };
     let context = Context { lookup: &lookup, now: clock.0, zone: clock.1, ranks: &[] };
-    expr.eval(&context).ok()
+    expr.eval(&context)
 }
 
 /// Whether a record belongs into the system of this binding. An expression that cannot be computed
@@ -59,7 +67,7 @@ fn belongs(
     part: &Part,
     clock: (Timestamp, Option<&Zone>),
 ) -> bool {
-    let holds = |expr: &Expr| evaluate(expr, entity, part, clock) == Some(Value::Bool(true));
+    let holds = |expr: &Expr| evaluate(expr, entity, part, clock) == Ok(Value::Bool(true));
     entity.when.as_ref().is_none_or(holds) && binding.when.as_ref().is_none_or(holds)
 }
 

@@ -125,6 +125,19 @@ impl Pass<'_> {
             self.give_back(group, before, changed);
             return Planned::Nothing;
         }
+        let (exchanged, no_rate) = self.exchange(&mut group, system);
+        if exchanged {
+            changed = true;
+            needs = crate::need::needs(self.plan, &group, system, rows);
+        }
+        if let Some((at, problem)) = no_rate
+            && group.root.exists.alive
+        {
+            // There may be one the next time that the configuration is read.
+            self.park_write(&mut group, at, system, problem.code, &problem.message, true);
+            self.put_changed(group, before);
+            return Planned::Nothing;
+        }
         if self.ask_marks(&group, system) {
             self.give_back(group, before, changed);
             return Planned::Nothing;

@@ -72,7 +72,13 @@ pub(crate) fn gather(
         }
         gather.misses = false;
         *found = match item {
-            Item::Sight(sight) => gather.sight(sight, std::mem::take(found)),
+            Item::Sight(sight) => {
+                let found = gather.sight(sight, std::mem::take(found));
+                if !matches!(found, Found::All(Route::Quiet(_))) {
+                    gather.tally(sight);
+                }
+                found
+            }
             Item::Other(input) => {
                 gather.other(input);
                 Found::All(Route::Direct)
@@ -333,6 +339,7 @@ impl<'a> Gather<'a> {
             Command::Resolve { record, .. }
             | Command::Release { record, .. }
             | Command::Retry { record, .. }
+            | Command::Admit { record, .. }
             | Command::Edit { record, .. }
             | Command::Rollback { record, .. } => {
                 self.record(*record);

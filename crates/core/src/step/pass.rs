@@ -15,6 +15,7 @@ use crate::{
     },
     plan::{Class, Plan},
     step::{Step, sight::Sight},
+    tally::Counted,
 };
 
 /// One step at work.
@@ -40,6 +41,8 @@ pub(crate) struct Pass<'a> {
     birth: Option<OperationId>,
     /// Rows whose parents are not linked yet.
     pub(crate) waiting: Vec<crate::step::aside::Waiting>,
+    /// Users of whom this step has let changes through that are counted.
+    pub(crate) tallied: BTreeSet<Counted>,
 }
 
 impl<'a> Pass<'a> {
@@ -58,6 +61,7 @@ impl<'a> Pass<'a> {
             put_off: BTreeSet::new(),
             birth: None,
             waiting: Vec::new(),
+            tallied: BTreeSet::new(),
         }
     }
 
@@ -148,6 +152,7 @@ impl<'a> Pass<'a> {
             merged_into: None,
             rivals: Vec::new(),
             former: Vec::new(),
+            excess: Vec::new(),
         }
     }
 
@@ -224,12 +229,16 @@ impl<'a> Pass<'a> {
             groups.push(GroupChange { group, before, after });
         }
         self.wake(&mut groups);
+        let tallies = std::mem::take(&mut self.tallied).into_iter();
+        let tallies = tallies.filter_map(|counted| self.working.tallies.get_key_value(&counted));
+        let tallies = tallies.map(|(counted, tally)| (counted.clone(), tally.clone())).collect();
         let Journal { audit, conflicts, quarantine, ledger, effects, .. } = self.journal;
         let commit = Commit {
             groups,
             audit,
             conflicts,
             quarantine,
+            tallies,
             ledger,
             at: self.now,
             operation: self.working.operation,

@@ -9,6 +9,7 @@ use crate::{
 
 mod again;
 mod chance;
+mod limits;
 mod loops;
 mod needs;
 mod references;

@@ -214,6 +214,7 @@ pub fn plan() -> Plan {
             reads: true,
             writes: true,
             soft_delete: None,
+            per_user: None,
             rank: 0,
         });
     }

@@ -113,6 +113,7 @@ fn contact(number: u128, row: i64, name: &str) -> GroupChange {
         merged_into: None,
         rivals: Vec::new(),
         former: Vec::new(),
+        excess: Vec::new(),
     };
     let after = GroupIndex {
         rows: vec![row_entry(IN_CRM, CRM, row, Some(name))],

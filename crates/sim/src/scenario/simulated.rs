@@ -418,7 +418,7 @@ impl House for Simulated {
                 format!("{code} {}:{key}", system.map_or("", |system| self.name(system)))
             }
             Subject::Write { system, .. } => format!("{code} -> {}", self.name(*system)),
-            Subject::Record { .. } => format!("{code} -> all"),
+            Subject::Record { .. } | Subject::Excess { .. } => format!("{code} -> all"),
         });
         shown.collect()
     }

@@ -245,7 +245,8 @@ fn value_before(later: &[Entry], field: FieldIndex) -> Option<Value> {
         | AuditKind::Scope
         | AuditKind::LoopSuspected
         | AuditKind::Covered
-        | AuditKind::Warned => false,
+        | AuditKind::Warned
+        | AuditKind::Held => false,
     };
     let mut of_field = later.iter().rev().filter(|entry| {
         entry.event.field == Some(field)

@@ -1,9 +1,11 @@
 //! `syncline guards`: guards that tripped.
 
+mod excess;
 mod reverse;
 
 use clap::Args;
 use serde_json::json;
+use syncline_core::guard::USER;
 use syncline_engine::pass::{Allow, Tripped};
 use syncline_ports::reader::{Guard, Reader as _};
 
@@ -12,6 +14,7 @@ use crate::{
     pass::{Depth, Halves, Order, paused},
     progress::Progress,
     report::{Answer, Failure},
+    rollback::Excess,
     session::{Reach, Session, Use},
     words::{self, Table},
 };
@@ -77,6 +80,7 @@ pub(crate) fn json_of(session: &Session, guard: &Guard) -> serde_json::Value {
         "linked": guard.linked,
         "max": guard.max,
         "at": words::time(guard.at),
+        "user": Some(guard.user.as_str()).filter(|user| !user.is_empty()),
         "state": guard.state.as_str(),
         "samples": guard.samples.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
@@ -128,23 +132,27 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
     let guard = find(&session, id).await?;
     let samples: Vec<String> = guard.samples.iter().map(ToString::to_string).collect();
-    let text = format!(
-        "{}  {} of {} rows of {} in {} (limit {})   {} ago, {}\n{}  syncline guards apply {id}     lets exactly this through\n  syncline guards reverse {id}   puts back what it comes from\n  syncline guards dismiss {id}   leaves everything as it is\n  syncline help {}",
+    let (count, linked, max) =
+        (words::count(guard.count), words::count(guard.linked), words::count(guard.max));
+    let (entity, system) = (session.entity_name(guard.entity), session.system_name(guard.system));
+    let what = if guard.code == USER {
+        format!("{count} of {linked} rows of {entity} in {system} changed by {}", guard.user)
+    } else {
+        format!("{count} of {linked} rows of {entity} in {system}")
+    };
+    let mut text = format!(
+        "{}  {what} (limit {max})   {} ago, {}\n",
         guard.code,
-        words::count(guard.count),
-        words::count(guard.linked),
-        session.entity_name(guard.entity),
-        session.system_name(guard.system),
-        words::count(guard.max),
         words::age(Session::now(), guard.at),
         guard.state,
-        if samples.is_empty() {
-            String::new()
-        } else {
-            format!("  among them: {}\n", samples.join(", "))
-        },
-        guard.code,
     );
+    if !samples.is_empty() {
+        text.push_str(&format!("  among them: {}\n", samples.join(", ")));
+    }
+    text.push_str(&format!(
+        "  syncline guards apply {id}     lets exactly this through\n  syncline guards reverse {id}   puts back what it comes from\n  syncline guards dismiss {id}   leaves everything as it is\n  syncline help {}",
+        guard.code,
+    ));
     Ok(Answer::new(format!("guard {id}")).with_text(text).with_result(json_of(&session, &guard)))
 }
 
@@ -155,6 +163,9 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
     context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     paused::refuse(&session, &[guard.entity]).await?;
+    if guard.code == USER {
+        return excess::answer(&mut session, context, &guard, Excess::LetThrough).await;
+    }
     let question = format!(
         "Let {} of {} in {} through?",
         words::count(guard.count),

@@ -87,14 +87,16 @@ fn route(session: &Session, entry: &Quarantined) -> String {
             format!("{}:{key}", system.unwrap_or("?"))
         }
         Subject::Write { system, .. } => format!("-> {}", session.system_name(*system)),
-        Subject::Record { .. } => "-> all".into(),
+        Subject::Record { .. } | Subject::Excess { .. } => "-> all".into(),
     }
 }
 
 /// The record of an entry as people know it.
 pub(crate) async fn record_name(session: &Session, entry: &Quarantined) -> Result<String, Failure> {
     let record = match &entry.subject {
-        Subject::Write { record, .. } | Subject::Record { record } => Some(*record),
+        Subject::Write { record, .. }
+        | Subject::Record { record }
+        | Subject::Excess { record, .. } => Some(*record),
         Subject::Row { .. } => entry.record,
     };
     let Some(record) = record else { return Ok("-".into()) };
@@ -255,6 +257,9 @@ fn fix(entry: &Quarantined) -> String {
                 "syncline quarantine edit {id} --set FIELD=VALUE, or mend it where it comes from"
             )
         }
+        Subject::Excess { .. } => {
+            "syncline guards list: its guard lets it through, or has it put back".into()
+        }
         Subject::Write { .. } => format!(
             "syncline quarantine edit {id} --set FIELD=VALUE, or widen the target; then syncline retry {id}"
         ),
@@ -350,7 +355,9 @@ fn fields_of(entity: &syncline_core::plan::Entity) -> String {
 fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {
     match &entry.subject {
         Subject::Write { record, part, .. } => Some((*record, part.clone())),
-        Subject::Record { record } => Some((*record, PartKey::Root)),
+        Subject::Record { record } | Subject::Excess { record, .. } => {
+            Some((*record, PartKey::Root))
+        }
         Subject::Row { .. } => entry.record.map(|record| (record, PartKey::Root)),
     }
 }
@@ -360,6 +367,10 @@ async fn drop_entry(context: &Context, id: u64, reason: Option<String>) -> Resul
     let entry = find(&session, id).await?;
     session.permits(context.scope.as_deref(), entry.entity)?;
     context.expects(|| tag(&entry))?;
+    if matches!(entry.subject, Subject::Excess { .. }) {
+        return Err(Failure::new("usage.edit", format!("a guard holds entry {id}"))
+            .fix("syncline guards list; then apply, reverse or dismiss it"));
+    }
     let reason = reason.unwrap_or_else(|| "no reason given".into());
     session.hub.drop_quarantined(id, &reason, &session.who).await?;
     let summary = format!("entry {id} is left alone; a new version of the row takes it up again");

@@ -54,7 +54,8 @@ impl Retry {
         for entry in &entries {
             session.hub.retry_quarantined(entry.number).await?;
             let commands = match &entry.subject {
-                Subject::Row { .. } => Vec::new(),
+                // Its guard lets it through, and nothing else.
+                Subject::Row { .. } | Subject::Excess { .. } => Vec::new(),
                 Subject::Write { record, system, .. } => {
                     vec![Command::Retry { record: *record, system: *system }]
                 }

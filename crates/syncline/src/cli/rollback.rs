@@ -297,6 +297,8 @@ async fn concerned(session: &Session, what: What) -> Result<Vec<EntityIndex>, Fa
                 None => session.entities(None)?,
             }
         }
+        // Their guard says which.
+        What::Excess(..) => Vec::new(),
         What::Change(number) => {
             let below = Some(number.saturating_add(1));
             let filter = HistoryFilter { below, limit: 1, ..HistoryFilter::default() };

@@ -113,7 +113,9 @@ impl Verify {
                 Subject::Row { binding, key } => {
                     aside.insert((binding, key));
                 }
-                Subject::Write { record, .. } | Subject::Record { record } => {
+                Subject::Write { record, .. }
+                | Subject::Record { record }
+                | Subject::Excess { record, .. } => {
                     waiting.insert(record);
                 }
             }

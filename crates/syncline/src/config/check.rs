@@ -4,6 +4,7 @@
 mod deletes;
 mod field;
 mod hooks;
+mod limits;
 mod values;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(crate) fn check(sources: &Sources, draft: &Draft) -> Vec<Complaint> {
     }
     checker.columns();
     checker.hooks();
+    checker.limits();
     checker.complaints
 }
 

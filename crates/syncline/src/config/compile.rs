@@ -176,7 +176,11 @@ impl<'a> Compiler<'a> {
 
     fn expr(&mut self, text: Option<&Name>, variables: &[&str]) -> Option<Expr> {
         // Mistakes were complained about by `check`.
-        expression::parse(self.sources, text?, variables, &mut Vec::new())
+        let expr = expression::parse(self.sources, text?, variables, &mut Vec::new())?;
+        match &self.draft.rates {
+            Some(rates) => Some(expr.with_rates(std::sync::Arc::clone(rates))),
+            None => Some(expr),
+        }
     }
 
     fn entity(&mut self, kin: Kin<'a>, names: &[Text]) -> Entity {
@@ -382,6 +386,7 @@ impl<'a> Compiler<'a> {
             reads: among(kin.root().from.as_ref()),
             writes: among(kin.root().to.as_ref()),
             soft_delete: soft,
+            per_user: self.draft.per_user(kin.root(), draft).map(|limit| limit.value),
             rank: entity.priority.iter().position(|other| *other == system).unwrap_or(0),
         }
     }

@@ -4,6 +4,7 @@ use syncline_core::{
     Text,
     decimal::Decimal,
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
+    tally::PerUser,
     validate::Otherwise,
 };
 
@@ -64,6 +65,9 @@ pub(crate) struct Draft {
     pub(crate) backup: BackupDraft,
     /// The zone of values that carry no offset.
     pub(crate) timezone: Option<Name>,
+    /// The file of exchange rates, and what it holds.
+    pub(crate) rates_file: Option<Name>,
+    pub(crate) rates: Option<std::sync::Arc<syncline_core::expr::Rates>>,
     /// Where we are called.
     pub(crate) server: ServerDraft,
     /// In the order of their numbers in the hub; the file's, if there is none yet.
@@ -78,6 +82,31 @@ pub(crate) struct Draft {
     pub(crate) defaults: Common,
     /// In the file's order.
     pub(crate) entities: Vec<EntityDraft>,
+}
+
+impl Draft {
+    /// How much one user may change in this table, and where that is said: by the entity, the system, or
+    /// for all. Only where rows say who changed them.
+    pub(crate) fn per_user<'a>(
+        &'a self,
+        entity: &'a EntityDraft,
+        binding: &BindingDraft,
+    ) -> Option<&'a Spanned<PerUser>> {
+        binding.changed_by.as_ref()?;
+        self.said_per_user(entity, binding)
+    }
+
+    /// The same, wherever that leads.
+    pub(crate) fn said_per_user<'a>(
+        &'a self,
+        entity: &'a EntityDraft,
+        binding: &BindingDraft,
+    ) -> Option<&'a Spanned<PerUser>> {
+        let system = self.systems.iter().find(|it| it.name.value == binding.system.value);
+        let own = entity.common.per_user.as_ref();
+        own.or(system.and_then(|system| system.per_user.as_ref()))
+            .or(self.defaults.per_user.as_ref())
+    }
 }
 
 /// A day, in milliseconds.
@@ -121,6 +150,8 @@ pub(crate) struct SystemDraft {
     pub(crate) connect_timeout_ms: i64,
     /// How long one statement may take, in milliseconds.
     pub(crate) statement_timeout_ms: i64,
+    /// How much one of its users may change in a while.
+    pub(crate) per_user: Option<Spanned<PerUser>>,
 }
 
 /// How changes of a system are found.
@@ -168,6 +199,8 @@ pub(crate) struct Common {
     pub(crate) reconcile_ms: Option<Option<i64>>,
     /// The guards' limits, as far as said.
     pub(crate) guards: GuardsDraft,
+    /// How much a user may change in a while.
+    pub(crate) per_user: Option<Spanned<PerUser>>,
     /// How long logs of runs are kept, in milliseconds; said under `defaults:` only.
     pub(crate) logs_ms: Option<i64>,
 }

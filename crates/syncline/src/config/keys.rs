@@ -109,10 +109,22 @@ pub(crate) static ROOT: Section = Section {
         ),
         key("alerts", Shape::Keys(&alerts::ALERTS), "Who is told what happens."),
         key("server", Shape::Keys(&webhook::SERVER), "Where `serve` is called over HTTP."),
-        later("rates", "exchange rates come with a later version"),
+        key("rates", Shape::Keys(&RATES), "Exchange rates, for `rate()` in `compute:`."),
     ],
     named: None,
     required: &["version", "systems", "entities"],
+};
+
+pub(crate) static RATES: Section = Section {
+    name: "rates",
+    doc: "Exchange rates, for `rate()` in `compute:`.",
+    keys: &[key(
+        "file",
+        Shape::Text,
+        "A CSV file with the columns date, from, to and rate, relative to the configuration.",
+    )],
+    named: None,
+    required: &["file"],
 };
 
 static HUB: Section = Section {

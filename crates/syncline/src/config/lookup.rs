@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use syncline_core::Text;
+use syncline_core::{Text, expr::Rates};
 
 use crate::config::{
     complaint::Complaint,
@@ -24,6 +24,12 @@ pub(crate) fn read_all(
     sources: &mut Sources,
     complaints: &mut Vec<Complaint>,
 ) {
+    if let Some(file) = &draft.rates_file {
+        match rates(file, folder, sources) {
+            Ok(rates) => draft.rates = Some(std::sync::Arc::new(rates)),
+            Err(complaint) => complaints.push(complaint),
+        }
+    }
     for entity in &mut draft.entities {
         read_entity(entity, folder, sources, complaints);
         if let Some(lines) = &mut entity.lines {
@@ -50,15 +56,35 @@ fn read_entity(
 /// A field of a row, and its place.
 type Cell = (String, Place);
 
-fn read(
-    lookup: &LookupDraft,
-    folder: &Path,
-    sources: &mut Sources,
-) -> Result<Vec<(Name, Vec<Atom>)>, Complaint> {
-    let path = folder.join(lookup.file.value.as_str());
+/// The exchange rates of a file: columns date, from, to and rate, in any order.
+fn rates(name: &Name, folder: &Path, sources: &mut Sources) -> Result<Rates, Complaint> {
+    let mut rows = rows(name, folder, sources)?.into_iter();
     let refuse = |why: String| {
-        Complaint::error("config.lookup", lookup.file.place, "this lookup file cannot be read")
+        Complaint::error("config.lookup", name.place, "this file of rates cannot be read")
             .label(why)
+    };
+    let header = rows.next().ok_or_else(|| refuse("it is empty".to_owned()))?;
+    let column = |wanted: &str| {
+        let found = header.iter().position(|(text, _)| text.trim() == wanted);
+        found.ok_or_else(|| refuse(format!("it has no column `{wanted}`")))
+    };
+    let (day, from, to, rate) = (column("date")?, column("from")?, column("to")?, column("rate")?);
+    let mut rates = Rates::default();
+    for row in rows {
+        let place = row.first().map_or(name.place, |(_, place)| *place);
+        let text = |at: usize| row.get(at).map_or("", |(text, _)| text.trim());
+        rates.add(text(day), text(from), text(to), text(rate)).map_err(|why| {
+            Complaint::error("config.lookup", place, "this is no exchange rate").label(why)
+        })?;
+    }
+    Ok(rates)
+}
+
+/// The rows of a file that stands beside the configuration.
+fn rows(name: &Name, folder: &Path, sources: &mut Sources) -> Result<Vec<Vec<Cell>>, Complaint> {
+    let path = folder.join(name.value.as_str());
+    let refuse = |why: String| {
+        Complaint::error("config.lookup", name.place, "this lookup file cannot be read").label(why)
     };
     let file = match sources.files.iter().position(|source| source.path == path) {
         Some(file) => file,
@@ -72,7 +98,19 @@ fn read(
         }
     };
     let text = sources.files.get(file).map_or("", |source| source.text.as_str());
-    let mut rows = parse(file, text)?.into_iter();
+    parse(file, text)
+}
+
+fn read(
+    lookup: &LookupDraft,
+    folder: &Path,
+    sources: &mut Sources,
+) -> Result<Vec<(Name, Vec<Atom>)>, Complaint> {
+    let refuse = |why: String| {
+        Complaint::error("config.lookup", lookup.file.place, "this lookup file cannot be read")
+            .label(why)
+    };
+    let mut rows = rows(&lookup.file, folder, sources)?.into_iter();
     let header = rows.next().ok_or_else(|| refuse("it is empty".to_owned()))?;
     let column = |name: Option<&Name>, unsaid: usize| match name {
         None if unsaid < header.len() => Ok(unsaid),

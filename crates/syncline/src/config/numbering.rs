@@ -270,6 +270,7 @@ fn nothing() -> Binding {
         reads: false,
         writes: false,
         soft_delete: None,
+        per_user: None,
         rank: 0,
     }
 }

@@ -399,6 +399,10 @@ impl Reader<'_> {
                 .map(|text| Spanned { value: text.value.to_string(), place: text.place });
             draft.backup = self.backup(&hub);
         }
+        if let Some(node) = entries.get("rates") {
+            let entries = self.entries(node, &keys::RATES, "`rates`", &[]);
+            draft.rates_file = entries.and_then(|entries| self.text_of(&entries, "file"));
+        }
         draft.timezone = self.text_of(&entries, "timezone").and_then(|zone| self.zone(zone));
         if let Some(node) = entries.get("server") {
             draft.server = self.server(node);

@@ -156,7 +156,7 @@ async fn queues(registry: &mut Registry, session: &Session) -> Result<(), Failur
         }
         let system = match &entry.subject {
             Subject::Row { binding, .. } => session.plan.binding(*binding).map(|it| it.system),
-            Subject::Write { system, .. } => Some(*system),
+            Subject::Write { system, .. } | Subject::Excess { system, .. } => Some(*system),
             Subject::Record { .. } => None,
         };
         let system = system.map_or_else(String::new, |it| session.system_name(it).to_owned());

@@ -65,7 +65,7 @@ pub(super) async fn wait(
         }
         let system = match entry.subject {
             Subject::Row { binding, .. } => session.plan.binding(binding).map(|it| it.system),
-            Subject::Write { system, .. } => Some(system),
+            Subject::Write { system, .. } | Subject::Excess { system, .. } => Some(system),
             Subject::Record { .. } => None,
         };
         let mut nowhere = Queues::default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use syncline_core::name::BindingIndex;
+use syncline_core::{Text, guard, name::BindingIndex};
 use syncline_engine::{
     capture::Mode,
     pass::{EntityPassed, Tripped},
@@ -46,6 +46,7 @@ pub(crate) async fn record(
                 at,
                 state: "open".into(),
                 samples: held.samples.clone(),
+                user: Text::default(),
             };
             (guard, session.system_name(system).to_owned())
         }
@@ -62,6 +63,7 @@ pub(crate) async fn record(
                 at,
                 state: "open".into(),
                 samples: samples.clone(),
+                user: Text::default(),
             };
             (guard, session.system_name(*system).to_owned())
         }
@@ -130,6 +132,10 @@ pub(super) async fn settle(
         return Ok(());
     }
     for guard in session.hub.guards(false).await? {
+        if guard.code == guard::USER {
+            // What it holds says whether it is over.
+            continue;
+        }
         let mut seen = modes.iter().filter(|(binding, _)| {
             plan.binding(**binding).is_some_and(|found| {
                 found.system == guard.system && plan.root_of(found.entity) == report.entity

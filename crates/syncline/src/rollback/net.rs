@@ -135,7 +135,8 @@ fn life_before(kind: AuditKind) -> Option<bool> {
         | AuditKind::LoopSuspected
         | AuditKind::Person
         | AuditKind::Covered
-        | AuditKind::Warned => None,
+        | AuditKind::Warned
+        | AuditKind::Held => None,
     }
 }
 

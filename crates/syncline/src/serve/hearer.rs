@@ -26,14 +26,15 @@ use syncline_ports::{listener::Retained, reader::Reader as _, store::Store as _}
 use tokio::time::Instant;
 
 use crate::{
-    fights, measure,
-    pass::{scans, tripped},
+    measure,
+    pass::scans,
     report::Failure,
     serve::{
         ear::{Ear, Told},
         journal::Level,
         listening::{self, Listened},
         outbox::Carriage,
+        runs,
         shift::{Event, Shared},
     },
     session::Session,
@@ -380,14 +381,7 @@ impl Hearer {
                 report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
         }
         measure::with(|it| it.passed(&session.plan, report));
-        for guard in &report.tripped {
-            let failure = tripped::record(session, report, guard).await?;
-            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
-        }
-        if let Some(failure) = fights::suspected(session, report).await? {
-            shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
-        }
-        Ok(())
+        Box::pin(runs::tell_guards(session, shared, report)).await
     }
 
     /// Closes the runs that are over.

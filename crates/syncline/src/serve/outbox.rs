@@ -158,7 +158,8 @@ async fn destinations(
     for (entity, _) in entities {
         all.retain(|system| !shared.times.has((*entity, *system)));
         let Some(found) = session.plan.entity(*entity) else { continue };
-        if is_paused(&found.name) || open.iter().any(|guard| guard.entity == *entity) {
+        if is_paused(&found.name) || open.iter().any(|it| it.stops_entity() && it.entity == *entity)
+        {
             return Ok(Vec::new());
         }
         for (system, count) in session.hub.count_behind(*entity, Session::now()).await? {

@@ -169,7 +169,7 @@ impl Agenda {
             let looked = self.looked.get(entity);
             shared.awake.contains(entity) && looked.is_none_or(|at| at.elapsed() >= GUARDED_EVERY)
         };
-        Ok(open.iter().map(|guard| guard.entity).find(due))
+        Ok(open.iter().filter(|it| it.stops_entity()).map(|guard| guard.entity).find(due))
     }
 
     /// Looks at an entity that a guard holds, as `run` does: everything is read, and if no guard trips

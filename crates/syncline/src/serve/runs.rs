@@ -7,7 +7,8 @@ use syncline_engine::pass::EntityPassed;
 use syncline_ports::reader::Reader as _;
 
 use crate::{
-    pass::Outcome,
+    fights, limits,
+    pass::{Outcome, tripped},
     report::Failure,
     serve::{journal::Level, shift::Shared},
     session::Session,
@@ -24,6 +25,28 @@ fn happened(report: &EntityPassed, is_cut: bool) -> bool {
         || !report.failures.is_empty()
         || (!report.incomplete.is_empty() && !is_cut)
         || report.suspected.is_some()
+}
+
+/// Tells of guards that tripped over what was heard, and of users who changed too much of it.
+pub(super) async fn tell_guards(
+    session: &Session,
+    shared: &Shared,
+    report: &EntityPassed,
+) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    for guard in &report.tripped {
+        failures.push(tripped::record(session, report, guard).await?);
+    }
+    failures.extend(fights::suspected(session, report).await?);
+    for failure in failures {
+        shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
+    }
+    if report.count(Disposition::Applied) > 0
+        && let Some(failure) = limits::record(session, report.entity, report.run).await?
+    {
+        shared.journal.failed(Level::Warn, &failure.code, &failure, &json!({}));
+    }
+    Ok(())
 }
 
 /// Tells of a pass, and forgets the runs in which nothing happened.

@@ -141,7 +141,7 @@ async fn backlogs(
     let is_paused = |name: &str| pauses.iter().any(|pause| pause.name == name);
     let mut backlogs = BTreeMap::new();
     for entity in shared.awake.iter().copied() {
-        let is_held = guards.iter().any(|guard| guard.entity == entity);
+        let is_held = guards.iter().any(|guard| guard.stops_entity() && guard.entity == entity);
         if is_held || is_paused(entity_name(shared, entity)) {
             continue;
         }

@@ -176,7 +176,7 @@ impl Writer {
         if !due.is_empty() {
             // Until a person, or a complete look, has settled a guard, nothing of its entity is written.
             let open = session.hub.guards(false).await?;
-            due.retain(|entity| open.iter().all(|guard| guard.entity != *entity));
+            due.retain(|entity| open.iter().all(|it| !it.stops_entity() || it.entity != *entity));
         }
         if due.is_empty() {
             return Ok(Some(EVERY));

@@ -169,7 +169,7 @@ fn read_word(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Option<Text>> {
     }
 }
 
-const KINDS: [AuditKind; 24] = [
+const KINDS: [AuditKind; 25] = [
     AuditKind::Created,
     AuditKind::Linked,
     AuditKind::Unlinked,
@@ -194,6 +194,7 @@ const KINDS: [AuditKind; 24] = [
     AuditKind::Person,
     AuditKind::Covered,
     AuditKind::Warned,
+    AuditKind::Held,
 ];
 
 /// The stored number of a kind: never reused, only added to.
@@ -223,6 +224,7 @@ fn kind(kind: AuditKind) -> u8 {
         AuditKind::Person => 21,
         AuditKind::Covered => 22,
         AuditKind::Warned => 23,
+        AuditKind::Held => 24,
     }
 }
 

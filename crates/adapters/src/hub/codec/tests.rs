@@ -258,11 +258,15 @@ fn groups() -> impl Strategy<Value = Group> {
         parts(),
         vec(child, 0..3),
         option::of(any::<u128>()),
-        vec((any::<u16>(), keys()), 0..3),
-        vec((any::<u16>(), keys(), orders()), 0..3),
+        (
+            vec((any::<u16>(), keys()), 0..3),
+            vec((any::<u16>(), keys(), orders()), 0..3),
+            vec((any::<u16>(), "[a-zé]{0,3}"), 0..2),
+        ),
     )
         .prop_map(
-            |(id, entity, revision, incarnation, root, children, merged_into, rivals, former)| {
+            |(id, entity, revision, incarnation, root, children, merged_into, others)| {
+                let (rivals, former, excess) = others;
                 Group {
                     id: RecordId(id),
                     entity: EntityIndex(entity),
@@ -283,6 +287,13 @@ fn groups() -> impl Strategy<Value = Group> {
                             order,
                         })
                         .collect(),
+                    excess: excess
+                        .into_iter()
+                        .map(|(system, user)| Excess {
+                            system: SystemIndex(system),
+                            user: user.into(),
+                        })
+                        .collect(),
                 }
             },
         )
@@ -294,6 +305,7 @@ fn events() -> impl Strategy<Value = AuditEvent> {
         Just(AuditKind::Written),
         Just(AuditKind::Covered),
         Just(AuditKind::Warned),
+        Just(AuditKind::Held),
         Just(AuditKind::Person),
     ];
     let part = prop_oneof![
@@ -424,6 +436,7 @@ fn a_row_that_shows_what_the_record_holds_costs_little() {
         merged_into: None,
         rivals: Vec::new(),
         former: Vec::new(),
+        excess: Vec::new(),
     };
     let one = encoded(&group).len();
     group.root.links.push(link(1));

@@ -23,6 +23,7 @@ use crate::hub::{
         matches::{Change, Matches},
         queues,
         recent::Recent,
+        tallies,
     },
 };
 
@@ -80,6 +81,7 @@ pub(super) fn commit(
     queues::conflicts(&transaction, &commit)?;
     queues::quarantine(&transaction, &commit)?;
     write_checkpoints(&transaction, &commit)?;
+    tallies::write(&transaction, &commit.tallies)?;
     add_ledger(&transaction, commit.run, &commit.ledger)?;
     transaction
         .prepare_cached(

@@ -23,6 +23,7 @@ use crate::hub::{
         index::{CHILD, QUIET, RIVAL},
         matches::{FIND, Matches, Pending},
         recent::Taken,
+        tallies,
     },
 };
 
@@ -55,6 +56,7 @@ pub(super) fn load(
     let row_keys = row_keys(&snapshot, &wants.row_keys, &groups)?;
     let referring = referring(&snapshot, &wants.referring)?;
     let intents = intents(&snapshot, &wants.intents)?;
+    let tallies = tallies::load(&snapshot, &wants.tallies)?;
     let (hub, operation, minted) = snapshot
         .prepare_cached("select hub, operation, minted from state")?
         .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
@@ -71,6 +73,7 @@ pub(super) fn load(
         row_keys,
         referring,
         intents,
+        tallies,
         operation,
         hub,
         minted,

@@ -1,13 +1,14 @@
 //! The queues that people look at: conflicts and quarantine, as a commit changes them.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use syncline_core::{
     change::{PartKey, RowKey},
     commit::{Commit, ConflictChange, QuarantineChange, Subject},
-    group::Candidate,
-    name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
+    group::{Candidate, Excess},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
     value::{Value, bytes, read_bytes, varint},
 };
+use syncline_ports::reader::Exceeded;
 
 use crate::hub::{
     codec::{self, bits},
@@ -226,7 +227,7 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
     };
     let (binding, key) = match subject {
         Subject::Row { binding, key } => (Some(binding.0), Some(&key.0)),
-        Subject::Write { .. } | Subject::Record { .. } => (None, None),
+        Subject::Write { .. } | Subject::Record { .. } | Subject::Excess { .. } => (None, None),
     };
     let row = row.as_ref().map(|row| {
         let mut stored = Vec::with_capacity(128);
@@ -295,6 +296,29 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
     Ok(())
 }
 
+/// What users have changed beyond the limits of an entity.
+pub(super) fn excesses(connection: &Connection, entity: EntityIndex) -> Outcome<Vec<Exceeded>> {
+    let mut select = connection.prepare_cached(
+        "select subject, since, run from quarantine
+         where entity = ? and code = 'limit.user' order by number",
+    )?;
+    let mut rows = select.query(params![entity.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stored = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        let Some(Subject::Excess { record, system, user }) = read_subject(stored) else {
+            return Err(Failure::stored("what a user changed too much"));
+        };
+        found.push(Exceeded {
+            record,
+            excess: Excess { system, user },
+            since: Timestamp(row.get(1)?),
+            run: RunId(row.get::<_, i64>(2)?.cast_unsigned()),
+        });
+    }
+    Ok(found)
+}
+
 fn subject_bytes(subject: &Subject) -> Vec<u8> {
     let mut out = Vec::with_capacity(24);
     match subject {
@@ -312,6 +336,12 @@ fn subject_bytes(subject: &Subject) -> Vec<u8> {
         Subject::Record { record } => {
             out.push(2);
             bits::id(record.0, &mut out);
+        }
+        Subject::Excess { record, system, user } => {
+            out.push(3);
+            bits::id(record.0, &mut out);
+            varint(u64::from(system.0), &mut out);
+            bytes(user.as_bytes(), &mut out);
         }
     }
     out
@@ -331,6 +361,11 @@ pub(super) fn read_subject(mut stored: &[u8]) -> Option<Subject> {
             system: SystemIndex(bits::number(input)?),
         },
         2 => Subject::Record { record: RecordId(bits::read_id(input)?) },
+        3 => Subject::Excess {
+            record: RecordId(bits::read_id(input)?),
+            system: SystemIndex(bits::number(input)?),
+            user: bits::read_text(input)?,
+        },
         _ => return None,
     })
 }

@@ -12,8 +12,8 @@ use syncline_core::{
     value::Digest,
 };
 use syncline_ports::reader::{
-    Action, ActionFilter, Chain, Conflict, ConflictFilter, Entry, Guard, HistoryFilter, Lately,
-    Number, Pause, QuarantineFilter, Quarantined, Reader, Run, RunFilter,
+    Action, ActionFilter, Chain, Conflict, ConflictFilter, Entry, Exceeded, Guard, HistoryFilter,
+    Lately, Number, Pause, QuarantineFilter, Quarantined, Reader, Run, RunFilter,
 };
 
 use crate::hub::sqlite::{
@@ -22,7 +22,7 @@ use crate::hub::sqlite::{
     error::{Failure, Outcome},
     history,
     load::{self, record_in},
-    pages, rows, runs,
+    pages, queues, rows, runs,
     store::{count, oldest_behind},
 };
 
@@ -196,6 +196,12 @@ impl Reader for SqliteHub {
 
     async fn count_quarantine(&self, filter: &QuarantineFilter) -> Result<u64, PortError> {
         self.read("count the quarantine", |connection| pages::count_quarantine(connection, filter))
+    }
+
+    async fn excesses(&self, entity: EntityIndex) -> Result<Vec<Exceeded>, PortError> {
+        self.read("list what users changed too much", |connection| {
+            queues::excesses(connection, entity)
+        })
     }
 
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError> {

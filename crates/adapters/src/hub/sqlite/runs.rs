@@ -214,7 +214,7 @@ pub(super) fn prune(
     Ok(old.len())
 }
 
-/// Opens a guard, or brings the open one of the same code, entity and system up to date.
+/// Opens a guard, or brings the open one of the same code, entity, system and user up to date.
 pub(super) fn trip_guard(connection: &Connection, guard: &Guard) -> Outcome<Number> {
     let mut samples = Vec::with_capacity(64);
     bits::list(&guard.samples, &mut samples, |key, out| bytes(&key.0, out));
@@ -223,9 +223,9 @@ pub(super) fn trip_guard(connection: &Connection, guard: &Guard) -> Outcome<Numb
     let open: Option<i64> = connection
         .prepare_cached(
             "select number from guard
-             where code = ? and entity = ? and system = ? and state = 'open'",
+             where code = ? and entity = ? and system = ? and user = ? and state = 'open'",
         )?
-        .query_row(params![code, entity, system], |row| row.get(0))
+        .query_row(params![code, entity, system, guard.user.as_str()], |row| row.get(0))
         .optional()?;
     let (count, linked, max) =
         (guard.count.cast_signed(), guard.linked.cast_signed(), guard.max.cast_signed());
@@ -238,18 +238,34 @@ pub(super) fn trip_guard(connection: &Connection, guard: &Guard) -> Outcome<Numb
         return Ok(number.cast_unsigned());
     }
     connection.execute(
-        "insert into guard (code, entity, system, count, linked, max, digest, at, state, samples)
-         values (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)",
-        params![code, entity, system, count, linked, max, guard.digest.0, guard.at.0, samples],
+        "insert into guard (code, entity, system, user, count, linked, max, digest, at, state, samples)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)",
+        params![
+            code,
+            entity,
+            system,
+            guard.user.as_str(),
+            count,
+            linked,
+            max,
+            guard.digest.0,
+            guard.at.0,
+            samples
+        ],
     )?;
     Ok(connection.last_insert_rowid().cast_unsigned())
 }
 
 pub(super) fn guards(connection: &Connection, settled_too: bool) -> Outcome<Vec<Guard>> {
-    let mut select = connection.prepare_cached(
-        "select number, code, entity, system, count, linked, max, digest, at, state, samples
+    // A hub of an earlier version can be looked at as it is: its guards are about no user.
+    let knows_users = connection
+        .prepare_cached("select 1 from pragma_table_info('guard') where name = 'user'")?
+        .exists([])?;
+    let user = if knows_users { "user" } else { "''" };
+    let mut select = connection.prepare_cached(&format!(
+        "select number, code, entity, system, count, linked, max, digest, at, state, samples, {user}
          from guard where ? or state = 'open' order by number desc",
-    )?;
+    ))?;
     let mut rows = select.query(params![settled_too])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -273,6 +289,7 @@ pub(super) fn guards(connection: &Connection, settled_too: bool) -> Outcome<Vec<
             at: Timestamp(row.get(8)?),
             state: text(9)?,
             samples: samples.ok_or_else(|| Failure::stored(format_args!("guard {number}")))?,
+            user: text(11)?,
         });
     }
     Ok(found)

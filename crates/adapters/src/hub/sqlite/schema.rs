@@ -15,7 +15,7 @@ pub(in crate::hub) const VERSION: i32 = 1 + STEPS.len() as i32;
 pub(super) const READABLE: i32 = 1;
 
 /// From each version to the next, beginning with the first.
-pub(super) const STEPS: [&str; 3] = [SECOND, THIRD, FOURTH];
+pub(super) const STEPS: [&str; 4] = [SECOND, THIRD, FOURTH, FIFTH];
 
 /// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
 /// run.
@@ -48,6 +48,22 @@ create table action (
     hash blob not null
 ) strict;
 create index action_at on action (at);
+";
+
+/// Version 5: how much users have changed lately, and guards that are about one user. Also records that wait
+/// because of that, which an older program cannot read.
+const FIFTH: &str = "
+create table tally (
+    entity integer not null,
+    system integer not null,
+    user text not null,
+    data blob not null,
+    primary key (entity, system, user)
+) strict, without rowid;
+alter table guard add column user text not null default '';
+drop index guard_open;
+create unique index guard_open on guard (code, entity, system, user) where state = 'open';
+create index quarantine_excess on quarantine (entity) where code = 'limit.user';
 ";
 
 /// Version 1.

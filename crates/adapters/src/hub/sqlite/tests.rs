@@ -73,6 +73,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
         merged_into: None,
         rivals: Vec::new(),
         former: Vec::new(),
+        excess: Vec::new(),
     };
     let index = |revision: u64| GroupIndex {
         rows: vec![RowEntry {

@@ -27,6 +27,7 @@ use crate::{
         OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System, TableSpec,
     },
     step::{Batch, Step, step},
+    tally::{Counted, Tally},
     value::{Digest, Slot, Value},
 };
 
@@ -36,6 +37,8 @@ pub(super) struct Stored {
     pub(super) row: Row,
     pub(super) at: Timestamp,
     pub(super) parent: Option<RowKey>,
+    /// Who says the system changed it.
+    pub(super) by: Option<Text>,
 }
 
 /// What happens to writes of a system.
@@ -87,6 +90,9 @@ pub(super) struct World {
     pub(super) open: BTreeMap<(RecordId, PartKey, Option<FieldIndex>), Vec<Candidate>>,
     pub(super) quarantine: BTreeMap<Subject, (Text, Vec<RecordId>)>,
     awaits: BTreeMap<(BindingIndex, RowKey), (BindingIndex, RowKey)>,
+    tallies: BTreeMap<Counted, Tally>,
+    /// Who edits, as the systems say.
+    pub(super) user: Option<Text>,
     pub(super) ledger: Ledger,
     pub(super) observed: u64,
     /// Everything that may be delivered twice.
@@ -203,6 +209,7 @@ impl World {
                     reads: true,
                     writes: true,
                     soft_delete: None,
+                    per_user: None,
                     rank,
                 });
             }
@@ -233,6 +240,8 @@ impl World {
             open: BTreeMap::new(),
             quarantine: BTreeMap::new(),
             awaits: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            user: None,
             ledger: Ledger::default(),
             observed: 0,
             history: Vec::new(),
@@ -292,7 +301,7 @@ impl World {
         let row = self.parse(binding, values, None);
         let parent = values.split_whitespace().find_map(|pair| pair.strip_prefix("^=")).map(key);
         let at = self.now;
-        let stored = Stored { row, at, parent };
+        let stored = Stored { row, at, parent, by: self.user.clone() };
         self.log(binding, &key(name), Some(&stored), None);
         self.tables.entry(binding).or_default().insert(key(name), stored);
     }
@@ -310,7 +319,7 @@ impl World {
         let binding = self.binding_at(place);
         let old = self.tables[&binding][&key(name)].clone();
         let row = self.parse(binding, values, Some(&old.row));
-        let stored = Stored { row, at: self.now, parent: old.parent };
+        let stored = Stored { row, at: self.now, parent: old.parent, by: self.user.clone() };
         self.log(binding, &key(name), Some(&stored), None);
         self.tables.entry(binding).or_default().insert(key(name), stored);
     }
@@ -366,7 +375,7 @@ impl World {
             order: Some(Order::Log { epoch: 0, major: self.log_at, minor: 0 }),
             token: None,
             changed_at: Some(self.now),
-            actor: None,
+            actor: stored.and_then(|stored| stored.by.clone()),
             mark,
             transaction: Some(format!("t{}", self.log_at).into()),
         });
@@ -453,6 +462,10 @@ impl World {
             let row = link.filter(|link| link.shadow.is_some()).and_then(|link| link.key.clone());
             working.row_keys.insert((*record, *system), row);
         }
+        for counted in &wants.tallies {
+            let known = self.tallies.get(counted).cloned();
+            working.tallies.insert(counted.clone(), known.unwrap_or_default());
+        }
         for intent in &wants.intents {
             let mut found = self
                 .indices
@@ -517,6 +530,7 @@ impl World {
             self.indices.insert(id, change.after);
             self.groups.insert(id, change.group);
         }
+        self.tallies.extend(commit.tallies);
         for change in commit.conflicts {
             self.take_conflict(change);
         }
@@ -883,7 +897,7 @@ impl World {
         } else {
             None
         };
-        let stored = Stored { row: Row(slots.into()), at: self.now, parent };
+        let stored = Stored { row: Row(slots.into()), at: self.now, parent, by: None };
         self.log(binding, &key, Some(&stored), Some(write.intent));
         let post = Some(stored.row.clone());
         self.tables.entry(binding).or_default().insert(key.clone(), stored);
@@ -1106,7 +1120,7 @@ impl World {
     ) -> Vec<Input> {
         let binding = self.binding_at(place);
         let row = self.parse(binding, values, None);
-        let stored = Stored { row, at: self.now, parent: None };
+        let stored = Stored { row, at: self.now, parent: None, by: None };
         let inputs = [Input::Polled { row: shown(binding, &key(name), &stored), began }];
         let mut answers = Vec::new();
         for effect in self.decide(&inputs) {
@@ -1201,7 +1215,7 @@ fn shown(binding: BindingIndex, key: &RowKey, stored: &Stored) -> Observed {
         order: None,
         token: None,
         changed_at: Some(stored.at),
-        actor: None,
+        actor: stored.by.clone(),
         mark: None,
         transaction: None,
     }

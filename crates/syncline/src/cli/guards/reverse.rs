@@ -4,7 +4,7 @@
 //! written in between.
 
 use serde_json::json;
-use syncline_core::{change::WriteKind, name::RunId};
+use syncline_core::{change::WriteKind, guard::USER, name::RunId};
 use syncline_engine::{
     desk::Unwatched,
     pass::{self, Allow, Tripped},
@@ -14,14 +14,14 @@ use syncline_ports::reader::{Guard, Reader as _};
 use crate::{
     cli::{
         Context, ask,
-        guards::{find, refuse_settled, tag},
+        guards::{excess, find, refuse_settled, tag},
         rollback,
     },
     exit::Exit,
     pass::{Depth, Halves, Order, Outcome, paused},
     progress::Progress,
     report::{Answer, Failure},
-    rollback::{Manner, What},
+    rollback::{Excess, Manner, What},
     session::{Reach, Session, Use},
     words,
 };
@@ -34,6 +34,9 @@ pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failur
     context.expects(|| tag(&guard))?;
     refuse_settled(&guard)?;
     paused::refuse(&session, &[guard.entity]).await?;
+    if guard.code == USER {
+        return excess::answer(&mut session, context, &guard, Excess::TakenBack).await;
+    }
     let (entity, system) = (session.entity_name(guard.entity), session.system_name(guard.system));
     let question =
         format!("Put back {} of {entity} that concern {system}?", words::count(guard.count));

@@ -86,7 +86,8 @@ pub(super) fn arrived(
             | AuditKind::ConflictOpened
             | AuditKind::LoopSuspected
             | AuditKind::Covered
-            | AuditKind::Warned => {}
+            | AuditKind::Warned
+            | AuditKind::Held => {}
         }
     }
     arrived

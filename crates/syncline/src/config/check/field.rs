@@ -141,6 +141,13 @@ impl Checker<'_> {
             .map(|other| other.name.value.as_str())
             .collect();
         let expr = expression::parse(self.sources, compute, &variables, &mut self.complaints);
+        let needs_rates = expr.as_ref().is_some_and(syncline_core::expr::Expr::uses_rates);
+        if needs_rates && self.draft.rates_file.is_none() {
+            self.complain(
+                Complaint::error("config.missing_key", compute.place, "nobody gives the rates")
+                    .fix("rates: {file: rates.csv}, with the columns date,from,to,rate"),
+            );
+        }
         for name in expr.iter().flat_map(syncline_core::expr::Expr::variables) {
             if entity.field(name).is_some_and(|other| other.compute.is_some()) {
                 self.complain(

@@ -5,8 +5,8 @@ use crate::config::keys::{
     field::FIELDS,
     key, later,
     policy::{
-        CONFLICTS_SHAPE, DELETE_CONFLICT, DELETES_SHAPE, GUARDS, ON_LEAVE, ON_PARENT_DELETE,
-        ON_TARGET_EDIT, RECONCILE,
+        CONFLICTS_SHAPE, DELETE_CONFLICT, DELETES_SHAPE, GUARDS, LIMITS, ON_LEAVE,
+        ON_PARENT_DELETE, ON_TARGET_EDIT, RECONCILE,
     },
 };
 
@@ -78,7 +78,7 @@ pub(crate) static ENTITY: Section = Section {
             Shape::List(&Shape::Keys(&VALIDATE)),
             "What must hold of a record, after the merge and before it is written.",
         ),
-        later("limits", "limits per user come with a later version"),
+        key("limits", Shape::Keys(&LIMITS), "How much users may change in a while."),
         later(
             "auto_rollback",
             "by itself nothing is rolled back in this version: `guards reverse`, `rollback run`",

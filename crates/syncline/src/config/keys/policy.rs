@@ -45,7 +45,7 @@ pub(crate) static DEFAULTS: Section = Section {
         ),
         key("guards", Shape::Keys(&GUARDS), "Limits that stop great damage."),
         key("retention", Shape::Keys(&RETENTION), "How long the hub keeps what it need not."),
-        later("limits", "limits per user come with a later version"),
+        key("limits", Shape::Keys(&LIMITS), "How much users may change in a while."),
         later("survive", "merging duplicates comes with a later version"),
         later(
             "auto_rollback",
@@ -94,6 +94,31 @@ pub(crate) static GUARDS: Section = Section {
     ],
     named: None,
     required: &[],
+};
+
+/// Limits of users.
+pub(crate) static LIMITS: Section = Section {
+    name: "limits",
+    doc: "How much users may change in a while.",
+    keys: &[key(
+        "per_user",
+        Shape::Keys(&PER_USER),
+        "Each user of a system, in one entity, as `changed_by` says.",
+    )],
+    named: None,
+    required: &["per_user"],
+};
+
+/// How much one user may change.
+pub(crate) static PER_USER: Section = Section {
+    name: "per_user",
+    doc: "How much one user of a system may change.",
+    keys: &[
+        key("changes", Shape::Text, "Records in a time: `500/h`, `50/10m`, `2000/d`."),
+        key("then", Shape::Word(&["hold"]), "The excess waits for a person."),
+    ],
+    named: None,
+    required: &["changes"],
 };
 
 /// A limit.

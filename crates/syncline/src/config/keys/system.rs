@@ -1,6 +1,6 @@
 //! `systems:`: where rows are, and how they are reached.
 
-use crate::config::keys::{Section, Shape, file, key, later, rest, webhook};
+use crate::config::keys::{Section, Shape, file, key, later, policy::LIMITS, rest, webhook};
 
 pub(crate) static SYSTEMS: Section = Section {
     name: "systems",
@@ -79,7 +79,7 @@ pub(crate) static SYSTEM: Section = Section {
             Shape::Map(&Shape::Keys(&rest::RESOURCE)),
             "What a REST system has, by name.",
         ),
-        later("limits", "limits per user come with a later version"),
+        key("limits", Shape::Keys(&LIMITS), "How much its users may change in a while."),
         key(
             "read",
             Shape::Keys(&file::READ),

@@ -3,6 +3,7 @@
 use syncline_core::{
     decimal::Decimal,
     plan::{BelowMin, DeleteConflict, DeletePolicy, OnLeave, OnParentDelete, OnTargetEdit},
+    tally::PerUser,
 };
 
 use crate::config::{
@@ -10,6 +11,7 @@ use crate::config::{
     draft::{Common, Conflicts, DAY_MS, Deletes, GuardsDraft, Name, PolicyDraft, Spanned},
     keys::{self, Shape},
     read::{Entries, Reader},
+    scalar,
     tree::{Kind, Node},
 };
 
@@ -40,6 +42,7 @@ impl Reader<'_> {
             guards: entries
                 .get("guards")
                 .map_or_else(GuardsDraft::default, |node| self.guards(node)),
+            per_user: self.per_user(entries),
             logs_ms: entries.get("retention").and_then(|node| self.retention(node)),
         }
     }
@@ -109,6 +112,37 @@ impl Reader<'_> {
             self.word_of(&found, "then", &["hold_field"]);
         }
         guards
+    }
+
+    /// `limits: {per_user: {changes: 500/h, then: hold}}`.
+    pub(super) fn per_user(&mut self, entries: &Entries<'_>) -> Option<Spanned<PerUser>> {
+        let node = entries.get("limits")?;
+        let limits = self.entries(node, &keys::policy::LIMITS, "`limits`", &[])?;
+        let node = limits.get("per_user")?;
+        let place = node.place;
+        let entries = self.entries(node, &keys::policy::PER_USER, "`per_user`", &[])?;
+        self.word_of(&entries, "then", &["hold"]);
+        let text = self.text_of(&entries, "changes")?;
+        let found = text.value.split_once('/').and_then(|(changes, window)| {
+            let window = window.trim();
+            let is_unit = window.starts_with(|first: char| first.is_ascii_alphabetic());
+            let window_ms = if is_unit {
+                scalar::duration_ms(&format!("1{window}"))
+            } else {
+                scalar::duration_ms(window)
+            };
+            let window_ms = window_ms.filter(|ms| (1_000..=31 * DAY_MS).contains(ms))?;
+            let changes = changes.trim().parse().ok().filter(|changes| *changes > 0)?;
+            Some(PerUser { changes, window_ms })
+        });
+        if found.is_none() {
+            let message = format!("`changes` takes so many in a time, not `{}`", text.value);
+            self.complain(
+                Complaint::error("config.value", text.place, message)
+                    .fix("write 500/h, 50/10m or 2000/d"),
+            );
+        }
+        Some(Spanned { value: found?, place })
     }
 
     fn part<'n>(&mut self, entries: &Entries<'n>, name: &str) -> Option<Entries<'n>> {

@@ -88,6 +88,7 @@ impl Reader<'_> {
             folder: None,
             connect_timeout_ms: 10_000,
             statement_timeout_ms: 300_000,
+            per_user: None,
         };
         let what = format!("system `{}`", system.name.value);
         let Some(entries) = self.entries(node, &keys::system::SYSTEM, &what, &[]) else {
@@ -135,6 +136,7 @@ impl Reader<'_> {
             system.reads_max_rate =
                 self.text_of(&reads, "max_rate").and_then(|text| self.rate(&text));
         }
+        system.per_user = self.per_user(&entries);
         if let Some(ms) = self.duration_of(&entries, "connect_timeout") {
             system.connect_timeout_ms = ms.max(1);
         }

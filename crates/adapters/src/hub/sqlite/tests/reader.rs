@@ -255,6 +255,7 @@ fn a_guard_is_open_once_and_brought_up_to_date() {
         at: NOW,
         state: Text::new("open"),
         samples: vec![key(1), key(2)],
+        user: Text::default(),
     };
     assert_eq!(run(hub.trip_guard(&guard(60))).unwrap(), 1);
     assert_eq!(run(hub.trip_guard(&guard(70))).unwrap(), 1);
