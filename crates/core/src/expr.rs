@@ -99,10 +99,10 @@ impl Expr {
         self.uses_rates
     }
 
-    /// The same, with these exchange rates at hand.
+    /// The same, with these exchange rates at hand, if there are any.
     #[must_use]
-    pub fn with_rates(self, rates: std::sync::Arc<Rates>) -> Self {
-        Self { rates: Some(rates), ..self }
+    pub fn with_rates(self, rates: Option<std::sync::Arc<Rates>>) -> Self {
+        Self { rates, ..self }
     }
 
     /// Its value.

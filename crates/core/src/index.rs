@@ -152,6 +152,15 @@ pub(crate) fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<
     Some(Behind { system, kind, not_before: wait.not_before, parked: wait.parked })
 }
 
+/// Until when the delete of this record waits before it is passed on, if it is to wait.
+pub fn grace(plan: &Plan, group: &Group) -> Option<Timestamp> {
+    let grace = plan.entity(group.entity).map_or(0, |entity| entity.delete_grace_ms);
+    let exists = &group.root.exists;
+    // One that went into another record is not gone.
+    let is_gone = !exists.alive && group.merged_into.is_none();
+    (is_gone && grace > 0).then(|| exists.at.plus_ms(grace))
+}
+
 /// Why work that is due is not tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Waiting {
@@ -164,6 +173,9 @@ pub struct Waiting {
 /// Whether the group's rows in this system can be written now, as far as their links say.
 pub fn waiting(plan: &Plan, group: &Group, system: SystemIndex, needs: &[PartNeed]) -> Waiting {
     let mut waiting = Waiting::default();
+    if needs.iter().any(|need| need.need == Need::Delete) {
+        waiting.not_before = grace(plan, group);
+    }
     for need in needs {
         let part = match need.child {
             None => Some(&group.root),

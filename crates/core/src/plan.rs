@@ -86,6 +86,8 @@ pub struct Entity {
     pub deletes: DeletePolicy,
     /// Which systems may delete; `None`: all that may write.
     pub delete_from: Option<Vec<SystemIndex>>,
+    /// So long a delete waits before it is passed on, in milliseconds; who comes back meanwhile stays.
+    pub delete_grace_ms: i64,
     /// A delete against an edit.
     pub delete_conflict: DeleteConflict,
     /// What becomes of children whose parent is deleted.

@@ -192,6 +192,7 @@ fn entity(
         units: Vec::new(),
         deletes: DeletePolicy::Propagate,
         delete_from: None,
+        delete_grace_ms: 0,
         delete_conflict: draft.delete_conflict,
         on_parent_delete: OnParentDelete::Wait,
         on_target_edit: OnTargetEdit::Revert,

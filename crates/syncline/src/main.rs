@@ -16,6 +16,7 @@ mod discover;
 mod doubts;
 mod exit;
 mod fights;
+mod grace;
 mod limits;
 mod loan;
 mod measure;

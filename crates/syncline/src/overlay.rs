@@ -42,6 +42,7 @@ use crate::{
     address,
     columns::{self, Appeared},
     config::numbering,
+    grace::{self, Grace},
     limits,
     pass::{Depth, modes},
     report::Failure,
@@ -62,6 +63,8 @@ pub(crate) struct EntityPlan {
     pub(crate) counts: BTreeMap<SystemIndex, [u64; 3]>,
     /// What the hub's counters say.
     pub(crate) behind: BTreeMap<SystemIndex, BehindCount>,
+    /// Deletes that would wait for their time of grace.
+    pub(crate) grace: Option<Grace>,
     /// Rows read, per system.
     pub(crate) read: BTreeMap<SystemIndex, u64>,
     /// Conflicts, rows set aside, and ambiguous matches that this would leave.
@@ -185,6 +188,7 @@ async fn entity(
         entity: index,
         counts: BTreeMap::new(),
         behind: hub.count_behind(index, desk.now()).await?.into_iter().collect(),
+        grace: grace::of(hub, &session.plan, index).await?,
         read: BTreeMap::new(),
         conflicts: 0,
         invalid: 0,

@@ -21,7 +21,9 @@ use crate::{
     books, columns,
     doubts::{self, Doubts},
     exit::Exit,
-    fights, limits, measure,
+    fights,
+    grace::{self, Grace},
+    limits, measure,
     report::{Answer, Failure},
     session::{Session, of_system},
     times::Times,
@@ -240,7 +242,10 @@ async fn conclude(
         let doubts = doubts::of(session, report.entity).await?;
         let (exit, error) = judge(session, report, &doubts, order).await?;
         let aside = session.hub.count_set_aside(report.run).await?;
-        let line = line(session, report, aside, &doubts, began);
+        let mut waiting = doubts::shown(session, &doubts);
+        waiting
+            .extend(grace::of(&session.hub, &session.plan, report.entity).await?.map(Grace::words));
+        let line = line(session, report, aside, waiting, began);
         let name = session.entity_name(report.entity).to_owned();
         let word = match exit {
             _ if session.stopped().is_some() => "stopped",
@@ -374,7 +379,7 @@ fn line(
     session: &Session,
     report: &EntityPassed,
     aside: u64,
-    doubts: &BTreeMap<SystemIndex, Doubts>,
+    mut waiting: Vec<String>,
     began: Timestamp,
 ) -> String {
     let name = session.entity_name(report.entity);
@@ -389,7 +394,6 @@ fn line(
     let changed = report.count(Disposition::Applied) + report.count(Disposition::ConflictLost);
     let checked = words::count(report.checked());
     let took = words::span((Session::now().0 - began.0) / 1_000);
-    let mut waiting = doubts::shown(session, doubts);
     if aside > 0 {
         waiting.push(format!("{} set aside", words::count(aside)));
     }

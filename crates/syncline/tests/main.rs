@@ -13,6 +13,7 @@ mod bulk;
 mod config_diff;
 mod discover;
 mod files;
+mod grace;
 mod guards;
 mod hooks;
 mod hostile;

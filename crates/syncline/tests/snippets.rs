@@ -150,6 +150,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/audit.md",
         "docs/limits.md",
         "docs/rules.md",
+        "docs/deletes.md",
         "docs/backup.md",
         "docs/files.md",
     ];

@@ -252,7 +252,8 @@ fn an_amount_is_exchanged_at_the_rate_of_its_day() {
         Value::List(vec![amount, Value::text("EUR")])
     };
     let ask = |text: &str| {
-        let expr = Expr::parse(text).expect("parses").with_rates(std::sync::Arc::clone(&rates));
+        let expr =
+            Expr::parse(text).expect("parses").with_rates(Some(std::sync::Arc::clone(&rates)));
         assert!(expr.uses_rates());
         let lookup = |name: &str| (name == "total").then(euros);
         expr.eval(&Context { lookup: &lookup, now: NOW, zone: None, ranks: &[] })

@@ -184,6 +184,7 @@ pub fn plan() -> Plan {
             units: Vec::new(),
             deletes: DeletePolicy::Propagate,
             delete_from: None,
+            delete_grace_ms: 0,
             delete_conflict: DeleteConflict::Priority,
             on_parent_delete: OnParentDelete::Wait,
             on_target_edit: OnTargetEdit::Revert,

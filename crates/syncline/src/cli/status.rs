@@ -23,6 +23,7 @@ use crate::{
     cli::Context,
     doubts,
     exit::Exit,
+    grace::{self, Grace},
     report::{self, Answer, Failure, Paint},
     session::{self, Reach, Session, Use},
     words::{self, Table},
@@ -359,6 +360,7 @@ async fn row(
     }
     let doubts = doubts::of(session, entity).await?;
     words.extend(doubts::shown(session, &doubts));
+    words.extend(grace::of(&session.hub, &session.plan, entity).await?.map(Grace::words));
     let is_served = is_served(session).await?;
     let known = links::Known { behind: &behind, arrived: &arrived, is_served, now };
     let links = links::of(session, entity, &known).await?;

@@ -177,10 +177,7 @@ impl<'a> Compiler<'a> {
     fn expr(&mut self, text: Option<&Name>, variables: &[&str]) -> Option<Expr> {
         // Mistakes were complained about by `check`.
         let expr = expression::parse(self.sources, text?, variables, &mut Vec::new())?;
-        match &self.draft.rates {
-            Some(rates) => Some(expr.with_rates(std::sync::Arc::clone(rates))),
-            None => Some(expr),
-        }
+        Some(expr.with_rates(self.draft.rates.clone()))
     }
 
     fn entity(&mut self, kin: Kin<'a>, names: &[Text]) -> Entity {
@@ -232,6 +229,7 @@ impl<'a> Compiler<'a> {
             deletes: deletes
                 .map_or(DeletePolicy::Propagate, |deletes| deletes.value.policy.clone()),
             delete_from: self.system_indices(delete_from),
+            delete_grace_ms: deletes.and_then(|deletes| deletes.value.grace_ms).unwrap_or(0),
             delete_conflict: common
                 .delete_conflict
                 .as_ref()

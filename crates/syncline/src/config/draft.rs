@@ -258,6 +258,8 @@ pub(crate) struct Deletes {
     pub(crate) policy: syncline_core::plan::DeletePolicy,
     /// Systems that may delete.
     pub(crate) from: Option<Vec<Name>>,
+    /// How long it waits, in milliseconds.
+    pub(crate) grace_ms: Option<i64>,
     /// For `soft`: what each system sets.
     pub(crate) soft: Vec<(Name, Vec<(Name, Atom)>)>,
 }

@@ -157,6 +157,7 @@ pub(super) fn entity(name: &str, fields: &[&str], match_by: usize) -> Entity {
         units: Vec::new(),
         deletes: DeletePolicy::Propagate,
         delete_from: None,
+        delete_grace_ms: 0,
         delete_conflict: DeleteConflict::Priority,
         on_parent_delete: OnParentDelete::Wait,
         on_target_edit: OnTargetEdit::Revert,

@@ -123,6 +123,7 @@ fn first(session: &Session, entity: &EntityPlan) -> Vec<String> {
     lines.extend(fill(session, entity));
     lines.extend(otherwise(session, entity));
     lines.extend(columns::lines(&entity.appeared));
+    lines.extend(entity.grace.map(|grace| format!("! {name}: {}", grace.words())));
     if entity.conflicts > 0 {
         lines.push(format!(
             "! {name}: {} for a person",

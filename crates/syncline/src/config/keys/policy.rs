@@ -187,7 +187,7 @@ pub(crate) static DELETES: Section = Section {
     keys: &[
         key("policy", Shape::Word(&["propagate", "hold", "ignore", "soft"]), "What it does."),
         key("from", TEXTS, "Systems that may delete."),
-        later("grace", "a time of grace comes with a later version"),
+        key("grace", Shape::Duration, "How long it waits; who comes back meanwhile stays."),
     ],
     named: Some(Shape::Keys(&SOFT)),
     required: &[],

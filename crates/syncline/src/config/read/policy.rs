@@ -244,7 +244,7 @@ impl Reader<'_> {
                 );
                 return None;
             }
-            let value = Deletes { policy, from: None, soft: Vec::new() };
+            let value = Deletes { policy, from: None, grace_ms: None, soft: Vec::new() };
             return Some(Spanned { value, place });
         }
         let entries = self.entries(node, &keys::policy::DELETES, "`deletes`", systems)?;
@@ -253,6 +253,7 @@ impl Reader<'_> {
                 self.known_system(name, systems);
             }
         });
+        let grace_ms = self.duration_of(&entries, "grace");
         let mut soft = Vec::new();
         for (key, value) in &entries.named {
             let name = Spanned { value: (&key.text).into(), place: key.place };
@@ -280,7 +281,7 @@ impl Reader<'_> {
             ),
             _ => {}
         }
-        Some(Spanned { value: Deletes { policy, from, soft }, place })
+        Some(Spanned { value: Deletes { policy, from, grace_ms, soft }, place })
     }
 
     fn delete_policy(&mut self, node: &Node) -> Option<DeletePolicy> {
