@@ -382,6 +382,8 @@ pub trait Reader: Send + Sync {
     async fn count_quarantine(&self, filter: &QuarantineFilter) -> Result<u64, PortError>;
     /// What users have changed beyond the limits of this entity, and waits; oldest first.
     async fn excesses(&self, entity: EntityIndex) -> Result<Vec<Exceeded>, PortError>;
+    /// The number of the newest entry of the quarantine; 0: there never was one.
+    async fn newest_quarantined(&self) -> Result<Number, PortError>;
     /// How many conflicts and entries of the quarantine this run has opened that still wait.
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError>;
     /// One entry.

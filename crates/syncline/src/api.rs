@@ -12,6 +12,7 @@ mod body;
 mod configuration;
 mod conflicts;
 mod entities;
+mod events;
 mod guards;
 mod health;
 mod hooks;
@@ -54,6 +55,7 @@ pub(crate) use self::refused::Refused;
 use self::{
     access::Access,
     acts::Acts,
+    events::Events,
     looks::Looks,
     once::Turn,
     reply::Reply,
@@ -72,6 +74,7 @@ pub(crate) struct Api {
     access: Access,
     calls: Arc<Calls>,
     refused: Arc<Refused>,
+    events: Arc<Events>,
 }
 
 impl Api {
@@ -80,8 +83,10 @@ impl Api {
     /// # Errors
     /// Those of the file of answers beside the hub.
     pub(crate) fn new(context: &Context, loaded: &Loaded) -> Result<Arc<Self>, Failure> {
+        let looks = Looks::new(context, loaded);
         Ok(Arc::new(Self {
-            looks: Looks::new(context, loaded),
+            events: Events::new(looks.clone()),
+            looks,
             acts: Acts::new(context),
             access: Access::new(),
             calls: Arc::new(Calls::open(&loaded.hub_path())?),
@@ -92,6 +97,24 @@ impl Api {
     /// Attempts that were refused, for the books.
     pub(crate) fn refused(&self) -> Arc<Refused> {
         self.refused.clone()
+    }
+
+    /// Whether whoever asks may look.
+    ///
+    /// # Errors
+    /// `server.cross_site`, `server.token`.
+    fn knows(&self, request: &HttpRequest) -> Result<(), Failure> {
+        let loaded = self.looks.loaded();
+        let tokens = self.access.tokens(&loaded)?;
+        let tokens = tokens.as_deref().map(Vec::as_slice);
+        site::admit(&loaded, request.method(), request.uri(), request.headers(), tokens.is_some())?;
+        self.access.caller(tokens, request.headers(), peer(request), &self.calls)?;
+        Ok(())
+    }
+
+    /// The door closes: nobody listens any more.
+    pub(crate) fn close(&self) {
+        self.events.close();
     }
 
     /// The configuration was read anew.
@@ -120,7 +143,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Router {
     };
     router
         .route("/errors/{code}", axum::routing::get(page_of_error))
-        .merge(health::routes(api.looks.clone()))
+        .merge(health::routes(api))
         .merge(ui::routes())
         .route(&format!("{PREFIX}/{{*rest}}"), any(unknown))
         .route(PREFIX, any(unknown))
@@ -147,7 +170,7 @@ async fn serve(api: Arc<Api>, routes: Arc<Vec<&'static Route>>, request: HttpReq
     let is_head = request.method() == Method::HEAD;
     let route = routes.first().map_or("", |route| route.path);
     let mut response = match answer(&api, &routes, &loaded, request).await {
-        Ok(reply) => reply.response(),
+        Ok(response) => response,
         Err(failure) => {
             let mut response = problem::response(&failure, &path, &public);
             if failure.code == "server.method" {
@@ -177,9 +200,8 @@ async fn answer(
     routes: &[&'static Route],
     loaded: &Loaded,
     request: HttpRequest,
-) -> Result<Reply, Failure> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+) -> Result<Response, Failure> {
+    let peer = peer(&request);
     let asked = format!("{} {}", request.method(), request.uri().path());
     let mut who = None;
     let outcome = let_in(api, routes, loaded, request, peer, &mut who).await;
@@ -191,6 +213,12 @@ async fn answer(
     outcome
 }
 
+/// Where a request comes from.
+fn peer(request: &HttpRequest) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+}
+
 /// Answers whoever may come in.
 async fn let_in(
     api: &Arc<Api>,
@@ -199,10 +227,10 @@ async fn let_in(
     request: HttpRequest,
     peer: IpAddr,
     who: &mut Option<String>,
-) -> Result<Reply, Failure> {
+) -> Result<Response, Failure> {
     let (mut parts, content) = request.into_parts();
     let tokens = api.access.tokens(loaded)?;
-    site::admit(loaded, &parts, tokens.is_some())?;
+    site::admit(loaded, &parts.method, &parts.uri, &parts.headers, tokens.is_some())?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let Some(route) = routes.iter().find(|route| route.method == method) else {
         let message = format!("{} is not done here", parts.method);
@@ -222,25 +250,30 @@ async fn let_in(
                 let found = tokens.map(|tokens| api.access.token(tokens, secret, peer));
                 found.transpose()
             };
-            return sessions::enter(loaded, &said, find);
+            return sessions::enter(loaded, &said, find).map(Reply::response);
         }
-        Work::Leave => return Ok(sessions::leave(loaded)),
-        Work::Look(_) | Work::Act(_) | Work::Long(..) | Work::Who => {}
+        Work::Leave => return Ok(sessions::leave(loaded).response()),
+        Work::Look(_) | Work::Act(_) | Work::Long(..) | Work::Who | Work::Listen => {}
     }
     let caller = api.access.caller(tokens, &parts.headers, peer, &api.calls)?;
     *who = Some(caller.who.clone());
     caller.may(route)?;
-    let _place = api.access.place(&caller)?;
     let asked = Request::new(route, names, &parts.uri)?.within(caller.entities.clone());
+    if matches!(route.work, Work::Listen) {
+        return api.events.listen(&parts.headers, caller.entities).await;
+    }
+    let _place = api.access.place(&caller)?;
     match route.work {
-        Work::Enter | Work::Leave | Work::Who => Ok(sessions::who(&caller)),
-        Work::Look(look) => api.looks.ask(asked, look).await,
+        Work::Enter | Work::Leave | Work::Listen | Work::Who => {
+            Ok(sessions::who(&caller).response())
+        }
+        Work::Look(look) => api.looks.ask(asked, look).await.map(Reply::response),
         Work::Act(_) | Work::Long(..) => {
             let said = body::read(&parts.headers, content, route.body).await?;
             let path = parts.uri.path();
             let request = format!("{method} {path} {}", serde_json::Value::from(said.clone()));
             let once = match once::claim(&api.calls, &parts.headers, &caller.who, &request).await? {
-                Turn::Done(reply) => return Ok(reply),
+                Turn::Done(reply) => return Ok(reply.response()),
                 // An answer that shows a token is kept nowhere.
                 Turn::Do(once) => (once, route.path == "/tokens"),
             };
@@ -253,7 +286,7 @@ async fn let_in(
                     Work::Long(kind, act) => {
                         api.acts.begin_run(at, &caller, &api.looks, asked, (kind, act)).await
                     }
-                    Work::Look(_) | Work::Who | Work::Enter | Work::Leave => {
+                    Work::Look(_) | Work::Who | Work::Enter | Work::Leave | Work::Listen => {
                         Err(Failure::new("bug.unexpected", "this changes nothing"))
                     }
                 };
@@ -264,9 +297,10 @@ async fn let_in(
                 }
                 answered
             });
-            done.await.unwrap_or_else(|error| {
+            let answered = done.await.unwrap_or_else(|error| {
                 Err(Failure::new("bug.unexpected", "it could not be done").cause(error.to_string()))
-            })
+            });
+            answered.map(Reply::response)
         }
     }
 }

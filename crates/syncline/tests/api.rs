@@ -54,7 +54,7 @@ impl Answered {
 
 /// A daemon that is asked over HTTP.
 pub(crate) struct Server {
-    _daemon: Daemon,
+    daemon: Daemon,
     pub(crate) address: String,
 }
 
@@ -63,7 +63,7 @@ impl Server {
     pub(crate) fn start(world: &World) -> Self {
         let daemon = Daemon::start(&world.path(""), &["--listen", "127.0.0.1:0"]);
         let address = address(&daemon);
-        Self { _daemon: daemon, address }
+        Self { daemon, address }
     }
 
     /// A request as it stands.
@@ -380,6 +380,10 @@ fn who_has_a_token_may_do_what_its_role_says_and_no_more() {
     server.ask("syn_nonsense", "GET", "/status", "").refuses(401, "server.token");
     server.ask(&late, "GET", "/status", "").refuses(401, "server.token");
     server.ask(&viewer, "GET", "/status", "").is(200);
+    server.send("GET", "/metrics", &[], "").refuses(401, "server.token");
+    let bearer = format!("Bearer {viewer}");
+    let counted = server.send("GET", "/metrics", &[("authorization", bearer.as_str())], "");
+    assert!(counted.status == 200 && counted.body.contains("syncline_build_info"), "{counted:?}");
     assert_eq!(server.ask(&viewer, "GET", "/me", "").is(200)["role"], "viewer");
     let take = r#"{"take": "erp"}"#;
     server.ask(&viewer, "POST", "/conflicts/1/resolve", take).refuses(403, "server.role");
@@ -530,4 +534,81 @@ fn nobody_is_let_in_from_other_machines_without_proof() {
     world.edit("tokens.yaml\"", "tokens.yaml\", public_url: \"https://sync.example\"");
     let daemon = Daemon::start(&world.path(""), &["--listen", "0.0.0.0:0"]);
     daemon.stop().ends(143, &["0.0.0.0"]);
+}
+
+/// Somebody who listens to what happens.
+struct Ear {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Server {
+    fn listen(&self, last: Option<&str>) -> Ear {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let last = last.map(|last| format!("last-event-id: {last}\r\n")).unwrap_or_default();
+        let head = format!("GET /api/v1/events HTTP/1.1\r\nhost: {}\r\n{last}\r\n", self.address);
+        stream.write_all(head.as_bytes()).unwrap();
+        Ear { stream, heard: String::new() }
+    }
+}
+
+impl Ear {
+    /// Waits until an event with these words comes; gives its lines.
+    #[track_caller]
+    fn hears(&mut self, words: &[&str]) -> String {
+        for _ in 0..400 {
+            let mut bytes = vec![0; 65_536];
+            if let Ok(count) = self.stream.read(&mut bytes) {
+                self.heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+            let mut events = self.heard.split("\n\n");
+            if let Some(found) = events.find(|it| words.iter().all(|word| it.contains(word))) {
+                return found.to_owned();
+            }
+        }
+        panic!("no {words:?} in\n{}", self.heard);
+    }
+}
+
+#[test]
+fn who_listens_hears_what_happens_and_who_comes_back_what_was_missed() {
+    let world = disputed(2, 1);
+    let server = Server::start(&world);
+    let mut ear = server.listen(None);
+    let begun = ear.hears(&["event: status"]);
+    let id = begun.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+
+    server.act("POST", "/conflicts/1/resolve", r#"{"take": "crm"}"#).is(200);
+    let settled = ear.hears(&["event: conflict", "\"state\":\"settled\""]);
+    assert!(settled.contains("\"id\":1") && !settled.contains("Name"), "{settled}");
+    ear.hears(&["event: change", "conflict_settled"]);
+    ear.hears(&["event: action", "conflicts.resolve"]);
+    ear.hears(&["event: run", "\"kind\":\"resolve\"", "\"outcome\":\"ok\""]);
+    assert!(!ear.heard.contains("of the CRM"), "no value is told:\n{}", ear.heard);
+    // Gone for a while, also while the daemon was.
+    drop(ear);
+    drop(server);
+    let server = Server::start(&world);
+    let mut ear = server.listen(Some(&id));
+    ear.hears(&["event: conflict", "\"state\":\"settled\""]);
+    server.act("POST", "/entities/contacts/pause", "").is(200);
+    ear.hears(&["event: status", "\"paused\":[\"contacts\"]"]);
+    // Whoever has heard of what never was looks at everything again.
+    let mut lost = server.listen(Some("999999"));
+    lost.hears(&["event: status", "\"again\":true"]);
+    let refused = server.send("GET", "/api/v1/events", &[("last-event-id", "x")], "");
+    refused.refuses(400, "usage.parameter");
+}
+
+#[test]
+fn a_daemon_that_stops_keeps_nobody_waiting() {
+    let world = World::in_step(1);
+    let server = Server::start(&world);
+    let mut ear = server.listen(None);
+    ear.hears(&["event: status"]);
+
+    let began = std::time::Instant::now();
+    server.daemon.stop().ends(143, &[]);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }

@@ -5,24 +5,26 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, Uri, header},
     response::Response,
     routing::get,
 };
 
-use super::{looks::Looks, problem};
+use super::{Api, looks::Looks, problem};
 use crate::{measure, report::Failure, session::Session};
 
 /// The text format of `OpenMetrics`.
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Their routes.
-pub(super) fn routes(looks: Arc<Looks>) -> Router {
+pub(super) fn routes(api: &Arc<Api>) -> Router {
+    let looks = api.looks.clone();
+    let asked = api.clone();
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(move |request: Request| metrics(asked.clone(), request)))
         .with_state(looks)
 }
 
@@ -67,8 +69,13 @@ async fn systems(session: &Session) -> Result<Vec<(String, &'static str)>, Failu
     Ok(found)
 }
 
-async fn metrics(State(looks): State<Arc<Looks>>) -> Response {
-    let text = looks
+/// Whoever may look may count.
+async fn metrics(api: Arc<Api>, request: Request) -> Response {
+    if let Err(failure) = api.knows(&request) {
+        return problem::response(&failure, "/metrics", "");
+    }
+    let text = api
+        .looks
         .with(|session| {
             Box::pin(async move {
                 match measure::here() {

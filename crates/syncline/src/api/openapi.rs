@@ -66,7 +66,7 @@ fn operation(route: &Route) -> Json {
     } else {
         json!({ "type": "object" })
     };
-    let is_act = !matches!(route.work, Work::Look(_));
+    let is_act = route.method != axum::http::Method::GET;
     if is_act {
         parameters.push(json!({
             "name": "If-Match", "in": "header", "schema": { "type": "string" },

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, header, request::Parts};
+use axum::http::{HeaderMap, Method, Uri, header};
 
 use crate::{config::Loaded, report::Failure};
 
@@ -12,24 +12,30 @@ use crate::{config::Loaded, report::Failure};
 ///
 /// # Errors
 /// `server.cross_site`.
-pub(super) fn admit(loaded: &Loaded, parts: &Parts, has_tokens: bool) -> Result<(), Failure> {
+pub(super) fn admit(
+    loaded: &Loaded,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    has_tokens: bool,
+) -> Result<(), Failure> {
     let public = loaded.draft.server.public_url.as_deref();
-    let host = text(&parts.headers, header::HOST.as_str())
-        .or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str))
+    let host = text(headers, header::HOST.as_str())
+        .or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
         .unwrap_or_default();
     if !has_tokens && !is_ours(host, public) {
         // A name that somebody else has given to this machine's address.
         return Err(refused(format!("`{host}` is no name of this server")));
     }
-    if let Some(origin) = text(&parts.headers, header::ORIGIN.as_str()) {
+    if let Some(origin) = text(headers, header::ORIGIN.as_str()) {
         let from = origin.split_once("://").map_or("", |(_, rest)| rest);
         let is_same = from == host || public.is_some_and(|public| is_origin(public, origin));
-        if !(is_same && (has_tokens || is_ours(from, public))) && parts.method != Method::GET {
+        if !(is_same && (has_tokens || is_ours(from, public))) && *method != Method::GET {
             return Err(refused("a page of another site asked for this".to_owned()));
         }
     }
-    let site = text(&parts.headers, "sec-fetch-site");
-    let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
+    let site = text(headers, "sec-fetch-site");
+    let is_safe = matches!(*method, Method::GET | Method::HEAD);
     if !is_safe && site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(refused("a page of another site asked for this".to_owned()));
     }

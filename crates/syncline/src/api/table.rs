@@ -29,8 +29,7 @@ pub(super) struct Route {
 impl Route {
     /// Whether it may concern all entities, so that who is limited to some may not ask.
     pub(super) fn spans(&self) -> bool {
-        const WHOLE: [&str; 7] =
-            ["/series", "/audit", "/hooks", "/config", "/tokens", "/changes", "/events"];
+        const WHOLE: [&str; 6] = ["/series", "/audit", "/hooks", "/config", "/tokens", "/changes"];
         let is_act = self.method != Method::GET;
         WHOLE.iter().any(|path| self.path.starts_with(path))
             || is_act && (self.path.starts_with("/systems") || self.path.starts_with("/runs/"))
@@ -50,6 +49,8 @@ pub(super) enum Work {
     Look(Look),
     /// Who one is.
     Who,
+    /// What happens, while it does.
+    Listen,
     /// A browser is let in.
     Enter,
     /// It goes.
@@ -267,6 +268,15 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         series::show
     ),
+    Route {
+        work: Work::Listen,
+        ..get!(
+            "/events",
+            "What happens, while it does, as server-sent events; Last-Event-ID resumes",
+            [],
+            openapi::show
+        )
+    },
     Route { work: Work::Who, ..get!("/me", "Who one is, and what one may do", [], openapi::show) },
     Route {
         work: Work::Enter,

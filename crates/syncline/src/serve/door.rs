@@ -179,6 +179,7 @@ impl Door {
 
     /// Closes the door; who is inside is answered.
     pub(super) async fn close(self) {
+        self.shared.api.close();
         self.connections.close().await;
     }
 }
@@ -194,8 +195,7 @@ fn exposed(loaded: &Loaded, wanted: SocketAddr) -> Result<(), Failure> {
         None => false,
     };
     if !has_tokens {
-        let fix =
-            "listen on 127.0.0.1; or set server.tokens, and syncline tokens new NAME --role admin";
+        let fix = "listen on 127.0.0.1 behind a reverse proxy; or set server.tokens, and syncline tokens new NAME --role admin";
         return Err(refused("there are no tokens: whoever reached it could do everything", fix));
     }
     let public = loaded.draft.server.public_url.as_deref();

@@ -204,6 +204,15 @@ impl Reader for SqliteHub {
         })
     }
 
+    async fn newest_quarantined(&self) -> Result<Number, PortError> {
+        self.read("look at the quarantine", |connection| {
+            let newest: i64 = connection
+                .prepare_cached("select coalesce(max(number), 0) from quarantine")?
+                .query_row([], |row| row.get(0))?;
+            Ok(newest.cast_unsigned())
+        })
+    }
+
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError> {
         self.read("count what was set aside", |connection| {
             let mut count = connection.prepare_cached(
