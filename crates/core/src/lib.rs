@@ -17,6 +17,7 @@ pub mod footprint;
 pub mod group;
 pub mod guard;
 pub mod index;
+pub mod label;
 pub mod lens;
 pub mod matching;
 pub(crate) mod merge;

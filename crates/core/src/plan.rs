@@ -1,11 +1,11 @@
-//! The configuration, checked and compiled: names became indices, lenses and expressions are
-//! parsed. The hot path reads this and nothing else of the file.
+//! The configuration, compiled: names became indices. The hot path reads nothing else of the file.
 
 use std::collections::BTreeMap;
 
 use crate::{
     Text,
     expr::Expr,
+    label::Label,
     lens::{FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
     tally::PerUser,
@@ -117,6 +117,8 @@ pub struct Field {
     pub name: Text,
     /// What it holds in the hub.
     pub kind: FieldType,
+    /// How much of its values people may see.
+    pub label: Label,
     /// For a reference: the entity it refers to.
     pub reference: Option<EntityIndex>,
     /// Systems whose edits count; `None`: all that have a two-way cell.

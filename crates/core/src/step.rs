@@ -38,6 +38,7 @@ pub(crate) mod recover;
 mod rivals;
 mod sight;
 mod unique;
+mod veil;
 mod wake;
 pub(crate) mod written;
 

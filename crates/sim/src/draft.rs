@@ -216,6 +216,7 @@ fn field(name: &str, draft: &Draft, refers_to: Option<EntityIndex>) -> Field {
     Field {
         name: Text::new(name),
         kind: if is_reference { FieldType::Ref } else { FieldType::Text },
+        label: syncline_core::label::Label::Open,
         reference: refers_to.filter(|_| is_reference),
         from: None,
         to: None,

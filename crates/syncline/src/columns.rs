@@ -116,5 +116,15 @@ fn used(session: &Session, of: &Binding) -> BTreeSet<Text> {
             }
         }
     }
+    // Columns that are known and never read.
+    let entities = session.loaded.draft.entities.iter();
+    let all = entities.flat_map(|entity| std::iter::once(entity).chain(entity.lines.as_deref()));
+    let system = session.system_name(of.system);
+    for entity in all.filter(|entity| {
+        entity.binding(system).is_some_and(|binding| binding.table.value == of.table.table)
+    }) {
+        let cells = entity.never.iter().filter_map(|field| field.cell(system));
+        used.extend(cells.flat_map(|cell| &cell.columns).map(|column| column.value.clone()));
+    }
     used
 }

@@ -34,6 +34,7 @@ mod scenarios;
 mod scratch;
 mod serve;
 mod session;
+mod shown;
 mod times;
 mod tokens;
 mod typed;

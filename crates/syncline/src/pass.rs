@@ -141,6 +141,15 @@ impl Order<'_> {
 /// Runs one pass.
 pub(crate) async fn run(
     session: &mut Session,
+    order: Order<'_>,
+    watch: &dyn Watch,
+) -> Result<Outcome, Failure> {
+    // Whoever waits for a pass need not have room for all that it keeps meanwhile.
+    Box::pin(carry_out(session, order, watch)).await
+}
+
+async fn carry_out(
+    session: &mut Session,
     mut order: Order<'_>,
     watch: &dyn Watch,
 ) -> Result<Outcome, Failure> {

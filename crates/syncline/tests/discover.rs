@@ -56,8 +56,8 @@ fn tables_fields_formats_codes_and_secrets_are_found() {
             "enum blocked=8,9 customer=1 lead=0",
             "ratio 100",
             "the same numbers, written otherwise; as numbers of FR",
-            "sensitive  erp.BANK (valid IBAN checksums): left out",
-            "sensitive  crm.password_hash (hashes of passwords): left out",
+            "sensitive  erp.BANK (valid IBAN checksums): never read",
+            "sensitive  crm.password_hash (hashes of passwords): never read",
             "erp.EMAIL holds 1 repeated value",
             "unpaired   crm.tags, erp.LOG",
             "Next: syncline discover crm erp --write",
@@ -80,7 +80,10 @@ fn what_is_written_is_checked_planned_and_run() {
     let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
     assert!(file.starts_with(SYSTEMS), "{file}");
     assert!(file.contains("\n  # proposed by syncline discover crm erp"), "{file}");
-    assert!(file.contains("# left out: erp.BANK (valid IBAN checksums): sensitive"), "{file}");
+    assert!(
+        file.contains("bank: {erp: BANK, sensitive: never}   # valid IBAN checksums"),
+        "{file}"
+    );
     world.run(&["check"]).ends(0, &["is fine"]);
     world.run(&["check", "--online"]).ends(0, &["is fine"]);
     world.run(&["plan"]).ends(0, &["contacts"]);

@@ -33,6 +33,7 @@ mod pushes;
 mod rollbacks;
 mod rules;
 mod scenarios;
+mod sensitive;
 mod serve;
 #[path = "../../adapters/tests/servers.rs"]
 mod servers;

@@ -151,6 +151,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/limits.md",
         "docs/rules.md",
         "docs/deletes.md",
+        "docs/sensitive.md",
         "docs/backup.md",
         "docs/files.md",
     ];

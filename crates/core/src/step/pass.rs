@@ -229,6 +229,7 @@ impl<'a> Pass<'a> {
             groups.push(GroupChange { group, before, after });
         }
         self.wake(&mut groups);
+        self.veil(&groups.iter().map(|change| (change.group.id, &change.group)).collect());
         let tallies = std::mem::take(&mut self.tallied).into_iter();
         let tallies = tallies.filter_map(|counted| self.working.tallies.get_key_value(&counted));
         let tallies = tallies.map(|(counted, tally)| (counted.clone(), tally.clone())).collect();

@@ -229,6 +229,7 @@ fn field(name: &str) -> Field {
     Field {
         name: name.into(),
         kind: syncline_core::lens::FieldType::default(),
+        label: syncline_core::label::Label::Open,
         reference: None,
         from: None,
         to: None,

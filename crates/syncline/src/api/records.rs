@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json, json};
 use syncline_core::{
     group::Group,
+    label::Label,
     name::{EntityIndex, FieldIndex, RecordId},
 };
 use syncline_ports::reader::{ConflictFilter, HistoryFilter, Reader as _};
@@ -184,6 +185,10 @@ fn holds(session: &Session, group: &Group, text: &str) -> bool {
             field.eq_ignore_ascii_case(name) && cell.value.to_string().to_lowercase() == wanted
         });
     }
+    // What is not shown cannot be guessed letter by letter either.
+    let mut values = values.filter(|(name, _)| {
+        fields.iter().any(|field| field.name == *name && field.label == Label::Open)
+    });
     values.any(|(_, cell)| cell.value.to_string().to_lowercase().contains(text))
         || group
             .root
@@ -200,7 +205,7 @@ fn item(session: &Session, group: &Group) -> Json {
         .zip(fields)
         .filter_map(|(at, field)| {
             let cell = group.root.cell(at).filter(|cell| cell.version > 0)?;
-            Some((field.name.to_string(), words::json(&cell.value)))
+            Some((field.name.to_string(), words::json(&field.label.shown(&cell.value))))
         })
         .collect();
     json!({

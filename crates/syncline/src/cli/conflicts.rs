@@ -14,7 +14,7 @@ use crate::{
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
-    typed,
+    shown, typed,
     words::{self, Table},
 };
 
@@ -135,6 +135,7 @@ pub(crate) async fn record_name(session: &Session, conflict: &Conflict) -> Resul
 
 /// A conflict for programs.
 pub(crate) fn json_of(session: &Session, conflict: &Conflict, record: &str) -> Json {
+    let conflict = &shown::conflict(session, conflict);
     let candidates: Vec<Json> = conflict
         .candidates
         .iter()
@@ -320,6 +321,9 @@ impl Resolve {
 
     fn line(&self, session: &Session, conflict: &Conflict, take: &Take) -> String {
         let field = field_name(session, conflict);
+        let label = conflict.field.map(|field| shown::label(session, conflict.entity, field));
+        let label = label.unwrap_or_default();
+        let conflict = &shown::conflict(session, conflict);
         let value = match take {
             Take::System(system) => conflict
                 .candidates
@@ -327,7 +331,7 @@ impl Resolve {
                 .find(|it| it.author == Author::System(*system))
                 .map(|it| it.value.to_string())
                 .unwrap_or_default(),
-            Take::Value(value) => value.to_string(),
+            Take::Value(value) => label.shown(value).to_string(),
             Take::Base => conflict.base.to_string(),
             Take::Newest => {
                 let newest = conflict.candidates.iter().max_by_key(|it| it.at);

@@ -6,6 +6,7 @@ use syncline_core::{
     change::PartKey,
     commit::AuditKind,
     group::{Author, Group, Hold},
+    label::Label,
     name::{FieldIndex, Timestamp},
     value::Value,
 };
@@ -122,6 +123,7 @@ fn map(session: &Session, group: &Group, field: FieldIndex) -> Option<String> {
     let name = &entity.field(field)?.name;
     let written = session.loaded.field(&entity.name, name)?;
     let cell = group.root.cell(field)?;
+    let label = entity.field(field)?.label;
     let mut parts = Vec::new();
     for binding in entity.bindings.iter().filter_map(|binding| session.plan.binding(*binding)) {
         let Some(own) = binding.cell(field) else { continue };
@@ -132,7 +134,8 @@ fn map(session: &Session, group: &Group, field: FieldIndex) -> Option<String> {
             continue;
         }
         // What the file lists for this value; else what the system shows.
-        let listed = written.cell(system).and_then(|cell| cell.values.as_ref()).and_then(|map| {
+        let listed = written.cell(system).filter(|_| label == Label::Open);
+        let listed = listed.and_then(|cell| cell.values.as_ref()).and_then(|map| {
             let value = cell.value.to_string();
             map.value.iter().find(|(hub, _)| hub.value.as_str() == value)
         });
@@ -143,11 +146,12 @@ fn map(session: &Session, group: &Group, field: FieldIndex) -> Option<String> {
             None => {
                 let link = group.root.link(binding.system);
                 let native = link.and_then(|link| link.shadow.as_ref()?.value(field));
-                native.map(words::quoted).into_iter().collect()
+                let native = native.map(|native| label.shown(native));
+                native.iter().map(|native| words::quoted(native)).collect()
             }
         };
         let arrow = if cell.author == Author::System(binding.system) { "->" } else { "<-" };
-        parts.push(format!("{column} {} {arrow} {}", natives.join(", "), cell.value));
+        parts.push(format!("{column} {} {arrow} {}", natives.join(", "), label.shown(&cell.value)));
     }
     let place = session.loaded.line(written.name.place);
     Some(format!("map     {place}   {}\n", parts.join("   ")))
@@ -270,13 +274,15 @@ async fn explain(
         .iter()
         .filter(|entry| entry.event.field == Some(field) && entry.event.part == PartKey::Root)
         .collect();
+    let label = found.map_or(Label::Mask, |field| field.label);
     let value = later.and_then(|later| value_before(later, field)).unwrap_or(cell.value.clone());
+    let value = label.shown(&value);
     let open = open_conflict(session, group, field).await?;
     let mut shown = Vec::new();
     let mut systems = Vec::new();
     for link in &group.root.links {
         let native = link.shadow.as_ref().and_then(|row| row.value(field));
-        let Some(native) = native else { continue };
+        let Some(native) = native.map(|native| label.shown(native)) else { continue };
         let origin = if cell.author == Author::System(link.system) { " (origin)" } else { "" };
         let is_kept = link.hold_of(field) == Some(Hold::Rollback);
         let behind = match (link.agreed(field) == cell.version, open) {
@@ -286,8 +292,8 @@ async fn explain(
             (false, Some(_)) => " (held)",
         };
         let system = session.system_name(link.system);
-        shown.push(format!("{system} {}{origin}{behind}", words::quoted(native)));
-        systems.push(json!({ "system": system, "native": words::json(native), "agreed": link.agreed(field) == cell.version }));
+        shown.push(format!("{system} {}{origin}{behind}", words::quoted(&native)));
+        systems.push(json!({ "system": system, "native": words::json(&native), "agreed": link.agreed(field) == cell.version }));
     }
     let author = match cell.author {
         Author::Nobody => "nobody ever said".to_owned(),

@@ -15,6 +15,7 @@ use crate::{
     cli::Context,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
+    shown,
     words::{self, Table},
 };
 
@@ -206,6 +207,7 @@ pub(crate) async fn run_number(session: &Session, text: &str) -> Result<RunId, F
 
 /// What happened, in a few words.
 pub(crate) fn what(session: &Session, entry: &Entry) -> String {
+    let entry = shown::entry(session, entry);
     let event = &entry.event;
     let field = event
         .field
@@ -261,6 +263,7 @@ pub(crate) fn what(session: &Session, entry: &Entry) -> String {
 
 /// An entry for programs.
 pub(crate) fn json_of(session: &Session, entry: &Entry) -> Json {
+    let entry = &shown::entry(session, entry);
     let event = &entry.event;
     let field = event
         .field

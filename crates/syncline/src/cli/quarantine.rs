@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use syncline_core::{
     change::{Command, PartKey},
     commit::Subject,
+    label::Label,
     name::RecordId,
 };
 use syncline_ports::reader::{Quarantined, Reader as _};
@@ -209,7 +210,9 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
         let field =
             entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
         if let Some(value) = slot.value() {
-            text.push_str(&format!("  {field} = {}\n", words::quoted(value)));
+            let label = entity.and_then(|entity| entity.fields.get(index));
+            let value = label.map_or(Label::Mask, |field| field.label).shown(value);
+            text.push_str(&format!("  {field} = {}\n", words::quoted(&value)));
         }
     }
     for record in &entry.related {
@@ -231,7 +234,9 @@ pub(crate) fn detail(session: &Session, entry: &Quarantined, record: &str) -> Js
         let field =
             entity.and_then(|entity| entity.fields.get(index)).map_or("?", |field| &field.name);
         if let Some(value) = slot.value() {
-            row.insert(field.to_string(), words::json(value));
+            let label = entity.and_then(|entity| entity.fields.get(index));
+            let value = label.map_or(Label::Mask, |field| field.label).shown(value);
+            row.insert(field.to_string(), words::json(&value));
         }
     }
     let mut result = json_of(session, entry, record);

@@ -4,6 +4,7 @@
 mod deletes;
 mod field;
 mod hooks;
+mod leaks;
 mod limits;
 mod values;
 
@@ -72,6 +73,7 @@ impl Checker<'_> {
             self.delete_conflict(entity);
         }
         self.units(entity);
+        self.leaks(entity);
         for field in &entity.fields {
             self.field(entity, parent, field);
         }

@@ -3,6 +3,7 @@
 use syncline_core::{
     Text,
     decimal::Decimal,
+    label::Label,
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
     tally::PerUser,
     validate::Otherwise,
@@ -295,6 +296,8 @@ pub(crate) struct EntityDraft {
     pub(crate) matching: Vec<Spanned<Vec<Name>>>,
     /// Its fields.
     pub(crate) fields: Vec<FieldDraft>,
+    /// Fields that are known and never read.
+    pub(crate) never: Vec<FieldDraft>,
     /// When `serve` takes it, if said.
     pub(crate) schedule: Option<Schedule>,
     /// Its lines.
@@ -360,6 +363,8 @@ pub(crate) struct FieldDraft {
     pub(crate) currency: Option<Name>,
     /// For telephone numbers.
     pub(crate) region: Option<Name>,
+    /// How much of its values people may see.
+    pub(crate) label: Label,
     /// The entity it refers to.
     pub(crate) reference: Option<Name>,
     /// Systems whose edits count.
@@ -383,6 +388,7 @@ impl FieldDraft {
             values: None,
             currency: None,
             region: None,
+            label: Label::Open,
             reference: None,
             from: None,
             to: None,

@@ -1,6 +1,8 @@
 //! A proposal as the file would say it, and its place in a file that is there already: at the end of
 //! `entities:`, everything else untouched.
 
+use std::collections::BTreeSet;
+
 use syncline_core::Text;
 
 use crate::{
@@ -121,13 +123,23 @@ fn field_text(field: &Field, shape: Shape<'_>) -> String {
     format!("{}: {{{body}}}{confirm}{:.2}, {evidence}", field.name, field.confidence)
 }
 
-/// Columns that must not travel, as remarks.
+/// Columns that must not travel: known, and never read.
 fn left_out(pair: &Pair, shape: Shape<'_>) -> Vec<String> {
-    let one = |it: &Sensitive| {
+    let mut names: BTreeSet<String> = pair.fields.iter().map(|field| field.name.clone()).collect();
+    let mut one = |it: &Sensitive| {
         let system = shape.systems.get(it.side).copied().unwrap_or_default();
-        format!("# left out: {system}.{} ({}): sensitive", it.column, it.why)
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+        let mut name: String = it.column.to_lowercase().chars().map(plain).collect();
+        if !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+            name.insert(0, '_');
+        }
+        while !names.insert(name.clone()) {
+            name = format!("{name}_{system}");
+        }
+        let column = codes::word(&it.column);
+        format!("{name}: {{{system}: {column}, sensitive: never}}   # {}", it.why)
     };
-    pair.sensitive.iter().map(one).collect()
+    pair.sensitive.iter().map(&mut one).collect()
 }
 
 /// One line, whatever it holds.

@@ -16,6 +16,7 @@ use crate::{
         QuarantineChange, Subject, Wants, Working,
     },
     group::{Author, Candidate, Group, Link},
+    label::Label,
     lens::{FieldType, Lens},
     name::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, Revision,
@@ -91,6 +92,8 @@ pub(super) struct World {
     pub(super) quarantine: BTreeMap<Subject, (Text, Vec<RecordId>)>,
     awaits: BTreeMap<(BindingIndex, RowKey), (BindingIndex, RowKey)>,
     tallies: BTreeMap<Counted, Tally>,
+    /// What was said of all that was ever set aside.
+    pub(super) messages: Vec<Text>,
     /// Who edits, as the systems say.
     pub(super) user: Option<Text>,
     pub(super) ledger: Ledger,
@@ -132,6 +135,7 @@ pub(super) fn field(name: &str) -> Field {
     Field {
         name: name.into(),
         kind: FieldType::Any,
+        label: Label::Open,
         reference: None,
         from: None,
         to: None,
@@ -242,6 +246,7 @@ impl World {
             quarantine: BTreeMap::new(),
             awaits: BTreeMap::new(),
             tallies: BTreeMap::new(),
+            messages: Vec::new(),
             user: None,
             ledger: Ledger::default(),
             observed: 0,
@@ -537,7 +542,8 @@ impl World {
         }
         for change in commit.quarantine {
             match change {
-                QuarantineChange::Park { subject, code, related, awaits, .. } => {
+                QuarantineChange::Park { subject, code, message, related, awaits, .. } => {
+                    self.messages.push(message);
                     if let (Subject::Row { binding, key }, Some(awaits)) = (&subject, awaits) {
                         self.awaits.insert((*binding, key.clone()), awaits);
                     }

@@ -1,9 +1,12 @@
 //! One conflict, side by side: what was agreed, what each system says, and what is not disputed.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 use syncline_core::{
+    change::PartKey,
     group::{Author, Link, Part},
-    name::{FieldIndex, SystemIndex, Timestamp},
+    name::{EntityIndex, FieldIndex, SystemIndex, Timestamp},
     value::Value,
 };
 use syncline_ports::reader::{Conflict, Reader as _};
@@ -14,12 +17,13 @@ use crate::{
     cli::{Context, explain},
     report::{Answer, Failure},
     session::{Reach, Session, Use},
+    shown,
     words::{self, Table},
 };
 
 pub(super) async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
-    let conflict = find(&session, id).await?;
+    let conflict = shown::conflict(&session, &find(&session, id).await?);
     let group = session.hub.group(conflict.record).await?;
     let record = group
         .as_ref()
@@ -68,7 +72,7 @@ pub(crate) fn detail(
                 let agrees = version.map(|version| link.agreed(field) == version);
                 Some(json!({
                     "system": session.system_name(system),
-                    "value": shown(link, field).map(words::json),
+                    "value": shown(session, conflict, link, field).as_deref().map(words::json),
                     "agrees": agrees,
                 }))
             })
@@ -80,7 +84,7 @@ pub(crate) fn detail(
         let (Some(cell), false) = (cell, conflict.field == Some(index)) else { continue };
         others.push(json!({
             "field": field.name.as_str(),
-            "value": words::json(&cell.value),
+            "value": words::json(&field.label.shown(&cell.value)),
             "systems": of_field(index, Some(cell.version)),
         }));
     }
@@ -125,7 +129,7 @@ fn side_by_side(
     header.extend(systems.iter().map(|system| session.system_name(*system)));
     let mut table = Table::new(&header);
     let mut row = vec![field_name(session, conflict), conflict.base.to_string()];
-    row.extend(systems.iter().map(|system| disputed(conflict, part, *system, now)));
+    row.extend(systems.iter().map(|system| disputed(session, conflict, part, *system, now)));
     table.row(row);
     let others = entity.map_or(0, |entity| entity.fields.len());
     for index in 0..others {
@@ -133,10 +137,11 @@ fn side_by_side(
         let cell = part.and_then(|part| part.cell(field)).filter(|cell| cell.version > 0);
         let (Some(cell), false) = (cell, conflict.field == Some(field)) else { continue };
         let name = entity.and_then(|entity| entity.field(field)).map(|field| field.name.as_str());
-        let mut row = vec![name.unwrap_or("?").to_owned(), cell.value.to_string()];
+        let value = shown::value(session, list_of(conflict), field, &cell.value);
+        let mut row = vec![name.unwrap_or("?").to_owned(), value.to_string()];
         row.extend(systems.iter().map(|system| {
             let link = part.and_then(|part| part.link(*system));
-            match (link, link.and_then(|link| shown(link, field))) {
+            match (link, link.and_then(|link| shown(session, conflict, link, field))) {
                 (Some(link), Some(_)) if link.agreed(field) == cell.version => "=".to_owned(),
                 (Some(_), Some(value)) => format!("({value})"),
                 (None | Some(_), None) | (None, Some(_)) => String::new(),
@@ -150,6 +155,7 @@ fn side_by_side(
 /// What a system says of the disputed field: `customer * 10:12 agent12`, or in brackets what it
 /// shows without having changed it.
 fn disputed(
+    session: &Session,
     conflict: &Conflict,
     part: Option<&Part>,
     system: SystemIndex,
@@ -163,17 +169,31 @@ fn disputed(
     }
     let link = part.and_then(|part| part.link(system));
     match (link, conflict.field) {
-        (Some(link), Some(field)) => {
-            shown(link, field).map(|value| format!("({value})")).unwrap_or_default()
-        }
+        (Some(link), Some(field)) => shown(session, conflict, link, field)
+            .map(|value| format!("({value})"))
+            .unwrap_or_default(),
         (Some(link), None) if link.is_present() => "(there)".into(),
         (Some(_), None) => "(gone)".into(),
         (None, _) => String::new(),
     }
 }
 
-fn shown(link: &Link, field: FieldIndex) -> Option<&Value> {
-    link.shadow.as_ref()?.value(field)
+fn shown<'l>(
+    session: &Session,
+    conflict: &Conflict,
+    link: &'l Link,
+    field: FieldIndex,
+) -> Option<Cow<'l, Value>> {
+    let value = link.shadow.as_ref()?.value(field)?;
+    Some(shown::value(session, list_of(conflict), field, value))
+}
+
+/// The entity whose fields the conflict is about: the record's, or its list's.
+fn list_of(conflict: &Conflict) -> EntityIndex {
+    match &conflict.part {
+        PartKey::Root => conflict.entity,
+        PartKey::Child { list, .. } => *list,
+    }
 }
 
 /// What can be decided, as commands.

@@ -198,7 +198,7 @@ fn pair_text(summary: &Summary<'_>, pair: &Pair, mark: char, min: f64) -> String
     for found in &pair.sensitive {
         let system = summary.systems.get(found.side).copied().unwrap_or_default();
         text.push_str(&format!(
-            "  sensitive  {system}.{} ({}): left out\n",
+            "  sensitive  {system}.{} ({}): never read\n",
             found.column, found.why
         ));
     }

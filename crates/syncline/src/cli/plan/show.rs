@@ -14,6 +14,7 @@ use crate::{
     columns,
     overlay::{EntityPlan, Otherwise, Planned},
     session::Session,
+    shown,
     words::{self, Table},
 };
 
@@ -184,12 +185,13 @@ fn fill(session: &Session, entity: &EntityPlan) -> Option<String> {
 /// What looks different in two tables and is the same, per column.
 fn otherwise(session: &Session, entity: &EntityPlan) -> Vec<String> {
     let line = |((system, field), found): (&(SystemIndex, FieldIndex), &Otherwise)| {
+        let label = shown::label(session, entity.entity, *field);
         format!(
             "= {}: {} written otherwise ({} for {}) but read{} the same: left as {}",
             cell(session, entity.entity, *system, *field),
             words::several(found.values, "value is", "values are"),
-            words::quoted(&found.native),
-            found.golden,
+            words::quoted(&label.shown(&found.native)),
+            label.shown(&found.golden),
             if found.values == 1 { "s" } else { "" },
             if found.values == 1 { "it is" } else { "they are" },
         )
@@ -290,9 +292,10 @@ fn columns(session: &Session, write: &RowWrite) -> String {
     let one = |(field, after): &(FieldIndex, Value)| {
         let name =
             binding.cell(*field).map_or_else(|| "?".to_owned(), |cell| cell.place.to_string());
-        let after = words::quoted(after);
+        let shown = |value| words::quoted(&shown::value(session, binding.entity, *field, value));
+        let after = shown(after);
         match before(*field) {
-            Some(before) => format!("{name} {} -> {after}", words::quoted(before)),
+            Some(before) => format!("{name} {} -> {after}", shown(before)),
             None => format!("{name} {after}"),
         }
     };
@@ -301,6 +304,7 @@ fn columns(session: &Session, write: &RowWrite) -> String {
 
 /// A conflict in one line: `! all  contacts/01J9K2  status  crm customer | erp blocked`.
 fn disputed(session: &Session, record: &str, conflict: &Conflict) -> String {
+    let conflict = &shown::conflict(session, conflict);
     let values: Vec<String> = conflict
         .candidates
         .iter()

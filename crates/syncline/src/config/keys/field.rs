@@ -46,7 +46,11 @@ pub(crate) static FIELD: Section = Section {
         key("to", TEXTS, "Systems that are written; unsaid: every system with a cell."),
         key("compute", Shape::Text, "An expression over the other fields; one-way."),
         key("conflicts", CONFLICTS_SHAPE, "Who wins where both sides changed it."),
-        later("sensitive", "labels of fields come with a later version; leave the field out"),
+        key(
+            "sensitive",
+            Shape::Word(&["never", "mask"]),
+            "`mask`: people see a hint of its values, `a•••@example.com`; `never`: known, and never read.",
+        ),
         later("limits", "limits per user come with a later version"),
         later("survive", "merging duplicates comes with a later version"),
     ],

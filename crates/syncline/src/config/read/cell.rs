@@ -3,6 +3,7 @@
 use syncline_core::{
     Text,
     decimal::Decimal,
+    label::Label,
     lens::{Ambiguous, Case, PhoneFormat, Rounding},
 };
 
@@ -17,25 +18,40 @@ use crate::config::{
     tree::{Kind, Node},
 };
 
+/// Labels that only a later version honours, and what to do meanwhile.
+const LATER: &[(&str, &str)] = &[
+    ("hash", "keyed hashes come with a later version: say `never`, or leave the field out"),
+    ("encrypt", "encryption comes with a later version: say `never`, or leave the field out"),
+];
+
 impl Reader<'_> {
-    /// All fields of an entity.
-    pub(super) fn fields(&mut self, node: &Node, systems: &[&str]) -> Vec<FieldDraft> {
+    /// All fields of an entity, and those that are known and never read.
+    pub(super) fn fields(
+        &mut self,
+        node: &Node,
+        systems: &[&str],
+    ) -> (Vec<FieldDraft>, Vec<FieldDraft>) {
         let Kind::Map(pairs) = &node.kind else {
             self.wrong(node.place, format!("`fields` takes fields by name, not {}", node.what()));
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         };
         if pairs.is_empty() {
             self.wrong(node.place, "there are no fields");
         }
-        let mut fields = Vec::new();
+        let (mut fields, mut never) = (Vec::new(), Vec::new());
         for (key, value) in pairs {
             let name = self.name(key, "a field", false);
-            fields.extend(self.field(name, value, systems));
+            match self.field(name, value, systems) {
+                Some((field, true)) => never.push(field),
+                Some((field, false)) => fields.push(field),
+                None => {}
+            }
         }
-        fields
+        (fields, never)
     }
 
-    fn field(&mut self, name: Name, node: &Node, systems: &[&str]) -> Option<FieldDraft> {
+    /// A field, and whether it is never read.
+    fn field(&mut self, name: Name, node: &Node, systems: &[&str]) -> Option<(FieldDraft, bool)> {
         let what = format!("field `{}`", name.value);
         let entries = self.entries(node, &keys::field::FIELD, &what, systems)?;
         let kind = entries.get("type").and_then(|node| {
@@ -47,9 +63,15 @@ impl Reader<'_> {
             let system = Spanned { value: Text::new(&key.text), place: key.place };
             cells.extend(self.cell(system, value));
         }
-        Some(FieldDraft {
+        let words = ["never", "mask"];
+        let sensitive = entries
+            .get("sensitive")
+            .and_then(|node| self.word_now(node, "sensitive", &words, LATER));
+        let label = if sensitive == Some("mask") { Label::Mask } else { Label::Open };
+        let field = FieldDraft {
             name,
             kind,
+            label,
             values: self.texts_of(&entries, "values"),
             currency: self.text_of(&entries, "currency").and_then(|code| self.currency_code(code)),
             region: self.text_of(&entries, "region"),
@@ -59,7 +81,8 @@ impl Reader<'_> {
             compute: self.text_of(&entries, "compute"),
             conflicts: entries.get("conflicts").and_then(|node| self.conflicts(node, systems)),
             cells,
-        })
+        };
+        Some((field, sensitive == Some("never")))
     }
 
     fn currency_code(&mut self, code: Name) -> Option<Name> {

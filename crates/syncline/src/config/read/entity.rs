@@ -64,7 +64,7 @@ impl Reader<'_> {
             entity.matching = self.matching(node);
         }
         if let Some(node) = entries.get("fields") {
-            entity.fields = self.fields(node, systems);
+            (entity.fields, entity.never) = self.fields(node, systems);
         }
         entity.units = entries.get("units").map_or_else(Vec::new, |node| self.units(node));
         entity.from = self.systems_of(&entries, "from", systems);
@@ -129,7 +129,7 @@ impl Reader<'_> {
             lines.matching = vec![Spanned { value: fields, place: node.place }];
         }
         if let Some(node) = entries.get("fields") {
-            lines.fields = self.fields(node, systems);
+            (lines.fields, lines.never) = self.fields(node, systems);
         }
         let mut bindings = std::mem::take(&mut lines.bindings);
         bindings.retain_mut(|binding| self.held_in(parent, &lines, binding).is_some());

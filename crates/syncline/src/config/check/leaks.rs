@@ -1,0 +1,160 @@
+//! Values that would get to where they may not: columns that are never read and read all the same, computed
+//! fields that show what their sources hide, keys that every screen names.
+
+use std::collections::BTreeSet;
+
+use syncline_adapters::settings::Kind as SystemKind;
+use syncline_core::{expr::Expr, label::Label};
+
+use crate::config::{
+    check::Checker,
+    complaint::Complaint,
+    draft::{BindingDraft, EntityDraft, FieldDraft, Name},
+};
+
+const CODE: &str = "config.leak";
+
+impl Checker<'_> {
+    pub(super) fn leaks(&mut self, entity: &EntityDraft) {
+        for field in &entity.never {
+            self.never(entity, field);
+        }
+        for field in entity.fields.iter().filter(|field| field.label == Label::Open) {
+            self.computed(entity, field);
+        }
+        for field in entity.fields.iter().filter(|field| field.label != Label::Open) {
+            self.keys(entity, field);
+        }
+    }
+
+    /// Nothing else may read what is never read.
+    fn never(&mut self, entity: &EntityDraft, never: &FieldDraft) {
+        for (what, text) in expressions(entity) {
+            let words =
+                text.value.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+            if words.into_iter().any(|word| word == never.name.value) {
+                let message =
+                    format!("{what} speaks of `{}`, which is never read", never.name.value);
+                self.complain(Complaint::error(CODE, text.place, message));
+            }
+        }
+        for rule in &entity.matching {
+            for name in rule.value.iter().filter(|name| name.value == never.name.value) {
+                let message = format!("`{}` is never read: no row is found by it", name.value);
+                self.complain(Complaint::error(CODE, name.place, message));
+            }
+        }
+        for cell in &never.cells {
+            let system = &cell.system.value;
+            self.stored_elsewhere(never, &cell.system);
+            for column in &cell.columns {
+                for name in readers(self.draft.entities.iter(), entity, system, &column.value) {
+                    let message = format!(
+                        "`{}` of {system} is never read, as `{}` says, and read here",
+                        column.value, never.name.value
+                    );
+                    self.complain(
+                        Complaint::error(CODE, name.place, message).fix("leave one of the two out"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// What a system tells by itself is kept as it came, whatever is in it.
+    fn stored_elsewhere(&mut self, never: &FieldDraft, system: &Name) {
+        let Some(found) = self.draft.system(&system.value) else { return };
+        let is_push = found.address.as_ref().is_some_and(|it| it.value.kind == SystemKind::Push);
+        if is_push || found.detect.webhook.is_some() {
+            let message = format!(
+                "this version cannot honour `sensitive: never` in {}: what it tells is kept as it came",
+                system.value
+            );
+            self.complain(
+                Complaint::error("config.unsupported", system.place, message)
+                    .fix(format!("have {} leave `{}` out", system.value, never.name.value)),
+            );
+        }
+    }
+
+    /// What is computed from a value that people may not see is no more theirs to see.
+    fn computed(&mut self, entity: &EntityDraft, field: &FieldDraft) {
+        let Some(text) = &field.compute else { return };
+        // That it cannot be read is said elsewhere.
+        let Ok(expr) = Expr::parse(&text.value) else { return };
+        for name in expr.variables() {
+            let source = entity.field(name).filter(|source| source.label != Label::Open);
+            if let Some(source) = source {
+                let message =
+                    format!("`{}` shows what `{}` hides", field.name.value, source.name.value);
+                self.complain(
+                    Complaint::error(CODE, text.place, message)
+                        .fix(format!("say `sensitive: mask` of `{}`, too", field.name.value)),
+                );
+            }
+        }
+    }
+
+    /// Keys are shown wherever a record is named.
+    fn keys(&mut self, entity: &EntityDraft, field: &FieldDraft) {
+        for cell in &field.cells {
+            let Some(binding) = entity.binding(&cell.system.value) else { continue };
+            let columns: BTreeSet<&str> =
+                cell.columns.iter().map(|column| column.value.as_str()).collect();
+            for name in binding.key.iter().filter(|key| columns.contains(key.value.as_str())) {
+                let message = format!(
+                    "`{}` is masked, and the key of its rows in {}: keys are shown everywhere",
+                    field.name.value, cell.system.value
+                );
+                self.complain(
+                    Complaint::error(CODE, name.place, message)
+                        .fix("name another key, or leave `sensitive` out"),
+                );
+            }
+        }
+    }
+}
+
+/// All expressions of an entity, each with what it is.
+fn expressions(entity: &EntityDraft) -> Vec<(&'static str, &Name)> {
+    let mut all: Vec<(&'static str, &Name)> = Vec::new();
+    all.extend(entity.when.iter().map(|text| ("`when`", text)));
+    all.extend(entity.validate.iter().map(|rule| ("a rule", &rule.check)));
+    all.extend(entity.bindings.iter().filter_map(|it| Some(("`when`", it.when.as_ref()?))));
+    all.extend(entity.fields.iter().filter_map(|it| Some(("`compute`", it.compute.as_ref()?))));
+    all
+}
+
+/// Where else a column of the table of this entity is named, to be read.
+fn readers<'d>(
+    entities: impl Iterator<Item = &'d EntityDraft>,
+    of: &EntityDraft,
+    system: &str,
+    column: &str,
+) -> Vec<&'d Name> {
+    let Some(table) = of.binding(system).map(|binding| &binding.table.value) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for entity in entities.flat_map(|entity| std::iter::once(entity).chain(entity.lines.as_deref()))
+    {
+        let Some(binding) = entity.binding(system).filter(|it| it.table.value == *table) else {
+            continue;
+        };
+        let cells = entity.fields.iter().filter_map(|field| field.cell(system));
+        found.extend(cells.flat_map(|cell| &cell.columns).chain(own(binding)));
+    }
+    found.retain(|name: &&Name| name.value == column);
+    found
+}
+
+fn own(binding: &BindingDraft) -> impl Iterator<Item = &Name> {
+    let time = binding.changed_at.iter().map(|(column, _)| column);
+    binding
+        .key
+        .iter()
+        .chain(&binding.parent)
+        .chain(&binding.changed_by)
+        .chain(&binding.cursor)
+        .chain(time)
+}

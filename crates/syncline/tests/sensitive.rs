@@ -1,0 +1,200 @@
+//! Values that people may not see, and values that are never read: a canary in each, searched for wherever
+//! it might have got to.
+
+use std::fs;
+
+use crate::{
+    alerts::Sink,
+    serve::{Daemon, eventually},
+    servers::postgres,
+    world::World,
+};
+
+/// Never read.
+const IBAN: &str = "FR7630006000011234567890189";
+/// Shown as `q•••@example.com`.
+const EMAIL: &str = "quetzalcoatl@example.com";
+/// Shown as dots.
+const PHONE: &str = "+33698765432";
+const OTHER_PHONE: &str = "+4917198765";
+
+const FILE: &str = r#"version: 1
+systems:
+  crm: {url: "sqlite:crm.db"}
+  erp: {url: "sqlite:erp.db"}
+entities:
+  contacts:
+    in: {crm: {table: contacts, key: id}, erp: CUSTOMER}
+    match: email
+    fields:
+      email: {crm: email, erp: EMAIL, sensitive: mask}
+      name: {crm: name, erp: CNAME}
+      phone: {crm: phone, erp: TEL, sensitive: mask, conflicts: manual}
+      note: {compute: "name + ' ' + phone", erp: NOTE, sensitive: mask}
+      iban: {crm: iban, erp: IBAN, sensitive: never}
+alerts:
+  channels: {ops: {webhook: "http://SINK/ops", private: true}}
+  rules: [{event: "*", to: ops}]
+"#;
+
+fn contacts(sink: &Sink) -> World {
+    let world = World::with(&FILE.replace("SINK", &sink.address));
+    world.sql(
+        "crm",
+        &format!(
+            "create table contacts (id integer primary key, email text, name text, phone text, iban text);
+             insert into contacts values (1, '{EMAIL}', 'Quinn', '{PHONE}', '{IBAN}'),
+                                         (2, 'b@example.com', 'Bo', '+331', '{IBAN}')"
+        ),
+    );
+    world.sql(
+        "erp",
+        &format!(
+            "create table CUSTOMER (NO integer primary key, EMAIL text unique, CNAME text,
+                 TEL text check (TEL not like '%0666%'), NOTE text, IBAN text);
+             insert into CUSTOMER (EMAIL, CNAME, TEL, IBAN) values ('{EMAIL}', 'Quinn', '{PHONE}', '{IBAN}')"
+        ),
+    );
+    world
+}
+
+/// Everything that the program says about these systems, in all its ways.
+fn everything_said(world: &World) -> String {
+    let mut said = String::new();
+    let commands: &[&[&str]] = &[
+        &["plan", "--full"],
+        &["conflicts", "list"],
+        &["conflicts", "show", "1"],
+        &["quarantine", "list"],
+        &["quarantine", "show", "1"],
+        &["history"],
+        &["history", "contacts/crm:1"],
+        &["explain", "contacts/crm:1"],
+        &["explain", "contacts/crm:1", "phone"],
+        &["audit", "--export", "csv"],
+        &["audit", "--export", "jsonl"],
+        &["verify"],
+        &["status"],
+        &["guards", "list"],
+        &["check", "--online"],
+        &["doctor"],
+        &["config", "show"],
+        &["conflicts", "resolve", "--where", "field=phone", "--take", "crm", "--dry-run"],
+    ];
+    for command in commands {
+        said += &world.run(command).said();
+        said += &world.run(&[command, &["--json"][..]].concat()).said();
+        said += &world.run(&[command, &["--plain"][..]].concat()).said();
+    }
+    said
+}
+
+/// What of this text must not be there: values, and what is left of them when they are cut.
+#[track_caller]
+fn holds_none(text: &str, what: &str) {
+    let lower = text.to_lowercase();
+    for secret in ["quetzal", "98765", "0666", "76300060000"] {
+        let place =
+            lower.find(secret).map(|at| &text[at.saturating_sub(200)..text.len().min(at + 60)]);
+        assert_eq!(place, None, "{secret} in {what}");
+    }
+}
+
+#[test]
+fn s11_a_canary_in_each_sensitive_field_is_found_nowhere_but_where_it_belongs() {
+    let sink = Sink::open();
+    let world = contacts(&sink);
+    let mut said = world.run(&["run", "--yes"]).ends(0, &[]).said();
+    assert_eq!(world.value("erp", "select TEL from CUSTOMER where NO = 1"), PHONE, "it travels");
+    // A conflict over a masked field, a write of one that is refused, and a row that cannot be linked.
+    world.sql("crm", "update contacts set phone = '+33698765001' where id = 1");
+    world.sql("erp", &format!("update CUSTOMER set TEL = '{OTHER_PHONE}' where NO = 1"));
+    world.sql("crm", "update contacts set phone = '+330666' where id = 2");
+    said += &world.run(&["run"]).ends(4, &[]).said();
+
+    said += &everything_said(&world);
+    assert!(said.contains("q•••@example.com"), "{said}");
+    holds_none(&said, "what the commands say");
+
+    let daemon = Daemon::start(&world.path(""), &["-v"]);
+    world.sql("crm", "update contacts set name = 'Quincy' where id = 1");
+    world.sql("crm", "update contacts set phone = '+330666777' where id = 2");
+    let name = "select CNAME from CUSTOMER where NO = 1";
+    eventually("the name arrives", || world.value("erp", name) == "Quincy", || daemon.log());
+    let told = || sink.heard("/ops");
+    eventually("people are told", || told().len() > 1, || daemon.log());
+    world.run(&["backup", "--to", "copy.db"]).ends(0, &[]);
+    holds_none(&daemon.log(), "the daemon's log");
+    daemon.stop();
+    for one in told() {
+        holds_none(&one.body, "an alert");
+    }
+    // What is never read is in none of our files, not even in bytes.
+    for entry in fs::read_dir(world.path("")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() || name.starts_with("crm.db") || name.starts_with("erp.db") {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let is_there = bytes.windows(IBAN.len()).any(|seen| seen == IBAN.as_bytes());
+        assert!(!is_there, "{name} holds what is never read");
+    }
+}
+
+#[test]
+fn what_is_never_read_need_not_be_readable() {
+    let url = postgres().database("sensitive_crm");
+    postgres().execute(
+        &url,
+        "create table contacts (id int generated by default as identity primary key,
+             email text not null, name text, phone text, iban text);
+         insert into contacts (email, name, phone, iban) values ('a@example.com', 'A', '+331', 'theirs');
+         create role clerk login;
+         grant select (id, email, name, phone, xmin, ctid), insert (email, name, phone),
+             update (email, name, phone) on contacts to clerk",
+    );
+    let clerk = url.replace("postgres://postgres@", "postgres://clerk@");
+    assert_ne!(clerk, url);
+    let file = FILE.split("alerts:").next().unwrap().replace("sqlite:crm.db", &clerk);
+    let world = World::with(&file);
+    world.sql(
+        "erp",
+        "create table CUSTOMER (NO integer primary key, EMAIL text, CNAME text, TEL text, NOTE text,
+             IBAN text)",
+    );
+
+    world.run(&["run", "--yes"]).ends(0, &[]);
+
+    assert_eq!(world.value("erp", "select CNAME || coalesce(IBAN, '') from CUSTOMER"), "A");
+    world.sql("erp", "update CUSTOMER set CNAME = 'B', IBAN = 'mine'");
+    let said = world.run(&["run"]).ends(0, &["crm 1"]).said();
+    assert!(!said.to_lowercase().contains("iban"), "it is no new column: {said}");
+    let row = postgres().execute(&url, "select name || ' ' || iban from contacts");
+    assert_eq!(row.trim(), "B theirs");
+    assert_eq!(world.value("erp", "select IBAN from CUSTOMER"), "mine");
+}
+
+#[test]
+fn a_leak_is_an_error_with_its_place() {
+    let world = World::with(FILE.split("alerts:").next().unwrap());
+    for (from, to, says) in [
+        ("erp: NOTE, sensitive: mask", "erp: NOTE", "`note` shows what `phone` hides"),
+        ("name: {crm: name", "name: {crm: iban", "`iban` of crm is never read"),
+        ("key: id}", "key: iban}", "`iban` of crm is never read"),
+        ("key: id}", "key: email}", "keys are shown everywhere"),
+        ("match: email", "match: iban", "no row is found by it"),
+        ("match: email", "when: \"iban != null\"\n    match: email", "`when` speaks of `iban`"),
+    ] {
+        let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
+        world.edit(from, to);
+        world.run(&["check"]).ends(2, &["config.leak", says]);
+        world.file("syncline.yaml", &file);
+    }
+    for word in ["hash", "encrypt"] {
+        let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
+        world.edit("erp: NOTE, sensitive: mask", &format!("erp: NOTE, sensitive: {word}"));
+        world.run(&["check"]).ends(2, &["config.unsupported", word]);
+        world.file("syncline.yaml", &file);
+    }
+}
