@@ -54,7 +54,7 @@ pub(crate) fn copy(loaded: &Loaded, now: Timestamp) -> Result<PathBuf, Failure> 
         copies.sort();
         let more = copies.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
         for old in copies.iter().take(more) {
-            let _kept = fs::remove_file(old);
+            backup::remove_copy(old);
         }
     }
     Ok(file)
@@ -80,7 +80,7 @@ pub(crate) fn reminder(loaded: &Loaded, now: Timestamp) -> Option<Failure> {
     let mut fix = "syncline backup".to_owned();
     for system in &loaded.draft.systems {
         if let Some(address) = &system.address
-            && let Some(command) = dump(&system.name.value, &address.value, &hub)
+            && let Some(command) = dump(&system.name.value, &address.value)
         {
             fix.push_str(&format!("\n       {command}"));
         }
@@ -90,7 +90,7 @@ pub(crate) fn reminder(loaded: &Loaded, now: Timestamp) -> Option<Failure> {
 
 /// How a database is copied with its own tools. Nothing secret is said: they ask for it, or know where it
 /// is kept.
-fn dump(name: &str, address: &Address, hub: &Path) -> Option<String> {
+fn dump(name: &str, address: &Address) -> Option<String> {
     let Address { kind, host, port, user, database } = address;
     Some(match kind {
         Kind::Postgres => format!(
@@ -100,11 +100,8 @@ fn dump(name: &str, address: &Address, hub: &Path) -> Option<String> {
             "mariadb-dump --single-transaction --host={host} --port={port} --user={user} --password --result-file={name}.sql {database}"
         ),
         Kind::Sqlite => format!("sqlite3 {database} \".backup '{name}.backup.db'\""),
-        // What it has told is kept beside the hub, and nowhere else.
-        Kind::Push => {
-            format!("sqlite3 {}.told \".backup '{name}.told.db'\"", hub.display())
-        }
         Kind::File => format!("cp -a {database} {name}.backup"),
-        Kind::Rest => return None,
+        // What one that only tells has told is copied with the hub.
+        Kind::Rest | Kind::Push => return None,
     })
 }

@@ -181,6 +181,47 @@ fn what_was_answered_is_not_lost_and_counts_once_through_kills() {
 }
 
 #[test]
+fn what_was_told_is_copied_with_the_hub_and_an_old_delivery_brings_nothing_back() {
+    let app = Application::with("pushes_copied", 5);
+    app.world.run(&["run", "--yes"]).ends(0, &[]);
+    let (daemon, address) = app.serve();
+    app.posts(&address);
+    app.becomes(&daemon, ALL, "5");
+    app.sql("update people set name = 'Nora' where id = 3");
+    app.posts(&address);
+    app.becomes(&daemon, "select name from contacts where email = 'p3@example.com'", "Nora");
+    let deliveries = app.world.run(&["hooks", "list", "--json"]).json();
+    let first = deliveries["result"].as_array().unwrap().last().unwrap()["id"].to_string();
+    eventually(
+        "it was dealt with",
+        || app.world.run(&["hooks", "replay", &first]).code == 2,
+        || daemon.log(),
+    );
+    app.world.run(&["hooks", "replay", &first]).ends(2, &["usage.settled", "have it sent again"]);
+    daemon.stop().ends(143, &[]);
+    app.world.run(&["backup", "--to", "copy.db"]).ends(0, &[]);
+
+    // All is lost but the copy.
+    let own = |name: &str| std::fs::remove_file(app.world.path(name));
+    own("syncline.hub.db").unwrap();
+    own("syncline.hub.db.told").unwrap();
+    app.world.run(&["restore", "copy.db", "--yes"]).ends(0, &[]);
+    assert_eq!(app.world.value("crm", ALL), "5");
+    app.world.agrees();
+
+    // What was told since a copy is in no copy: it stays.
+    let (daemon, address) = app.serve();
+    app.sql("insert into people values (6, 'p6@example.com', 'Six', 'Rome', 1)");
+    app.posts(&address);
+    app.becomes(&daemon, ALL, "6");
+    daemon.stop().ends(143, &[]);
+    app.world.run(&["restore", "copy.db", "--yes"]).ends(0, &[]);
+    app.world.run(&["run"]).ends(0, &[]);
+    assert_eq!(app.world.value("crm", ALL), "6");
+    app.world.agrees();
+}
+
+#[test]
 fn f5_what_is_sent_late_or_twice_or_in_another_order_says_nothing_new() {
     let app = Application::with("pushes_late", 0);
     app.world.edit("item: $.row}", "item: $.row, version: v}");

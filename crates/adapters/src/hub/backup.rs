@@ -23,6 +23,9 @@ use crate::hub::sqlite::{
     schema,
 };
 
+/// The file beside a hub, or beside a copy of one, with what systems that only tell have told.
+const TOLD: &str = ".told";
+
 /// What a hub's file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -47,6 +50,8 @@ pub struct Facts {
 /// there already.
 pub fn back_up(hub: &Path, to: &Path, at: Timestamp) -> Result<Facts, PortError> {
     let facts = copy(hub, to)?;
+    // After the hub: what was told since is read like any change.
+    told(hub, to)?;
     let text = format!("{}\n{}\n", at.0, to.display());
     let beside = memo(hub);
     let noted = File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
@@ -58,6 +63,35 @@ pub fn back_up(hub: &Path, to: &Path, at: Timestamp) -> Result<Facts, PortError>
         )
     })?;
     Ok(facts)
+}
+
+/// Copies what systems that only tell have told, if there is such a thing and not yet a copy of it.
+fn told(of: &Path, to: &Path) -> Result<(), PortError> {
+    let (from, to) = (with_ending(of, TOLD), with_ending(to, TOLD));
+    if !from.is_file() || to.exists() {
+        return Ok(());
+    }
+    let action = format!("copy {} to {}", from.display(), to.display());
+    let cannot = |error: std::io::Error| {
+        PortError::new(ErrorKind::HubReadOnly, action.clone(), error.to_string())
+    };
+    let unfinished = with_ending(&to, ".unfinished");
+    remove(&unfinished);
+    private(&unfinished).map_err(cannot)?;
+    if let Err(failure) = pages(&from, &unfinished) {
+        remove(&unfinished);
+        return Err(failure.during(&action));
+    }
+    File::open(&unfinished).and_then(|file| file.sync_all()).map_err(cannot)?;
+    fs::rename(&unfinished, &to).map_err(cannot)?;
+    sync_folder(&to);
+    Ok(())
+}
+
+/// Lets go of a copy, and of what lies beside it.
+pub fn remove_copy(copy: &Path) {
+    let _kept = fs::remove_file(copy);
+    let _kept = fs::remove_file(with_ending(copy, TOLD));
 }
 
 /// When the last copy was made, and where it went.
@@ -114,6 +148,8 @@ pub fn restore(copy_of: &Path, hub: &Path, at: Timestamp) -> Result<Option<PathB
         }
     }
     fs::rename(&fresh, hub).map_err(|error| failed("put the copy in its place", &error))?;
+    // What was told since the copy nobody tells again: it stays where it is there.
+    told(copy_of, hub)?;
     sync_folder(hub);
     Ok(is_there.then_some(aside))
 }

@@ -431,7 +431,7 @@ pub fn replay(hub: &Path, seq: i64, now: Timestamp) -> Result<Option<i64>, PortE
         let (connection, _) = schema::open(&path)?;
         let copied = connection.execute(
             "insert into delivery(system, at, fate, topic, body, waits, again)
-             select system, ?2, fate, topic, body, 1, seq from delivery
+             select system, ?2, fate, topic, body, 1, coalesce(again, seq) from delivery
              where seq = ?1 and fate = 'accepted' and body is not null",
             params![seq, now.0],
         )?;

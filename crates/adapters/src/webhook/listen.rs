@@ -163,13 +163,15 @@ fn tellings(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<Telling> {
     let known = keys.known();
     let mut tellings = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        let seq = delivery.seq;
         let Some(told) = events(hook, delivery.topic.as_deref(), &delivery.body, &known) else {
             // The door takes none that cannot be read.
             continue;
         };
         for event in told {
             let version = event.version();
+            // What is sent once more is as old as it was, unless its version says how old it is.
+            let first = delivery.again.filter(|_| version.is_none());
+            let seq = first.unwrap_or(delivery.seq);
             let Event { resource, item, key, is_deleted, .. } = event;
             for binding in keys.bindings(resource.as_ref()) {
                 let row = keys.row(binding, &item, &key, Twin::AsSent);

@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_adapters::{
     hub::inbox::{self, Delivery, Fate, Look},
-    settings::hook::{Part, Style},
+    settings::{
+        Kind,
+        hook::{Part, Style},
+    },
     webhook,
 };
 
@@ -65,7 +68,7 @@ impl Hooks {
         let loaded = config::load(context)?;
         match self.command.unwrap_or(Action::List { system: None, limit: 50 }) {
             Action::List { system, limit } => list(&loaded, system.as_deref(), limit),
-            Action::Replay { id } => replay(&loaded, id),
+            Action::Replay { id } => replay(&loaded, id).await,
             Action::Send { system, test, topic, body } => {
                 send(&loaded, &system, test, topic.as_deref(), body).await
             }
@@ -132,7 +135,7 @@ pub(crate) fn row(one: &Delivery) -> Json {
     })
 }
 
-fn replay(loaded: &Loaded, id: i64) -> Result<Answer, Failure> {
+async fn replay(loaded: &Loaded, id: i64) -> Result<Answer, Failure> {
     let hub = loaded.hub_path();
     let unknown = || {
         Failure::new("usage.unknown_number", format!("there is no delivery {id} to deal with"))
@@ -141,6 +144,19 @@ fn replay(loaded: &Loaded, id: i64) -> Result<Answer, Failure> {
     };
     // The inbox is not made by looking for one.
     let (found, _) = Look::at(&hub).one(id)?.ok_or_else(unknown)?;
+    let is_push = loaded.draft.system(&found.system).is_some_and(|system| {
+        system.address.as_ref().is_some_and(|address| address.value.kind == Kind::Push)
+    });
+    let hook = loaded.hook(&found.system).await?;
+    let has_versions =
+        hook.is_some_and(|hook| hook.topics.iter().all(|topic| topic.version.is_some()));
+    if is_push && !has_versions && !found.waits {
+        let message = format!("delivery {id} of {} was put together already", found.system);
+        return Err(Failure::new("usage.settled", message)
+            .cause("what it tells may be older than what is known now, and nothing says so")
+            .done("nothing was changed")
+            .fix("have it sent again, as it is now"));
+    }
     let again = inbox::replay(&hub, id, Session::now())?.ok_or_else(unknown)?;
     let summary = format!("delivery {id} of {} is in the line once more, as {again}", found.system);
     Ok(Answer::new(&summary)

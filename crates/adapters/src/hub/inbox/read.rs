@@ -21,6 +21,8 @@ pub struct Waiting {
     pub topic: Option<String>,
     /// What was sent.
     pub body: Vec<u8>,
+    /// It is that delivery once more.
+    pub again: Option<i64>,
 }
 
 /// A delivery, for people.
@@ -96,7 +98,7 @@ impl Look {
     ) -> Result<Vec<Waiting>, PortError> {
         self.ask(|connection| {
             let mut statement = connection.prepare_cached(
-                "select seq, at, topic, body from delivery
+                "select seq, at, topic, body, again from delivery
                  where system = ?1 and seq > ?2 and waits = 1 order by seq limit ?3",
             )?;
             let mut found = statement.query(params![system, seq, rows as i64])?;
@@ -110,6 +112,7 @@ impl Look {
                     at: Timestamp(row.get(1)?),
                     topic: row.get(2)?,
                     body,
+                    again: row.get(4)?,
                 });
                 if sum >= bytes {
                     break;
