@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use syncline_shop::Shop;
+use syncline_shop::{Shop, Weather};
 
 use crate::{
     hooks::{SECRET, address},
@@ -255,6 +255,20 @@ fn m17_a_line_that_was_edited_unseen_is_not_overwritten() {
     assert_eq!(office.line("R2", "bolt", "quantity"), "5");
     office.world.run(&["history", "orders/number=R2"]).ends(0, &["9"]);
     assert_eq!(office.lines("R1"), "bolt 5, nut 7");
+    office.world.agrees();
+}
+
+#[test]
+fn w1_an_answer_that_was_lost_makes_no_second_order_and_no_second_line() {
+    let office = Office::open("lines_lost", HELD);
+    office.shop.weather(Weather::LostCreates);
+    office.world.run(&["run", "--yes", "--allow-partial"]);
+    office.shop.weather(Weather::Fair);
+    office.world.run(&["refresh", "orders", "--full"]).ends(0, &[]);
+    office.world.run(&["run"]).ends(0, &[]);
+    let of = |sql: &str| office.world.value("shop", sql);
+    assert_eq!(of("select count(*) from items"), "3");
+    assert_eq!(of("select count(*) from items, json_each(document, '$.line_items')"), "6");
     office.world.agrees();
 }
 
