@@ -336,6 +336,22 @@ pub trait Reader: Send + Sync {
         after: Option<RecordId>,
         limit: usize,
     ) -> Result<Vec<Group>, PortError>;
+    /// Of the next so many records of whatever entity, those of these entities that live; and the last one
+    /// that was looked at, if there may be more. Costs as much as it looks at.
+    async fn scan_records(
+        &self,
+        entities: &[EntityIndex],
+        after: Option<RecordId>,
+        looked_at: usize,
+    ) -> Result<(Vec<Group>, Option<RecordId>), PortError>;
+    /// Rows that are known of a binding with their records, in the order of their keys as the hub keeps
+    /// them, after `after`.
+    async fn rows_of(
+        &self,
+        binding: BindingIndex,
+        after: Option<&RowKey>,
+        limit: usize,
+    ) -> Result<Vec<(RowKey, RecordId)>, PortError>;
     /// The ids of all records, those that are gone too, in their order, after `after`.
     async fn record_ids(
         &self,

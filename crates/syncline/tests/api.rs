@@ -435,6 +435,16 @@ fn a_token_for_one_entity_has_nothing_to_do_with_others() {
     world.edit("        conflicts: manual\n", &format!("        conflicts: manual\n{more}"));
     world.run(&["run", "orders", "--yes"]).ends(0, &[]);
     let (server, token) = guarded(&world);
+    // Of one entity of several, page by page, each record once.
+    let all = token("all", &["--role", "viewer"]);
+    let first = server.ask(&all, "GET", "/records?entity=contacts&limit=1", "").is(200);
+    let next = first["next"].as_str().unwrap();
+    let path = format!("/records?entity=contacts&limit=5&cursor={next}");
+    let rest = server.ask(&all, "GET", &path, "").is(200);
+    assert_eq!(rest["items"].as_array().unwrap().len(), 1);
+    assert_ne!(rest["items"][0]["id"], first["items"][0]["id"]);
+    let found = server.ask(&all, "GET", "/records?system=erp", "").is(200);
+    assert_eq!(found["items"].as_array().unwrap().len(), 2);
     let orders = token("shop", &["--role", "operator", "--entity", "orders"]);
     let ask = |method: &str, path: &str, body: &str| server.ask(&orders, method, path, body);
 

@@ -17,6 +17,8 @@ use crate::{
 
 /// It may be so large.
 const MOST: usize = 1 << 20;
+/// No number in it is larger.
+pub(super) const NUMBER_MAX: u64 = 1_000_000_000;
 /// It must have been sent within so long.
 const TIME: Duration = Duration::from_secs(10);
 
@@ -95,7 +97,9 @@ fn check(body: Map<String, Json>, known: &[Parameter]) -> Result<Map<String, Jso
         let is_right = value.is_null() && !matches!(known.kind, Kind::Value)
             || match known.kind {
                 Kind::Text => value.is_string(),
-                Kind::Number => value.is_u64(),
+                Kind::Number => {
+                    value.as_u64().is_some_and(|number| (1..=NUMBER_MAX).contains(&number))
+                }
                 Kind::Flag => value.is_boolean(),
                 Kind::Time => value
                     .as_str()
@@ -123,7 +127,7 @@ fn is_plain(value: &Json) -> bool {
 fn form(kind: Kind) -> String {
     match kind {
         Kind::Text => "a text".to_owned(),
-        Kind::Number => "a whole number".to_owned(),
+        Kind::Number => "a whole number from 1 on".to_owned(),
         Kind::Flag => "true or false".to_owned(),
         Kind::Time => "a time, or how long ago, as in 7d".to_owned(),
         Kind::Choice(all) => format!("one of {}", all.join(", ")),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::{
     api::{
         PREFIX,
+        body::NUMBER_MAX,
         reply::Reply,
         request::Request,
         table::{Kind, Parameter, ROUTES, Route, Work},
@@ -69,7 +70,7 @@ fn operation(route: &Route) -> Json {
     let is_act = route.method != axum::http::Method::GET;
     if is_act {
         parameters.push(json!({
-            "name": "If-Match", "in": "header", "schema": { "type": "string" },
+            "name": "If-Match", "in": "header", "schema": { "type": "string", "pattern": "^(\\*|\"[0-9a-f]{16}\")$" },
             "description": "The ETag of what is decided, as it was seen",
         }));
     }
@@ -125,7 +126,7 @@ fn body(route: &Route) -> Json {
         .body
         .iter()
         .map(|known| {
-            let mut schema = schema(known, 1_000_000_000);
+            let mut schema = schema(known, NUMBER_MAX);
             if let Some(schema) = schema.as_object_mut() {
                 schema.insert("description".to_owned(), json!(known.what));
             }
@@ -135,7 +136,7 @@ fn body(route: &Route) -> Json {
     let needed = route.body.iter().filter(|known| known.needed).map(|known| known.name);
     let needed: Vec<&str> = needed.collect();
     json!({
-        "required": true,
+        "required": !needed.is_empty(),
         "content": { "application/json": { "schema": {
             "type": "object",
             "additionalProperties": false,

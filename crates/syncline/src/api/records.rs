@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value as Json, json};
 use syncline_core::{
+    change::RowKey,
     group::Group,
     label::Label,
-    name::{EntityIndex, FieldIndex, RecordId},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId},
 };
 use syncline_ports::reader::{ConflictFilter, HistoryFilter, Reader as _};
 
@@ -120,45 +122,102 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Walks over the entities, one after the other, from where the page before ended.
+    /// Walks over records from where the page before ended. Where all are asked for, or some are searched
+    /// for, in the order in which they came; where one entity of several is, by its rows, so that the
+    /// records of others need not be read.
     async fn walk(
         &self,
         session: &Session,
         entities: &[EntityIndex],
         page: &Page,
     ) -> Result<(Vec<Group>, Option<String>), Failure> {
+        let is_all = entities.len() == session.entities(None)?.len();
+        if is_all || self.text.is_some() {
+            return self.scan(session, entities, page).await;
+        }
+        self.by_rows(session, entities, page).await
+    }
+
+    async fn scan(
+        &self,
+        session: &Session,
+        entities: &[EntityIndex],
+        page: &Page,
+    ) -> Result<(Vec<Group>, Option<String>), Failure> {
         let begun = Instant::now();
+        let mut after = match &page.after {
+            None => None,
+            Some(text) => Some(RecordId::parse(text).ok_or_else(bad_cursor)?),
+        };
+        let mut found: Vec<Group> = Vec::new();
+        loop {
+            let (batch, last) = session.hub.scan_records(entities, after, BATCH).await?;
+            for group in batch {
+                if self.is_it(session, &group) {
+                    let id = group.id.to_string();
+                    found.push(group);
+                    if found.len() == page.limit {
+                        return Ok((found, Some(id)));
+                    }
+                }
+            }
+            after = last;
+            match after {
+                None => return Ok((found, None)),
+                Some(id) if begun.elapsed() > SEARCH => return Ok((found, Some(id.to_string()))),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The records of a binding after those of the ones before it, each once.
+    async fn by_rows(
+        &self,
+        session: &Session,
+        entities: &[EntityIndex],
+        page: &Page,
+    ) -> Result<(Vec<Group>, Option<String>), Failure> {
+        let begun = Instant::now();
+        let bindings: Vec<BindingIndex> = entities
+            .iter()
+            .filter_map(|entity| session.plan.entity(*entity))
+            .flat_map(|entity| entity.bindings.iter().copied())
+            .collect();
         let (mut at, mut after) = match &page.after {
             None => (0, None),
             Some(text) => {
-                let (at, id) = text.split_once('.').unwrap_or((text, ""));
-                let bad = || Failure::new("usage.cursor", "this is no cursor of this list");
-                (at.parse::<usize>().map_err(|_| bad())?, RecordId::parse(id))
+                let (at, key) = text.split_once('.').ok_or_else(bad_cursor)?;
+                let key = URL_SAFE_NO_PAD.decode(key).map_err(|_| bad_cursor())?;
+                let key = Some(RowKey(key.into())).filter(|key| !key.0.is_empty());
+                (at.parse::<usize>().map_err(|_| bad_cursor())?, key)
             }
         };
-        let place = |at: usize, after: Option<RecordId>| {
-            Some(format!("{at}.{}", after.map(|id| id.to_string()).unwrap_or_default()))
+        let place = |at: usize, after: Option<&RowKey>| {
+            let key = after.map(|key| URL_SAFE_NO_PAD.encode(&key.0)).unwrap_or_default();
+            Some(format!("{at}.{key}"))
         };
         let mut found: Vec<Group> = Vec::new();
-        while let Some(entity) = entities.get(at) {
-            let is_all = self.text.is_none() && self.system.is_none();
-            let many = if is_all { page.limit - found.len() } else { BATCH };
-            let batch = session.hub.records(*entity, after, many).await?;
-            let is_last = batch.len() < many;
-            for group in batch {
-                after = Some(group.id);
-                if self.is_it(session, &group) {
+        while let Some(binding) = bindings.get(at) {
+            let rows = session.hub.rows_of(*binding, after.as_ref(), page.limit).await?;
+            let is_last = rows.len() < page.limit;
+            for (key, record) in rows {
+                after = Some(key);
+                let Some(group) = session.hub.group(record).await? else { continue };
+                if group.root.exists.alive
+                    && first_binding(session, &group) == Some(*binding)
+                    && self.is_it(session, &group)
+                {
                     found.push(group);
                     if found.len() == page.limit {
-                        return Ok((found, place(at, after)));
+                        return Ok((found, place(at, after.as_ref())));
                     }
                 }
             }
             if is_last {
                 (at, after) = (at + 1, None);
             }
-            if begun.elapsed() > SEARCH && at < entities.len() {
-                return Ok((found, place(at, after)));
+            if begun.elapsed() > SEARCH && at < bindings.len() {
+                return Ok((found, place(at, after.as_ref())));
             }
         }
         Ok((found, None))
@@ -170,6 +229,23 @@ impl Wanted {
             .is_none_or(|system| group.root.link(system).is_some_and(|link| link.is_present()));
         is_there && self.text.as_ref().is_none_or(|text| holds(session, group, text))
     }
+}
+
+fn bad_cursor() -> Failure {
+    Failure::new("usage.cursor", "this is no cursor of this list")
+        .cause("it is of another question, or was altered")
+        .done("nothing was looked up")
+        .fix("take `next` of the page before, or begin without one")
+}
+
+/// Where a record that has several rows is listed.
+fn first_binding(session: &Session, group: &Group) -> Option<BindingIndex> {
+    let bindings = &session.plan.entity(group.entity)?.bindings;
+    bindings.iter().copied().find(|binding| {
+        let system = session.plan.binding(*binding).map(|found| found.system);
+        let link = system.and_then(|system| group.root.link(system));
+        link.is_some_and(|link| link.key.is_some())
+    })
 }
 
 /// Whether a value or a key of the record holds these words.

@@ -173,7 +173,7 @@ pub(super) static ROUTES: &[Route] = &[
     get!("/systems/{system}", "One, with what it holds", [], systems::one),
     list!(
         "/records",
-        "Records that live, in the order in which they came",
+        "Records that live",
         [
             ENTITY,
             SYSTEM,

@@ -1,13 +1,18 @@
 //! The queues and the runs, a page at a time. A page begins where the one before ended, by number,
 //! so that the last one costs no more than the first.
 
-use rusqlite::{Connection, Statement, params_from_iter, types::Value as Bound};
-use syncline_core::{Text, name::EntityIndex};
+use rusqlite::{Connection, Statement, params, params_from_iter, types::Value as Bound};
+use syncline_core::{
+    Text,
+    change::RowKey,
+    group::Group,
+    name::{BindingIndex, EntityIndex, RecordId},
+};
 use syncline_ports::reader::{
     Conflict, ConflictFilter, QuarantineFilter, Quarantined, Run, RunFilter,
 };
 
-use crate::hub::sqlite::{commit::blob, error::Outcome, rows, runs as stored};
+use crate::hub::sqlite::{commit::blob, error::Outcome, load, rows, runs as stored};
 
 /// What rows must fulfil, and what stands for the question marks.
 #[derive(Default)]
@@ -190,4 +195,77 @@ pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> Outcome<Vec<R
 
 pub(super) fn count_runs(connection: &Connection, filter: &RunFilter) -> Outcome<u64> {
     of_runs(filter).count(connection, "run")
+}
+
+/// Looks at so many records, and decodes those that are asked for.
+pub(super) fn records(
+    connection: &Connection,
+    entities: &[EntityIndex],
+    after: Option<RecordId>,
+    looked_at: usize,
+) -> Outcome<(Vec<Group>, Option<RecordId>)> {
+    let mut select = connection.prepare_cached(
+        "select id, entity, alive, data from record where id > ? order by id limit ?",
+    )?;
+    let after = after.map(blob);
+    let after = after.as_ref().map_or(&[][..], |after| &after[..]);
+    let mut rows = select.query(params![after, looked_at as i64])?;
+    let (mut found, mut last, mut count) = (Vec::new(), None, 0);
+    while let Some(row) = rows.next()? {
+        let id = load::record_in(row, 0)?;
+        (last, count) = (Some(id), count + 1);
+        if row.get(2)? && entities.contains(&EntityIndex(row.get(1)?)) {
+            found.push(load::decode(id, row, 3)?);
+        }
+    }
+    Ok((found, last.filter(|_| count == looked_at)))
+}
+
+/// Rows of a binding in the order of their stored keys.
+pub(super) fn rows(
+    connection: &Connection,
+    binding: BindingIndex,
+    after: Option<&RowKey>,
+    limit: usize,
+) -> Outcome<Vec<(RowKey, RecordId)>> {
+    let mut select = connection.prepare_cached(
+        "select key, record from row where binding = ? and key > ? order by key limit ?",
+    )?;
+    let after = after.map_or(&[][..], |after| &after.0[..]);
+    let mut rows = select.query(params![binding.0, after, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: &[u8] = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        found.push((RowKey(key.into()), load::record_in(row, 1)?));
+    }
+    Ok(found)
+}
+
+/// The number of the newest entry of the quarantine.
+pub(super) fn newest_quarantined(connection: &Connection) -> Outcome<u64> {
+    let mut select =
+        connection.prepare_cached("select coalesce(max(number), 0) from quarantine")?;
+    let newest: i64 = select.query_row([], |row| row.get(0))?;
+    Ok(newest.cast_unsigned())
+}
+
+/// Records of an entity that live, in the order of their ids.
+pub(super) fn living(
+    connection: &Connection,
+    entity: EntityIndex,
+    after: Option<RecordId>,
+    limit: usize,
+) -> Outcome<Vec<Group>> {
+    let mut select = connection.prepare_cached(
+        "select id, data from record
+         where id > ? and entity = ? and alive = 1 order by id limit ?",
+    )?;
+    let after = after.map(blob);
+    let after = after.as_ref().map_or(&[][..], |after| &after[..]);
+    let mut rows = select.query(params![after, entity.0, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(load::decode(load::record_in(row, 0)?, row, 1)?);
+    }
+    Ok(found)
 }

@@ -84,20 +84,27 @@ impl Reader for SqliteHub {
         after: Option<RecordId>,
         limit: usize,
     ) -> Result<Vec<Group>, PortError> {
-        self.read("list records", |connection| {
-            let mut select = connection.prepare_cached(
-                "select id, data from record
-                 where id > ? and entity = ? and alive = 1 order by id limit ?",
-            )?;
-            let after = after.map(blob);
-            let after = after.as_ref().map_or(&[][..], |after| &after[..]);
-            let mut rows = select.query(params![after, entity.0, limit as i64])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(load::decode(record_in(row, 0)?, row, 1)?);
-            }
-            Ok(found)
+        self.read("list records", |connection| pages::living(connection, entity, after, limit))
+    }
+
+    async fn scan_records(
+        &self,
+        entities: &[EntityIndex],
+        after: Option<RecordId>,
+        looked_at: usize,
+    ) -> Result<(Vec<Group>, Option<RecordId>), PortError> {
+        self.read("look through records", |connection| {
+            pages::records(connection, entities, after, looked_at)
         })
+    }
+
+    async fn rows_of(
+        &self,
+        binding: BindingIndex,
+        after: Option<&RowKey>,
+        limit: usize,
+    ) -> Result<Vec<(RowKey, RecordId)>, PortError> {
+        self.read("list rows", |connection| pages::rows(connection, binding, after, limit))
     }
 
     async fn record_ids(
@@ -205,12 +212,7 @@ impl Reader for SqliteHub {
     }
 
     async fn newest_quarantined(&self) -> Result<Number, PortError> {
-        self.read("look at the quarantine", |connection| {
-            let newest: i64 = connection
-                .prepare_cached("select coalesce(max(number), 0) from quarantine")?
-                .query_row([], |row| row.get(0))?;
-            Ok(newest.cast_unsigned())
-        })
+        self.read("look at the quarantine", pages::newest_quarantined)
     }
 
     async fn count_set_aside(&self, run: RunId) -> Result<u64, PortError> {
