@@ -4,11 +4,49 @@
 //! count exceeds both the number and the percentage of that system's linked rows; a person then
 //! looks, and applies or dismisses exactly that.
 
-use crate::plan::{Guards, Limit};
-
 /// The code of what a user has changed beyond the limit: it is held record by record, and stops nothing
 /// else.
 pub const USER: &str = "limit.user";
+
+/// Limits that stop great damage. A guard trips when the count exceeds both the number and the
+/// percentage of that system's linked rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guards {
+    /// Deletes inferred from, or planned for, one system.
+    pub deletes: Limit,
+    /// Updates planned for one system.
+    pub updates: Limit,
+    /// Values that planned updates of one field of one system would empty, if that is bounded.
+    pub blanks: Option<Limit>,
+    /// A complete read without a row trips when at least this many were linked.
+    pub empty_source_min: u64,
+    /// Edits directly on top of our own writes, within the window, that trip the loop guard.
+    pub loop_reflexes: u32,
+    /// The window, in milliseconds.
+    pub loop_within_ms: i64,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self {
+            deletes: Limit { max: 50, max_percent: 1 },
+            updates: Limit { max: 50, max_percent: 20 },
+            blanks: None,
+            empty_source_min: 10,
+            loop_reflexes: 3,
+            loop_within_ms: 600_000,
+        }
+    }
+}
+
+/// A number and a percentage; both must be exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The number.
+    pub max: u64,
+    /// The percentage of the linked rows.
+    pub max_percent: u64,
+}
 
 /// What a guard says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +55,7 @@ pub enum Verdict {
     Pass,
     /// Stop before anything happens.
     Trip {
-        /// `guard.mass_delete`, `guard.mass_update`, `guard.empty_source`.
+        /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.empty_source`.
         code: &'static str,
         /// The limit's number.
         max: u64,
@@ -42,6 +80,16 @@ pub fn deletes(guards: &Guards, count: u64, linked: u64) -> Verdict {
 /// Looks at updates that are about to be written to a system.
 pub fn updates(guards: &Guards, count: u64, linked: u64) -> Verdict {
     judge(guards.updates, count, linked, "guard.mass_update")
+}
+
+/// Looks at the values of one field that updates are about to empty in a system.
+pub fn blanks(guards: &Guards, count: u64, linked: u64) -> Verdict {
+    guards.blanks.map_or(Verdict::Pass, |limit| judge(limit, count, linked, "guard.mass_blank"))
+}
+
+/// Whether so many updates may empty too much: they must be looked at one by one.
+pub fn may_blank(guards: &Guards, updates: u64) -> bool {
+    guards.blanks.is_some_and(|limit| updates > limit.max)
 }
 
 fn judge(limit: Limit, count: u64, linked: u64, code: &'static str) -> Verdict {

@@ -13,6 +13,8 @@ use crate::{
     value::{Digest, Value},
 };
 
+pub use crate::guard::{Guards, Limit};
+
 /// The configuration, checked and compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -250,43 +252,6 @@ pub enum OnTargetEdit {
     Revert,
     /// It stays, listed as drift.
     Ignore,
-}
-
-/// Limits that stop great damage. A guard trips when the count exceeds both the number and the
-/// percentage of that system's linked rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guards {
-    /// Deletes inferred from, or planned for, one system.
-    pub deletes: Limit,
-    /// Updates planned for one system.
-    pub updates: Limit,
-    /// A complete read without a row trips when at least this many were linked.
-    pub empty_source_min: u64,
-    /// Edits directly on top of our own writes, within the window, that trip the loop guard.
-    pub loop_reflexes: u32,
-    /// The window, in milliseconds.
-    pub loop_within_ms: i64,
-}
-
-impl Default for Guards {
-    fn default() -> Self {
-        Self {
-            deletes: Limit { max: 50, max_percent: 1 },
-            updates: Limit { max: 50, max_percent: 20 },
-            empty_source_min: 10,
-            loop_reflexes: 3,
-            loop_within_ms: 600_000,
-        }
-    }
-}
-
-/// A number and a percentage; both must be exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// The number.
-    pub max: u64,
-    /// The percentage of the linked rows.
-    pub max_percent: u64,
 }
 
 /// When an entity runs by itself.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     Text,
-    change::{Cycles, Effect, Input, RowKey, WriteGroup, WriteKind},
+    change::{Cycles, Effect, Expected, Input, RowKey, WriteGroup, WriteKind},
     commit::{Behind, QuarantineChange, Subject, Wants},
     error::PortError,
     group::{Author, Cell, Group, Part},
@@ -38,6 +38,27 @@ pub struct Operation {
     /// What exactly would be done, independent of the hub it was planned in: equal digests, equal
     /// operations.
     pub digest: Digest,
+}
+
+impl Operation {
+    /// The cells in which it puts nothing, or an empty text, in the place of something.
+    pub fn emptied(&self) -> impl Iterator<Item = (BindingIndex, FieldIndex)> + '_ {
+        let is_empty = |value: &Value| {
+            value.is_null() || matches!(value, Value::Text(text) if text.is_empty())
+        };
+        self.writes.writes.iter().flat_map(move |write| {
+            let before = match &write.expect {
+                Expected::Fields(fields) => fields.as_slice(),
+                Expected::Absent => &[],
+            };
+            let held = move |field: FieldIndex| {
+                before.iter().any(|(other, value)| *other == field && !is_empty(value))
+            };
+            let emptied =
+                write.set.iter().filter(move |(field, after)| is_empty(after) && held(*field));
+            emptied.map(|(field, _)| (write.binding, *field))
+        })
+    }
 }
 
 /// Plans the next records behind in this system after `after`. Returns the operations and the last

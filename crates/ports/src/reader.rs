@@ -131,7 +131,8 @@ pub struct Lately {
 pub struct Guard {
     /// Its number.
     pub number: Number,
-    /// `guard.mass_delete`, `guard.mass_update`, `guard.empty_source`, `limit.user`.
+    /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.empty_source`,
+    /// `limit.user`.
     pub code: Text,
     /// The entity.
     pub entity: EntityIndex,

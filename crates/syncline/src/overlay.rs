@@ -6,6 +6,7 @@
 
 mod otherwise;
 mod queues;
+mod trips;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +23,6 @@ use syncline_core::{
     commit::{Behind, Disposition},
     error::PortError,
     group::Group,
-    guard::{self, Verdict},
     name::{EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
     plan::Plan,
     value::Digest,
@@ -30,7 +30,7 @@ use syncline_core::{
 use syncline_engine::{
     apply::{Chooses, Everything},
     desk::{Desk, Watch},
-    pass::{self, Allow, Errand, Passed, Tripped},
+    pass::{self, Allow, Errand, Passed},
     preview::{self, Operation},
 };
 use syncline_ports::{
@@ -79,6 +79,8 @@ pub(crate) struct EntityPlan {
     pub(crate) queues: BTreeMap<SystemIndex, Queues>,
     /// Updates that only fill an empty cell, per system and field.
     pub(crate) fills: BTreeMap<(SystemIndex, FieldIndex), u64>,
+    /// Values that updates would empty, per system and field.
+    pub(crate) blanks: BTreeMap<(SystemIndex, FieldIndex), u64>,
     /// Values that mean the same although they are written otherwise, per system and field;
     /// counted before a first synchronisation, and whenever the meaning changed.
     pub(crate) otherwise: BTreeMap<(SystemIndex, FieldIndex), Otherwise>,
@@ -196,6 +198,7 @@ async fn entity(
         out_of_scope: report.count(Disposition::Filtered),
         queues: BTreeMap::new(),
         fills: BTreeMap::new(),
+        blanks: BTreeMap::new(),
         otherwise: BTreeMap::new(),
         disputes: Vec::new(),
         appeared: columns::appeared(session, index).await?,
@@ -226,7 +229,7 @@ async fn entity(
         };
         operations(desk, index, system, wish, &mut plan, planned).await?;
     }
-    trips(&entity.guards, &report.tripped, &session.plan, &mut plan);
+    trips::find(&entity.guards, &report.tripped, &session.plan, &mut plan);
     planned.entities.push(plan);
     Ok(())
 }
@@ -258,6 +261,9 @@ async fn operations(
             }
             if operation.kind == WriteKind::Update {
                 fills(&operation, plan);
+                for (_, field) in operation.emptied() {
+                    *plan.blanks.entry((system, field)).or_default() += 1;
+                }
             }
             planned.operations.push(operation.digest);
             if shown < wish.samples {
@@ -268,32 +274,6 @@ async fn operations(
         match last {
             Some(last) => after = Some(last),
             None => return Ok(()),
-        }
-    }
-}
-
-fn trips(
-    guards: &syncline_core::plan::Guards,
-    tripped: &[Tripped],
-    compiled: &Plan,
-    plan: &mut EntityPlan,
-) {
-    for held in tripped {
-        if let Tripped::Absences(held) = held
-            && let Some(system) = compiled.binding(held.binding).map(|found| found.system)
-        {
-            plan.tripped.push((held.code.to_owned(), system, held.count, held.linked, held.max));
-        }
-    }
-    for (system, behind) in &plan.behind {
-        let checks = [
-            (guard::deletes(guards, behind.deletes, behind.linked), behind.deletes),
-            (guard::updates(guards, behind.updates, behind.linked), behind.updates),
-        ];
-        for (verdict, count) in checks {
-            if let Verdict::Trip { code, max } = verdict {
-                plan.tripped.push((code.to_owned(), *system, count, behind.linked, max));
-            }
         }
     }
 }

@@ -68,6 +68,35 @@ fn an_approval_is_good_for_exactly_what_was_shown() {
 }
 
 #[test]
+fn a_column_that_was_emptied_is_asked_about_and_put_back() {
+    let world = twenty_contacts();
+    world.edit("updates: {max: 3, max_percent: 10}", "blanks: {max: 3, max_percent: 10}");
+    world.sql("crm", "update contacts set name = 'Somebody' where id <= 8");
+    world.says(0, &["run"]);
+    world.sql(
+        "crm",
+        "update contacts set name = case id % 2 when 0 then null else '' end where id > 12",
+    );
+    let planned = world.says(0, &["plan"]);
+    assert!(planned.contains("8 values of a field of erp emptied"), "{planned}");
+
+    let said = world.says(5, &["run"]);
+
+    assert!(said.contains("guard.mass_blank") && said.contains("would be emptied"), "{said}");
+    let empty = "select count(*) from CUSTOMER where coalesce(CNAME, '') = ''";
+    assert_eq!(world.value("erp", empty), "0");
+    world.says(0, &["guards", "reverse", "1", "--yes"]);
+    assert_eq!(
+        world.value("crm", &empty.replace("CUSTOMER", "contacts").replace("CNAME", "name")),
+        "0"
+    );
+    assert!(world.says(0, &["run"]).contains("nothing changed"));
+    world.sql("crm", "update contacts set name = null where id <= 3");
+    world.says(0, &["run"]);
+    assert_eq!(world.value("erp", empty), "3", "few are no alarm");
+}
+
+#[test]
 fn guards_of_several_systems_are_let_through_one_after_the_other() {
     // Few rows are missing at each source, and too many would go from each of two targets.
     let mut file = String::from("version: 1\nsystems:\n");

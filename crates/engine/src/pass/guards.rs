@@ -83,15 +83,20 @@ pub(super) async fn judge(
             let (is_more, known) = (all > judged.all, judged.all);
             judged.all = judged.all.max(all);
             let is_let_through = allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips);
-            if verdict == Verdict::Pass || !is_more || is_let_through {
+            let may_blank = !is_delete && guard::may_blank(&entity.guards, due);
+            if (verdict == Verdict::Pass && !may_blank) || !is_more || is_let_through {
                 continue;
             }
-            let Planned { digest, samples, waiting } =
+            let Planned { digest, samples, waiting, blanks } =
                 planned(desk, report.entity, system, kind).await?;
             // What waits is judged once it can be written.
             let all = all.saturating_sub(waiting);
             judged.all = known.max(all);
-            let verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
+            let mut verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
+            let mut count = due.saturating_sub(waiting);
+            if verdict == Verdict::Pass && may_blank {
+                (verdict, count) = (guard::blanks(&entity.guards, blanks, linked), blanks);
+            }
             let Verdict::Trip { code, max } = verdict else { continue };
             if allow.approved.contains(&digest) {
                 judged.approved = all;
@@ -100,7 +105,7 @@ pub(super) async fn judge(
             verdicts.tripped.push(Tripped::Planned {
                 code,
                 system,
-                count: due.saturating_sub(waiting),
+                count,
                 linked,
                 max,
                 digest,
@@ -133,6 +138,8 @@ struct Planned {
     /// How many do not count: they were let through before, wait for other rows, and would not be written
     /// now either. Whoever asked about them again would hold back their neighbours for good.
     waiting: u64,
+    /// How many values of one field would be emptied: of the field with most of them.
+    blanks: u64,
 }
 
 /// Looks at every operation of this kind.
@@ -143,16 +150,21 @@ async fn planned(
     kind: WriteKind,
 ) -> Result<Planned, PortError> {
     let (mut all, mut samples, mut waiting, mut after) = (Vec::new(), Vec::new(), 0, None);
+    let mut blanks: BTreeMap<_, u64> = BTreeMap::new();
     loop {
         let (operations, last) = preview::page(desk, entity, system, after, PLANNED_PAGE).await?;
         if last.is_none() {
-            return Ok(Planned { digest: Digest::of(&all), samples, waiting });
+            let blanks = blanks.into_values().max().unwrap_or_default();
+            return Ok(Planned { digest: Digest::of(&all), samples, waiting, blanks });
         }
         after = last;
         for operation in operations.into_iter().filter(|operation| operation.kind == kind) {
             if operation.tried && operation.waits {
                 waiting += 1;
                 continue;
+            }
+            for place in operation.emptied() {
+                *blanks.entry(place).or_default() += 1;
             }
             all.extend_from_slice(&operation.digest.0);
             if samples.len() < SAMPLES_MAX {

@@ -101,7 +101,8 @@ fn allow_flags(planned: &Planned) -> String {
     let trips = |code: &str| {
         planned.entities.iter().any(|entity| entity.tripped.iter().any(|(found, ..)| found == code))
     };
-    match (trips("guard.mass_delete") || trips("guard.empty_source"), trips("guard.mass_update")) {
+    let deletes = trips("guard.mass_delete") || trips("guard.empty_source");
+    match (deletes, trips("guard.mass_update") || trips("guard.mass_blank")) {
         (true, true) => " --allow deletes,updates".into(),
         (true, false) => " --allow deletes".into(),
         (false, true) => " --allow updates".into(),

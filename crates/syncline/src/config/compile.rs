@@ -6,6 +6,7 @@
 //! was widened does not ask for a new plan.
 
 pub(crate) mod cell;
+mod guards;
 pub(crate) mod kind;
 mod meaning;
 mod receivers;
@@ -19,8 +20,8 @@ use syncline_core::{
     expr::Expr,
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
     plan::{
-        Binding, Class, DeletePolicy, Entity, Field, Guards, Limit, MatchRule, Plan, Policy,
-        Schedule, SoftValue, System, TableSpec, Unit,
+        Binding, Class, DeletePolicy, Entity, Field, Guards, MatchRule, Plan, Policy, Schedule,
+        SoftValue, System, TableSpec, Unit,
     },
 };
 use syncline_ports::catalog::{Column, Table};
@@ -28,8 +29,8 @@ use syncline_ports::catalog::{Column, Table};
 use crate::config::{
     complaint::Complaint,
     draft::{
-        self, BindingDraft, Common, Conflicts, DAY_MS, Draft, EntityDraft, FieldDraft, GuardsDraft,
-        Name, PolicyDraft, Spanned,
+        self, BindingDraft, Common, Conflicts, DAY_MS, Draft, EntityDraft, FieldDraft, Name,
+        PolicyDraft, Spanned,
     },
     expression, numbering,
     source::Sources,
@@ -264,7 +265,7 @@ impl<'a> Compiler<'a> {
         let is_of_file = entity.bindings.iter().any(is_read);
         let empty_source_min = if is_of_file { 1 } else { built_in.empty_source_min };
         let built_in = Guards { empty_source_min, ..built_in };
-        guards(self.draft.defaults.guards, entity.common.guards, built_in)
+        guards::of(self.draft.defaults.guards, entity.common.guards, built_in)
     }
 
     /// Systems by priority: the order that is said, then all others in the file's order.
@@ -470,30 +471,5 @@ pub(crate) fn foreign_key(table: &Table, parent: &str) -> Vec<Text> {
     match (found.next(), found.next()) {
         (Some(only), None) => only.columns.clone(),
         _ => Vec::new(),
-    }
-}
-
-/// The limits: the entity's, else the defaults', else ours.
-fn guards(defaults: GuardsDraft, own: GuardsDraft, built_in: Guards) -> Guards {
-    let limit =
-        |own: (Option<u64>, Option<u64>), default: (Option<u64>, Option<u64>), ours: Limit| Limit {
-            max: own.0.or(default.0).unwrap_or(ours.max),
-            max_percent: own.1.or(default.1).unwrap_or(ours.max_percent),
-        };
-    Guards {
-        deletes: limit(own.deletes, defaults.deletes, built_in.deletes),
-        updates: limit(own.updates, defaults.updates, built_in.updates),
-        empty_source_min: own
-            .empty_source_min
-            .or(defaults.empty_source_min)
-            .unwrap_or(built_in.empty_source_min),
-        loop_reflexes: own
-            .loop_reflexes
-            .or(defaults.loop_reflexes)
-            .unwrap_or(built_in.loop_reflexes),
-        loop_within_ms: own
-            .loop_within_ms
-            .or(defaults.loop_within_ms)
-            .unwrap_or(built_in.loop_within_ms),
     }
 }

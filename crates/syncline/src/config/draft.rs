@@ -213,6 +213,8 @@ pub(crate) struct GuardsDraft {
     pub(crate) deletes: (Option<u64>, Option<u64>),
     /// Updates: number and percentage.
     pub(crate) updates: (Option<u64>, Option<u64>),
+    /// Emptied values: number and percentage.
+    pub(crate) blanks: (Option<u64>, Option<u64>),
     /// Linked rows from which an empty read is an alarm.
     pub(crate) empty_source_min: Option<u64>,
     /// Reflexes that trip the loop guard.

@@ -91,6 +91,12 @@ pub(crate) async fn record(
             ),
             "nothing was written for this entity",
         ),
+        ("guard.mass_blank", _) => (
+            format!(
+                "a field of {count} of {linked} rows of {entity} in {system_name} would be emptied (limit {max})"
+            ),
+            "nothing was written for this entity",
+        ),
         (_, true) => (
             format!(
                 "{count} of {linked} rows of {entity} in {system_name} would be deleted (limit {max})"
@@ -115,6 +121,9 @@ fn cause(code: &str) -> &'static str {
         "guard.empty_source" => "an outage, an emptied table, another database or a filter",
         "guard.mass_update" => {
             "a bulk edit or an import, or a column that is now written otherwise"
+        }
+        "guard.mass_blank" => {
+            "a column that an import or a migration emptied, or one that is no longer shown"
         }
         _ => "a truncation, a wrong filter or database, a restore in progress, or a clean-up",
     }
@@ -146,7 +155,7 @@ pub(super) async fn settle(
         };
         if guard.entity == report.entity && seen.all(is_whole) {
             let was_let_through = match guard.code.as_str() {
-                "guard.mass_update" => order.allow.updates,
+                "guard.mass_update" | "guard.mass_blank" => order.allow.updates,
                 _ => order.allow.deletes,
             };
             let state = if was_let_through { "applied" } else { "over" };

@@ -164,7 +164,9 @@ async fn destinations(
         }
         for (system, count) in session.hub.count_behind(*entity, Session::now()).await? {
             let updates = count.updates + rows as u64;
-            if guard::updates(&found.guards, updates, count.linked) != Verdict::Pass {
+            if guard::updates(&found.guards, updates, count.linked) != Verdict::Pass
+                || guard::may_blank(&found.guards, updates)
+            {
                 all.retain(|other| *other != system);
             }
         }

@@ -221,7 +221,9 @@ fn guards(session: &Session, entity: &EntityPlan) -> String {
         let beyond: Vec<String> = entity
             .tripped
             .iter()
-            .filter(|(code, ..)| (code == "guard.mass_update") == (what == "updates"))
+            .filter(|(code, ..)| {
+                code != "guard.mass_blank" && (code == "guard.mass_update") == (what == "updates")
+            })
             .map(|(_, system, count, linked, _)| {
                 let system = session.system_name(*system);
                 let percent = count.saturating_mul(100).checked_div(*linked).unwrap_or(100);
@@ -245,6 +247,12 @@ fn guards(session: &Session, entity: &EntityPlan) -> String {
             parts.push(format!("{what} {} {within} \u{2713}", words::count(most)));
         }
         parts.extend(beyond);
+    }
+    for (_, system, count, ..) in entity.tripped.iter().filter(|it| it.0 == "guard.mass_blank") {
+        let (count, system) = (words::count(*count), session.system_name(*system));
+        parts.push(format!(
+            "{count} values of a field of {system} emptied \u{2717}  -> needs --allow updates"
+        ));
     }
     format!("Guards   {}\n", parts.join("    "))
 }

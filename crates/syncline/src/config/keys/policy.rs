@@ -89,6 +89,11 @@ pub(crate) static GUARDS: Section = Section {
             Shape::Keys(&LIMIT),
             "Updates planned for one system; 50 and 20 % unless said.",
         ),
+        key(
+            "blanks",
+            Shape::Keys(&LIMIT),
+            "Values of one field that updates would empty in one system; off unless said, then 50 and 20 %.",
+        ),
         key("empty_source", Shape::Keys(&EMPTY_SOURCE), "A complete read without a row."),
         key("loop", Shape::Keys(&LOOP), "Edits again and again on top of our own writes."),
     ],
