@@ -97,6 +97,11 @@ pub(crate) fn time(at: Timestamp) -> String {
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
+/// The same as exactly as it is known.
+pub(crate) fn instant(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
 /// A point in time as one reads it beside others, in UTC: `10:26` if it was on this day, else
 /// `2026-03-02`.
 pub(crate) fn moment(now: Timestamp, at: Timestamp) -> String {

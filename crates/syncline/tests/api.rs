@@ -61,7 +61,13 @@ pub(crate) struct Server {
 impl Server {
     #[track_caller]
     pub(crate) fn start(world: &World) -> Self {
-        let daemon = Daemon::start(&world.path(""), &["--listen", "127.0.0.1:0"]);
+        Self::at(world, "127.0.0.1:0")
+    }
+
+    /// One that listens there.
+    #[track_caller]
+    pub(crate) fn at(world: &World, listen: &str) -> Self {
+        let daemon = Daemon::start(&world.path(""), &["--listen", listen]);
         let address = address(&daemon);
         Self { daemon, address }
     }

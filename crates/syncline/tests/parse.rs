@@ -9,7 +9,6 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -18,34 +17,11 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     hooks::address,
+    npm,
     serve::{Daemon, eventually},
     servers::postgres,
     world::World,
 };
-
-/// The folder with the server, installed if it is not there; else why it cannot be.
-fn installed() -> Result<PathBuf, String> {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("parse-server-9");
-    let (program, whole) = (folder.join("node_modules/parse-server"), folder.join("whole"));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let lock = File::create(folder.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    let node = Command::new("node").arg("--version").output();
-    node.map_err(|error| format!("node: {error}"))?;
-    if !whole.exists() {
-        let npm = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--no-progress", "--prefix"])
-            .arg(&folder)
-            .args(["parse-server@9", "pg"])
-            .output()
-            .map_err(|error| format!("npm: {error}"))?;
-        if !npm.status.success() {
-            return Err(format!("npm install: {}", String::from_utf8_lossy(&npm.stderr)));
-        }
-        fs::write(whole, "").map_err(|error| error.to_string())?;
-    }
-    Ok(program)
-}
 
 /// The server beside a CRM, until the test ends.
 struct Parse {
@@ -64,8 +40,8 @@ impl Drop for Parse {
 impl Parse {
     /// `None`: it cannot be had here, and that was said.
     fn start() -> Option<Self> {
-        let program = match installed() {
-            Ok(program) => program,
+        let program = match npm::installed("parse-server-9", &["parse-server@9", "pg"]) {
+            Ok(modules) => modules.join("parse-server"),
             Err(why) => {
                 eprintln!("NOT CHECKED: parse-server cannot be installed: {why}");
                 return None;

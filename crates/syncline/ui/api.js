@@ -52,11 +52,12 @@ export async function act(method, path, body = {}, etag = null) {
   return (await call(method, path, body, headers)).body;
 }
 
+/** What events are called. */
+const NAMES = ["message", "change", "conflict", "quarantine", "run", "guard", "action", "status", "system"];
+
 /** Hears what happens. `heard(event)`, `changed(isLive)`. The browser asks again by itself, from where it was. */
 export function events(heard, changed) {
-  const source = new EventSource(`${ROOT}/events`);
-  source.onopen = () => changed(true);
-  source.onerror = () => changed(false);
+  let source = null, closed = false;
   const hear = (message) => {
     try {
       heard({ ...JSON.parse(message.data), event: message.type });
@@ -64,7 +65,17 @@ export function events(heard, changed) {
       heard({ event: message.type });
     }
   };
-  source.onmessage = hear;
-  for (const name of ["change", "conflict", "quarantine", "run", "guard", "action", "status", "system"]) source.addEventListener(name, hear);
-  return source;
+  const listen = () => {
+    if (closed) return;
+    source = new EventSource(`${ROOT}/events`);
+    source.onopen = () => changed(true);
+    source.onerror = () => {
+      changed(false);
+      // A server that answers, but not with events, ends the browser's own patience.
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    };
+    for (const name of NAMES) source.addEventListener(name, hear);
+  };
+  listen();
+  return { close: () => { closed = true; source?.close(); } };
 }

@@ -101,6 +101,7 @@ async function decide(method, path, body, { etag = null, said = "Done.", undo = 
   notice("Applying…");
   try {
     const answer = await act(method, path, body, etag);
+    if (answer.error) throw new Problem(200, answer.error);
     notice(typeof said === "function" ? said(answer) : said, undo);
     if (then) then(answer);
     await Promise.all([lookAround(), show(false)]);

@@ -273,6 +273,7 @@ pub(crate) fn json_of(session: &Session, entry: &Entry) -> Json {
         "change": format!("c-{}", entry.number),
         "run": entry.run.to_string(),
         "at": words::time(entry.at),
+        "instant": words::instant(entry.at),
         "entity": session.entity_name(event.entity),
         "record": event.record.to_string(),
         "field": field,

@@ -42,7 +42,7 @@ function bulk(context, systems) {
     try {
       const would = await context.act("POST", "/conflicts/resolve", { where: words, take: take.value, dry_run: true }, { said: "This is what would be done; nothing was changed." });
       if (!would) return shown.replaceChildren();
-      const many = would.conflicts?.length ?? would.count ?? 0;
+      const many = would.result?.would?.length ?? would.would?.length ?? 0;
       shown.replaceChildren(h("p", {}, `${count(many)} conflicts would take the value of ${take.value}.`),
         h("button", { class: "main danger", onclick: () => context.act("POST", "/conflicts/resolve", { where: words, take: take.value }, { said: `Settled: ${take.value} was taken.` }) }, `Settle ${count(many)}`));
     } catch (problem) {
@@ -137,7 +137,7 @@ function others(it) {
 
 function sides(it, chosen, pick) {
   const card = (number, name, shown, facts) => h("div", { class: "card", "data-side": String(number), key: `side-${number}` },
-    h("h3", {}, name), h("div", { class: "big" }, value(shown)), h("div", { class: "dim" }, facts),
+    h("h2", {}, name), h("div", { class: "big" }, value(shown)), h("div", { class: "dim" }, facts),
     chosen && h("button", { "aria-pressed": "false", onclick: () => pick(number) }, number === 0 ? "Keep this " : "Take this ", h("kbd", {}, String(number))));
   return h("div", { class: "sides", key: "sides", "data-keep": "" }, card(0, "agreed before", it.base, ""),
     it.candidates.map((one, at) => card(at + 1, one.author, one.value, [one.actor && [h("bdi", {}, one.actor), " "], one.at && ago(one.at), sameAs(it, at)])));

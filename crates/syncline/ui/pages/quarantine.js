@@ -41,30 +41,33 @@ async function one(context, id) {
   }
   const { body: it, etag } = seen;
   const to = `/quarantine/${id}`;
-  const fields = Object.entries(it.row ?? it.values ?? {});
+  const has = it.record && it.record !== "-";
+  const record = has ? await get(`/records/${encodeURIComponent(it.record)}`).catch(() => null) : null;
+  const fields = Object.entries(record?.values ?? {});
   const inputs = new Map();
   const reason = h("input", { id: "reason", size: 40, maxlength: 500 });
   const edit = () => {
     const set = {};
     for (const [name, { input, was }] of inputs) if (input.value !== was) set[name] = input.value;
-    if (Object.keys(set).length) context.act("PATCH", to, { set }, { etag, said: "Corrected, and tried again." });
+    if (Object.keys(set).length) context.act("PATCH", to, { set }, { etag, said: "Corrected, and sent again." });
   };
   return {
-    title: `Set aside: ${it.record ?? it.entity}`,
+    title: `Set aside: ${has ? it.record : it.entity}`,
     body: [
       h("div", { class: "card need", key: "why" }, h("p", {}, h("code", {}, it.code), " ", h("bdi", {}, it.message)), h("p", { class: "dim" }, `${it.route}, tried ${count(it.tries)} times, `, ago(it.since)),
         it.fix && h("p", {}, "Next: ", h("code", {}, it.fix))),
-      h("div", { class: "row-of", key: "do" }, h("button", { class: "main", onclick: () => context.act("POST", `${to}/retry`, {}, { etag, said: "Tried again." }) }, "Try again")),
-      fields.length > 0 && h("section", { "data-keep": "", key: "edit" }, h("h2", {}, "The row as it was shown"),
+      h("div", { class: "row-of", key: "do" }, h("button", { class: "main", onclick: () => context.act("POST", `${to}/retry`, {}, { etag, said: "Tried again." }) }, "Try again"),
+        record && h("a", { href: `#/records/${encodeURIComponent(record.id)}` }, "The record")),
+      it.row && h("details", { key: "row" }, h("summary", {}, "The row as it was shown"), h("dl", {}, Object.entries(it.row).map(([name, shown]) => [h("dt", {}, name), h("dd", {}, value(shown))]))),
+      fields.length > 0 && h("section", { "data-keep": "", key: "edit" }, h("h2", {}, "Correct the record and send it again"),
         fields.map(([name, shown]) => {
           const text = shown === null ? "" : typeof shown === "string" ? shown : JSON.stringify(shown);
           const input = h("input", { value: text, id: `f-${name}`, size: 32 });
           inputs.set(name, { input, was: text });
           return h("div", { class: "row-of" }, h("label", { for: `f-${name}` }, name), input);
-        }), h("button", { onclick: edit }, "Correct and try again")),
+        }), h("button", { onclick: edit }, "Correct and send again")),
       h("section", { "data-keep": "", key: "drop" }, h("h2", {}, "Let go of it"), h("div", { class: "row-of" }, h("label", { for: "reason" }, "Reason"), reason,
         h("button", { class: "danger", onclick: () => reason.value.trim() ? context.act("DELETE", to, { reason: reason.value.trim() }, { etag, said: "Let go; the row's next version is taken again.", then: () => context.go("quarantine") }) : reason.focus() }, "Drop"))),
-      it.record_id && h("p", { key: "record" }, h("a", { href: `#/records/${encodeURIComponent(it.record_id)}` }, "The record")),
       it.related?.length > 0 && h("p", { key: "related" }, "Waits for, or looks like: ", it.related.map((record) => [h("a", { href: `#/records/${encodeURIComponent(record)}` }, value(record)), " "])),
     ],
   };

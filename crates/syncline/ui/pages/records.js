@@ -54,7 +54,7 @@ async function one(context, id) {
       Object.entries(now.lines ?? {}).map(([name, rows]) => h("section", { key: `lines-${name}` }, lineTable(name, rows))),
       h("section", { key: "line" }, h("h2", {}, "Timeline"), h("ol", { class: "line" }, line.items.map((entry) => h("li", { key: entry.change },
         ago(entry.at), " ", h("bdi", {}, entry.what), entry.actor && [" ", h("span", { class: "dim" }, h("bdi", {}, entry.actor))], " ",
-        h("a", { href: `#/records/${encodeURIComponent(id)}?at=${encodeURIComponent(entry.at)}` }, "as it was then"), " ",
+        h("a", { href: `#/records/${encodeURIComponent(id)}?at=${encodeURIComponent(entry.instant ?? entry.at)}` }, "as it was then"), " ",
         h("a", { href: `#/runs/${encodeURIComponent(entry.run)}` }, entry.run)))),
         line.items.length === 0 && h("p", { class: "empty" }, "Nothing has changed in the time that is kept.")),
       pager(context, line),
@@ -65,10 +65,9 @@ async function one(context, id) {
 /** One row per field, one column per system. */
 function fieldsTable(context, it, now) {
   const systems = [...new Set((it.fields ?? []).flatMap((field) => (field.systems ?? []).map((one) => one.system)))];
-  const to = `/records/${encodeURIComponent(now.id)}`;
   return table("Fields", ["Field", "Hub", ...systems, "Why"], (it.fields ?? []).map((field) => ({
     key: field.field,
-    cells: [field.field, [value(field.value), field.masked && h("button", { onclick: () => context.act("POST", `${to}/reveal`, { field: field.field }, { said: (answer) => `${field.field}: ${answer.value}` }) }, "Reveal (audited)")],
+    cells: [field.field, value(field.value),
       ...systems.map((system) => side((field.systems ?? []).find((one) => one.system === system))),
       [field.why, " ", h("a", { href: `#/records/${encodeURIComponent(now.id)}?${new URLSearchParams({ ...context.query, field: field.field })}`, "aria-label": `explain ${field.field}` }, "explain")]],
   })), "No field.");

@@ -44,7 +44,7 @@ async function one(context, id) {
     title: `Run ${run.run ?? id}`,
     body: [
       h("p", { key: "facts" }, outcome(run), ` ${run.kind} ${run.entity ?? ""}, began ${run.started ? full(new Date(run.started)) : "-"}, took ${span(run.took_ms)}`),
-      run.message && h("pre", { key: "said" }, run.message),
+      run.message && h("pre", { key: "said", tabindex: "0" }, run.message),
       h("div", { class: "row-of", key: "do" }, h("button", { class: "danger", onclick: () => rollBack(context, run.run ?? id) }, "Roll this run back…")),
       h("section", { key: "books" }, table("What was looked at, and what became of it", ["System", "Books"], (run.systems ?? []).map((page, at) => ({ key: String(at), cells: [page.system ?? "-", Object.entries(page.books ?? {}).filter(([, n]) => n > 0).map(([name, n]) => `${name.replaceAll("_", " ")} ${count(n)}`).join(", ")] })), "Nothing was observed."),
         run.writes?.length > 0 && h("p", {}, "Wrote: ", wrote(run))),

@@ -1,0 +1,289 @@
+//! The dashboard, as people meet it: a daemon, and a real browser.
+
+use crate::{api::Server, browser::Browser, serve::eventually, world::World};
+
+/// The pages, by address.
+const PAGES: [&str; 10] = [
+    "overview",
+    "conflicts",
+    "quarantine",
+    "approvals",
+    "records",
+    "runs",
+    "audit",
+    "entities",
+    "systems",
+    "settings",
+];
+
+/// A daemon, and a browser that looks at it; `None`: there is no browser here.
+fn opened(world: &World) -> Option<(Server, Browser)> {
+    let browser = Browser::start()?;
+    let server = Server::start(world);
+    browser.looks(1_440, 1_000, false);
+    browser.go(&format!("http://{}/", server.address));
+    browser.says("Overview");
+    Some((server, browser))
+}
+
+impl Browser {
+    /// Shows a page of the dashboard.
+    #[track_caller]
+    fn page(&self, address: &str) {
+        self.script(&format!("location.hash = '#/{address}'; return 1"));
+        let name = address.split(['/', '?']).next().unwrap();
+        let current = format!(
+            "return document.querySelector('nav a[aria-current]')?.getAttribute('href') === '#/{name}'
+               && document.querySelector('main').dataset.key?.startsWith('{name}/')"
+        );
+        self.until(&format!("{address} is shown"), || self.script(&current) == true);
+    }
+}
+
+/// Contacts in step, but for these many statuses over which the two disagree.
+fn disputed(contacts: usize, conflicts: usize) -> World {
+    let world = World::in_step(contacts);
+    let first = format!("cast(substr(email, 2, instr(email, '@') - 2) as integer) <= {conflicts}");
+    world.sql("crm", &format!("update contacts set status = 'customer' where {first}"));
+    world.sql("erp", &format!("update CUSTOMER set CNAME = CNAME || ' & Co' where {first}"));
+    world.sql("crm", &format!("update contacts set name = name || ' Ltd' where {first}"));
+    world.edit("erp: CNAME}", "erp: CNAME, conflicts: manual}");
+    world.run(&["run", "--yes"]);
+    world
+}
+
+#[test]
+fn every_page_is_whole_in_every_size_and_light() {
+    let world = disputed(3, 2);
+    world.sql("erp", "update CUSTOMER set STAT = '7' where EMAIL = 'c3@example.com'");
+    let Some((_server, browser)) = opened(&world) else { return };
+    browser.says("need");
+    let mut wrong = Vec::new();
+    let shown = [
+        "overview",
+        "conflicts",
+        "conflicts/1",
+        "quarantine",
+        "approvals",
+        "records",
+        "runs",
+        "runs/r-1",
+        "audit",
+        "entities",
+        "entities/contacts",
+        "systems",
+        "systems/crm",
+        "settings",
+    ];
+    for (width, is_dark) in [(1_440, false), (360, true)] {
+        browser.looks(width, 900, is_dark);
+        for page in shown {
+            browser.page(page);
+            let overflow =
+                browser.script("return document.documentElement.scrollWidth - innerWidth");
+            if overflow.as_i64().unwrap() > 0 {
+                wrong.push(format!("{page} at {width}: {overflow} too wide"));
+            }
+            let problem =
+                browser.script("return document.querySelector('.problem')?.innerText ?? null");
+            if !problem.is_null() {
+                wrong.push(format!("{page} at {width}: {problem}"));
+            }
+            wrong.extend(browser.barriers().iter().map(|it| format!("{page} at {width}: {it}")));
+            browser.picture(&format!("{}-{width}", page.replace('/', "-")));
+        }
+    }
+    wrong.extend(browser.complaints());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_page_without_anything_says_what_that_means() {
+    let world = World::contacts(0);
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let Some((_server, browser)) = opened(&world) else { return };
+    let mut wrong = Vec::new();
+    for page in PAGES {
+        browser.page(page);
+        wrong.extend(browser.barriers().iter().map(|it| format!("{page}: {it}")));
+    }
+    browser.page("conflicts");
+    browser.says("No conflict is open");
+    browser.page("quarantine");
+    browser.says("Nothing is held back.");
+    browser.page("approvals");
+    browser.says("No guard waits");
+    browser.page("records?q=nobody");
+    browser.says("No record matches");
+    browser.page("conflicts/99");
+    browser.says("There is no conflict 99");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_conflict_is_decided_by_keyboard_alone() {
+    let world = disputed(2, 1);
+    let Some((_server, browser)) = opened(&world) else { return };
+    browser.says("1 thing needs you");
+
+    browser.keys("gc");
+    browser.says("Open conflicts");
+    browser.keys("j\n");
+    browser.says("Take this");
+    browser.keys("2\n");
+
+    browser.says("No conflict is open");
+    let name = || world.value("crm", "select name from contacts where id = 1");
+    eventually("the CRM has the name of the ERP", || name() == "Name 1 & Co", || browser.text());
+    // What the person did is on the books.
+    browser.keys("ga");
+    browser.says("conflicts.resolve");
+}
+
+#[test]
+fn of_two_who_decide_at_once_one_is_told() {
+    let world = disputed(2, 1);
+    let Some((server, first)) = opened(&world) else { return };
+    let Some(second) = Browser::start() else { return };
+    second.go(&format!("http://{}/#/conflicts/1", server.address));
+    second.says("Take this");
+    second.click("header.top button[aria-pressed]");
+    first.page("conflicts/1");
+    first.says("Take this");
+
+    first.keys("1\n");
+    first.says("No conflict is open");
+    second.keys("2\n");
+
+    second.says("settled");
+    let name = world.value("erp", "select CNAME from CUSTOMER where EMAIL = 'c1@example.com'");
+    assert_eq!(name, "Name 1 Ltd");
+}
+
+#[test]
+fn many_conflicts_are_decided_together_and_shown_first() {
+    let world = disputed(4, 3);
+    let Some((_server, browser)) = opened(&world) else { return };
+
+    browser.page("conflicts?entity=contacts&field=name");
+    browser.press("Preview");
+    browser.says("3 conflicts would take the value of crm");
+    browser.press("Settle 3");
+
+    browser.says("No open conflict fits");
+    let name = || world.value("erp", "select CNAME from CUSTOMER where EMAIL = 'c3@example.com'");
+    eventually("the ERP has the name of the CRM", || name() == "Name 3 Ltd", || browser.text());
+}
+
+#[test]
+fn what_was_set_aside_is_mended_and_sent_again() {
+    let world = World::in_step(3);
+    world.edit(
+        "    fields:",
+        "    validate: [{check: \"name != 'nobody'\", message: nobody is no name, else: quarantine}]\n    fields:",
+    );
+    world.sql("crm", "update contacts set name = 'nobody' where id = 2");
+    world.run(&["run", "--yes"]).ends(4, &[]);
+    let Some((_server, browser)) = opened(&world) else { return };
+
+    browser.page("quarantine");
+    browser.click("tr.row td a");
+    browser.says("nobody is no name");
+    browser.until("the form is there", || {
+        browser.script("return Boolean(document.getElementById('f-name'))") == true
+    });
+    browser.script("document.getElementById('f-name').value = 'Somebody'; return 1");
+    browser.press("Correct and send again");
+
+    browser.says("is not there any more");
+    let name = || world.value("erp", "select CNAME from CUSTOMER where EMAIL = 'c2@example.com'");
+    eventually("the ERP has the name", || name() == "Somebody", || browser.text());
+}
+
+#[test]
+fn what_a_guard_holds_is_let_through_by_a_person() {
+    let world = World::in_step(120);
+    world.sql("crm", "delete from contacts where id > 20");
+    world.run(&["run"]).ends(5, &[]);
+    let Some((_server, browser)) = opened(&world) else { return };
+
+    browser.page("approvals/1");
+    browser.says("guard.mass_delete");
+    browser.press("Apply it");
+    let word = browser.script("return document.querySelector('label[for=typed] code').textContent");
+    browser.types("#typed", word.as_str().unwrap());
+    browser.press("Apply it");
+
+    browser.says("No guard waits");
+    let left = || world.value("erp", "select count(*) from CUSTOMER");
+    eventually("the ERP has the deletes", || left() == "20", || browser.text());
+}
+
+#[test]
+fn the_page_outlives_the_server() {
+    let world = disputed(3, 1);
+    let Some((server, browser)) = opened(&world) else { return };
+    browser.says("live");
+    let address = server.address.clone();
+
+    drop(server);
+    browser.says("reconnecting, data as of");
+    browser.says("contacts");
+    let back = Server::at(&world, &address);
+    browser.until("it is live again", || {
+        browser
+            .script("return document.querySelector('header .state').textContent")
+            .as_str()
+            .unwrap()
+            .contains("live")
+    });
+    world.sql(
+        "crm",
+        "insert into contacts(email, name, status) values ('new@example.com', 'New', 'lead')",
+    );
+
+    browser.until("the new record is counted", || browser.text().contains("of 4"));
+    drop(back);
+}
+
+#[test]
+fn markup_in_a_record_stays_text() {
+    let world = World::contacts(1);
+    world.sql("crm", "update contacts set name = '<img src=x onerror=\"document.title = 1\"><script>document.title = 2</script>' || char(8238) || 'evil'");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let Some((_server, browser)) = opened(&world) else { return };
+
+    browser.page("records?q=onerror");
+    browser.says("<img src=x");
+    browser.click("tr.row");
+    browser.says("Timeline");
+
+    browser.says("<script>document.title = 2</script>");
+    assert_eq!(
+        browser.script("return document.querySelectorAll('main img, main script').length"),
+        0
+    );
+    assert!(!browser.text().contains('\u{202e}'));
+    assert!(browser.complaints().is_empty());
+}
+
+#[test]
+fn a_record_is_seen_as_it_was_and_rolled_back() {
+    let world = World::in_step(1);
+    world.sql("crm", "update contacts set name = 'Wrong'");
+    world.run(&["run"]).ends(0, &[]);
+    let Some((_server, browser)) = opened(&world) else { return };
+
+    browser.page("records?q=Wrong");
+    browser.click("tr.row");
+    browser.says("Timeline");
+    browser.script("[...document.querySelectorAll('ol.line a')].filter((it) => it.textContent === 'as it was then').at(-1).click(); return 1");
+    browser.says("As it was on");
+    browser.says("Name 1");
+    browser.press("Roll the record back");
+    browser.says("Roll the record back?");
+    browser.script("document.querySelector('dialog button.danger').click(); return 1");
+
+    let name = || world.value("erp", "select CNAME from CUSTOMER");
+    eventually("the name is back", || name() == "Name 1", || browser.text());
+}
