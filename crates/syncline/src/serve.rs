@@ -14,7 +14,7 @@ pub(crate) mod door;
 mod ear;
 mod hearer;
 mod hours;
-mod journal;
+pub(crate) mod journal;
 pub(crate) mod listening;
 mod notify;
 mod outbox;

@@ -59,12 +59,8 @@ impl Browser {
             .find(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
             .unwrap();
         let profile = tempfile::tempdir().unwrap();
-        let mut browser = Self {
-            driver,
-            address: format!("127.0.0.1:{port}"),
-            session: String::new(),
-            profile,
-        };
+        let mut browser =
+            Self { driver, address: format!("127.0.0.1:{port}"), session: String::new(), profile };
         let folder = format!("--user-data-dir={}", browser.profile.path().display());
         let options = json!({ "args": [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",

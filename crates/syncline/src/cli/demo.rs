@@ -16,6 +16,9 @@ use syncline_engine::pass::Allow;
 use syncline_ports::reader::Reader as _;
 use syncline_shop::Shop;
 
+mod house;
+
+use self::house::House;
 use crate::{
     approved,
     cli::{Context, explain, verify},
@@ -136,11 +139,27 @@ impl Demo {
     }
 
     async fn play(&self, stage: &Stage, context: &Context) -> Result<Answer, Failure> {
+        // Without a terminal nobody is there to look.
+        let house = if context.interactive { House::open(&stage.context).await? } else { None };
+        let answer = Box::pin(self.tell_all(stage, context, house.as_ref())).await;
+        if let Some(house) = house {
+            house.close().await;
+        }
+        answer
+    }
+
+    async fn tell_all(
+        &self,
+        stage: &Stage,
+        context: &Context,
+        house: Option<&House>,
+    ) -> Result<Answer, Failure> {
         let config = stage.context.config.display().to_string();
         stage.tell(
             &format!(
                 "Three systems: crm and erp (SQLite files with other names and formats), shop (a REST API).\n\
-                 In a second terminal: syncline -c {config} status"
+                 {}In a second terminal: syncline -c {config} status",
+                house.map_or_else(String::new, |it| format!("The dashboard: {}\n", it.url)),
             ),
             &json!({ "event": "started", "config": config }),
         );
@@ -152,7 +171,7 @@ impl Demo {
                 return Ok(Answer::new("stopped"));
             }
         }
-        stage.conflict(context.interactive).await?;
+        stage.conflict(house.map(|it| it.url.as_str())).await?;
         let shown = explain::Explain {
             address: "contacts/email=grace@example.com".into(),
             field: Some("name".into()),
@@ -365,7 +384,8 @@ impl Stage {
     }
 
     /// Two people disagree; a person decides.
-    async fn conflict(&self, somebody_is_there: bool) -> Result<(), Failure> {
+    /// Opens a conflict. Whoever is there decides it on the dashboard; else the story goes on by itself.
+    async fn conflict(&self, dashboard: Option<&str>) -> Result<(), Failure> {
         self.act(&[
             scene(
                 "crm makes Linus a lead",
@@ -391,10 +411,9 @@ impl Stage {
             ),
             &json!({ "event": "conflict", "number": number }),
         );
-        if somebody_is_there {
-            report::say(
-                "          (nobody decided in time for the story: the steward takes erp's word)",
-            );
+        if let Some(url) = dashboard {
+            report::say(&format!("          decide it: {url}#/conflicts/{number}"));
+            return Ok(());
         }
         let erp = crate::address::system_named(&session, "erp")?;
         let command = Command::Resolve {

@@ -59,7 +59,7 @@ const REFUSED_EVERY: Duration = Duration::from_secs(600);
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// The open door. It is closed when this is dropped.
-pub(super) struct Door {
+pub(crate) struct Door {
     shared: Arc<Shared>,
     connections: Connections,
 }
@@ -95,7 +95,7 @@ impl Door {
     ///
     /// # Errors
     /// `server.exposed`, `server.address`; a secret that cannot be resolved; the inbox's.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         context: &Context,
         loaded: &Loaded,
         listen: Option<SocketAddr>,
@@ -151,6 +151,11 @@ impl Door {
         Ok(Some(Self { shared, connections }))
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
     /// Attempts that were refused, for the books.
     pub(super) fn refused(&self) -> Arc<api::Refused> {
         self.shared.api.refused()
@@ -178,7 +183,7 @@ impl Door {
     }
 
     /// Closes the door; who is inside is answered.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.shared.api.close();
         self.connections.close().await;
     }
