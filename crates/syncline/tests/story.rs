@@ -127,7 +127,13 @@ fn bracket(word: &str) -> Option<&'static str> {
     };
     match word {
         word if is_id(word) => Some("<id>"),
-        word if word.len() == 20 && word.ends_with('Z') && word.contains('T') => Some("<time>"),
+        // To the second, or to the microsecond.
+        word if (20..=27).contains(&word.len())
+            && word.ends_with('Z')
+            && word.get(10..11) == Some("T") =>
+        {
+            Some("<time>")
+        }
         word if word.len() == 5 && word.get(2..3) == Some(":") => Some("<clock>"),
         word if word
             .split_once('.')
