@@ -5,6 +5,7 @@
 //! answered.
 
 pub mod backup;
+mod beside;
 pub mod calls;
 mod codec;
 pub mod inbox;

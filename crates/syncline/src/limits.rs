@@ -19,7 +19,10 @@ use syncline_ports::{
     store::Store as _,
 };
 
-use crate::{config::scalar::duration_text, exit::Exit, report::Failure, session::Session, words};
+use crate::{
+    config::scalar::duration_text, exit::Exit, pass::tripped, report::Failure, session::Session,
+    words,
+};
 
 /// Rows that a guard names as examples.
 const SAMPLES: usize = 5;
@@ -149,7 +152,7 @@ async fn trip(
         samples,
         user: user.clone(),
     };
-    let number = session.hub.trip_guard(&guard).await?;
+    let number = tripped::put_on_record(session, &guard).await?;
     let (name, place) = (session.entity_name(entity), session.system_name(system));
     let limit = limit.map_or_else(String::new, |limit| {
         format!(" (limit {} in {})", words::count(max), duration_text(limit.window_ms))

@@ -60,3 +60,23 @@ function swatch(number) {
   return h("svg", { width: 12, height: 12, viewBox: "0 0 12 12", "aria-hidden": "true" },
     h("rect", { width: 12, height: 12, rx: 2, fill: `var(--s${(number % 6) + 1})` }));
 }
+
+const TALL = 210;
+
+/** The hub in the middle and each system around it; `links` are `{name, state, lines}`. The list beside it says the same. */
+export function flow(links) {
+  const middle = [WIDTH / 2, TALL / 2];
+  const drawn = links.map((link, at) => {
+    const turn = (2 * Math.PI * at) / links.length - Math.PI;
+    const [x, y] = [middle[0] + Math.cos(turn) * 230, middle[1] + Math.sin(turn) * 78];
+    const color = { ok: "var(--ok)", warn: "var(--warn)", bad: "var(--bad)" }[link.state];
+    return [
+      h("line", { x1: middle[0], y1: middle[1], x2: x, y2: y, stroke: color, "stroke-width": link.state === "ok" ? 2 : 4, "stroke-dasharray": link.state === "bad" ? "6 5" : null }),
+      link.lines.map((line, row) => h("text", { x: (x + middle[0]) / 2, y: (y + middle[1]) / 2 - 4 + row * 13, "text-anchor": "middle", class: "on" }, line)),
+      h("rect", { x: x - 56, y: y - 15, width: 112, height: 30, rx: 8, class: "place" }),
+      h("text", { x, y: y + 4, "text-anchor": "middle", class: "name" }, link.name.length > 16 ? `${link.name.slice(0, 15)}…` : link.name),
+    ];
+  });
+  return h("svg", { class: "chart flow", viewBox: `0 0 ${WIDTH} ${TALL}`, role: "img", "aria-label": "How records flow between the hub and the systems; the table below says the same." },
+    drawn, h("circle", { cx: middle[0], cy: middle[1], r: 26, class: "place" }), h("text", { x: middle[0], y: middle[1] + 4, "text-anchor": "middle", class: "name" }, "hub"));
+}

@@ -10,11 +10,16 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 use syncline_core::{error::PortError, name::Timestamp, value::Digest};
 
-use crate::hub::sqlite::error::{Failure, Outcome};
+use crate::hub::{
+    beside::{self, Tables},
+    sqlite::error::Outcome,
+};
 
-const VERSION: i64 = 1;
-
-const TABLES: &str = "
+const TABLES: Tables = Tables {
+    what: "calls",
+    version: 1,
+    is_durable: true,
+    sql: "
 create table answer(
     -- Whose key, and the key.
     who text not null,
@@ -29,7 +34,8 @@ create table answer(
 ) without rowid;
 create index answer_at on answer(at);
 create table used(name text primary key, at integer not null) without rowid;
-";
+",
+};
 
 /// The file. Used by the daemon alone.
 #[derive(Debug)]
@@ -67,9 +73,7 @@ type Kept = ([u8; 16], Option<u16>, Option<String>, Option<String>);
 
 /// The file of this hub.
 pub fn path_of(hub: &Path) -> PathBuf {
-    let mut name = hub.as_os_str().to_owned();
-    name.push(".calls");
-    name.into()
+    beside::path_of(hub, ".calls")
 }
 
 impl Calls {
@@ -200,27 +204,8 @@ impl Calls {
 }
 
 fn open(path: &Path) -> Outcome<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;")?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0))?;
-    match version {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => {}
-        other => {
-            let what = format!("calls of version {other}, which this version does not know,");
-            return Err(Failure::stored(what));
-        }
-    }
-    transaction.execute("delete from answer where status is null", [])?;
-    transaction.commit()?;
+    let connection = beside::open(path, &TABLES)?;
+    connection.execute("delete from answer where status is null", [])?;
     Ok(connection)
 }
 

@@ -5,19 +5,21 @@
 //! What is known to be so (a conflict is open, a system is down) and what is to be said about it
 //! change in one commit: each change is said once, and what was said is sent until it is taken.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use syncline_core::{error::PortError, name::Timestamp};
 
-use crate::hub::sqlite::error::{Failure, Outcome};
+use crate::hub::{
+    beside::{self, Tables},
+    sqlite::error::{Failure, Outcome},
+};
 
-const VERSION: i64 = 1;
-
-const TABLES: &str = "
+const TABLES: Tables = Tables {
+    what: "an outbox",
+    version: 1,
+    is_durable: true,
+    sql: "
 create table open(
     topic text not null,
     number integer not null,
@@ -43,7 +45,8 @@ create index message_due on message(due) where state = 'waits';
 create index message_topic on message(channel, topic, event) where state = 'waits';
 create index message_at on message(at);
 create table channel(name text primary key, disabled text, since integer) without rowid;
-";
+",
+};
 
 /// The outbox. Used by one process at a time: whoever has the hub, or the daemon.
 #[derive(Debug)]
@@ -120,9 +123,7 @@ pub enum Fared {
 
 /// The file of the outbox of this hub.
 pub fn path_of(hub: &Path) -> PathBuf {
-    let mut name = hub.as_os_str().to_owned();
-    name.push(".alerts");
-    name.into()
+    beside::path_of(hub, ".alerts")
 }
 
 impl Outbox {
@@ -133,7 +134,7 @@ impl Outbox {
     pub fn open(hub: &Path) -> Result<Self, PortError> {
         let path = path_of(hub);
         let action = format!("use the outbox {}", path.display());
-        let connection = open(&path).map_err(|failure| failure.during(&action))?;
+        let connection = beside::open(&path, &TABLES).map_err(|failure| failure.during(&action))?;
         Ok(Self { connection, action })
     }
 
@@ -271,30 +272,6 @@ impl Outbox {
         );
         self.during(outcome.map(|_| ()).map_err(Failure::from))
     }
-}
-
-fn open(path: &Path) -> Outcome<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;")?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0))?;
-    match version {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => {}
-        other => {
-            let what = format!("an outbox of version {other}, which this version does not know,");
-            return Err(Failure::stored(what));
-        }
-    }
-    transaction.commit()?;
-    Ok(connection)
 }
 
 fn commit(connection: &mut Connection, change: &Change) -> Outcome<()> {

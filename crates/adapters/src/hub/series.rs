@@ -5,17 +5,21 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use syncline_core::{error::PortError, name::Timestamp};
 
-use crate::hub::sqlite::error::{Failure, Outcome};
+use crate::hub::{
+    beside::{self, Tables},
+    sqlite::error::Outcome,
+};
 
-const VERSION: i64 = 1;
-
-const TABLES: &str = "
+const TABLES: Tables = Tables {
+    what: "sums",
+    version: 1,
+    is_durable: false,
+    sql: "
 create table piece(
     -- Seconds since 1970: the minute's beginning, or the hour's where it is long ago.
     at integer not null,
@@ -26,7 +30,8 @@ create table piece(
     value real not null,
     primary key (name, at, entity, system, key)
 ) without rowid;
-";
+",
+};
 
 /// Minutes are kept for so long, then hours.
 const MINUTES: i64 = 2 * 86_400;
@@ -90,9 +95,7 @@ pub struct Sums {
 
 /// The file of the pictures of this hub.
 pub fn path_of(hub: &Path) -> PathBuf {
-    let mut name = hub.as_os_str().to_owned();
-    name.push(".series");
-    name.into()
+    beside::path_of(hub, ".series")
 }
 
 /// Adds what was counted in this minute, and lets go of what is old.
@@ -102,7 +105,7 @@ pub fn path_of(hub: &Path) -> PathBuf {
 pub fn add(hub: &Path, at: Timestamp, counted: &[(Counted, f64)]) -> Result<(), PortError> {
     let path = path_of(hub);
     let write = || -> Outcome<()> {
-        let mut connection = open(&path)?;
+        let mut connection = beside::open(&path, &TABLES)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let minute = seconds(at) / 60 * 60;
         {
@@ -156,7 +159,7 @@ pub fn look(hub: &Path, ask: &Ask) -> Result<Sums, PortError> {
         return Ok(sums);
     }
     let read = |sums: &mut Sums| -> Outcome<()> {
-        let connection = open(&path)?;
+        let connection = beside::open(&path, &TABLES)?;
         let sql = format!(
             "select at / ?1 * ?1, {}, sum(value) from piece where name = ?2 and at >= ?3 and at < ?4
              and (?5 is null or entity = ?5) and (?6 is null or system = ?6) group by 1, 2",
@@ -181,34 +184,6 @@ pub fn look(hub: &Path, ask: &Ask) -> Result<Sums, PortError> {
 
 fn seconds(at: Timestamp) -> i64 {
     at.0.div_euclid(1_000_000)
-}
-
-fn open(path: &Path) -> Outcome<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.execute_batch("pragma journal_mode = wal; pragma synchronous = normal;")?;
-    let version: i64 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
-    if version == VERSION {
-        return Ok(connection);
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0))?;
-    match version {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => {}
-        other => {
-            let what = format!("sums of version {other}, which this version does not know,");
-            return Err(Failure::stored(what));
-        }
-    }
-    transaction.commit()?;
-    Ok(connection)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use syncline_engine::{
     capture::Mode,
     pass::{EntityPassed, Tripped},
 };
-use syncline_ports::reader::{Guard, Reader as _};
+use syncline_ports::reader::{Guard, Number, Reader as _};
 
 use crate::{
     measure,
@@ -16,6 +16,18 @@ use crate::{
     session::Session,
     words,
 };
+
+/// Puts a guard on record, and counts it if it was not there; its number.
+pub(crate) async fn put_on_record(session: &Session, guard: &Guard) -> Result<Number, Failure> {
+    let known = session.hub.guards(false).await?;
+    let number = session.hub.trip_guard(guard).await?;
+    if known.iter().all(|it| it.number != number) {
+        let (entity, system) =
+            (session.entity_name(guard.entity), session.system_name(guard.system));
+        measure::with(|it| it.tripped(entity, system, &guard.code));
+    }
+    Ok(number)
+}
 
 /// Puts a guard that tripped on record; the refusal to show.
 pub(crate) async fn record(
@@ -68,13 +80,7 @@ pub(crate) async fn record(
             (guard, session.system_name(*system).to_owned())
         }
     };
-    let known = session.hub.guards(false).await?;
-    let number = session.hub.trip_guard(&guard).await?;
-    if let Some(measures) = measure::here()
-        && known.iter().all(|it| it.number != number)
-    {
-        measures.tripped(session.entity_name(guard.entity), &system_name, &guard.code);
-    }
+    let number = put_on_record(session, &guard).await?;
     let (count, linked, max) =
         (words::count(guard.count), words::count(guard.linked), words::count(guard.max));
     let planned = matches!(tripped, Tripped::Planned { .. });

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { ago, count, h, span, state, table } from "../dom.js";
-import { bars, lines } from "../charts.js";
+import { bars, flow as picture, lines } from "../charts.js";
 import { entityState, series } from "./overview.js";
 
 export async function page(context) {
@@ -43,13 +43,17 @@ async function one(context, name) {
   };
 }
 
-/** Every system around the hub, with what goes to it; the same as a list for those who do not see it. */
+const LINK = { bad: "stuck", warn: "writing", ok: "in step" };
+
+/** Every system around the hub, with what goes to it: as a picture, and as a list. */
 function flow(now) {
-  return table("Flow between the hub and each system", ["System", "Linked rows>", "Waiting>", "Delay p50>", "Delay p95>", "Last write", "Compared", "State"], (now.links ?? []).map((it) => ({
-    key: it.system, go: `systems/${encodeURIComponent(it.system)}`,
-    cells: [[h("a", { href: `#/systems/${encodeURIComponent(it.system)}` }, it.system), " ⇄ hub"], count(it.linked), count(it.backlog), span(it.p50_delay_ms), span(it.p95_delay_ms), ago(it.last_write), ago(it.last_full_compare),
-      it.stuck ? state("bad", "stuck") : it.backlog ? state("warn", "writing") : state("ok", "in step")],
-  })), "Not synchronised yet.");
+  const links = (now.links ?? []).map((it) => ({ ...it, kind: it.stuck ? "bad" : it.backlog ? "warn" : "ok" }));
+  const said = (it) => [it.backlog > 0 && `${count(it.backlog)} waiting`, it.p95_delay_ms !== null && `p95 ${span(it.p95_delay_ms)}`].filter(Boolean);
+  return [links.length > 0 && picture(links.map((it) => ({ name: it.system, state: it.kind, lines: said(it) }))),
+    table("Flow between the hub and each system", ["System", "Linked rows>", "Waiting>", "Delay p50>", "Delay p95>", "Last write", "Compared", "State"], links.map((it) => ({
+      key: it.system, go: `systems/${encodeURIComponent(it.system)}`,
+      cells: [h("a", { href: `#/systems/${encodeURIComponent(it.system)}` }, it.system), count(it.linked), count(it.backlog), span(it.p50_delay_ms), span(it.p95_delay_ms), ago(it.last_write), ago(it.last_full_compare), state(it.kind, LINK[it.kind])],
+    })), "Not synchronised yet.")];
 }
 
 /** One row per field, one cell per system. */
