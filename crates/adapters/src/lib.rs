@@ -11,6 +11,7 @@ pub mod notify;
 mod pages;
 mod postgres;
 mod push;
+pub mod remote;
 pub mod rest;
 pub mod settings;
 pub mod sql;

@@ -39,6 +39,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -66,6 +67,8 @@ use crate::{cli::Context, config::Loaded, measure, report::Failure, ui};
 
 /// Everything is under this path.
 const PREFIX: &str = "/api/v1";
+/// Nobody waits longer than this for a run to be done.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// What answers requests, for as long as the door is open.
 pub(crate) struct Api {
@@ -278,13 +281,15 @@ async fn let_in(
                 Turn::Do(once) => (once, route.path == "/tokens"),
             };
             let asked = asked.with(said, seen(&parts.headers)?);
+            let wait = patience(&parts.headers);
             let (api, path, at) = (api.clone(), path.to_owned(), *route);
             // Whoever asked may go away: what was done is kept all the same.
             let done = tokio::spawn(async move {
                 let answered = match at.work {
                     Work::Act(act) => api.acts.act(at, &caller, asked, act).await,
                     Work::Long(kind, act) => {
-                        api.acts.begin_run(at, &caller, &api.looks, asked, (kind, act)).await
+                        let work = (kind, act);
+                        api.acts.begin_run(at, &caller, &api.looks, asked, work, wait).await
                     }
                     Work::Look(_) | Work::Who | Work::Enter | Work::Leave | Work::Listen => {
                         Err(Failure::new("bug.unexpected", "this changes nothing"))
@@ -303,6 +308,15 @@ async fn let_in(
             answered.map(Reply::response)
         }
     }
+}
+
+/// How long whoever asks prefers to wait, as RFC 7240 writes it: `Prefer: wait=60`. What is preferred and
+/// not understood is no mistake.
+fn patience(headers: &HeaderMap) -> Duration {
+    let all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut wishes = all.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    let seconds = wishes.find_map(|wish| wish.strip_prefix("wait=")?.parse::<u64>().ok());
+    Duration::from_secs(seconds.unwrap_or(0)).min(WAIT_MAX)
 }
 
 /// The tag that `If-Match` says was seen; `*` matches whatever there is.

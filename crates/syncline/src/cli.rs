@@ -24,6 +24,7 @@ pub(crate) mod pause;
 mod plan;
 pub(crate) mod quarantine;
 pub(crate) mod refresh;
+mod remote;
 mod restore;
 pub(crate) mod resume;
 pub(crate) mod retry;
@@ -96,6 +97,8 @@ struct Globals {
     /// Answer yes.
     #[arg(short, long, global = true)]
     yes: bool,
+    #[command(flatten)]
+    server: remote::Server,
 }
 
 /// What every command knows of how it was called.
@@ -347,6 +350,11 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
     let name = cli.command.name();
     let tells = cli.command.tells();
     let outcome = runtime.block_on(async {
+        let server = cli.globals.server;
+        if server.is_given() {
+            // Whoever is to be told of it is told by the daemon.
+            return Box::pin(remote::run(&context, &server, cli.command)).await;
+        }
         let outcome = Box::pin(dispatch(&context, cli.command)).await;
         if tells {
             tell(&context).await;

@@ -41,6 +41,22 @@ impl Exit {
         }
     }
 
+    /// What a number stands for, where another process ended so.
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        let all = [
+            Self::Done,
+            Self::Failed,
+            Self::Usage,
+            Self::Environment,
+            Self::SetAside,
+            Self::Refused,
+            Self::Differences,
+            Self::Interrupted,
+            Self::Terminated,
+        ];
+        all.into_iter().find(|exit| u64::from(exit.code()) == number)
+    }
+
     /// Of two outcomes of one run, the one it ends with: a signal, then wrong usage, then the
     /// ranking 3, 1, 5, 4, then differences.
     pub(crate) fn and(self, other: Self) -> Self {

@@ -107,7 +107,7 @@ impl Server {
 }
 
 /// Contacts in step, but for the names of the first so many, over which the two disagree.
-fn disputed(contacts: usize, conflicts: usize) -> World {
+pub(crate) fn disputed(contacts: usize, conflicts: usize) -> World {
     let world = World::contacts(contacts);
     world.edit("erp: CNAME}", "erp: CNAME, conflicts: manual}");
     world.run(&["run", "--yes"]).ends(0, &[]);
@@ -353,7 +353,7 @@ fn runs_pauses_and_ways_back_are_asked_for_over_http() {
 }
 
 /// A daemon that only those with tokens may ask.
-fn guarded(world: &World) -> (Server, impl Fn(&str, &[&str]) -> String) {
+pub(crate) fn guarded(world: &World) -> (Server, impl Fn(&str, &[&str]) -> String) {
     world.edit("entities:", "server: {tokens: \"file:secrets/tokens.yaml\"}\nentities:");
     let folder = world.path("");
     let token = move |name: &str, more: &[&str]| -> String {

@@ -33,6 +33,7 @@ mod parse;
 mod polls;
 mod proxy;
 mod pushes;
+mod remote;
 mod rollbacks;
 mod rules;
 mod scenarios;

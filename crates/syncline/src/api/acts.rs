@@ -7,7 +7,10 @@ use axum::http::{StatusCode, header};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value as Json, json};
 use syncline_ports::reader::{Reader as _, RunFilter};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
 
 use crate::{
     api::{
@@ -73,7 +76,8 @@ impl Acts {
         Ok(Reply::new(document(&answer)))
     }
 
-    /// The same, but answers as soon as a run of this kind has begun.
+    /// The same, but answers as soon as a run of this kind has begun; whoever said so waits so long
+    /// for it to be done.
     ///
     /// # Errors
     /// `server.busy`; the command's, if it was refused before.
@@ -84,20 +88,22 @@ impl Acts {
         looks: &Arc<Looks>,
         request: Request,
         (kind, act): (&'static str, Act),
+        wait: Duration,
     ) -> Result<Reply, Failure> {
+        let until = Instant::now() + wait;
         let (tell, mut told) = tokio::sync::watch::channel(None);
         let watching = Watching { looks: looks.clone(), tell };
         let mut task = self.begin(route, caller, request, act, Some(watching))?;
+        let mut begun = None;
         loop {
             let done = tokio::select! {
                 done = &mut task => Some(done),
                 () = tokio::time::sleep(LOOK) => None,
             };
             let before: Option<u64> = *told.borrow_and_update();
-            let begun = match before {
-                Some(before) => run_after(looks, kind, before).await?,
-                None => None,
-            };
+            if let (Some(before), None) = (before, &begun) {
+                begun = run_after(looks, kind, before).await?;
+            }
             let done = match done {
                 Some(done) => Some(done.unwrap_or_else(|error| {
                     Err(Failure::new("bug.unexpected", "it could not be done")
@@ -105,14 +111,16 @@ impl Acts {
                 })?),
                 None => None,
             };
-            if done.is_none() && begun.is_none() {
+            if done.is_none() && (begun.is_none() || Instant::now() < until) {
                 continue;
             }
+            let is_awaited = done.is_some() && !wait.is_zero();
             let mut body = done.as_ref().map_or_else(|| json!({ "ok": null }), document);
             if let (Some(body), Some(run)) = (body.as_object_mut(), &begun) {
                 body.insert("run".to_owned(), json!(run));
             }
-            let reply = Reply { status: StatusCode::ACCEPTED, ..Reply::new(body) };
+            let status = if is_awaited { StatusCode::OK } else { StatusCode::ACCEPTED };
+            let reply = Reply { status, ..Reply::new(body) };
             return Ok(match begun {
                 Some(run) => reply.with(header::LOCATION, format!("{PREFIX}/runs/{run}")),
                 None => reply,
@@ -193,6 +201,7 @@ fn deed(route: &Route, request: &Request) -> Deed {
 fn document(answer: &Answer) -> Json {
     json!({
         "ok": answer.exit == crate::exit::Exit::Done,
+        "exit": answer.exit.code(),
         "summary": answer.summary,
         "result": answer.result,
         "error": answer.error.as_ref().map(Failure::json),

@@ -29,3 +29,11 @@ fn codes_decide_how_a_command_ends() {
     check("write.value_too_long", 1);
     check("bug.unexpected", 1);
 }
+
+#[test]
+fn a_number_stands_for_one_outcome() {
+    for number in [0, 1, 2, 3, 4, 5, 10, 130, 143] {
+        assert_eq!(Exit::of_number(number).map(|exit| u64::from(exit.code())), Some(number));
+    }
+    assert_eq!(Exit::of_number(7), None);
+}
