@@ -229,7 +229,7 @@ impl ErrorKind {
                 Halt,
                 "hub.damaged",
                 "the hub's file is damaged",
-                "Put back a copy of the hub; then `syncline refresh ENTITY --full` of each entity.",
+                "Put back a copy: `syncline restore FILE`; what came since is read again.",
             ),
             Self::HubReadOnly => (
                 Halt,

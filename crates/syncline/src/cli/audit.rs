@@ -101,6 +101,14 @@ pub(crate) fn json_of(action: &Action) -> Json {
 }
 
 async fn verify(session: &Session, kept: Option<&str>) -> Result<Answer, Failure> {
+    if let Some(kept) = kept
+        && (kept.is_empty() || !kept.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        return Err(Failure::new("usage.arguments", format!("`{kept}` is no hash"))
+            .cause("a hash is written in the digits 0 to 9 and a to f")
+            .done("nothing was looked at")
+            .fix("syncline audit --verify-chain"));
+    }
     let chain = session.hub.verify_chain(kept).await?;
     let Chain { changes, unchained, actions, changes_head, actions_head, broken } = chain;
     let result = json!({

@@ -197,7 +197,9 @@ pub(super) async fn name(
 pub(crate) async fn run_number(session: &Session, text: &str) -> Result<RunId, Failure> {
     if text == "last" {
         let runs = session.hub.runs(1).await?;
-        return Ok(runs.first().map(|run| run.id).unwrap_or_default());
+        return runs.first().map(|run| run.id).ok_or_else(|| {
+            Failure::new("usage.unknown_number", "there has been no run yet").fix("syncline run")
+        });
     }
     text.trim_start_matches("r-").parse::<u64>().map(RunId).map_err(|_| {
         Failure::new("usage.unknown_number", format!("`{text}` is not a run"))
