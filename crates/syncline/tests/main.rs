@@ -29,6 +29,7 @@ mod northwind;
 mod npm;
 mod numbering;
 mod on_the_way;
+mod packages;
 mod parse;
 mod polls;
 mod proxy;
