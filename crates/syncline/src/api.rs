@@ -21,6 +21,7 @@ mod once;
 mod openapi;
 mod page;
 mod people;
+mod plans;
 mod problem;
 mod quarantine;
 mod records;

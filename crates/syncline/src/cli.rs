@@ -21,7 +21,7 @@ pub(crate) mod history;
 pub(crate) mod hooks;
 mod init;
 pub(crate) mod pause;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod quarantine;
 pub(crate) mod refresh;
 mod remote;

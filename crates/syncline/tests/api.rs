@@ -352,6 +352,60 @@ fn runs_pauses_and_ways_back_are_asked_for_over_http() {
     assert_eq!(verified["ok"], true, "{verified}");
 }
 
+#[test]
+fn a_plan_is_read_and_then_exactly_that_is_done() {
+    let world = World::in_step(12);
+    world.sql("crm", "create table orders(id integer primary key, number text)");
+    world.sql("erp", "create table ORDERS(NO integer primary key, NUMBER text)");
+    world.sql("crm", "insert into orders values (1, 'FR-1'), (2, 'FR-2')");
+    let more = "  orders:\n    in: {crm: orders, erp: ORDERS}\n    match: number\n    fields: {number: {crm: number, erp: NUMBER}}\n";
+    world.edit("        conflicts: manual\n", &format!("        conflicts: manual\n{more}"));
+    let (server, token) = guarded(&world);
+    let operator = token("ada", &["--role", "operator"]);
+    let viewer = token("screen", &["--role", "viewer"]);
+    let ask = |method: &str, path: &str, body: &str| server.ask(&operator, method, path, body);
+    let apply = |id: &str, tag: &str| {
+        let bearer = format!("Bearer {operator}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("if-match", tag),
+        ];
+        server.send("POST", &format!("/api/v1/plans/{id}/apply"), &headers, "")
+    };
+    ask("POST", "/entities/contacts/pause", "").is(200);
+    let change =
+        |what: &str| world.sql("crm", &format!("update contacts set name = name || '{what}'"));
+    change(" A");
+    let planned = ask("POST", "/plans", r#"{"entity": "contacts"}"#).is(200);
+    let id = planned["result"]["plan"].as_str().unwrap().to_owned();
+    assert_eq!(planned["result"]["updates"], 12, "{planned}");
+    server.ask(&viewer, "POST", "/plans", "").refuses(403, "server.role");
+    let seen = server.ask(&viewer, "GET", &format!("/plans/{id}"), "");
+    let tag = seen.header("etag").unwrap();
+    assert_eq!(seen.is(200), planned["result"]);
+    ask("GET", "/plans/%2e%2e%2fsyncline", "").refuses(404, "usage.unknown_number");
+    ask("POST", &format!("/plans/{id}/apply"), "").refuses(400, "usage.body");
+    apply(&id, "\"another\"").refuses(412, "server.changed");
+    apply(&id, &tag).refuses(409, "run.paused");
+
+    // All of it is something else now.
+    change(" B");
+    ask("POST", "/systems/crm/pause", r#"{"writes_only": true}"#).is(200);
+    ask("POST", "/entities/contacts/resume", "").is(200);
+    ask("POST", "/systems/crm/resume", "").is(200);
+    let name = || world.value("erp", "select CNAME from CUSTOMER where EMAIL = 'c1@example.com'");
+    crate::serve::eventually("it flows again", || name() == "Name 1 A B", name);
+    apply(&id, &tag).refuses(409, "plan.stale");
+
+    // What was never in step begins so.
+    let first = ask("POST", "/plans", r#"{"entity": "orders", "full": true}"#).is(200);
+    let id = first["result"]["plan"].as_str().unwrap().to_owned();
+    assert_eq!(world.value("erp", "select count(*) from ORDERS"), "0");
+    assert_eq!(apply(&id, &format!("\"{id}\"")).is(200)["summary"], "Applied 2.");
+    assert_eq!(world.value("erp", "select count(*) from ORDERS"), "2");
+}
+
 /// A daemon that only those with tokens may ask.
 pub(crate) fn guarded(world: &World) -> (Server, impl Fn(&str, &[&str]) -> String) {
     world.edit("entities:", "server: {tokens: \"file:secrets/tokens.yaml\"}\nentities:");

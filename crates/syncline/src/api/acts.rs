@@ -182,6 +182,8 @@ fn deed(route: &Route, request: &Request) -> Deed {
     };
     let what = match (first, last) {
         ("runs", "runs") => "run".to_owned(),
+        ("plans", "plans") => "plan".to_owned(),
+        ("plans", "apply") => "apply".to_owned(),
         (_, "retry" | "refresh" | "verify" | "pause" | "resume" | "rollback" | "test") => {
             last.to_owned()
         }

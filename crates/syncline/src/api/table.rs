@@ -1,10 +1,11 @@
-//! The one table of routes: it makes the router, and says what each route takes and does.
+//! The one table of routes: it makes the router, and says what each route takes and does. Long because it is
+//! one table.
 
 use axum::http::Method;
 
 use crate::api::{
     acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look, openapi,
-    page, people, quarantine, records, runs, series, status, systems,
+    page, people, plans, quarantine, records, runs, series, status, systems,
 };
 use crate::tokens::Role;
 
@@ -442,6 +443,34 @@ pub(super) static ROUTES: &[Route] = &[
             parameter("limit", "Write only so many records", Kind::Number)
         ],
         runs::run
+    ),
+    act!(
+        POST,
+        "/plans",
+        Operator,
+        "Every consequence of a run; writes nothing",
+        [
+            parameter("entity", "Only this entity", Kind::Text),
+            parameter("full", "Every change, not a sample", Kind::Flag),
+            parameter("limit", "Of so many records", Kind::Number)
+        ],
+        plans::new
+    ),
+    get!("/plans/{id}", "One, as it was shown; its ETag is wanted to apply it", [], plans::one),
+    act!(
+        POST,
+        "/plans/{id}/apply",
+        Operator,
+        "Do exactly that, and skip what changed since",
+        [
+            parameter(
+                "allow",
+                "Let these through the guards: deletes, updates, creates",
+                Kind::Texts
+            ),
+            parameter("max_stale", "Up to so many percent may have changed; 10", Kind::Number)
+        ],
+        plans::apply
     ),
     act!(
         POST,
