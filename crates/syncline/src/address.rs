@@ -149,25 +149,42 @@ async fn by_field(
             format!("{} has no field `{field}`", found.name),
         ));
     };
+    if let Some(group) = by_match_key(session, hub, entity, field, value).await? {
+        return Ok(group.id);
+    }
     let kind = found.field(field).map(|field| field.kind.clone()).unwrap_or_default();
     let typed = typed::golden(value, &kind, value).ok();
-    let rule = found.matching.iter().position(|rule| rule.fields == [field]);
-    if let (Some(rule), Some(wanted)) = (rule, &typed) {
-        let key = syncline_core::value::Digest::of(&wanted.encoded());
-        let rule = u16::try_from(rule).unwrap_or(u16::MAX);
-        let wants = Wants { matches: [(entity, rule, key)].into(), ..Wants::default() };
-        let found = hub.load(&wants).await?.matches.into_values().flatten().collect();
-        let groups = hub.load(&Wants { records: found, ..Wants::default() }).await?.groups;
-        // A record is found by what was written of it, too, while its row is in doubt.
-        let has_it =
-            |group: &Group| group.root.cell(field).is_some_and(|cell| cell.value == *wanted);
-        if let Some(group) = groups.into_values().flatten().find(has_it) {
-            return Ok(group.id);
-        }
-    }
     // Where the type is not known, people still see what they type.
     let is_it = |found: &Value| Some(found) == typed.as_ref() || found.to_string() == value;
     search(hub, entity, field, &is_it, address).await
+}
+
+/// The record that has this value in a field that alone tells records apart: found by its index, however
+/// many there are.
+///
+/// # Errors
+/// The hub's.
+pub(crate) async fn by_match_key(
+    session: &Session,
+    hub: &SqliteHub,
+    entity: EntityIndex,
+    field: FieldIndex,
+    value: &str,
+) -> Result<Option<Group>, Failure> {
+    let Some(found) = session.plan.entity(entity) else { return Ok(None) };
+    let Some(rule) = found.matching.iter().position(|rule| rule.fields == [field]) else {
+        return Ok(None);
+    };
+    let kind = found.field(field).map(|field| field.kind.clone()).unwrap_or_default();
+    let Ok(wanted) = typed::golden(value, &kind, value) else { return Ok(None) };
+    let key = syncline_core::value::Digest::of(&wanted.encoded());
+    let rule = u16::try_from(rule).unwrap_or(u16::MAX);
+    let wants = Wants { matches: [(entity, rule, key)].into(), ..Wants::default() };
+    let found = hub.load(&wants).await?.matches.into_values().flatten().collect();
+    let groups = hub.load(&Wants { records: found, ..Wants::default() }).await?.groups;
+    // A record is found by what was written of it, too, while its row is in doubt.
+    let has_it = |group: &Group| group.root.cell(field).is_some_and(|cell| cell.value == wanted);
+    Ok(groups.into_values().flatten().find(has_it))
 }
 
 /// Looks at every record: for fields that no match rule indexes.

@@ -141,6 +141,12 @@ fn what_the_commands_show_is_there_for_programs() {
         server.get("/records?q=c2@example.com").is(200)["items"][0]["values"]["name"],
         "Name 2"
     );
+    // A value that tells records apart is found by its index: this one alone, and no page more.
+    for query in ["c2@example.com", "email=c2@example.com", "EMAIL=c2@example.com"] {
+        let found = server.get(&format!("/records?q={query}")).is(200);
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{found}");
+        assert!(found["next"].is_null(), "{found}");
+    }
     assert_eq!(
         server.get("/records?system=crm&key=3").is(200)["items"][0]["record"],
         "contacts/crm:3"

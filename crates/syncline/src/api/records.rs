@@ -112,6 +112,21 @@ async fn directly(
     {
         return Ok(by_key(session, entities, system, key).await?.into_iter().next());
     }
+    for entity in entities {
+        let fields = session.plan.entity(*entity).map_or(&[][..], |entity| &entity.fields);
+        for (at, field) in (0u16..).map(FieldIndex).zip(fields) {
+            let value = match query.split_once('=') {
+                Some((name, value)) if field.name.eq_ignore_ascii_case(name) => value,
+                // A bare word is looked for where it may be seen.
+                _ if field.label == Label::Open => query,
+                _ => continue,
+            };
+            let found = address::by_match_key(session, &session.hub, *entity, at, value).await?;
+            if let Some(found) = found.filter(|group| group.root.exists.alive) {
+                return Ok(Some(found));
+            }
+        }
+    }
     Ok(None)
 }
 

@@ -10,7 +10,12 @@ export async function page(context) {
 
 async function list(context) {
   const { entity, q, system, key, cursor } = context.query;
-  const [found, status] = await Promise.all([get("/records", { entity, q, system, key, cursor, limit: 50 }), get("/status")]);
+  const [first, status] = await Promise.all([get("/records", { entity, q, system, key, cursor, limit: 50 }), get("/status")]);
+  let found = first;
+  // A search among very many ends a page early rather than let anybody wait: it goes on until it finds something.
+  for (let more = 0; more < 100 && !found.items.length && found.next; more++) {
+    found = await get("/records", { entity, q, system, key, cursor: found.next, limit: 50 });
+  }
   return {
     title: q ? `Records: ${q}` : "Records",
     body: [
