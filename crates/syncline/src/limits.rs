@@ -61,25 +61,22 @@ pub(crate) async fn begin(session: &Session, entity: EntityIndex) -> Result<(), 
     let Some(found) = session.plan.entity(entity) else { return Ok(()) };
     if is_limited(&session.plan, entity) && !is_counted(session, &found.name, found.meaning).await?
     {
-        session.hub.set_note(&note(&found.name), &text(found.meaning)).await?;
+        session.hub.set_note(&note(&found.name), &words::hex(&found.meaning)).await?;
     }
     Ok(())
 }
 
 async fn is_counted(session: &Session, name: &str, meaning: Digest) -> Result<bool, Failure> {
     let known = session.hub.note(&note(name)).await?;
-    Ok(known.is_some_and(|known| known.as_str() == text(meaning)))
+    Ok(known.is_some_and(|known| known.as_str() == words::hex(&meaning)))
 }
 
 fn note(name: &str) -> String {
     format!("counted:{name}")
 }
 
-fn text(meaning: Digest) -> String {
-    meaning.0.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn is_limited(plan: &Plan, entity: EntityIndex) -> bool {
+/// Whether users of this entity may change only so much.
+pub(crate) fn is_limited(plan: &Plan, entity: EntityIndex) -> bool {
     let mut bindings = plan.bindings.iter();
     bindings.any(|it| it.per_user.is_some() && plan.root_of(it.entity) == entity)
 }

@@ -41,7 +41,8 @@ pub(super) async fn tell_guards(
     for failure in failures {
         shared.journal.failed(Level::Error, &failure.code, &failure, &json!({}));
     }
-    if report.count(Disposition::Applied) > 0
+    if limits::is_limited(&session.plan, report.entity)
+        && report.count(Disposition::Applied) > 0
         && let Some(failure) = limits::record(session, report.entity, report.run).await?
     {
         shared.journal.failed(Level::Warn, &failure.code, &failure, &json!({}));
