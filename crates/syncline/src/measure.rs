@@ -20,6 +20,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use syncline_core::{
+    Text,
     commit::Disposition,
     name::{BindingIndex, RecordId, Timestamp},
     plan::Plan,
@@ -91,7 +92,7 @@ struct UnderWay {
 }
 
 struct Change {
-    from: String,
+    from: Text,
     since: Timestamp,
     /// It arrived somewhere: what comes next is another change.
     has_arrived: bool,
@@ -360,32 +361,51 @@ impl Measure for Measures {
             ("entity", root.map_or_else(String::new, |it| it.name.to_string()))
         };
         let system_of = |system| plan.system(system).map_or("", |it| it.name.as_str());
+        // Names are looked up for each kind of change, not for each change.
+        let (mut seen, mut written) = (BTreeMap::new(), BTreeMap::new());
+        let mut delays: BTreeMap<_, Vec<f64>> = BTreeMap::new();
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         for ((record, entity, system), (operation, since)) in &tally.seen {
-            let system = system_of(*system);
+            *seen.entry((*entity, *system, *operation)).or_insert(0_u64) += 1;
+            if let Some(from) = plan.system(*system) {
+                under_way.sets_out(*record, &from.name, *since);
+            }
+        }
+        for ((record, entity, system), operation) in &tally.written {
+            *written.entry((*entity, *system, *operation)).or_insert(0_u64) += 1;
+            if let Some((from, since)) = under_way.arrives(*record) {
+                let took = seconds(tally.at.0.saturating_sub(since.0));
+                delays.entry((*entity, from, *system)).or_default().push(took);
+            }
+        }
+        drop(under_way);
+        for ((entity, system, operation), count) in seen {
+            let (entity, system) = (entity_of(entity), system_of(system));
+            self.minute.add("changes_detected", &entity.1, system, operation.word(), count as f64);
             let labels = [
-                entity_of(*entity),
+                entity,
                 ("system", system.to_owned()),
                 ("op", operation.word().to_owned()),
                 ("trigger", self.trigger(system, how).to_owned()),
             ];
-            self.minute.add("changes_detected", &labels[0].1, system, operation.word(), 1.0);
-            self.detected.get_or_create(&labels).inc();
-            under_way.sets_out(*record, system, *since);
+            self.detected.get_or_create(&labels).inc_by(count);
         }
-        for ((record, entity, system), operation) in &tally.written {
-            let (entity, to) = (entity_of(*entity), system_of(*system).to_owned());
-            if let Some((from, since)) = under_way.arrives(*record) {
-                let labels = [entity.clone(), ("from", from), ("to", to.clone())];
-                let took = seconds(tally.at.0.saturating_sub(since.0));
-                self.minute.delay(&entity.1, &to, took);
-                self.propagation.get_or_create(&labels).observe(took);
+        for ((entity, system, operation), count) in written {
+            let (entity, system) = (entity_of(entity), system_of(system));
+            self.minute.add("changes_applied", &entity.1, system, operation.word(), count as f64);
+            let labels =
+                [entity, ("system", system.to_owned()), ("op", operation.word().to_owned())];
+            self.applied.get_or_create(&labels).inc_by(count);
+        }
+        for ((entity, from, to), delays) in delays {
+            let (entity, to) = (entity_of(entity), system_of(to));
+            self.minute.delays(&entity.1, to, &delays);
+            let labels = [entity, ("from", from.to_string()), ("to", to.to_owned())];
+            let histogram = self.propagation.get_or_create(&labels);
+            for took in delays {
+                histogram.observe(took);
             }
-            self.minute.add("changes_applied", &entity.1, &to, operation.word(), 1.0);
-            let labels = [entity, ("system", to), ("op", operation.word().to_owned())];
-            self.applied.get_or_create(&labels).inc();
         }
-        drop(under_way);
         for entity in &tally.opened {
             let labels = [entity_of(*entity), ("resolution", "opened".to_owned())];
             self.minute.add("conflicts", &labels[0].1, "", "opened", 1.0);
@@ -411,10 +431,10 @@ impl Measure for Measures {
 
 impl UnderWay {
     /// A system has changed a record.
-    fn sets_out(&mut self, record: RecordId, from: &str, since: Timestamp) {
+    fn sets_out(&mut self, record: RecordId, from: &Text, since: Timestamp) {
         if let Some(known) = self.changes.get_mut(&record) {
             if known.has_arrived {
-                *known = Change { from: from.to_owned(), since, has_arrived: false };
+                *known = Change { from: from.clone(), since, has_arrived: false };
             }
             return;
         }
@@ -424,11 +444,11 @@ impl UnderWay {
             self.changes.remove(&oldest);
         }
         self.order.push_back(record);
-        self.changes.insert(record, Change { from: from.to_owned(), since, has_arrived: false });
+        self.changes.insert(record, Change { from: from.clone(), since, has_arrived: false });
     }
 
     /// It arrived at a system: where it came from, and since when.
-    fn arrives(&mut self, record: RecordId) -> Option<(String, Timestamp)> {
+    fn arrives(&mut self, record: RecordId) -> Option<(Text, Timestamp)> {
         let change = self.changes.get_mut(&record)?;
         change.has_arrived = true;
         Some((change.from.clone(), change.since))

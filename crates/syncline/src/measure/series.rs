@@ -34,10 +34,19 @@ impl Minute {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += value;
     }
 
-    /// A delay: counted by the bound below which it is.
-    pub(super) fn delay(&self, entity: &str, system: &str, seconds: f64) {
-        let bound = TRAVEL.into_iter().find(|bound| seconds <= *bound).unwrap_or(f64::INFINITY);
-        self.add("delay", entity, system, &bound.to_string(), 1.0);
+    /// Delays in seconds: each is counted by the bound below which it is.
+    pub(super) fn delays(&self, entity: &str, system: &str, delays: &[f64]) {
+        let mut counts = [0_u64; TRAVEL.len() + 1];
+        for delay in delays {
+            let place = TRAVEL.partition_point(|bound| bound < delay);
+            if let Some(count) = counts.get_mut(place) {
+                *count += 1;
+            }
+        }
+        let bounds = TRAVEL.into_iter().chain([f64::INFINITY]);
+        for (bound, count) in bounds.zip(counts).filter(|(_, count)| *count > 0) {
+            self.add("delay", entity, system, &bound.to_string(), count as f64);
+        }
     }
 
     fn take(&self) -> Vec<(Counted, f64)> {
