@@ -181,7 +181,7 @@ async fn carry_out(
     let polls = modes.values().any(|mode| *mode == Mode::Poll);
     let found = if polls { Found::Polled } else { Found::Compared };
     let first = entities.first().map(|(_, run)| *run).unwrap_or_default();
-    let plan = Box::pin(limits::plan(session, &order.entities)).await?;
+    let plan = limits::plan(session, &order.entities).await?;
     let hub = session.hub.clone();
     let stop = session.stop.clone();
     let turns = session.turns.clone();
@@ -190,7 +190,7 @@ async fn carry_out(
         .beside(turns.as_deref())
         .paced(Some(&*paces))
         .found(found);
-    let passed = Box::pin(async {
+    let passed = async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {
             recover::recover(&desk, &mut session.systems).await?;
@@ -212,7 +212,7 @@ async fn carry_out(
                 Ok(passed)
             }
         }
-    })
+    }
     .await;
     let passed = match passed {
         Ok(passed) => passed,
@@ -229,7 +229,7 @@ async fn carry_out(
     for report in &passed.entities {
         scans::remember(session, report, &modes, began).await?;
     }
-    let mut outcome = Box::pin(conclude(session, passed, &order, &modes, began)).await?;
+    let mut outcome = conclude(session, passed, &order, &modes, began).await?;
     outcome.lines.extend(paused::lines(&paused));
     Ok(outcome)
 }
@@ -280,7 +280,7 @@ async fn conclude(
         measure::with(|it| it.ran(&name, order.trigger(), word, took_ms));
         if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
-            Box::pin(limits::begin(session, report.entity)).await?;
+            limits::begin(session, report.entity).await?;
         }
         let appeared = columns::appeared(session, report.entity).await?;
         columns::remember(session, report.entity).await?;
@@ -355,7 +355,7 @@ async fn judge(
         exit = exit.and(Exit::Failed);
         error.get_or_insert(failure);
     }
-    if let Some(failure) = Box::pin(limits::record(session, report.entity, report.run)).await?
+    if let Some(failure) = limits::record(session, report.entity, report.run).await?
         && (!order.allow_partial || order.kind == "serve")
     {
         exit = exit.and(failure.exit);
