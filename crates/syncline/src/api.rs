@@ -112,8 +112,15 @@ impl Api {
         let tokens = self.access.tokens(&loaded)?;
         let tokens = tokens.as_deref().map(Vec::as_slice);
         site::admit(&loaded, request.method(), request.uri(), request.headers(), tokens.is_some())?;
-        self.access.caller(tokens, request.headers(), peer(request), &self.calls)?;
-        Ok(())
+        let caller = self.access.caller(tokens, request.headers(), peer(request), &self.calls)?;
+        match &caller.entities {
+            None => Ok(()),
+            // The numbers are of all entities.
+            Some(entities) => {
+                let message = format!("{} is for {} only", caller.who, entities.join(", "));
+                Err(access::forbidden(message).fix("ask with a token for all entities"))
+            }
+        }
     }
 
     /// The door closes: nobody listens any more.

@@ -524,6 +524,11 @@ fn a_token_for_one_entity_has_nothing_to_do_with_others() {
     for path in ["/audit", "/config", "/changes", "/records?entity=contacts"] {
         ask("GET", path, "").refuses(403, "server.role");
     }
+    // The numbers are of all entities.
+    let bearer = format!("Bearer {orders}");
+    server
+        .send("GET", "/metrics", &[("authorization", bearer.as_str())], "")
+        .refuses(403, "server.role");
     let take = r#"{"take": "erp"}"#;
     ask("POST", "/conflicts/1/resolve", take).refuses(403, "server.role");
     ask("POST", "/conflicts/resolve", r#"{"where": "field=name", "take": "erp"}"#)
