@@ -9,11 +9,14 @@ mod catalog;
 mod change;
 mod csv;
 mod delta;
+mod held;
 mod listen;
 mod place;
 mod print;
+mod replace;
 mod rows;
 mod source;
+mod spool;
 mod target;
 mod xlsx;
 

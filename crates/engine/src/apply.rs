@@ -13,6 +13,7 @@ use syncline_core::{
     plan::Plan,
     value::Value,
 };
+use syncline_ports::target::Finished;
 
 use crate::{
     account::Account,
@@ -108,7 +109,9 @@ pub async fn apply(
     // that hold what others want, and writes that turned out never to have happened.
     let mut knows_more = false;
     loop {
-        let sweep = sweep(desk, systems, entity, system, kinds, cycles, chooses).await?;
+        let planning =
+            Planning { entity, system, kinds, cycles, chooses, after: None, ended: false };
+        let sweep = sweep(desk, systems, planning).await?;
         total.absorb(sweep.written);
         account.absorb(&sweep.account);
         desk.saw_put_off(system, kinds, sweep.put_off);
@@ -145,6 +148,19 @@ pub async fn deliver(
     system: SystemIndex,
     groups: Vec<WriteGroup>,
 ) -> Result<(Written, Account, Option<Text>), PortError> {
+    let delivered = delivering(desk, systems, system, groups).await;
+    if delivered.is_err() {
+        forget(systems, system);
+    }
+    delivered
+}
+
+async fn delivering(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    system: SystemIndex,
+    groups: Vec<WriteGroup>,
+) -> Result<(Written, Account, Option<Text>), PortError> {
     let (mut written, mut account, mut put_off) = (Written::default(), Account::default(), None);
     let mut waiting = groups.into_iter().peekable();
     let mut answers: Vec<Input> = Vec::new();
@@ -157,7 +173,12 @@ pub async fn deliver(
             groups.push(group);
         }
         if groups.is_empty() && answers.is_empty() && pipeline.is_empty() {
-            return Ok((written, account, put_off));
+            let Some(Finished { groups, answers: outcomes }) = finish(systems, system).await else {
+                return Ok((written, account, put_off));
+            };
+            put_off = put_off.or(outcomes.iter().find_map(|(_, outcome)| reason_of(outcome)));
+            answers = conclude(desk, system, &groups, outcomes, false, &mut written);
+            continue;
         }
         let deciding = async {
             match std::mem::take(&mut answers) {
@@ -168,7 +189,8 @@ pub async fn deliver(
         let (outcomes, decided) =
             future::join(timed(desk, systems, system, &groups), deciding).await;
         put_off = put_off.or(outcomes.iter().find_map(|(_, outcome)| reason_of(outcome)));
-        answers = conclude(desk, system, &groups, outcomes, &mut written);
+        let is_held = holds_back(systems, system);
+        answers = conclude(desk, system, &groups, outcomes, is_held, &mut written);
         read::settle(desk, systems, decided?.effects, &mut account).await?;
     }
 }
@@ -184,15 +206,36 @@ struct Sweep {
     put_off: Option<Text>,
 }
 
+impl Sweep {
+    /// What these outcomes tell beyond that a row was written.
+    fn learn(&mut self, outcomes: &[(IntentId, Outcome)]) {
+        self.learnt |= outcomes.iter().any(|(_, outcome)| {
+            matches!(outcome, Outcome::Unique { .. } | Outcome::Precondition { .. })
+        });
+        let mut reasons = outcomes.iter().filter_map(|(_, outcome)| reason_of(outcome));
+        self.put_off = self.put_off.take().or_else(|| reasons.next());
+    }
+}
+
 async fn sweep(
     desk: &Desk<'_>,
     systems: &mut Systems,
-    entity: EntityIndex,
-    system: SystemIndex,
-    kinds: Kinds,
-    cycles: Cycles,
-    chooses: &dyn Chooses,
+    planning: Planning<'_>,
 ) -> Result<Sweep, PortError> {
+    let system = planning.system;
+    let swept = sweeping(desk, systems, planning).await;
+    if swept.is_err() {
+        forget(systems, system);
+    }
+    swept
+}
+
+async fn sweeping(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    mut planning: Planning<'_>,
+) -> Result<Sweep, PortError> {
+    let (system, kinds) = (planning.system, planning.kinds);
     let mut result = Sweep {
         written: Written::default(),
         account: Account::default(),
@@ -200,8 +243,6 @@ async fn sweep(
         learnt: false,
         put_off: None,
     };
-    let mut planning =
-        Planning { entity, system, kinds, cycles, chooses, after: None, ended: false };
     // What is on record and about to be sent, and the answers to what was sent before it.
     let mut groups: Vec<WriteGroup> = Vec::new();
     let mut answers: Vec<Input> = Vec::new();
@@ -232,12 +273,9 @@ async fn sweep(
         let (outcomes, decided) = future::join(sending, deciding).await;
         let Decided { effects, .. } = decided?;
         result.learnt |= effects.iter().any(|effect| matches!(effect, Effect::ReadMarks { .. }));
-        result.learnt |= outcomes.iter().any(|(_, outcome)| {
-            matches!(outcome, Outcome::Unique { .. } | Outcome::Precondition { .. })
-        });
-        let put_off = outcomes.iter().find_map(|(_, outcome)| reason_of(outcome));
-        result.put_off = result.put_off.or(put_off);
-        answers = conclude(desk, system, &groups, outcomes, &mut result.written);
+        result.learn(&outcomes);
+        let is_held = holds_back(systems, system);
+        answers = conclude(desk, system, &groups, outcomes, is_held, &mut result.written);
         groups.clear();
         for effect in read::settle(desk, systems, effects, &mut result.account).await? {
             match effect {
@@ -254,7 +292,12 @@ async fn sweep(
         }
         let is_done = groups.is_empty() && answers.is_empty() && pipeline.is_empty();
         if is_done && (planning.ended || !is_open) {
-            return Ok(result);
+            // What was held back is made now that all of it is there.
+            let Some(finished) = finish(systems, system).await else { return Ok(result) };
+            result.learn(&finished.answers);
+            let (groups, outcomes) = (&finished.groups, finished.answers);
+            answers = conclude(desk, system, groups, outcomes, false, &mut result.written);
+            continue;
         }
         if let Some((paces, wait)) = desk.paces().zip(wait).filter(|_| is_done) {
             paces.rest(wait).await;
@@ -355,6 +398,23 @@ async fn send(
     }
 }
 
+/// Whether a system makes its writes together in the end.
+fn holds_back(systems: &mut Systems, system: SystemIndex) -> bool {
+    ports(systems, system).is_some_and(|open| open.target.holds_back())
+}
+
+/// Has what is held back made, and gives a portion of it with its answers.
+async fn finish(systems: &mut Systems, system: SystemIndex) -> Option<Finished> {
+    ports(systems, system)?.target.finish().await
+}
+
+/// Nobody waits for what is held back: the hub knows that it was to be made, and asks.
+fn forget(systems: &mut Systems, system: SystemIndex) {
+    if let Some(open) = ports(systems, system) {
+        open.target.forget();
+    }
+}
+
 fn reason_of(outcome: &Outcome) -> Option<Text> {
     match outcome {
         Outcome::Retry { reason } => Some(reason.clone()),
@@ -381,12 +441,14 @@ fn altered(plan: &Plan, write: &RowWrite, post: Option<&Row>) -> Vec<FieldIndex>
     set.filter(|(field, given)| differs(*field, given)).map(|(field, _)| *field).collect()
 }
 
-/// Turns outcomes into inputs; a write without an answer is [`Outcome::Unknown`].
+/// Turns outcomes into inputs; a write without an answer is [`Outcome::Unknown`], or was held back where
+/// the system does that (`is_held`).
 fn conclude(
     desk: &Desk<'_>,
     system: SystemIndex,
     groups: &[WriteGroup],
     outcomes: Vec<(IntentId, Outcome)>,
+    is_held: bool,
     written: &mut Written,
 ) -> Vec<Input> {
     let mut outcomes: std::collections::BTreeMap<IntentId, Outcome> =
@@ -394,9 +456,11 @@ fn conclude(
     let mut inputs = Vec::new();
     let mut count = 0;
     for write in groups.iter().flat_map(|group| &group.writes) {
-        let outcome = outcomes
-            .remove(&write.intent)
-            .unwrap_or_else(|| Outcome::Unknown { reason: "not answered".into() });
+        let outcome = match outcomes.remove(&write.intent) {
+            Some(outcome) => outcome,
+            None if is_held => continue,
+            None => Outcome::Unknown { reason: "not answered".into() },
+        };
         if let Outcome::Applied { post, .. } = &outcome {
             count += 1;
             desk.saw_altered(write.binding, &altered(desk.plan, write, post.as_ref()));

@@ -15,6 +15,7 @@ mod config_diff;
 mod dashboard;
 mod discover;
 mod files;
+mod files_many;
 mod grace;
 mod guards;
 mod hooks;

@@ -13,11 +13,7 @@ use syncline_ports::clock::Clock as _;
 
 use crate::{
     clock::SystemClock,
-    file::{
-        bound::{Bound, Seen},
-        print::Printer,
-        rows::{Head, Rows},
-    },
+    file::{bound::Bound, held::Find, print::Printer, rows::Head},
     sql::{Assigned, invalid, is_expected, json, put_off},
 };
 
@@ -32,7 +28,7 @@ pub(super) struct Change {
 
 /// A row that a write asks for.
 #[derive(Clone, Debug)]
-enum Standing {
+pub(super) enum Standing {
     /// It is there.
     There { was: Option<RowKey>, values: Vec<Value>, row: Option<Row> },
     /// It is not there any more.
@@ -45,7 +41,6 @@ enum Standing {
 pub(super) struct Deciding<'a> {
     bound: &'a Bound,
     printer: &'a Printer<'a>,
-    wanted: BTreeSet<RowKey>,
     rows: BTreeMap<RowKey, Standing>,
     /// New rows, in the order in which they were asked for.
     new: Vec<RowKey>,
@@ -61,62 +56,26 @@ pub(super) struct Deciding<'a> {
 type Step<T> = Result<T, Outcome>;
 
 impl<'a> Deciding<'a> {
-    pub(super) fn new(bound: &'a Bound, printer: &'a Printer<'a>, groups: &[WriteGroup]) -> Self {
-        let mut wanted = BTreeSet::new();
-        for write in groups.iter().flat_map(|group| &group.writes) {
-            wanted.extend(write.key.clone());
-            // The key that it has then: what is not set of it stays.
-            let mut before = vec![Value::Null; bound.shape.columns.len()];
-            let parts = write.key.iter().flat_map(RowKey::values);
-            for (column, part) in bound.shape.key.iter().zip(parts) {
-                if let Some(place) = before.get_mut(*column) {
-                    *place = part;
-                }
-            }
-            let values = set(bound, write, Some(before));
-            wanted.extend(values.ok().map(|values| bound.shape.key_of(&values)));
-        }
+    /// Decides about rows of which nothing is known yet; `doubt`: why a row that was not found may be in
+    /// the file all the same.
+    pub(super) fn new(bound: &'a Bound, printer: &'a Printer<'a>, doubt: Option<String>) -> Self {
         Self {
             bound,
             printer,
-            wanted,
             rows: BTreeMap::new(),
             new: Vec::new(),
             gone: Vec::new(),
             moving: Vec::new(),
-            doubt: None,
+            doubt,
         }
     }
 
-    /// Goes through the file for the rows that the writes ask for, and those whose keys they take.
-    ///
-    /// # Errors
-    /// What kept the file from being read.
-    pub(super) fn read(&mut self, rows: &mut Rows) -> std::io::Result<()> {
-        while let Some(entry) = rows.next()? {
-            let (key, standing) = match self.bound.seen(&entry) {
-                Seen::Row(observed) => {
-                    let was = Some(observed.key.clone());
-                    let values = entry.values;
-                    (observed.key, Standing::There { was, values, row: observed.row })
-                }
-                Seen::Refused(refused) => {
-                    let why = format!("{}: {}", refused.code, refused.reason);
-                    (refused.key, Standing::Unreadable(why))
-                }
-                Seen::Lost(why) => {
-                    self.doubt.get_or_insert(why);
-                    continue;
-                }
-            };
-            if self.wanted.contains(&key) {
-                let twice = self.rows.contains_key(&key);
-                let why = || format!("{}: two rows have this key", entry.place);
-                let standing = if twice { Standing::Unreadable(why()) } else { standing };
-                self.rows.insert(key, standing);
-            }
-        }
-        Ok(())
+    /// The file has this row.
+    pub(super) fn learn(&mut self, found: Find) {
+        let twice = self.rows.contains_key(&found.key);
+        let why = || format!("{}: two rows have this key", found.place);
+        let standing = if twice { Standing::Unreadable(why()) } else { found.standing };
+        self.rows.insert(found.key, standing);
     }
 
     /// What changes in the file, and an answer to every write.
@@ -300,6 +259,29 @@ impl<'a> Deciding<'a> {
     fn row(&self, values: &[Value]) -> Option<Row> {
         self.bound.shape.observe(values).ok().and_then(|observed| observed.row)
     }
+}
+
+/// The keys of the rows that these writes ask for, and those that they take.
+pub(super) fn wanted(bound: &Bound, groups: &[WriteGroup]) -> BTreeSet<RowKey> {
+    let mut wanted = BTreeSet::new();
+    for write in groups.iter().flat_map(|group| &group.writes) {
+        wanted.extend(write.key.clone());
+        wanted.extend(key_then(bound, write));
+    }
+    wanted
+}
+
+/// The key that a row has when it is written: what is not set of it stays.
+pub(super) fn key_then(bound: &Bound, write: &RowWrite) -> Option<RowKey> {
+    let mut before = vec![Value::Null; bound.shape.columns.len()];
+    let parts = write.key.iter().flat_map(RowKey::values);
+    for (column, part) in bound.shape.key.iter().zip(parts) {
+        if let Some(place) = before.get_mut(*column) {
+            *place = part;
+        }
+    }
+    let values = set(bound, write, Some(before)).ok()?;
+    Some(bound.shape.key_of(&values))
 }
 
 /// What stood before a group.

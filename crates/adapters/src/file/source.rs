@@ -372,15 +372,15 @@ fn by_key(bound: &Bound, wanted: &[RowKey]) -> Result<BTreeMap<RowKey, ReadResul
 }
 
 /// Some rows of a file, by key.
-pub(super) struct Picked {
+struct Picked {
     /// What was found of each; `None`: nothing.
-    pub(super) rows: BTreeMap<RowKey, Option<Result<Box<Observed>, RefusedRow>>>,
+    rows: BTreeMap<RowKey, Option<Result<Box<Observed>, RefusedRow>>>,
     /// Why a row that was not found may be there all the same.
-    pub(super) doubt: Option<String>,
+    doubt: Option<String>,
 }
 
 impl Picked {
-    pub(super) fn new<'a>(keys: impl Iterator<Item = &'a RowKey>) -> Self {
+    fn new<'a>(keys: impl Iterator<Item = &'a RowKey>) -> Self {
         Self { rows: keys.map(|key| (key.clone(), None)).collect(), doubt: None }
     }
 
@@ -388,7 +388,7 @@ impl Picked {
     ///
     /// # Errors
     /// What kept the file from being read.
-    pub(super) fn read(&mut self, bound: &Bound, rows: &mut Rows) -> std::io::Result<()> {
+    fn read(&mut self, bound: &Bound, rows: &mut Rows) -> std::io::Result<()> {
         loop {
             let entry = match rows.next() {
                 Ok(Some(entry)) => entry,

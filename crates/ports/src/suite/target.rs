@@ -12,7 +12,7 @@ use crate::{
     suite::bench::{
         Bench, CONTACTS, Columns, Edit, LINES, ORDERS, STOCK, Writer, number_key, plan, shown, text,
     },
-    target::Target,
+    target::{Target, apply_at_once},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ async fn apply(target: &mut dyn Target, groups: &[WriteGroup]) -> Vec<String> {
 }
 
 async fn outcomes(target: &mut dyn Target, groups: &[WriteGroup]) -> Vec<(BindingIndex, Outcome)> {
-    let answers = target.apply(groups).await;
+    let answers = apply_at_once(target, groups).await;
     let count: usize = groups.iter().map(|group| group.writes.len()).sum();
     assert_eq!(answers.len(), count, "every write is answered");
     let answer = |intent: IntentId| {

@@ -11,7 +11,7 @@ use syncline_core::{
 };
 use syncline_ports::{
     source::{Batch, Limit, ReadRequest, Source},
-    target::Target,
+    target::{Finished, Target},
 };
 
 use super::{Measures, here, seconds};
@@ -84,8 +84,31 @@ impl Target for Counted<dyn Target, std::sync::Arc<Plan>> {
     async fn apply(&mut self, groups: &[WriteGroup]) -> Vec<(IntentId, Outcome)> {
         let began = Instant::now();
         let answers = self.inner.apply(groups).await;
+        self.wrote(groups, &answers, began);
+        answers
+    }
+
+    fn holds_back(&self) -> bool {
+        self.inner.holds_back()
+    }
+
+    async fn finish(&mut self) -> Option<Finished> {
+        let began = Instant::now();
+        let finished = self.inner.finish().await?;
+        self.wrote(&finished.groups, &finished.answers, began);
+        Some(finished)
+    }
+
+    fn forget(&mut self) {
+        self.inner.forget();
+    }
+}
+
+impl Counted<dyn Target, std::sync::Arc<Plan>> {
+    /// Counts what became of writes.
+    fn wrote(&self, groups: &[WriteGroup], answers: &[(IntentId, Outcome)], began: Instant) {
         let mut is_failed = false;
-        for (intent, outcome) in &answers {
+        for (intent, outcome) in answers {
             let code = match outcome {
                 Outcome::Applied { .. } | Outcome::Sibling => continue,
                 Outcome::Precondition { .. } => "write.changed_meanwhile",
@@ -111,6 +134,5 @@ impl Target for Counted<dyn Target, std::sync::Arc<Plan>> {
         }
         let outcome = if is_failed { "failed" } else { "ok" };
         self.measures.asked(&self.system, "write", outcome, began);
-        answers
     }
 }
