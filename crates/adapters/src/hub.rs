@@ -1,6 +1,6 @@
 //! The hub: where records, links, audit and all we remember are kept.
 //!
-//! `codec` knows the stored form and nothing of any database; `sqlite` keeps it in one file. Beside it,
+//! `codec` knows the stored form and nothing of any database; `seal`, how it is sealed; `sqlite` keeps it in one file. Beside it,
 //! in `inbox`, is what systems have sent and what has not been dealt with; in `calls`, what those who call were
 //! answered.
 
@@ -11,5 +11,6 @@ mod codec;
 pub mod inbox;
 pub mod news;
 pub mod outbox;
+pub mod seal;
 pub mod series;
 pub mod sqlite;

@@ -455,6 +455,8 @@ pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
         | ErrorKind::HubInUse
         | ErrorKind::HubVersion
         | ErrorKind::HubDamaged
+        | ErrorKind::HubKeyMissing
+        | ErrorKind::HubKeyWrong
         | ErrorKind::HubReadOnly
         | ErrorKind::HubMissing
         | ErrorKind::Secret => Text::from(format!("{}: {detail}", kind.remedy().code)),

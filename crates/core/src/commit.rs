@@ -323,6 +323,8 @@ pub enum AuditKind {
     Warned,
     /// A user has changed too much; the record waits for a person.
     Held,
+    /// Something was here of a record that was erased since: nothing more is known. Stores say so; no step does.
+    Erased,
 }
 
 /// A change of the queue of conflicts. The store gives numbers.

@@ -84,6 +84,10 @@ pub enum ErrorKind {
     HubVersion,
     /// The hub's file is damaged.
     HubDamaged,
+    /// The hub is sealed, and no key was given.
+    HubKeyMissing,
+    /// None of the keys that were given opens the hub.
+    HubKeyWrong,
     /// The hub's file or directory cannot be written, or it was opened only to be read.
     HubReadOnly,
     /// There is no hub where one was expected.
@@ -230,6 +234,18 @@ impl ErrorKind {
                 "hub.damaged",
                 "the hub's file is damaged",
                 "Put back a copy: `syncline restore FILE`; what came since is read again.",
+            ),
+            Self::HubKeyMissing => (
+                Halt,
+                "hub.key_missing",
+                "the hub is sealed, and the configuration names no key",
+                "Say where the key is: `hub: {key: env:NAME}`.",
+            ),
+            Self::HubKeyWrong => (
+                Halt,
+                "hub.key_wrong",
+                "the key does not open the hub",
+                "Name the key that the hub was sealed with; while keys are changed, `previous_key`, too.",
             ),
             Self::HubReadOnly => (
                 Halt,

@@ -118,7 +118,8 @@ impl Tally {
                 | AuditKind::Person
                 | AuditKind::Covered
                 | AuditKind::Held
-                | AuditKind::Warned => continue,
+                | AuditKind::Warned
+                | AuditKind::Erased => continue,
             };
             let Some(system) = event.system else { continue };
             let since = event.source_at.unwrap_or(commit.at).min(commit.at);

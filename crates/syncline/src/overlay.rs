@@ -133,7 +133,7 @@ pub(crate) async fn plan(
     let folder = scratch(session.hub.path())?;
     let copy = folder.path().join("overlay.db");
     session.hub.copy_to(&copy)?;
-    let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
+    let hub = SqliteHub::open_with(&copy, Open::ReadWrite, false, session.hub.keys())?;
     let compiled = Box::pin(limits::plan(session, &wish.entities)).await?;
     let stop = session.stop.clone();
     let paces = session.paces.clone();

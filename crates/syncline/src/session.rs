@@ -11,7 +11,10 @@ use std::{
 
 use syncline_adapters::{
     clock::SystemClock,
-    hub::sqlite::{Open, SqliteHub},
+    hub::{
+        seal::Keyring,
+        sqlite::{Open, SqliteHub},
+    },
 };
 use syncline_core::{
     name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
@@ -136,7 +139,8 @@ impl Session {
             Some(live) => loaded.plan(context, live)?,
             None => loaded.compile(None).0,
         };
-        let hub = Arc::new(open_hub(&loaded.hub_path(), usage)?);
+        let keys = loaded.hub_keys().await?;
+        let hub = Arc::new(open_hub(&loaded.hub_path(), usage, keys.as_ref())?);
         let stop = stop_on_signals();
         let mut systems: Systems = plan.systems.iter().map(|_| None).collect();
         if reach == Reach::Systems {
@@ -364,7 +368,7 @@ pub(crate) fn named(name: &str, failure: &Failure) -> Failure {
     failure
 }
 
-fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
+fn open_hub(path: &Path, usage: Use, keys: Option<&Keyring>) -> Result<SqliteHub, Failure> {
     let looks = matches!(usage, Use::Look | Use::Compare);
     if looks && !path.exists() {
         let failure = Failure::new("hub.missing", format!("there is no hub at {}", path.display()))
@@ -376,7 +380,7 @@ fn open_hub(path: &Path, usage: Use) -> Result<SqliteHub, Failure> {
         Use::Look | Use::Compare => Open::ReadOnly,
         Use::Write | Use::Keep => Open::ReadWrite,
     };
-    let hub = SqliteHub::open(path, mode, !looks)?;
+    let hub = SqliteHub::open_with(path, mode, !looks, keys)?;
     if measure::here().is_some() {
         hub.time_commits(measure::committed_in);
     }

@@ -5,12 +5,13 @@ use crate::world::{CONTACTS, World};
 
 #[test]
 fn a_hub_that_any_earlier_version_wrote_keeps_its_data_and_works() {
-    const HUBS: [&str; 5] = [
+    const HUBS: [&str; 6] = [
         include_str!("hubs/hub-1.sql"),
         include_str!("hubs/hub-2.sql"),
         include_str!("hubs/hub-3.sql"),
         include_str!("hubs/hub-4.sql"),
         include_str!("hubs/hub-5.sql"),
+        include_str!("hubs/hub-6.sql"),
     ];
     for (hub, version) in HUBS.into_iter().zip(1..) {
         let world = World::with(CONTACTS);
@@ -34,4 +35,21 @@ fn a_hub_that_any_earlier_version_wrote_keeps_its_data_and_works() {
         assert_eq!(found(), newest.value("syncline.hub", version), "it is of this version now");
         assert_eq!(found(), HUBS.len().to_string(), "each version has its hub here");
     }
+}
+
+#[test]
+fn a_hub_that_an_earlier_version_sealed_opens_with_its_key_and_works() {
+    let world = World::with(&format!("{CONTACTS}hub: {{key: \"file:key\"}}\n"));
+    world.file("key", &"5".repeat(64));
+    world.sql("crm", include_str!("hubs/crm.sql"));
+    world.sql("erp", include_str!("hubs/erp.sql"));
+    world.sql("syncline.hub", include_str!("hubs/hub-6-sealed.sql"));
+
+    world.run(&["status"]).ends(0, &["1 conflict, 1 quarantined"]);
+    world.run(&["history"]).ends(0, &["created from crm:1", "name Name 2 -> Ada"]);
+    world.run(&["quarantine", "show", "1"]).ends(0, &["strange"]);
+    world.sql("crm", "update contacts set name = 'Eva' where id = 2");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    world.run(&["conflicts", "resolve", "1", "--take", "crm"]).ends(0, &[]);
+    world.run(&["audit", "--verify-chain"]).ends(0, &["chain ok"]);
 }

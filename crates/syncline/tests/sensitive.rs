@@ -191,10 +191,109 @@ fn a_leak_is_an_error_with_its_place() {
         world.run(&["check"]).ends(2, &["config.leak", says]);
         world.file("syncline.yaml", &file);
     }
-    for word in ["hash", "encrypt"] {
+    for (word, code) in [("hash", "config.unsupported"), ("encrypt", "config.missing_key")] {
         let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
         world.edit("erp: NOTE, sensitive: mask", &format!("erp: NOTE, sensitive: {word}"));
-        world.run(&["check"]).ends(2, &["config.unsupported", word]);
+        world.run(&["check"]).ends(2, &[code, word]);
         world.file("syncline.yaml", &file);
     }
+}
+
+/// Files of ours that hold these bytes, by name.
+fn files_with(world: &World, bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![world.path("")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() && !name.starts_with("crm.db") && !name.starts_with("erp.db") {
+                let held = fs::read(&path).unwrap();
+                if held.windows(bytes.len()).any(|seen| seen == bytes) {
+                    found.push(name);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Everything here that is only in the systems: also of fields without a label.
+#[track_caller]
+fn no_file_holds_a_value(world: &World) {
+    for value in [EMAIL, PHONE, OTHER_PHONE, "+33698765001", "0666", "Quinn", IBAN] {
+        assert_eq!(files_with(world, value.as_bytes()), Vec::<String>::new(), "{value}");
+    }
+}
+
+#[test]
+fn a_sealed_hub_and_all_that_comes_of_it_hold_no_value() {
+    let sink = Sink::open();
+    let world = contacts(&sink);
+    let key = "c0ffee".repeat(10) + "c0de";
+    world.file("key", &key);
+    world.edit("version: 1", "version: 1\nhub: {key: \"file:key\"}");
+    world.edit(
+        "phone: {crm: phone, erp: TEL, sensitive: mask",
+        "phone: {crm: phone, erp: TEL, sensitive: encrypt",
+    );
+    let mut said = world.run(&["run", "--yes"]).ends(0, &[]).said();
+    assert_eq!(world.value("erp", "select TEL from CUSTOMER where NO = 1"), PHONE, "it travels");
+    world.sql("crm", "update contacts set phone = '+33698765001' where id = 1");
+    world.sql("erp", &format!("update CUSTOMER set TEL = '{OTHER_PHONE}' where NO = 1"));
+    world.sql("crm", "update contacts set phone = '+330666' where id = 2");
+    said += &world.run(&["run"]).ends(4, &[]).said();
+    said += &everything_said(&world);
+    holds_none(&said, "what the commands say");
+    assert!(!said.contains(&key));
+    world.run(&["backup", "--to", "copy.db"]).ends(0, &[]);
+    world.run(&["plan", "--out", "a.plan"]);
+    no_file_holds_a_value(&world);
+
+    // While it works, and as it is left.
+    let daemon = Daemon::start(&world.path(""), &["-v"]);
+    world.sql("crm", "update contacts set name = 'Quincy' where id = 1");
+    let name = "select CNAME from CUSTOMER where NO = 1";
+    eventually("the name arrives", || world.value("erp", name) == "Quincy", || daemon.log());
+    no_file_holds_a_value(&world);
+    holds_none(&daemon.log(), "the daemon's log");
+    daemon.stop();
+    no_file_holds_a_value(&world);
+    world.run(&["audit", "--verify-chain"]).ends(0, &["chain ok"]);
+
+    // A copy opens with the key, and with nothing else.
+    world.file("key", &"0".repeat(64));
+    world.run(&["run"]).ends(3, &["hub.key_wrong", "previous_key"]);
+    world.run(&["restore", "copy.db", "--yes"]).ends(3, &["hub.key_wrong"]);
+    world.file("key", "no key");
+    world.run(&["status"]).ends(3, &["secret.unresolved", "hub.key", "64 hexadecimal digits"]);
+    world.file("key", &key);
+    world.run(&["restore", "copy.db", "--yes"]).ends(0, &[]);
+    world.run(&["verify"]).ends(0, &[]);
+    world.edit("hub: {key: \"file:key\"}", "");
+    world.edit("sensitive: encrypt", "sensitive: mask");
+    world.run(&["run"]).ends(3, &["hub.key_missing"]);
+}
+
+#[test]
+fn a_hub_with_values_in_clear_is_sealed_when_it_is_opened_with_a_key() {
+    let sink = Sink::open();
+    let world = contacts(&sink);
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    assert!(!files_with(&world, PHONE.as_bytes()).is_empty());
+    let head = |said: String| {
+        said.lines().find_map(|line| Some(line.trim().strip_prefix("changes")?.trim().to_owned()))
+    };
+    let kept = head(world.run(&["audit", "--verify-chain"]).said()).unwrap();
+    world.file("key", &"d".repeat(64));
+    world.edit("version: 1", "version: 1\nhub: {key: \"file:key\"}");
+
+    world.sql("crm", "update contacts set name = 'Quincy' where id = 1");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+
+    no_file_holds_a_value(&world);
+    world.run(&["history"]).ends(0, &["created from crm:1", "name Quinn -> Quincy"]);
+    world.run(&["audit", "--verify-chain", "--kept", &kept]).ends(0, &["chain ok"]);
 }

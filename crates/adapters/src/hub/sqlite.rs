@@ -7,6 +7,7 @@
 mod audit;
 mod chain;
 mod commit;
+mod cover;
 pub(in crate::hub) mod error;
 mod history;
 mod index;
@@ -24,6 +25,7 @@ mod runs;
 pub(in crate::hub) mod schema;
 mod store;
 mod tallies;
+mod vault;
 mod worker;
 
 use std::{
@@ -36,8 +38,16 @@ use rusqlite::{Connection, backup::Backup};
 use syncline_core::error::{ErrorKind, PortError};
 
 pub(in crate::hub) use self::commit::Counter;
-use crate::hub::sqlite::{
-    error::Outcome, lock::Lock, matches::Matches, recent::Recent, worker::Worker,
+use crate::hub::{
+    seal::Keyring,
+    sqlite::{
+        error::Outcome,
+        lock::Lock,
+        matches::Matches,
+        recent::Recent,
+        vault::{Seals, Vault},
+        worker::Worker,
+    },
 };
 
 /// How a hub is opened.
@@ -56,6 +66,9 @@ pub struct SqliteHub {
     readers: Vec<Mutex<Connection>>,
     matches: Matches,
     recent: Recent,
+    /// The keys that were given, whether or not the hub is sealed.
+    keys: Option<Keyring>,
+    vault: Vault,
     /// Who is told how long each commit took, if anybody.
     timed: OnceLock<fn(Duration)>,
     _lock: Option<Lock>,
@@ -89,11 +102,25 @@ impl SqliteHub {
     /// `hub.in_use` with the process that holds it, `hub.missing`, `hub.version` for a hub of a
     /// newer version, `hub.damaged`, `hub.read_only`, `hub.disk_full`.
     pub fn open(path: &Path, mode: Open, create: bool) -> Result<Self, PortError> {
+        Self::open_with(path, mode, create, None)
+    }
+
+    /// The same, with keys. A hub that is opened to be changed is sealed if it is not yet: that takes as long
+    /// as writing the file anew.
+    ///
+    /// # Errors
+    /// Those of [`SqliteHub::open`]; `hub.key_missing`, `hub.key_wrong` for a hub that is sealed.
+    pub fn open_with(
+        path: &Path,
+        mode: Open,
+        create: bool,
+        keys: Option<&Keyring>,
+    ) -> Result<Self, PortError> {
+        let action = format!("open the hub {}", path.display());
         match mode {
             Open::ReadWrite => {
-                let (writer, readers, lock) = open::for_writing(path, create)?;
-                let matches =
-                    Matches::open(&writer).map_err(|failure| failure.during("open the hub"))?;
+                let (writer, readers, lock, vault) = open::for_writing(path, create, keys)?;
+                let matches = Matches::open(&writer).map_err(|failure| failure.during(&action))?;
                 let writer = Writer::Thread(Worker::start(writer)?);
                 let (recent, lock) = (Recent::default(), Some(lock));
                 Ok(Self {
@@ -102,12 +129,19 @@ impl SqliteHub {
                     readers,
                     matches,
                     recent,
+                    keys: keys.cloned(),
+                    vault,
                     timed: OnceLock::new(),
                     _lock: lock,
                 })
             }
             Open::ReadOnly => {
-                let readers = vec![open::for_reading(path)?];
+                let reader = open::for_reading(path)?;
+                let vault = {
+                    let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                    Vault::open(&reader, keys).map_err(|failure| failure.during(&action))?
+                };
+                let readers = vec![reader];
                 let matches = Matches::default();
                 Ok(Self {
                     path: path.into(),
@@ -115,6 +149,8 @@ impl SqliteHub {
                     readers,
                     matches,
                     recent: Recent::default(),
+                    keys: keys.cloned(),
+                    vault,
                     timed: OnceLock::new(),
                     _lock: None,
                 })
@@ -136,9 +172,21 @@ impl SqliteHub {
             readers,
             matches,
             recent,
+            keys: None,
+            vault: Vault::default(),
             timed: OnceLock::new(),
             _lock: None,
         })
+    }
+
+    /// The keys that it was opened with: a copy of it opens with them, too.
+    pub const fn keys(&self) -> Option<&Keyring> {
+        self.keys.as_ref()
+    }
+
+    /// Whether what it holds is sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.vault.is_sealed()
     }
 
     /// The file; empty for a hub in memory.
@@ -179,6 +227,15 @@ impl SqliteHub {
     ) -> Result<T, PortError> {
         let reader = self.reader()?;
         work(&reader).map_err(|failure| failure.during(action))
+    }
+
+    /// The same, for what may be sealed.
+    fn open_seals<T>(
+        &self,
+        action: &str,
+        work: impl FnOnce(&Seals<'_>) -> Outcome<T>,
+    ) -> Result<T, PortError> {
+        self.read(action, |connection| work(&self.vault.at(connection)))
     }
 
     fn reader(&self) -> Result<MutexGuard<'_, Connection>, PortError> {

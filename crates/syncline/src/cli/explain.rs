@@ -250,7 +250,8 @@ fn value_before(later: &[Entry], field: FieldIndex) -> Option<Value> {
         | AuditKind::LoopSuspected
         | AuditKind::Covered
         | AuditKind::Warned
-        | AuditKind::Held => false,
+        | AuditKind::Held
+        | AuditKind::Erased => false,
     };
     let mut of_field = later.iter().rev().filter(|entry| {
         entry.event.field == Some(field)

@@ -257,6 +257,7 @@ pub(crate) fn what(session: &Session, entry: &Entry) -> String {
         AuditKind::Person => format!("{name} {before} -> {after}  by a person"),
         AuditKind::Covered => format!("older news from {row}"),
         AuditKind::Held => "held: its user has changed too much".to_owned(),
+        AuditKind::Erased => "erased: of its record nothing is kept".to_owned(),
         AuditKind::Warned => format!("breaks a rule since {row} was changed"),
     };
     let note = if event.note.is_empty() { String::new() } else { format!("  ({})", event.note) };

@@ -41,14 +41,15 @@ impl Restore {
         let mut result = serde_json::Map::new();
         if let Some(file) = &self.file {
             // It is read anew, and warns, once there is the hub that numbers its names.
-            let hub = config::load(&Context { quiet: true, ..context.clone() })?.hub_path();
+            let loaded = config::load(&Context { quiet: true, ..context.clone() })?;
+            let (hub, keys) = (loaded.hub_path(), loaded.hub_keys().await?);
             let copy = backup::look(file)?;
             self.confirm(context, &hub, &copy)?;
             // A daemon stands still meanwhile: it begins anew with what is there then.
             let lent = loan::ask(&hub, context).await?;
             let aside = backup::restore(file, &hub, Session::now())?;
             {
-                let restored = SqliteHub::open(&hub, Open::ReadWrite, false)?;
+                let restored = SqliteHub::open_with(&hub, Open::ReadWrite, false, keys.as_ref())?;
                 recovery::begin(&restored, copy.last_at.unwrap_or_default()).await?;
             }
             drop(lent);

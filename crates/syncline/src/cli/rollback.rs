@@ -163,7 +163,7 @@ impl Rollback {
         let folder = overlay::scratch(session.hub.path())?;
         let copy = folder.path().join("overlay.db");
         session.hub.copy_to(&copy)?;
-        let hub = SqliteHub::open(&copy, Open::ReadWrite, false)?;
+        let hub = SqliteHub::open_with(&copy, Open::ReadWrite, false, session.hub.keys())?;
         let (plan, stop) = (session.plan.clone(), session.stop.clone());
         let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId(0));
         let report = rollback::take_back(&hub, &desk, what, manner).await?;

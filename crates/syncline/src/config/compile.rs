@@ -324,7 +324,7 @@ impl<'a> Compiler<'a> {
         Field {
             name: field.name.value.clone(),
             kind: self.kind(kin, field),
-            label: field.label,
+            label: field.label(),
             reference,
             from: self.system_indices(kin.sources(field)),
             to: self.receivers(kin, field),

@@ -3,7 +3,6 @@
 use syncline_core::{
     Text,
     decimal::Decimal,
-    label::Label,
     plan::{BelowMin, Class, DeleteConflict, OnLeave, OnParentDelete, OnTargetEdit},
     tally::PerUser,
     validate::Otherwise,
@@ -26,11 +25,15 @@ use crate::config::{
 
 pub(crate) mod alerts;
 mod cell;
+mod field;
 pub(crate) mod folder;
 pub(crate) mod rest;
 pub(crate) mod webhook;
 
-pub(crate) use self::cell::{CellDraft, CurrencyDraft, LookupDraft, UnitDraft};
+pub(crate) use self::{
+    cell::{CellDraft, CurrencyDraft, LookupDraft, UnitDraft},
+    field::{FieldDraft, Sensitive},
+};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,9 @@ pub(crate) struct BackupDraft {
 pub(crate) struct Draft {
     /// The hub's file, as written.
     pub(crate) hub_path: Option<Spanned<String>>,
+    /// The key that it is sealed with, and the one before.
+    pub(crate) hub_key: Option<Spanned<Reference>>,
+    pub(crate) hub_previous_key: Option<Spanned<Reference>>,
     /// Copies of it.
     pub(crate) backup: BackupDraft,
     /// The zone of values that carry no offset.
@@ -350,55 +356,6 @@ pub(crate) struct BindingDraft {
     pub(crate) parent: Vec<Name>,
     /// For lines that the parent's item holds: where.
     pub(crate) within: Option<Name>,
-}
-
-/// A field.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldDraft {
-    /// Its name.
-    pub(crate) name: Name,
-    /// Its type, if said.
-    pub(crate) kind: Option<Name>,
-    /// For an enumeration.
-    pub(crate) values: Option<Vec<Name>>,
-    /// For money.
-    pub(crate) currency: Option<Name>,
-    /// For telephone numbers.
-    pub(crate) region: Option<Name>,
-    /// How much of its values people may see.
-    pub(crate) label: Label,
-    /// The entity it refers to.
-    pub(crate) reference: Option<Name>,
-    /// Systems whose edits count.
-    pub(crate) from: Option<Vec<Name>>,
-    /// Systems that are written.
-    pub(crate) to: Option<Vec<Name>>,
-    /// An expression.
-    pub(crate) compute: Option<Name>,
-    /// Who wins.
-    pub(crate) conflicts: Option<Spanned<Conflicts>>,
-    /// Its cells.
-    pub(crate) cells: Vec<CellDraft>,
-}
-
-impl FieldDraft {
-    /// A field of this name that lives nowhere.
-    pub(crate) fn nowhere(name: Name) -> Self {
-        Self {
-            name,
-            kind: None,
-            values: None,
-            currency: None,
-            region: None,
-            label: Label::Open,
-            reference: None,
-            from: None,
-            to: None,
-            compute: None,
-            conflicts: None,
-            cells: Vec::new(),
-        }
-    }
 }
 
 impl Draft {

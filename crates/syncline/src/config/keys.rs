@@ -136,6 +136,16 @@ static HUB: Section = Section {
             Shape::Text,
             "The hub's SQLite file, relative to the configuration; `syncline.hub.db` unless said.",
         ),
+        key(
+            "key",
+            Shape::Secret,
+            "Where the key is that the hub is sealed with: 32 bytes as 64 hexadecimal digits or in Base64.",
+        ),
+        key(
+            "previous_key",
+            Shape::Secret,
+            "The key before, until `syncline keys rotate` is through.",
+        ),
         later("url", "the hub is an SQLite file in this version: say `path:`"),
         key("backup", BACKUP_SHAPE, "Copies that `serve` makes by itself."),
         key(

@@ -6,7 +6,10 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use syncline_adapters::settings::{Kind, Secret, Settings, folder::Folder, hook::Hook};
+use syncline_adapters::{
+    hub::seal::{HubKey, Keyring},
+    settings::{Kind, Secret, Settings, folder::Folder, hook::Hook},
+};
 use syncline_core::{Text, plan::Plan};
 
 use crate::{
@@ -294,6 +297,31 @@ impl Loaded {
             Some(path) => self.folder.join(&path.value),
             None => self.folder.join("syncline.hub.db"),
         }
+    }
+
+    /// The keys that open the hub, resolved now; `None`: it is kept in clear.
+    ///
+    /// # Errors
+    /// `secret.unresolved`, also for what is no key.
+    pub(crate) async fn hub_keys(&self) -> Result<Option<Keyring>, Failure> {
+        let Some(key) = &self.draft.hub_key else { return Ok(None) };
+        let key = self.hub_key("key", key).await?;
+        let previous = match &self.draft.hub_previous_key {
+            Some(previous) => Some(self.hub_key("previous_key", previous).await?),
+            None => None,
+        };
+        Ok(Some(Keyring { key, previous }))
+    }
+
+    async fn hub_key(&self, name: &str, reference: &Spanned<Reference>) -> Result<HubKey, Failure> {
+        let secret = self.secret_at(&format!("hub.{name}"), reference).await?;
+        HubKey::parse(secret.reveal()).ok_or_else(|| {
+            Failure::new("secret.unresolved", format!("hub.{name}: this is no key"))
+                .cause("a key is 32 bytes, written as 64 hexadecimal digits or in Base64")
+                .part("place", self.line(reference.place))
+                .done("the hub was not opened")
+                .fix("openssl rand -hex 32 makes one; keep it apart from the hub and its copies")
+        })
     }
 
     /// Puts everything into the order in which the hub numbers it, if there is a hub.

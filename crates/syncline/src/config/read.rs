@@ -397,6 +397,9 @@ impl Reader<'_> {
             draft.hub_path = self
                 .text_of(&hub, "path")
                 .map(|text| Spanned { value: text.value.to_string(), place: text.place });
+            let mut key = |name: &str| self.secret(hub.get(name)?, name, true);
+            draft.hub_key = key("key");
+            draft.hub_previous_key = key("previous_key");
             draft.backup = self.backup(&hub);
         }
         if let Some(node) = entries.get("rates") {

@@ -136,7 +136,8 @@ fn life_before(kind: AuditKind) -> Option<bool> {
         | AuditKind::Person
         | AuditKind::Covered
         | AuditKind::Warned
-        | AuditKind::Held => None,
+        | AuditKind::Held
+        | AuditKind::Erased => None,
     }
 }
 

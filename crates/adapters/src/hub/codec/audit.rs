@@ -1,5 +1,8 @@
 //! The stored form of the audit: pages of events, each event with the page of its record's event
 //! before it, so that a record's history is a walk from page to page and needs no index.
+//!
+//! In a sealed hub, of each event its record and its entity can be read, and the rest is sealed by itself, with
+//! the key of its record: who destroys that key erases the event, and the page stays what it was.
 
 use syncline_core::{
     Text,
@@ -14,7 +17,29 @@ use crate::hub::codec::bits::{
     read_text, system, text, timestamp,
 };
 
-const VERSION: u8 = 1;
+/// The forms of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Events as they are.
+    Clear,
+    /// Each event is sealed.
+    Sealed,
+    /// The same, since: its hash in the chain is that of the clear page that it was.
+    Covered,
+}
+
+impl Form {
+    const ALL: [Self; 3] = [Self::Clear, Self::Sealed, Self::Covered];
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Clear => 1,
+            Self::Sealed => 2,
+            Self::Covered => 3,
+        }
+    }
+}
+
 /// Rules, systems' users and reasons repeat within a page: so many are remembered.
 const WORDS_MAX: usize = 64;
 
@@ -27,8 +52,8 @@ pub(crate) struct PageWriter {
 }
 
 impl PageWriter {
-    pub(crate) fn new() -> Self {
-        Self { out: vec![VERSION], words: Vec::new(), last: RecordId(0), count: 0 }
+    pub(crate) fn new(form: Form) -> Self {
+        Self { out: vec![form.code()], words: Vec::new(), last: RecordId(0), count: 0 }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -39,38 +64,30 @@ impl PageWriter {
         self.out.len()
     }
 
-    /// Appends an event; `previous` is the page of the record's event before, or 0.
+    /// Appends an event to a clear page; `previous` is the page of the record's event before, or 0.
     pub(crate) fn push(&mut self, event: &AuditEvent, previous: u64) {
-        self.count += 1;
-        let out = &mut self.out;
-        record(event.record, self.last, out);
-        self.last = event.record;
-        varint(previous, out);
-        varint(u64::from(event.entity.0), out);
-        event.part.encode(out);
-        field(event.field, out);
-        out.push(kind(event.kind));
-        system(event.system, out);
-        option(event.key.as_ref(), out, |key, out| bytes(&key.0, out));
-        option(event.before.as_ref(), out, Value::encode);
-        option(event.after.as_ref(), out, Value::encode);
-        varint(event.version, out);
-        option(event.source_at, out, |at, out| delta(at.0, 0, out));
-        self.word(event.actor.as_ref());
-        self.word(Some(&event.note));
+        self.begin(event.record, event.entity, previous);
+        body(event, &mut self.words, &mut self.out);
     }
 
-    /// 0: none; 1: a new word follows; else the place of a known one, and two.
-    fn word(&mut self, word: Option<&Text>) {
-        let Some(word) = word else { return self.out.push(0) };
-        if let Some(at) = self.words.iter().position(|known| known == word) {
-            return varint(at as u64 + 2, &mut self.out);
-        }
-        self.out.push(1);
-        text(word, &mut self.out);
-        if self.words.len() < WORDS_MAX {
-            self.words.push(word.clone());
-        }
+    /// Appends an event to a sealed page: what [`encode_event`] gives of it, sealed.
+    pub(crate) fn push_sealed(
+        &mut self,
+        record: RecordId,
+        entity: EntityIndex,
+        previous: u64,
+        sealed: &[u8],
+    ) {
+        self.begin(record, entity, previous);
+        bytes(sealed, &mut self.out);
+    }
+
+    fn begin(&mut self, id: RecordId, entity: EntityIndex, previous: u64) {
+        self.count += 1;
+        record(id, self.last, &mut self.out);
+        self.last = id;
+        varint(previous, &mut self.out);
+        varint(u64::from(entity.0), &mut self.out);
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
@@ -80,34 +97,94 @@ impl PageWriter {
     }
 }
 
+/// What is to be sealed of an event: everything but its record and its entity.
+pub(crate) fn encode_event(event: &AuditEvent) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96);
+    body(event, &mut Vec::new(), &mut out);
+    out
+}
+
+/// Reads what [`encode_event`] wrote; `None` for anything else.
+pub(crate) fn decode_event(
+    record: RecordId,
+    entity: EntityIndex,
+    mut stored: &[u8],
+) -> Option<AuditEvent> {
+    let event = read_body(&mut stored, record, entity, &mut Vec::new())?;
+    stored.is_empty().then_some(event)
+}
+
+fn body(event: &AuditEvent, words: &mut Vec<Text>, out: &mut Vec<u8>) {
+    event.part.encode(out);
+    field(event.field, out);
+    out.push(kind(event.kind));
+    system(event.system, out);
+    option(event.key.as_ref(), out, |key, out| bytes(&key.0, out));
+    option(event.before.as_ref(), out, Value::encode);
+    option(event.after.as_ref(), out, Value::encode);
+    varint(event.version, out);
+    option(event.source_at, out, |at, out| delta(at.0, 0, out));
+    word(event.actor.as_ref(), words, out);
+    word(Some(&event.note), words, out);
+}
+
+/// 0: none; 1: a new word follows; else the place of a known one, and two.
+fn word(word: Option<&Text>, words: &mut Vec<Text>, out: &mut Vec<u8>) {
+    let Some(word) = word else { return out.push(0) };
+    if let Some(at) = words.iter().position(|known| known == word) {
+        return varint(at as u64 + 2, out);
+    }
+    out.push(1);
+    text(word, out);
+    if words.len() < WORDS_MAX {
+        words.push(word.clone());
+    }
+}
+
 /// An event of a page, and the page of its record's event before (0: none).
 pub(crate) struct Stored {
-    pub(crate) event: AuditEvent,
+    pub(crate) record: RecordId,
+    pub(crate) entity: EntityIndex,
     pub(crate) previous: u64,
+    pub(crate) body: Body,
+}
+
+/// The event itself.
+pub(crate) enum Body {
+    Clear(Box<AuditEvent>),
+    Sealed(Box<[u8]>),
 }
 
 /// Reads a page; `None` if it is not one.
-pub(crate) fn decode_page(stored: &[u8]) -> Option<Vec<Stored>> {
+pub(crate) fn decode_page(stored: &[u8]) -> Option<(Form, Vec<Stored>)> {
     let (mut body, sum) = stored.split_last_chunk::<4>()?;
     if checksum(body) != u32::from_le_bytes(*sum) {
         return None;
     }
     let input = &mut body;
-    if byte(input)? != VERSION {
-        return None;
-    }
+    let code = byte(input)?;
+    let form = Form::ALL.into_iter().find(|form| form.code() == code)?;
     let (mut words, mut events) = (Vec::new(), Vec::<Stored>::new());
     while !input.is_empty() {
-        let last = events.last().map_or(RecordId(0), |stored| stored.event.record);
-        events.push(read_event(input, last, &mut words)?);
+        let last = events.last().map_or(RecordId(0), |stored| stored.record);
+        let record = read_record(input, last)?;
+        let previous = read_varint(input)?;
+        let entity = EntityIndex(number(input)?);
+        let body = match form {
+            Form::Clear => Body::Clear(Box::new(read_body(input, record, entity, &mut words)?)),
+            Form::Sealed | Form::Covered => Body::Sealed(read_bytes(input)?.into()),
+        };
+        events.push(Stored { record, entity, previous, body });
     }
-    Some(events)
+    Some((form, events))
 }
 
-fn read_event(input: &mut &[u8], last: RecordId, words: &mut Vec<Text>) -> Option<Stored> {
-    let record = read_record(input, last)?;
-    let previous = read_varint(input)?;
-    let entity = EntityIndex(number(input)?);
+fn read_body(
+    input: &mut &[u8],
+    record: RecordId,
+    entity: EntityIndex,
+    words: &mut Vec<Text>,
+) -> Option<AuditEvent> {
     let part = PartKey::decode(input)?;
     let field = read_field(input)?;
     let kind = read_kind(byte(input)?)?;
@@ -119,7 +196,7 @@ fn read_event(input: &mut &[u8], last: RecordId, words: &mut Vec<Text>) -> Optio
     let source_at = read_option(input, |input| Some(timestamp(read_delta(input, 0)?)))?;
     let actor = read_word(input, words)?;
     let note = read_word(input, words)??;
-    let event = AuditEvent {
+    Some(AuditEvent {
         record,
         entity,
         part,
@@ -133,8 +210,7 @@ fn read_event(input: &mut &[u8], last: RecordId, words: &mut Vec<Text>) -> Optio
         actor,
         source_at,
         note,
-    };
-    Some(Stored { event, previous })
+    })
 }
 
 /// Ids that follow each other are equal, or have their first bytes in common: what differs is
@@ -169,7 +245,7 @@ fn read_word(input: &mut &[u8], words: &mut Vec<Text>) -> Option<Option<Text>> {
     }
 }
 
-const KINDS: [AuditKind; 25] = [
+const KINDS: [AuditKind; 26] = [
     AuditKind::Created,
     AuditKind::Linked,
     AuditKind::Unlinked,
@@ -195,6 +271,7 @@ const KINDS: [AuditKind; 25] = [
     AuditKind::Covered,
     AuditKind::Warned,
     AuditKind::Held,
+    AuditKind::Erased,
 ];
 
 /// The stored number of a kind: never reused, only added to.
@@ -225,6 +302,7 @@ fn kind(kind: AuditKind) -> u8 {
         AuditKind::Covered => 22,
         AuditKind::Warned => 23,
         AuditKind::Held => 24,
+        AuditKind::Erased => 25,
     }
 }
 

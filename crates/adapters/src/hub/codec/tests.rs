@@ -12,7 +12,7 @@ use syncline_core::{
 };
 
 use super::*;
-use crate::hub::codec::audit::{PageWriter, decode_page};
+use crate::hub::codec::audit::{Body, Form, PageWriter, decode_event, decode_page, encode_event};
 
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -385,14 +385,35 @@ proptest! {
 
     #[test]
     fn a_page_of_the_audit_comes_back_exactly(events in vec((events(), any::<u64>()), 0..20)) {
-        let mut page = PageWriter::new();
+        let mut page = PageWriter::new(Form::Clear);
         for (event, previous) in &events {
             page.push(event, *previous);
         }
-        let read = decode_page(&page.finish()).map(|stored| {
-            stored.into_iter().map(|stored| (stored.event, stored.previous)).collect::<Vec<_>>()
+        let (form, read) = decode_page(&page.finish()).unwrap();
+        let read = read.into_iter().map(|stored| match stored.body {
+            Body::Clear(event) => (*event, stored.previous),
+            Body::Sealed(_) => unreachable!("the page is clear"),
         });
-        prop_assert_eq!(read, Some(events));
+        prop_assert_eq!((form, read.collect::<Vec<_>>()), (Form::Clear, events));
+    }
+
+    #[test]
+    fn events_that_are_sealed_each_by_itself_come_back_exactly(
+        events in vec((events(), any::<u64>()), 0..20), covered in any::<bool>(),
+    ) {
+        let form = if covered { Form::Covered } else { Form::Sealed };
+        let mut page = PageWriter::new(form);
+        for (event, previous) in &events {
+            page.push_sealed(event.record, event.entity, *previous, &encode_event(event));
+        }
+        let (found, read) = decode_page(&page.finish()).unwrap();
+        let read = read.into_iter().map(|stored| match stored.body {
+            Body::Sealed(body) => {
+                (decode_event(stored.record, stored.entity, &body).unwrap(), stored.previous)
+            }
+            Body::Clear(_) => unreachable!("the page is sealed"),
+        });
+        prop_assert_eq!((found, read.collect::<Vec<_>>()), (form, events));
     }
 }
 

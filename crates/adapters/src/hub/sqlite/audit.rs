@@ -6,11 +6,12 @@ use rusqlite::{Connection, Transaction, params};
 use syncline_core::{commit::Commit, name::RecordId};
 
 use crate::hub::{
-    codec::audit::{PageWriter, Stored, decode_page},
+    codec::audit::{Form, PageWriter, Stored, decode_page},
     sqlite::{
         chain,
         commit::blob,
         error::{Failure, Outcome},
+        vault::Seals,
     },
 };
 
@@ -23,6 +24,7 @@ const PAGE_BYTES: usize = 16 * 1024;
 /// commit changes, and then of all records that have events in it. Gives the number of the last
 /// event ever, and the chain's last hash.
 pub(super) fn write(
+    seals: &Seals<'_>,
     transaction: &Transaction<'_>,
     commit: &Commit,
     pages: &mut HashMap<RecordId, u64>,
@@ -41,15 +43,20 @@ pub(super) fn write(
         chain = chain::page(&chain, first, run, at, &data);
         insert.execute(params![first.cast_signed(), run.cast_signed(), at, events, data, chain])
     };
-    let (mut page, mut first) = (PageWriter::new(), last + 1);
+    let form = if seals.is_sealed() { Form::Sealed } else { Form::Clear };
+    let (mut page, mut first) = (PageWriter::new(form), last + 1);
     for event in &commit.audit {
         if page.count() >= PAGE_EVENTS || page.byte_count() >= PAGE_BYTES {
-            finish(std::mem::replace(&mut page, PageWriter::new()), first)?;
+            finish(std::mem::replace(&mut page, PageWriter::new(form)), first)?;
             first = last + 1;
         }
         let previous = pages.insert(event.record, first).unwrap_or(0);
-        page.push(event, previous);
         last += 1;
+        if seals.is_sealed() {
+            page.push_sealed(event.record, event.entity, previous, &seals.event(event, last)?);
+        } else {
+            page.push(event, previous);
+        }
     }
     finish(page, first)?;
     let mut point = transaction.prepare_cached("update record set audit = ?2 where id = ?1")?;
@@ -106,7 +113,11 @@ pub(super) fn page(connection: &Connection, first: u64) -> Outcome<Option<Page>>
 pub(super) fn from_row(row: &rusqlite::Row<'_>) -> Outcome<Page> {
     let first = row.get::<_, i64>(0)?.cast_unsigned();
     let data = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
-    let events = decode_page(data)
-        .ok_or_else(|| Failure::stored(format_args!("the page c-{first} of the audit")))?;
+    let (_, events) = decode_page(data).ok_or_else(|| damaged(first))?;
     Ok(Page { first, run: row.get::<_, i64>(1)?.cast_unsigned(), at: row.get(2)?, events })
+}
+
+/// What is said of a page that cannot be read.
+pub(super) fn damaged(first: u64) -> Failure {
+    Failure::stored(format_args!("the page c-{first} of the audit"))
 }

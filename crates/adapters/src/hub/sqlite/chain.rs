@@ -3,11 +3,16 @@
 //! have to write all later ones anew; who does that too is found out by anybody who has kept one hash
 //! elsewhere.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, Transaction, params};
-use syncline_core::{Text, name::Timestamp};
+use syncline_core::{Text, commit::AuditKind, name::Timestamp};
 use syncline_ports::reader::{Action, ActionFilter, Chain};
 
-use crate::hub::{codec::audit::decode_page, sqlite::error::Outcome};
+use crate::hub::{
+    codec::audit::{Form, PageWriter, Stored, decode_page},
+    sqlite::{error::Outcome, vault::Seals},
+};
 
 /// What comes before the first.
 const NONE: [u8; 32] = [0; 32];
@@ -106,9 +111,9 @@ pub(super) fn actions(connection: &Connection, filter: &ActionFilter) -> Outcome
 
 /// Reads both chains from the beginning. `kept`: a last hash that somebody kept elsewhere, as hexadecimal
 /// digits; it must be in one of them.
-pub(super) fn verify(connection: &Connection, kept: Option<&str>) -> Outcome<Chain> {
+pub(super) fn verify(seals: &Seals<'_>, kept: Option<&str>) -> Outcome<Chain> {
     // One moment: others may add to it meanwhile.
-    let connection = connection.unchecked_transaction()?;
+    let connection = seals.connection.unchecked_transaction()?;
     let mut chain = Chain::default();
     if !has_chain(&connection)? {
         // It is looked at as an older program left it.
@@ -121,7 +126,7 @@ pub(super) fn verify(connection: &Connection, kept: Option<&str>) -> Outcome<Cha
     let mut note = |hash: &[u8; 32]| {
         has_kept |= kept.is_some_and(|kept| !kept.is_empty() && hex(hash).starts_with(kept));
     };
-    changes(&connection, &mut chain, &mut note)?;
+    changes(seals, &mut chain, &mut note)?;
     people(&connection, &mut chain, &mut note)?;
     if !has_kept && chain.broken.is_none() {
         chain.broken = Some(
@@ -137,16 +142,13 @@ fn has_chain(connection: &Connection) -> Outcome<bool> {
     Ok(version >= 4)
 }
 
-fn changes(
-    connection: &Connection,
-    chain: &mut Chain,
-    note: &mut dyn FnMut(&[u8; 32]),
-) -> Outcome<()> {
+fn changes(seals: &Seals<'_>, chain: &mut Chain, note: &mut dyn FnMut(&[u8; 32])) -> Outcome<()> {
     let mut broken = |at: u64, what: &str| {
         if chain.broken.is_none() {
             chain.broken = Some(format!("c-{at}: {what}").into());
         }
     };
+    let connection = seals.connection;
     let mut select = connection
         .prepare("select first, run, at, events, data, hash from audit order by first")?;
     let mut rows = select.query([])?;
@@ -161,15 +163,21 @@ fn changes(
         if first != next {
             broken(next, "changes are missing here");
         }
-        let held = decode_page(data).map(|held| held.len() as u64);
-        if held != Some(events.cast_unsigned()) {
+        let held = decode_page(data);
+        if held.as_ref().map(|(_, held)| held.len() as u64) != Some(events.cast_unsigned()) {
             broken(first, "this page was altered");
         }
+        let hashed = match held {
+            Some((Form::Covered, held)) => as_it_was(seals, held, first)?,
+            Some((Form::Clear | Form::Sealed, _)) | None => Some(data.into()),
+        };
         next = first + events.cast_unsigned();
         match hash.as_deref().and_then(hash_of) {
             Some(hash) => {
                 linked = true;
-                if page(&before, first, run, at, data) != hash {
+                // Of what was erased in between nobody can tell any more; the link stays.
+                let is_it = hashed.is_none_or(|it| page(&before, first, run, at, &it) == hash);
+                if !is_it {
                     broken(first, "this page, or the one before it, was altered");
                 }
                 note(&hash);
@@ -190,6 +198,24 @@ fn changes(
     (chain.changes, chain.unchained) = (next - 1, unchained);
     chain.changes_head = hex(&before);
     Ok(())
+}
+
+/// A page as it was before it was sealed; `None` if something in it was erased since.
+pub(super) fn as_it_was(
+    seals: &Seals<'_>,
+    events: Vec<Stored>,
+    first: u64,
+) -> Outcome<Option<Cow<'static, [u8]>>> {
+    let mut page = PageWriter::new(Form::Clear);
+    for (stored, number) in events.into_iter().zip(first..) {
+        let previous = stored.previous;
+        let event = seals.read_event(stored, number)?;
+        if event.kind == AuditKind::Erased {
+            return Ok(None);
+        }
+        page.push(&event, previous);
+    }
+    Ok(Some(page.finish().into()))
 }
 
 fn people(

@@ -14,7 +14,7 @@ use syncline_core::{
 };
 
 use crate::hub::{
-    codec::{audit::disposition, encode_group},
+    codec::audit::disposition,
     sqlite::{
         audit,
         error::{Failure, Outcome},
@@ -24,6 +24,7 @@ use crate::hub::{
         queues,
         recent::Recent,
         tallies,
+        vault::{Seals, Vault},
     },
 };
 
@@ -63,23 +64,25 @@ pub(super) fn record(stored: &[u8]) -> Outcome<RecordId> {
 /// Makes the commit. Returns after it is durable.
 pub(super) fn commit(
     connection: &mut Connection,
+    vault: &Vault,
     shared: &Matches,
     recent: &Recent,
     commit: Commit,
 ) -> Result<(), Refusal> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let seals = vault.at(&transaction);
     let mut changes: Vec<&GroupChange> = commit.groups.iter().collect();
     changes.sort_unstable_by_key(|change| change.group.id);
     let mut pages = check(&transaction, recent, &changes)?;
-    let (last_change, chain) = audit::write(&transaction, &commit, &mut pages)?;
-    let lengths = write_groups(&transaction, &changes, &pages)?;
+    let (last_change, chain) = audit::write(&seals, &transaction, &commit, &mut pages)?;
+    let lengths = write_groups(&seals, &transaction, &changes, &pages)?;
     let mut matches = Change::default();
-    let stale = index::write(&transaction, &changes, shared, &mut matches, commit.at)?;
+    let stale = index::write(&seals, &transaction, &changes, shared, &mut matches, commit.at)?;
     if !stale.is_empty() {
         return Err(Refusal::Stale(stale));
     }
-    queues::conflicts(&transaction, &commit)?;
-    queues::quarantine(&transaction, &commit)?;
+    queues::conflicts(&seals, &transaction, &commit)?;
+    queues::quarantine(&seals, &transaction, &commit)?;
     write_checkpoints(&transaction, &commit)?;
     tallies::write(&transaction, &commit.tallies)?;
     add_ledger(&transaction, commit.run, &commit.ledger)?;
@@ -94,6 +97,7 @@ pub(super) fn commit(
             last_change.cast_signed(),
             chain
         ])?;
+    drop(seals);
     recent.forget(commit.groups.iter());
     let mut pending = shared.lock();
     transaction.commit()?;
@@ -154,6 +158,7 @@ fn check(
 
 /// Gives the lengths of the stored forms.
 fn write_groups(
+    seals: &Seals<'_>,
     transaction: &Transaction<'_>,
     changes: &[&GroupChange],
     pages: &HashMap<RecordId, u64>,
@@ -172,7 +177,7 @@ fn write_groups(
     for change in changes {
         let group = &change.group;
         stored.clear();
-        encode_group(group, &mut stored);
+        seals.group(group, &mut stored)?;
         let statement = if group.revision.0 <= 1 { &mut insert } else { &mut update };
         let written = statement.execute(params![
             blob(group.id),

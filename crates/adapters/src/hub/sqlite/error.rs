@@ -14,6 +14,8 @@ pub(in crate::hub) enum Failure {
     Sqlite(Error),
     /// A stored form is not one.
     Damaged(String),
+    /// It is sealed, and cannot be opened or sealed with what is at hand.
+    Sealed(ErrorKind, String),
 }
 
 pub(in crate::hub) type Outcome<T> = Result<T, Failure>;
@@ -39,6 +41,7 @@ impl Failure {
     pub(in crate::hub) fn during(self, action: &str) -> PortError {
         match self {
             Self::Damaged(detail) => PortError::new(ErrorKind::HubDamaged, action, detail),
+            Self::Sealed(kind, detail) => PortError::new(kind, action, detail),
             Self::Sqlite(error) => PortError::new(kind(&error), action, error.to_string()),
         }
     }

@@ -9,30 +9,27 @@ use crate::hub::sqlite::{
     audit::{Page, from_row, page},
     commit::blob,
     error::Outcome,
+    vault::Seals,
 };
 
 /// Changes that pass the filter, newest first.
-pub(super) fn history(connection: &Connection, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
+pub(super) fn history(seals: &Seals<'_>, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
     match filter.record {
-        Some(record) => of_record(connection, record, filter),
-        None => of_pages(connection, filter),
+        Some(record) => of_record(seals, record, filter),
+        None => of_pages(seals, filter),
     }
 }
 
 /// Costs one page per commit that touched the record.
-fn of_record(
-    connection: &Connection,
-    record: RecordId,
-    filter: &HistoryFilter,
-) -> Outcome<Vec<Entry>> {
+fn of_record(seals: &Seals<'_>, record: RecordId, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
     let mut found = Vec::new();
-    let mut next = last_page(connection, record)?;
+    let mut next = last_page(seals.connection, record)?;
     while next != 0 && found.len() < filter.limit {
-        let Some(page) = page(connection, next)? else { break };
+        let Some(page) = page(seals.connection, next)? else { break };
         // Pages are walked backwards, so that a damaged chain cannot turn in a circle.
-        let first = page.events.iter().find(|stored| stored.event.record == record);
+        let first = page.events.iter().find(|stored| stored.record == record);
         next = first.map_or(0, |stored| stored.previous).min(next - 1);
-        take(page, filter, &mut found);
+        take(seals, page, filter, &mut found)?;
     }
     Ok(found)
 }
@@ -46,9 +43,9 @@ fn last_page(connection: &Connection, record: RecordId) -> Outcome<u64> {
     })
 }
 
-fn of_pages(connection: &Connection, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
+fn of_pages(seals: &Seals<'_>, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
     let since = filter.since.map_or(i64::MIN, |since| since.0);
-    let mut select = connection.prepare_cached(match filter.run {
+    let mut select = seals.connection.prepare_cached(match filter.run {
         Some(_) => {
             "select first, run, at, data from audit
              where run = ?1 and at >= ?2 and first < ?3 order by first desc"
@@ -64,25 +61,34 @@ fn of_pages(connection: &Connection, filter: &HistoryFilter) -> Outcome<Vec<Entr
     let mut found = Vec::new();
     while found.len() < filter.limit {
         let Some(row) = rows.next()? else { break };
-        take(from_row(row)?, filter, &mut found);
+        take(seals, from_row(row)?, filter, &mut found)?;
     }
     Ok(found)
 }
 
 /// Takes the page's events that pass, last one first.
-fn take(page: Page, filter: &HistoryFilter, found: &mut Vec<Entry>) {
+fn take(
+    seals: &Seals<'_>,
+    page: Page,
+    filter: &HistoryFilter,
+    found: &mut Vec<Entry>,
+) -> Outcome<()> {
     for (index, stored) in page.events.into_iter().enumerate().rev() {
-        let event = stored.event;
-        let entry = Entry {
-            number: page.first + index as u64,
-            run: RunId(page.run),
-            at: Timestamp(page.at),
-            event,
-        };
-        if found.len() < filter.limit && passes(&entry, filter) {
+        if found.len() >= filter.limit {
+            break;
+        }
+        // What is of another record need not be opened.
+        if filter.record.is_some_and(|record| record != stored.record) {
+            continue;
+        }
+        let number = page.first + index as u64;
+        let event = seals.read_event(stored, number)?;
+        let entry = Entry { number, run: RunId(page.run), at: Timestamp(page.at), event };
+        if passes(&entry, filter) {
             found.push(entry);
         }
     }
+    Ok(())
 }
 
 fn passes(entry: &Entry, filter: &HistoryFilter) -> bool {
@@ -98,11 +104,14 @@ fn passes(entry: &Entry, filter: &HistoryFilter) -> bool {
 }
 
 /// Reads every page once.
-pub(super) fn check(connection: &Connection) -> Outcome<()> {
-    let mut select = connection.prepare("select first, run, at, data from audit")?;
+pub(super) fn check(seals: &Seals<'_>) -> Outcome<()> {
+    let mut select = seals.connection.prepare("select first, run, at, data from audit")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        from_row(row)?;
+        let page = from_row(row)?;
+        for (stored, number) in page.events.into_iter().zip(page.first..) {
+            seals.read_event(stored, number)?;
+        }
     }
     Ok(())
 }

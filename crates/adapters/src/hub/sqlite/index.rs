@@ -14,6 +14,7 @@ use crate::hub::sqlite::{
     commit::{Counter, Counts, blob},
     error::Outcome,
     matches::{Change, Entry, Matches},
+    vault::Seals,
 };
 
 /// The row belongs to a child list.
@@ -72,6 +73,7 @@ struct Difference<'a> {
 /// Writes the differences; match keys by way of their log, and noted in `matches`. Gives the records whose rows belong to another record by now: the
 /// commit is stale then.
 pub(super) fn write(
+    seals: &Seals<'_>,
     transaction: &Transaction<'_>,
     changes: &[&GroupChange],
     shared: &Matches,
@@ -81,7 +83,7 @@ pub(super) fn write(
     let mut difference = Difference::default();
     for change in changes {
         difference.rows(change);
-        difference.matches(change);
+        difference.matches(seals, change);
         difference.behind(change);
         difference.intents(change);
         difference.references(change);
@@ -89,7 +91,7 @@ pub(super) fn write(
         let alive = i64::from(change.after.alive) - i64::from(change.before.alive);
         difference.counts.add(Counter::Alive, entity, 0, alive);
     }
-    let stale = write_rows(transaction, &mut difference)?;
+    let stale = write_rows(seals, transaction, &mut difference)?;
     if !stale.is_empty() {
         return Ok(stale);
     }
@@ -149,13 +151,15 @@ impl<'a> Difference<'a> {
         }
     }
 
-    fn matches(&mut self, change: &GroupChange) {
+    fn matches(&mut self, seals: &Seals<'_>, change: &GroupChange) {
         let (record, entity) = (change.group.id, change.group.entity);
         let (before, after) = (&change.before.matches, &change.after.matches);
         let out = before.iter().filter(|key| !after.contains(key));
-        self.matches.extend(out.map(|(rule, key)| ((entity, *rule, *key, record), false)));
+        self.matches
+            .extend(out.map(|(rule, key)| ((entity, *rule, seals.match_key(*key), record), false)));
         let new = after.iter().filter(|key| !before.contains(key));
-        self.matches.extend(new.map(|(rule, key)| ((entity, *rule, *key, record), true)));
+        self.matches
+            .extend(new.map(|(rule, key)| ((entity, *rule, seals.match_key(*key), record), true)));
     }
 
     fn behind(&mut self, change: &'a GroupChange) {
@@ -219,6 +223,7 @@ fn behind_counter(behind: &Behind) -> Counter {
 /// row that is there: the second to come is stale, and so is a new record whose row another one
 /// has. A row last seen absent gives way, and never displaces.
 fn write_rows(
+    seals: &Seals<'_>,
     transaction: &Transaction<'_>,
     difference: &mut Difference<'_>,
 ) -> Outcome<Vec<RecordId>> {
@@ -243,7 +248,7 @@ fn write_rows(
     for (row, record, claims) in difference.rows_in.values().flatten() {
         let flags = [(row.child, CHILD), (row.quiet, QUIET), (row.rival, RIVAL)];
         let flags = flags.iter().fold(0, |sum, (set, bit)| if *set { sum | bit } else { sum });
-        let digest = row.digest().map(|digest| digest.0);
+        let digest = row.digest().map(|it| seals.digest(row.binding, &row.key, it)).transpose()?;
         let written =
             upsert.execute(params![row.binding.0, row.key.0, blob(*record), flags, digest])?;
         if written == 0 && *claims {

@@ -12,19 +12,16 @@ use syncline_core::{
     commit::{KnownRow, MatchKey, REFERRING_MAX, Wants, Working},
     group::Group,
     name::{BindingIndex, EntityIndex, IntentId, OperationId, RecordId, SystemIndex},
-    value::Digest,
 };
 
-use crate::hub::{
-    codec::decode_group,
-    sqlite::{
-        commit::{blob, record},
-        error::{Failure, Outcome},
-        index::{CHILD, QUIET, RIVAL},
-        matches::{FIND, Matches, Pending},
-        recent::Taken,
-        tallies,
-    },
+use crate::hub::sqlite::{
+    commit::{blob, record},
+    error::{Failure, Outcome},
+    index::{CHILD, QUIET, RIVAL},
+    matches::{FIND, Matches, Pending},
+    recent::Taken,
+    tallies,
+    vault::{Seals, Vault},
 };
 
 /// So many rows that nobody wants are stepped over before it is cheaper to seek.
@@ -33,6 +30,7 @@ const STEPS_MAX: u32 = 6;
 /// Loads everything that is wanted; what is not there gets an entry that says so.
 /// `kept` are those of the wanted groups that are at hand.
 pub(super) fn load(
+    vault: &Vault,
     connection: &Connection,
     shared: &Matches,
     wants: &Wants,
@@ -41,19 +39,20 @@ pub(super) fn load(
     // Only who asks for match keys waits for a commit under way.
     let pending = (!wants.matches.is_empty()).then(|| shared.read());
     let snapshot = connection.unchecked_transaction()?;
+    let seals = vault.at(&snapshot);
     let missing = wants.records.iter().filter(|id| !kept.contains_key(id));
-    let mut groups = groups(&snapshot, missing)?;
+    let mut groups = groups(&seals, &snapshot, missing)?;
     let mut indices = BTreeMap::new();
     for (id, (group, index)) in kept {
         groups.insert(id, Some(group));
         indices.insert(id, index);
     }
-    let keys = keys(&snapshot, &wants.keys)?;
+    let keys = keys(&seals, &snapshot, &wants.keys)?;
     let matches = match &pending {
-        Some(pending) => matches(&snapshot, &wants.matches, pending)?,
+        Some(pending) => matches(&seals, &snapshot, &wants.matches, pending)?,
         None => BTreeMap::new(),
     };
-    let row_keys = row_keys(&snapshot, &wants.row_keys, &groups)?;
+    let row_keys = row_keys(&seals, &snapshot, &wants.row_keys, &groups)?;
     let referring = referring(&snapshot, &wants.referring)?;
     let intents = intents(&snapshot, &wants.intents)?;
     let tallies = tallies::load(&snapshot, &wants.tallies)?;
@@ -63,6 +62,7 @@ pub(super) fn load(
         .map(|(hub, operation, minted): (i64, i64, i64)| {
             (hub.cast_unsigned(), operation.cast_unsigned(), minted.cast_unsigned())
         })?;
+    drop(seals);
     snapshot.finish()?;
     let operation = OperationId(operation);
     Ok(Working {
@@ -81,22 +81,27 @@ pub(super) fn load(
 }
 
 /// Reads one group.
-pub(super) fn group(connection: &Connection, id: RecordId) -> Outcome<Option<Group>> {
-    let mut select = connection.prepare_cached("select data from record where id = ?")?;
+pub(super) fn group(seals: &Seals<'_>, id: RecordId) -> Outcome<Option<Group>> {
+    let mut select = seals.connection.prepare_cached("select data from record where id = ?")?;
     let mut rows = select.query(params![blob(id)])?;
     match rows.next()? {
-        Some(row) => decode(id, row, 0).map(Some),
+        Some(row) => decode(seals, id, row, 0).map(Some),
         None => Ok(None),
     }
 }
 
 /// Decodes the group in this column.
-pub(super) fn decode(id: RecordId, row: &Row<'_>, column: usize) -> Outcome<Group> {
-    let data = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
-    decode_group(id, data).ok_or_else(|| Failure::record(id))
+pub(super) fn decode(
+    seals: &Seals<'_>,
+    id: RecordId,
+    row: &Row<'_>,
+    column: usize,
+) -> Outcome<Group> {
+    seals.read_group(id, row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
 }
 
 fn groups<'a>(
+    seals: &Seals<'_>,
     connection: &Connection,
     wanted: impl Iterator<Item = &'a RecordId>,
 ) -> Outcome<BTreeMap<RecordId, Option<Group>>> {
@@ -112,7 +117,7 @@ fn groups<'a>(
             Ok(wanted.cmp(&id))
         },
         |wanted, row| {
-            let group = row.map(|row| decode(*wanted, row, 1)).transpose()?;
+            let group = row.map(|row| decode(seals, *wanted, row, 1)).transpose()?;
             found.push((*wanted, group));
             Ok(())
         },
@@ -121,6 +126,7 @@ fn groups<'a>(
 }
 
 fn keys(
+    seals: &Seals<'_>,
     connection: &Connection,
     wanted: &BTreeSet<(BindingIndex, RowKey)>,
 ) -> Outcome<BTreeMap<(BindingIndex, RowKey), Option<KnownRow>>> {
@@ -139,19 +145,30 @@ fn keys(
             Ok(binding.0.cmp(&here).then_with(|| (*key.0).cmp(bytes)))
         },
         |wanted, row| {
-            found.push((wanted.clone(), row.map(known_row).transpose()?));
+            found.push((wanted.clone(), row.map(|row| known_row(seals, row)).transpose()?));
             Ok(())
         },
     )?;
     Ok(found.into_iter().collect())
 }
 
-fn known_row(row: &Row<'_>) -> Outcome<KnownRow> {
+fn known_row(seals: &Seals<'_>, row: &Row<'_>) -> Outcome<KnownRow> {
     let flags: u8 = row.get(3)?;
+    let bytes = |column| -> Outcome<_> {
+        Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
+    };
+    let digest = match bytes(4)? {
+        Some(stored) => {
+            let binding = BindingIndex(row.get(0)?);
+            let digest = seals.read_digest(binding, bytes(1)?.unwrap_or_default(), stored);
+            Some(digest.ok_or_else(|| Failure::stored("the digest of a row"))?)
+        }
+        None => None,
+    };
     Ok(KnownRow {
         record: record(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?,
         child: flags & CHILD != 0,
-        digest: row.get::<_, Option<[u8; 16]>>(4)?.map(Digest),
+        digest,
         quiet: flags & QUIET != 0,
         rival: flags & RIVAL != 0,
     })
@@ -159,6 +176,7 @@ fn known_row(row: &Row<'_>) -> Outcome<KnownRow> {
 
 /// Records by match key; several may share one.
 fn matches(
+    seals: &Seals<'_>,
     connection: &Connection,
     wanted: &BTreeSet<(EntityIndex, u16, MatchKey)>,
     pending: &Pending,
@@ -167,20 +185,21 @@ fn matches(
     let mut found = Vec::with_capacity(wanted.len());
     for wanted in wanted {
         let (entity, rule, key) = *wanted;
-        found.push((*wanted, pending.find(&mut select, entity, rule, key)?));
+        found.push((*wanted, pending.find(&mut select, entity, rule, seals.match_key(key))?));
     }
     Ok(found.into_iter().collect())
 }
 
 /// The keys of rows that are there; a row that is only planned, gone, or to go has none.
 fn row_keys(
+    seals: &Seals<'_>,
     connection: &Connection,
     wanted: &BTreeSet<(RecordId, SystemIndex)>,
     loaded: &BTreeMap<RecordId, Option<Group>>,
 ) -> Outcome<BTreeMap<(RecordId, SystemIndex), Option<RowKey>>> {
     let more: BTreeSet<RecordId> =
         wanted.iter().map(|(id, _)| *id).filter(|id| !loaded.contains_key(id)).collect();
-    let more = groups(connection, more.iter())?;
+    let more = groups(seals, connection, more.iter())?;
     let key = |id: &RecordId, system: SystemIndex| {
         let group = loaded.get(id).or_else(|| more.get(id))?.as_ref()?;
         let group = group.root.exists.alive.then_some(group)?;

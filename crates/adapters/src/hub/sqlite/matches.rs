@@ -85,9 +85,8 @@ impl Matches {
         let pending = self.read();
         change.merges = pending.0.len() + change.entries.len() >= PENDING_MAX;
         if change.merges {
-            merge(transaction, pending.0.iter().map(|(entry, put)| (entry, *put)))?;
+            pending.settle(transaction)?;
             merge(transaction, change.entries.iter().map(|(entry, put)| (entry, *put)))?;
-            transaction.prepare_cached("delete from match_log")?.execute([])?;
         } else {
             let mut data = Vec::with_capacity(change.entries.len() * 36);
             for (entry, put) in &change.entries {
@@ -102,6 +101,13 @@ impl Matches {
 }
 
 impl Pending {
+    /// Brings everything that is pending into the index.
+    fn settle(&self, transaction: &Transaction<'_>) -> Outcome<()> {
+        merge(transaction, self.0.iter().map(|(entry, put)| (entry, *put)))?;
+        transaction.prepare_cached("delete from match_log")?.execute([])?;
+        Ok(())
+    }
+
     /// Follows a commit that was made.
     pub(super) fn follow(&mut self, change: Change) {
         if change.merges {
@@ -141,7 +147,13 @@ impl Pending {
 pub(super) const FIND: &str =
     "select record from match where entity = ? and rule = ? and digest = ? order by record";
 
-fn merge<'a>(
+/// Brings what is pending into the index; the list is to be told of it once that is committed.
+pub(super) fn settle(transaction: &Transaction<'_>, shared: &Matches) -> Outcome<()> {
+    shared.read().settle(transaction)
+}
+
+/// Puts keys into the index and takes them out.
+pub(super) fn merge<'a>(
     transaction: &Transaction<'_>,
     changes: impl Iterator<Item = (&'a Entry, bool)>,
 ) -> Outcome<()> {

@@ -8,10 +8,15 @@ use syncline_ports::clock::Clock as _;
 
 use crate::{
     clock::SystemClock,
-    hub::sqlite::{
-        error::{Failure, Outcome},
-        lock::Lock,
-        migrate, runs,
+    hub::{
+        seal::Keyring,
+        sqlite::{
+            cover,
+            error::{Failure, Outcome},
+            lock::Lock,
+            migrate, runs,
+            vault::Vault,
+        },
     },
 };
 
@@ -28,10 +33,14 @@ const WRITER_CACHE: u32 = 64 * 1024;
 /// Kibibytes of pages each reader may hold.
 const READER_CACHE: u32 = 4 * 1024;
 
-pub(super) type Opened = (Connection, Vec<Mutex<Connection>>, Lock);
+pub(super) type Opened = (Connection, Vec<Mutex<Connection>>, Lock, Vault);
 
-/// Opens for changing: lock first, then the file, then its tables.
-pub(super) fn for_writing(path: &Path, create: bool) -> Result<Opened, PortError> {
+/// Opens for changing: lock first, then the file, its tables, and its vault.
+pub(super) fn for_writing(
+    path: &Path,
+    create: bool,
+    keys: Option<&Keyring>,
+) -> Result<Opened, PortError> {
     let action = action(path);
     if !path.exists() {
         if !create {
@@ -46,13 +55,15 @@ pub(super) fn for_writing(path: &Path, create: bool) -> Result<Opened, PortError
             .map_err(say)?;
     prepare(&writer).map_err(say)?;
     migrate::to_current(&mut writer, identity(path), &action)?;
+    // Before anything temporary is made: the file may be written anew.
+    let vault = cover::open(&mut writer, keys).map_err(say)?;
     writer.execute_batch(runs::EARLIER).map_err(Failure::from).map_err(say)?;
     let mut readers = Vec::with_capacity(READERS);
     for _ in 0..READERS {
         let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(say)?;
         readers.push(Mutex::new(reader));
     }
-    Ok((writer, readers, lock))
+    Ok((writer, readers, lock, vault))
 }
 
 /// Opens for looking.

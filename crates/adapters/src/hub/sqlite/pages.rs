@@ -12,7 +12,7 @@ use syncline_ports::reader::{
     Conflict, ConflictFilter, QuarantineFilter, Quarantined, Run, RunFilter,
 };
 
-use crate::hub::sqlite::{commit::blob, error::Outcome, load, rows, runs as stored};
+use crate::hub::sqlite::{commit::blob, error::Outcome, load, rows, runs as stored, vault::Seals};
 
 /// What rows must fulfil, and what stands for the question marks.
 #[derive(Default)]
@@ -107,17 +107,15 @@ const CONFLICT: &str =
     "select number, record, entity, subject, body, opened_run, opened_at, settled, settled_at
      from conflict";
 
-pub(super) fn conflicts(
-    connection: &Connection,
-    filter: &ConflictFilter,
-) -> Outcome<Vec<Conflict>> {
+pub(super) fn conflicts(seals: &Seals<'_>, filter: &ConflictFilter) -> Outcome<Vec<Conflict>> {
+    let connection = seals.connection;
     let wanted = of_conflicts(filter);
     let mut select = wanted.select(connection, CONFLICT, " order by number desc")?;
     let mut rows = wanted.rows(&mut select)?;
     let mut found = Vec::new();
     while found.len() < filter.limit {
         let Some(row) = rows.next()? else { break };
-        let conflict = rows::conflict(row)?;
+        let conflict = rows::conflict(seals, row)?;
         if passes(&conflict, filter) {
             found.push(conflict);
         }
@@ -125,12 +123,12 @@ pub(super) fn conflicts(
     Ok(found)
 }
 
-pub(super) fn count_conflicts(connection: &Connection, filter: &ConflictFilter) -> Outcome<u64> {
+pub(super) fn count_conflicts(seals: &Seals<'_>, filter: &ConflictFilter) -> Outcome<u64> {
     if filter.fields.is_none() && filter.system.is_none() {
-        return of_conflicts(filter).count(connection, "conflict");
+        return of_conflicts(filter).count(seals.connection, "conflict");
     }
     let all = ConflictFilter { limit: usize::MAX, ..filter.clone() };
-    Ok(conflicts(connection, &all)?.len() as u64)
+    Ok(conflicts(seals, &all)?.len() as u64)
 }
 
 fn of_quarantine(filter: &QuarantineFilter) -> Wanted {
@@ -147,9 +145,10 @@ fn of_quarantine(filter: &QuarantineFilter) -> Wanted {
 }
 
 pub(super) fn quarantine(
-    connection: &Connection,
+    seals: &Seals<'_>,
     filter: &QuarantineFilter,
 ) -> Outcome<Vec<Quarantined>> {
+    let connection = seals.connection;
     let wanted = of_quarantine(filter);
     let select = "select number, subject, entity, record, code, message, row, related, tries,
         since, run, dropped from quarantine";
@@ -158,7 +157,7 @@ pub(super) fn quarantine(
     let mut found = Vec::new();
     while found.len() < filter.limit {
         let Some(row) = rows.next()? else { break };
-        found.push(rows::quarantined(row)?);
+        found.push(rows::quarantined(seals, row)?);
     }
     Ok(found)
 }
@@ -199,11 +198,12 @@ pub(super) fn count_runs(connection: &Connection, filter: &RunFilter) -> Outcome
 
 /// Looks at so many records, and decodes those that are asked for.
 pub(super) fn records(
-    connection: &Connection,
+    seals: &Seals<'_>,
     entities: &[EntityIndex],
     after: Option<RecordId>,
     looked_at: usize,
 ) -> Outcome<(Vec<Group>, Option<RecordId>)> {
+    let connection = seals.connection;
     let mut select = connection.prepare_cached(
         "select id, entity, alive, data from record where id > ? order by id limit ?",
     )?;
@@ -215,7 +215,7 @@ pub(super) fn records(
         let id = load::record_in(row, 0)?;
         (last, count) = (Some(id), count + 1);
         if row.get(2)? && entities.contains(&EntityIndex(row.get(1)?)) {
-            found.push(load::decode(id, row, 3)?);
+            found.push(load::decode(seals, id, row, 3)?);
         }
     }
     Ok((found, last.filter(|_| count == looked_at)))
@@ -251,11 +251,12 @@ pub(super) fn newest_quarantined(connection: &Connection) -> Outcome<u64> {
 
 /// Records of an entity that live, in the order of their ids.
 pub(super) fn living(
-    connection: &Connection,
+    seals: &Seals<'_>,
     entity: EntityIndex,
     after: Option<RecordId>,
     limit: usize,
 ) -> Outcome<Vec<Group>> {
+    let connection = seals.connection;
     let mut select = connection.prepare_cached(
         "select id, data from record
          where id > ? and entity = ? and alive = 1 order by id limit ?",
@@ -265,7 +266,7 @@ pub(super) fn living(
     let mut rows = select.query(params![after, entity.0, limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(load::decode(load::record_in(row, 0)?, row, 1)?);
+        found.push(load::decode(seals, load::record_in(row, 0)?, row, 1)?);
     }
     Ok(found)
 }

@@ -15,14 +15,19 @@ use crate::hub::{
     sqlite::{
         commit::blob,
         error::{Failure, Outcome},
+        vault::Seals,
     },
 };
 
 /// Opens, changes and settles conflicts. The store gives the numbers.
-pub(super) fn conflicts(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {
+pub(super) fn conflicts(
+    seals: &Seals<'_>,
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+) -> Outcome<()> {
     for change in &commit.conflicts {
         match change {
-            ConflictChange::Open { .. } => open(transaction, commit, change)?,
+            ConflictChange::Open { .. } => open(seals, transaction, commit, change)?,
             ConflictChange::Close { record, part, field, settled } => {
                 let mut how = Vec::with_capacity(32);
                 codec::settled(settled, &mut how);
@@ -73,7 +78,12 @@ impl ConflictBody {
 /// There is one open entry per record, part and field: opening it again replaces its candidates.
 /// What rules settle again and again from one base version is one entry as well: its candidates
 /// are united, and the last word stands.
-fn open(transaction: &Transaction<'_>, commit: &Commit, change: &ConflictChange) -> Outcome<()> {
+fn open(
+    seals: &Seals<'_>,
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+    change: &ConflictChange,
+) -> Outcome<()> {
     let ConflictChange::Open {
         record,
         entity,
@@ -98,20 +108,22 @@ fn open(transaction: &Transaction<'_>, commit: &Commit, change: &ConflictChange)
     });
     let settled_at = settled.as_ref().map(|_| commit.at.0);
     let version = base_version.cast_signed();
-    let known = known_entry(transaction, *record, &subject, settled.as_ref().map(|_| version))?;
+    let known = known_entry(seals, *record, &subject, settled.as_ref().map(|_| version))?;
     if let Some((number, earlier)) = known {
         if settled.is_some() {
             body.candidates = united(earlier.candidates, body.candidates);
             body.ambiguous |= earlier.ambiguous;
         }
+        let stored = seals.conflict(*record, &subject, body.encoded())?;
         transaction
             .prepare_cached(
                 "update conflict set base_version = ?2, body = ?3, settled = ?4, settled_at = ?5
                  where number = ?1",
             )?
-            .execute(params![number, version, body.encoded(), how, settled_at])?;
+            .execute(params![number, version, stored, how, settled_at])?;
         return Ok(());
     }
+    let stored = seals.conflict(*record, &subject, body.encoded())?;
     transaction
         .prepare_cached(
             "insert into conflict (record, entity, subject, base_version, body, opened_run,
@@ -122,7 +134,7 @@ fn open(transaction: &Transaction<'_>, commit: &Commit, change: &ConflictChange)
             entity.0,
             subject,
             version,
-            body.encoded(),
+            stored,
             commit.run.0.cast_signed(),
             commit.at.0,
             how,
@@ -134,12 +146,12 @@ fn open(transaction: &Transaction<'_>, commit: &Commit, change: &ConflictChange)
 /// The entry that a change of this subject belongs to: the open one, or, for what a rule settles,
 /// the newest from the same base version that no person settled.
 fn known_entry(
-    transaction: &Transaction<'_>,
+    seals: &Seals<'_>,
     record: RecordId,
     subject: &[u8],
     settled_from: Option<i64>,
 ) -> Outcome<Option<(i64, ConflictBody)>> {
-    let mut select = transaction.prepare_cached(
+    let mut select = seals.connection.prepare_cached(
         "select number, base_version, settled, body from conflict
          where record = ? and subject = ? order by number desc",
     )?;
@@ -158,7 +170,9 @@ fn known_entry(
         };
         if belongs {
             let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
-            return Ok(Some((number, ConflictBody::decode(body).ok_or_else(damaged)?)));
+            let body = seals.read_conflict(record, subject, body)?;
+            let body = body.and_then(|body| ConflictBody::decode(&body)).ok_or_else(damaged)?;
+            return Ok(Some((number, body)));
         }
     }
     Ok(None)
@@ -191,7 +205,11 @@ pub(super) fn read_conflict_subject(mut stored: &[u8]) -> Option<(PartKey, Optio
 
 /// Sets rows and writes aside, and releases them. The store gives the numbers; there is one entry
 /// per subject, which counts how often it was tried.
-pub(super) fn quarantine(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {
+pub(super) fn quarantine(
+    seals: &Seals<'_>,
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+) -> Outcome<()> {
     if commit.quarantine.is_empty() {
         return Ok(());
     }
@@ -202,7 +220,7 @@ pub(super) fn quarantine(transaction: &Transaction<'_>, commit: &Commit) -> Outc
     for change in &commit.quarantine {
         match change {
             QuarantineChange::Park { .. } => {
-                park(transaction, commit, change)?;
+                park(seals, transaction, commit, change)?;
                 any = true;
             }
             QuarantineChange::Release { .. } if !any => {}
@@ -219,7 +237,12 @@ pub(super) fn quarantine(transaction: &Transaction<'_>, commit: &Commit) -> Outc
 /// A row that is met again as it was is no further try. An entry that a person dropped stays dropped
 /// while the row is the same. A parent that was linked
 /// while the row was parked (by another loop) is noticed once: a second try that fails waits.
-fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChange) -> Outcome<()> {
+fn park(
+    seals: &Seals<'_>,
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+    change: &QuarantineChange,
+) -> Outcome<()> {
     let QuarantineChange::Park { subject, entity, record, code, message, row, related, awaits } =
         change
     else {
@@ -229,16 +252,17 @@ fn park(transaction: &Transaction<'_>, commit: &Commit, change: &QuarantineChang
         Subject::Row { binding, key } => (Some(binding.0), Some(&key.0)),
         Subject::Write { .. } | Subject::Record { .. } | Subject::Excess { .. } => (None, None),
     };
-    let row = row.as_ref().map(|row| {
-        let mut stored = Vec::with_capacity(128);
-        row.encode(&mut stored);
-        stored
-    });
     let mut others = Vec::with_capacity(related.len() * 16);
     for record in related {
         others.extend_from_slice(&blob(*record));
     }
     let subject = subject_bytes(subject);
+    let row = row.as_ref().map(|row| {
+        let mut plain = Vec::with_capacity(128);
+        row.encode(&mut plain);
+        seals.row(&subject, plain)
+    });
+    let row = row.transpose()?;
     let record = record.map(blob);
     let (code, message) = (code.as_str(), message.as_str());
     let awaits_binding = awaits.as_ref().map(|(binding, _)| binding.0);

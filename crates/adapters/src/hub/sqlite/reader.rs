@@ -44,7 +44,7 @@ macro_rules! quarantine_columns {
 #[async_trait]
 impl Reader for SqliteHub {
     async fn group(&self, id: RecordId) -> Result<Option<Group>, PortError> {
-        self.read("read a record", |connection| load::group(connection, id))
+        self.open_seals("read a record", |seals| load::group(seals, id))
     }
 
     async fn record_of(
@@ -84,7 +84,7 @@ impl Reader for SqliteHub {
         after: Option<RecordId>,
         limit: usize,
     ) -> Result<Vec<Group>, PortError> {
-        self.read("list records", |connection| pages::living(connection, entity, after, limit))
+        self.open_seals("list records", |seals| pages::living(seals, entity, after, limit))
     }
 
     async fn scan_records(
@@ -93,8 +93,8 @@ impl Reader for SqliteHub {
         after: Option<RecordId>,
         looked_at: usize,
     ) -> Result<(Vec<Group>, Option<RecordId>), PortError> {
-        self.read("look through records", |connection| {
-            pages::records(connection, entities, after, looked_at)
+        self.open_seals("look through records", |seals| {
+            pages::records(seals, entities, after, looked_at)
         })
     }
 
@@ -149,8 +149,8 @@ impl Reader for SqliteHub {
     }
 
     async fn conflicts(&self, settled_too: bool, limit: usize) -> Result<Vec<Conflict>, PortError> {
-        self.read("list conflicts", |connection| {
-            let mut select = connection.prepare_cached(if settled_too {
+        self.open_seals("list conflicts", |seals| {
+            let mut select = seals.connection.prepare_cached(if settled_too {
                 concat!(conflict_columns!(), " order by number desc limit ?")
             } else {
                 concat!(conflict_columns!(), " where settled is null order by number desc limit ?")
@@ -158,37 +158,39 @@ impl Reader for SqliteHub {
             let mut rows = select.query(params![limit as i64])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(rows::conflict(row)?);
+                found.push(rows::conflict(seals, row)?);
             }
             Ok(found)
         })
     }
 
     async fn conflict_page(&self, filter: &ConflictFilter) -> Result<Vec<Conflict>, PortError> {
-        self.read("list conflicts", |connection| pages::conflicts(connection, filter))
+        self.open_seals("list conflicts", |seals| pages::conflicts(seals, filter))
     }
 
     async fn count_conflicts(&self, filter: &ConflictFilter) -> Result<u64, PortError> {
-        self.read("count conflicts", |connection| pages::count_conflicts(connection, filter))
+        self.open_seals("count conflicts", |seals| pages::count_conflicts(seals, filter))
     }
 
     async fn conflict(&self, number: Number) -> Result<Option<Conflict>, PortError> {
-        self.read("read a conflict", |connection| {
-            let mut select =
-                connection.prepare_cached(concat!(conflict_columns!(), " where number = ?"))?;
+        self.open_seals("read a conflict", |seals| {
+            let mut select = seals
+                .connection
+                .prepare_cached(concat!(conflict_columns!(), " where number = ?"))?;
             let mut rows = select.query(params![number.cast_signed()])?;
-            rows.next()?.map(rows::conflict).transpose()
+            rows.next()?.map(|row| rows::conflict(seals, row)).transpose()
         })
     }
 
     async fn quarantine(&self, limit: usize) -> Result<Vec<Quarantined>, PortError> {
-        self.read("list the quarantine", |connection| {
-            let mut select = connection
+        self.open_seals("list the quarantine", |seals| {
+            let mut select = seals
+                .connection
                 .prepare_cached(concat!(quarantine_columns!(), " order by number limit ?"))?;
             let mut rows = select.query(params![limit as i64])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(rows::quarantined(row)?);
+                found.push(rows::quarantined(seals, row)?);
             }
             Ok(found)
         })
@@ -198,7 +200,7 @@ impl Reader for SqliteHub {
         &self,
         filter: &QuarantineFilter,
     ) -> Result<Vec<Quarantined>, PortError> {
-        self.read("list the quarantine", |connection| pages::quarantine(connection, filter))
+        self.open_seals("list the quarantine", |seals| pages::quarantine(seals, filter))
     }
 
     async fn count_quarantine(&self, filter: &QuarantineFilter) -> Result<u64, PortError> {
@@ -227,11 +229,12 @@ impl Reader for SqliteHub {
     }
 
     async fn quarantined(&self, number: Number) -> Result<Option<Quarantined>, PortError> {
-        self.read("read a quarantine entry", |connection| {
-            let mut select =
-                connection.prepare_cached(concat!(quarantine_columns!(), " where number = ?"))?;
+        self.open_seals("read a quarantine entry", |seals| {
+            let mut select = seals
+                .connection
+                .prepare_cached(concat!(quarantine_columns!(), " where number = ?"))?;
             let mut rows = select.query(params![number.cast_signed()])?;
-            rows.next()?.map(rows::quarantined).transpose()
+            rows.next()?.map(|row| rows::quarantined(seals, row)).transpose()
         })
     }
 
@@ -265,7 +268,7 @@ impl Reader for SqliteHub {
     }
 
     async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError> {
-        self.read("read the history", |connection| history::history(connection, filter))
+        self.open_seals("read the history", |seals| history::history(seals, filter))
     }
 
     async fn act(&self, action: &Action) -> Result<(), PortError> {
@@ -280,7 +283,7 @@ impl Reader for SqliteHub {
     }
 
     async fn verify_chain(&self, kept: Option<&str>) -> Result<Chain, PortError> {
-        self.read("read the chain", |connection| chain::verify(connection, kept))
+        self.open_seals("read the chain", |seals| chain::verify(seals, kept))
     }
 
     async fn begin_run(
@@ -479,7 +482,8 @@ impl SqliteHub {
     /// # Errors
     /// `hub.damaged`, naming the first damage found.
     pub fn check(&self) -> Result<(), PortError> {
-        self.read("check the hub", |connection| {
+        self.open_seals("check the hub", |seals| {
+            let connection = seals.connection;
             let verdict: String =
                 connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
             if verdict != "ok" {
@@ -488,9 +492,9 @@ impl SqliteHub {
             let mut select = connection.prepare("select id, data from record")?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                load::decode(record_in(row, 0)?, row, 1)?;
+                load::decode(seals, record_in(row, 0)?, row, 1)?;
             }
-            history::check(connection)
+            history::check(seals)
         })
     }
 }

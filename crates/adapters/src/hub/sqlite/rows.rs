@@ -14,18 +14,22 @@ use crate::hub::{
         error::{Failure, Outcome},
         load::record_in,
         queues::{ConflictBody, read_conflict_subject, read_subject},
+        vault::Seals,
     },
 };
 
 /// A row of the conflicts.
-pub(super) fn conflict(row: &rusqlite::Row<'_>) -> Outcome<Conflict> {
+pub(super) fn conflict(seals: &Seals<'_>, row: &rusqlite::Row<'_>) -> Outcome<Conflict> {
     let number = row.get::<_, i64>(0)?.cast_unsigned();
     let damaged = || Failure::stored(format_args!("conflict {number}"));
     let bytes = |column| -> Outcome<_> {
         Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
     };
-    let (part, field) = bytes(3)?.and_then(read_conflict_subject).ok_or_else(damaged)?;
-    let body = bytes(4)?.and_then(ConflictBody::decode).ok_or_else(damaged)?;
+    let subject = bytes(3)?.unwrap_or_default();
+    let (part, field) = read_conflict_subject(subject).ok_or_else(damaged)?;
+    let record = record_in(row, 1)?;
+    let body = seals.read_conflict(record, subject, bytes(4)?.unwrap_or_default())?;
+    let body = body.and_then(|body| ConflictBody::decode(&body)).ok_or_else(damaged)?;
     let settled = match bytes(7)? {
         Some(mut how) => {
             let how = read_settled(&mut how).ok_or_else(damaged)?;
@@ -35,7 +39,7 @@ pub(super) fn conflict(row: &rusqlite::Row<'_>) -> Outcome<Conflict> {
     };
     Ok(Conflict {
         number,
-        record: record_in(row, 1)?,
+        record,
         entity: EntityIndex(row.get(2)?),
         part,
         field,
@@ -48,7 +52,7 @@ pub(super) fn conflict(row: &rusqlite::Row<'_>) -> Outcome<Conflict> {
 }
 
 /// A row of the quarantine.
-pub(super) fn quarantined(row: &rusqlite::Row<'_>) -> Outcome<Quarantined> {
+pub(super) fn quarantined(seals: &Seals<'_>, row: &rusqlite::Row<'_>) -> Outcome<Quarantined> {
     let number = row.get::<_, i64>(0)?.cast_unsigned();
     let damaged = || Failure::stored(format_args!("quarantine entry {number}"));
     let bytes = |column| -> Outcome<_> {
@@ -58,7 +62,11 @@ pub(super) fn quarantined(row: &rusqlite::Row<'_>) -> Outcome<Quarantined> {
         Ok(Text::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?))
     };
     let shown = match bytes(6)? {
-        Some(mut shown) => Some(Row::decode(&mut shown).ok_or_else(damaged)?),
+        Some(stored) => {
+            let shown = seals.read_row(bytes(1)?.unwrap_or_default(), stored);
+            let shown = shown.and_then(|shown| Row::decode(&mut &shown[..]));
+            Some(shown.ok_or_else(damaged)?)
+        }
         None => None,
     };
     let related = bytes(7)?.unwrap_or_default();

@@ -15,7 +15,7 @@ pub(in crate::hub) const VERSION: i32 = 1 + STEPS.len() as i32;
 pub(super) const READABLE: i32 = 1;
 
 /// From each version to the next, beginning with the first.
-pub(super) const STEPS: [&str; 4] = [SECOND, THIRD, FOURTH, FIFTH];
+pub(super) const STEPS: [&str; 5] = [SECOND, THIRD, FOURTH, FIFTH, SIXTH];
 
 /// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
 /// run.
@@ -64,6 +64,26 @@ alter table guard add column user text not null default '';
 drop index guard_open;
 create unique index guard_open on guard (code, entity, system, user) where state = 'open';
 create index quarantine_excess on quarantine (entity) where code = 'limit.user';
+";
+
+/// Version 6: keys. `vault` has a row once the hub is sealed: with which key of the installation, the key of
+/// what belongs to no one record, and to which key all are being changed. `is_clean`: nothing that was there in
+/// clear is left in the file. `record_key` has the key of each record, null once it was erased. Also sealed
+/// records and pages, which an older program cannot read.
+const SIXTH: &str = "
+create table vault (
+    one integer primary key check (one = 1),
+    key blob not null,
+    common blob not null,
+    next blob,
+    is_clean integer not null
+) strict;
+create table record_key (
+    record blob primary key,
+    key blob,
+    sealed blob,
+    erased_at integer
+) strict, without rowid;
 ";
 
 /// Version 1.

@@ -29,17 +29,18 @@ impl Store for SqliteHub {
         let kept = self.recent.take(&wants.records);
         self.read("load from the hub", |connection| {
             let matches = self.matches(connection)?;
-            load::load(connection, &matches, wants, kept)
+            load::load(&self.vault, connection, &matches, wants, kept)
         })
     }
 
     async fn commit(&self, changes: Commit) -> Result<(), CommitError> {
         const ACTION: &str = "commit to the hub";
         let (matches, recent) = (self.matches.clone(), self.recent.clone());
+        let vault = self.vault.clone();
         let timed = self.timed.get().copied();
         let work = move |connection: &mut _| {
             let began = Instant::now();
-            let made = commit(connection, &matches, &recent, changes);
+            let made = commit(connection, &vault, &matches, &recent, changes);
             if let Some(tell) = timed {
                 tell(began.elapsed());
             }

@@ -19,7 +19,7 @@ mod matches;
 mod reader;
 mod runs;
 
-pub(in crate::hub::sqlite) use reader::audited;
+pub(in crate::hub::sqlite) use reader::{audited, parked_and_disputed};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 const CONTACTS: EntityIndex = EntityIndex(0);

@@ -87,7 +87,8 @@ pub(super) fn arrived(
             | AuditKind::LoopSuspected
             | AuditKind::Covered
             | AuditKind::Warned
-            | AuditKind::Held => {}
+            | AuditKind::Held
+            | AuditKind::Erased => {}
         }
     }
     arrived

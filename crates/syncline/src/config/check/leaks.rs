@@ -9,7 +9,7 @@ use syncline_core::{expr::Expr, label::Label};
 use crate::config::{
     check::Checker,
     complaint::Complaint,
-    draft::{BindingDraft, EntityDraft, FieldDraft, Name},
+    draft::{BindingDraft, EntityDraft, FieldDraft, Name, Sensitive},
 };
 
 const CODE: &str = "config.leak";
@@ -19,11 +19,28 @@ impl Checker<'_> {
         for field in &entity.never {
             self.never(entity, field);
         }
-        for field in entity.fields.iter().filter(|field| field.label == Label::Open) {
+        for field in entity.fields.iter().filter(|field| field.label() == Label::Open) {
             self.computed(entity, field);
         }
-        for field in entity.fields.iter().filter(|field| field.label != Label::Open) {
+        for field in entity.fields.iter().filter(|field| field.label() != Label::Open) {
             self.keys(entity, field);
+        }
+        for field in entity.fields.iter().filter(|it| it.sensitive == Sensitive::Encrypt) {
+            self.encrypted(field);
+        }
+    }
+
+    /// What is to be sealed needs a key, and may be nowhere else in clear.
+    fn encrypted(&mut self, field: &FieldDraft) {
+        if self.draft.hub_key.is_none() {
+            let message =
+                format!("`{}` is to be encrypted, and the hub has no key", field.name.value);
+            self.complain(Complaint::error("config.missing_key", field.name.place, message).fix(
+                "say where it is: `hub: {key: env:NAME}`; make one with openssl rand -hex 32",
+            ));
+        }
+        for cell in &field.cells {
+            self.stored_elsewhere(field, &cell.system, "encrypt");
         }
     }
 
@@ -46,7 +63,7 @@ impl Checker<'_> {
         }
         for cell in &never.cells {
             let system = &cell.system.value;
-            self.stored_elsewhere(never, &cell.system);
+            self.stored_elsewhere(never, &cell.system, "never");
             for column in &cell.columns {
                 for name in readers(self.draft.entities.iter(), entity, system, &column.value) {
                     let message = format!(
@@ -62,17 +79,17 @@ impl Checker<'_> {
     }
 
     /// What a system tells by itself is kept as it came, whatever is in it.
-    fn stored_elsewhere(&mut self, never: &FieldDraft, system: &Name) {
+    fn stored_elsewhere(&mut self, field: &FieldDraft, system: &Name, word: &str) {
         let Some(found) = self.draft.system(&system.value) else { return };
         let is_push = found.address.as_ref().is_some_and(|it| it.value.kind == SystemKind::Push);
         if is_push || found.detect.webhook.is_some() {
             let message = format!(
-                "this version cannot honour `sensitive: never` in {}: what it tells is kept as it came",
+                "this version cannot honour `sensitive: {word}` in {}: what it tells is kept as it came",
                 system.value
             );
             self.complain(
                 Complaint::error("config.unsupported", system.place, message)
-                    .fix(format!("have {} leave `{}` out", system.value, never.name.value)),
+                    .fix(format!("have {} leave `{}` out", system.value, field.name.value)),
             );
         }
     }
@@ -83,7 +100,7 @@ impl Checker<'_> {
         // That it cannot be read is said elsewhere.
         let Ok(expr) = Expr::parse(&text.value) else { return };
         for name in expr.variables() {
-            let source = entity.field(name).filter(|source| source.label != Label::Open);
+            let source = entity.field(name).filter(|source| source.label() != Label::Open);
             if let Some(source) = source {
                 let message =
                     format!("`{}` shows what `{}` hides", field.name.value, source.name.value);

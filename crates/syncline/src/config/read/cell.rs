@@ -3,14 +3,14 @@
 use syncline_core::{
     Text,
     decimal::Decimal,
-    label::Label,
     lens::{Ambiguous, Case, PhoneFormat, Rounding},
 };
 
 use crate::config::{
     complaint::Complaint,
     draft::{
-        Atom, CellDraft, CurrencyDraft, FieldDraft, LookupDraft, Name, Spanned, UnitDraft, ValueMap,
+        Atom, CellDraft, CurrencyDraft, FieldDraft, LookupDraft, Name, Sensitive, Spanned,
+        UnitDraft, ValueMap,
     },
     keys,
     read::{Entries, Reader},
@@ -19,10 +19,8 @@ use crate::config::{
 };
 
 /// Labels that only a later version honours, and what to do meanwhile.
-const LATER: &[(&str, &str)] = &[
-    ("hash", "keyed hashes come with a later version: say `never`, or leave the field out"),
-    ("encrypt", "encryption comes with a later version: say `never`, or leave the field out"),
-];
+const LATER: &[(&str, &str)] =
+    &[("hash", "keyed hashes come with a later version: say `never`, or leave the field out")];
 
 impl Reader<'_> {
     /// All fields of an entity, and those that are known and never read.
@@ -63,15 +61,18 @@ impl Reader<'_> {
             let system = Spanned { value: Text::new(&key.text), place: key.place };
             cells.extend(self.cell(system, value));
         }
-        let words = ["never", "mask"];
+        let words = ["never", "mask", "encrypt"];
         let sensitive = entries
             .get("sensitive")
             .and_then(|node| self.word_now(node, "sensitive", &words, LATER));
-        let label = if sensitive == Some("mask") { Label::Mask } else { Label::Open };
         let field = FieldDraft {
             name,
             kind,
-            label,
+            sensitive: match sensitive {
+                Some("mask") => Sensitive::Mask,
+                Some("encrypt") => Sensitive::Encrypt,
+                Some(_) | None => Sensitive::Open,
+            },
             values: self.texts_of(&entries, "values"),
             currency: self.text_of(&entries, "currency").and_then(|code| self.currency_code(code)),
             region: self.text_of(&entries, "region"),

@@ -36,6 +36,12 @@ pub(in crate::hub::sqlite) async fn audited(hub: &SqliteHub, number: u64) {
     hub.commit(commit).await.unwrap();
 }
 
+/// A row that is set aside, and a conflict.
+pub(in crate::hub::sqlite) async fn parked_and_disputed(hub: &SqliteHub) {
+    hub.commit(park("quetzalcoatl", "map.unknown_value")).await.unwrap();
+    hub.commit(open(1, vec![candidate(0, "quetzalcoatl", 1)], None)).await.unwrap();
+}
+
 #[test]
 fn a_history_is_told_by_record_run_time_system_and_actor_newest_first() {
     let hub = SqliteHub::in_memory().unwrap();
