@@ -16,7 +16,7 @@ pub mod rest;
 pub mod settings;
 pub mod sql;
 mod sqlite;
-mod tls;
+pub mod tls;
 pub mod webhook;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use syncline_ports::listener::Listener;
 pub use self::{
     events::{Label, label, tells_of_rows},
     listen::{WORD, position_words},
-    send::send,
+    send::{Own, send},
     verify::{Refusal, Request, sign, verify},
 };
 use crate::{

@@ -64,7 +64,7 @@ use self::{
     request::Request,
     table::{Route, Work},
 };
-use crate::{cli::Context, config::Loaded, measure, report::Failure, ui};
+use crate::{cli::Context, config::Loaded, measure, report::Failure, tokens::Token, ui};
 
 /// Everything is under this path.
 const PREFIX: &str = "/api/v1";
@@ -82,17 +82,21 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// By this configuration. `context`: how the daemon was called.
+    /// By this configuration. `context`: how the daemon was called; `passing`: a token that no file has.
     ///
     /// # Errors
     /// Those of the file of answers beside the hub.
-    pub(crate) fn new(context: &Context, loaded: &Loaded) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn new(
+        context: &Context,
+        loaded: &Loaded,
+        passing: Option<Token>,
+    ) -> Result<Arc<Self>, Failure> {
         let looks = Looks::new(context, loaded);
         Ok(Arc::new(Self {
             events: Events::new(looks.clone()),
             looks,
             acts: Acts::new(context),
-            access: Access::new(),
+            access: Access::new(passing),
             calls: Arc::new(Calls::open(&loaded.hub_path())?),
             refused: Arc::default(),
         }))

@@ -81,7 +81,7 @@ impl Exit {
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
             "plan.stale" | "run.paused" | "run.unapproved" => return Self::Refused,
-            "hub.path" | "server.exposed" => return Self::Usage,
+            "hub.path" | "server.exposed" | "server.tls" => return Self::Usage,
             _ => {}
         }
         match code.split('.').next().unwrap_or_default() {

@@ -12,6 +12,7 @@ mod copies;
 mod crier;
 pub(crate) mod door;
 mod ear;
+mod greeting;
 mod hearer;
 mod hours;
 pub(crate) mod journal;

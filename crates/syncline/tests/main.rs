@@ -14,6 +14,7 @@ mod bulk;
 mod config_diff;
 mod dashboard;
 mod discover;
+mod encrypted;
 mod files;
 mod files_many;
 mod grace;

@@ -75,6 +75,8 @@ pub(super) struct Access {
     running: Arc<Mutex<BTreeMap<String, usize>>>,
     wrong: Mutex<BTreeMap<IpAddr, (Instant, u32)>>,
     used: Mutex<BTreeMap<String, Instant>>,
+    /// A token that no file has: it holds where the configuration says nothing of tokens.
+    passing: Option<Arc<Vec<Token>>>,
 }
 
 /// The file of tokens, as it was read last.
@@ -85,8 +87,9 @@ struct Known {
 }
 
 impl Access {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(passing: Option<Token>) -> Self {
         Self {
+            passing: passing.map(|token| Arc::new(vec![token])),
             known: Mutex::default(),
             running: Arc::default(),
             wrong: Mutex::default(),
@@ -100,7 +103,7 @@ impl Access {
     /// `server.tokens_file`.
     pub(super) fn tokens(&self, loaded: &Loaded) -> Result<Option<Arc<Vec<Token>>>, Failure> {
         if loaded.draft.server.tokens.is_none() {
-            return Ok(None);
+            return Ok(self.passing.clone());
         }
         let path = tokens::path(loaded)?;
         let found = std::fs::metadata(&path).ok();

@@ -46,8 +46,7 @@ pub(super) fn leave(loaded: &Loaded) -> Reply {
 }
 
 fn attributes(loaded: &Loaded) -> &'static str {
-    let public = loaded.draft.server.public_url.as_deref();
-    if public.is_some_and(|url| url.starts_with("https://")) {
+    if loaded.draft.server.is_encrypted() {
         "Path=/; HttpOnly; SameSite=Strict; Secure"
     } else {
         "Path=/; HttpOnly; SameSite=Strict"

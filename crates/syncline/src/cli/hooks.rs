@@ -1,6 +1,6 @@
 //! `syncline hooks`: what systems have sent, once more, and one to try.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -10,7 +10,7 @@ use syncline_adapters::{
         Kind,
         hook::{Part, Style},
     },
-    webhook,
+    webhook::{self, Own},
 };
 
 use crate::{
@@ -218,7 +218,16 @@ async fn send(
     }
     let address = Look::at(&loaded.hub_path()).address()?;
     let address = address.ok_or_else(|| closed("it never listened"))?;
-    let status = webhook::send(&format!("http://{address}{target}"), headers, body).await;
+    let status = match (&loaded.draft.server.tls, address.parse::<SocketAddr>()) {
+        (Some(tls), Ok(at)) => {
+            let name = loaded.draft.server.public_name().unwrap_or("localhost");
+            let certificate = loaded.folder.join(&tls.certificate).display().to_string();
+            let own = Own { name, address: at, certificate: &certificate };
+            let url = format!("https://{name}:{}{target}", at.port());
+            webhook::send(&url, Some(own), headers, body).await
+        }
+        _ => webhook::send(&format!("http://{address}{target}"), None, headers, body).await,
+    };
     let status = status.map_err(|_| closed(&format!("nobody answers at {address}")))?;
     let answered = match status {
         202 => "accepted",

@@ -10,6 +10,7 @@ use syncline_core::name::Timestamp;
 use crate::{
     cli::{Context, run},
     config::{self, Loaded},
+    deeds::Deed,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
     tokens::{self, Role, Token},
@@ -166,6 +167,22 @@ async fn revoke(context: &Context, name: &str) -> Result<Answer, Failure> {
 }
 
 /// Before the first run there are no books yet.
+/// The first token, of an admin, where `serve` asks for one and there is none. Gives what is shown once.
+///
+/// # Errors
+/// Those of the hub, on whose books it goes, and of the file of tokens.
+pub(crate) async fn first(context: &Context, loaded: &Loaded) -> Result<String, Failure> {
+    let deed = Deed { what: "tokens.new".into(), target: FIRST.into(), detail: "by serve".into() };
+    let context = Context { deed: Some(deed), ..context.clone() };
+    on_the_books(&context, loaded).await?;
+    let (secret, token) = Token::new(FIRST, Role::Admin, None, None, &context.who)?;
+    tokens::write(&tokens::path(loaded)?, &[token])?;
+    Ok(secret)
+}
+
+/// What the first token is called.
+pub(crate) const FIRST: &str = "first";
+
 async fn on_the_books(context: &Context, loaded: &Loaded) -> Result<(), Failure> {
     let path = loaded.hub_path();
     if path.exists() || SqliteHub::holder(&path).is_some() {

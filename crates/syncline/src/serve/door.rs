@@ -9,7 +9,7 @@ mod connections;
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -26,25 +26,30 @@ use serde_json::json;
 use syncline_adapters::{
     hub::inbox::{Arrival, Fate, Inbox},
     settings::hook::Hook,
+    tls::{self, ServerConfig},
     webhook::{self, Label, Refusal},
 };
 use syncline_core::error::ErrorKind;
 use tokio::{net::TcpListener, time::Instant};
 
-use self::{answer::Answered, connections::Connections};
+use self::{
+    answer::Answered,
+    connections::{Connections, Shown},
+};
 use crate::{
     api::{self, Api},
     cli::Context,
     config::Loaded,
     measure,
     report::Failure,
-    serve::journal::{Journal, Level},
+    serve::{
+        greeting::{self, Greeting, LISTEN},
+        journal::{Journal, Level},
+    },
     session::Session,
     tokens,
 };
 
-/// Where it is, unless said otherwise.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7_700);
 /// A body may be so large.
 const BODY_MAX: usize = 1 << 20;
 /// It must have been sent within so long.
@@ -70,6 +75,8 @@ struct Shared {
     /// Where it stands open.
     address: SocketAddr,
     journal: Journal,
+    /// What is shown to whoever calls, where it speaks TLS by itself.
+    shown: Shown,
     /// As the configuration stands.
     known: RwLock<Known>,
     refused: Mutex<BTreeMap<(String, Fate), Refused>>,
@@ -90,11 +97,11 @@ struct Refused {
 }
 
 impl Door {
-    /// Opens the door, if anybody is to call: a system has webhooks, or the file or the command line
-    /// says where to listen.
+    /// Opens the door, if anybody is to call: a system has webhooks, the file or the command line says
+    /// where to listen or who may ask, or a person has started it by hand.
     ///
     /// # Errors
-    /// `server.exposed`, `server.address`; a secret that cannot be resolved; the inbox's.
+    /// `server.exposed`, `server.address`, `server.tls`; a secret that cannot be resolved; the inbox's.
     pub(crate) async fn open(
         context: &Context,
         loaded: &Loaded,
@@ -103,13 +110,17 @@ impl Door {
     ) -> Result<Option<Self>, Failure> {
         let hooks = hooks(loaded).await?;
         let said = listen.or(loaded.draft.server.listen.as_ref().map(|it| it.value));
-        if hooks.is_empty() && said.is_none() {
+        let is_asked = !hooks.is_empty() || said.is_some() || loaded.draft.server.tokens.is_some();
+        if !is_asked && !greeting::is_watched(context) {
             return Ok(None);
         }
+        let mut greeting = Greeting::prepare(context, loaded, !is_asked).await?;
         let wanted = said.unwrap_or(LISTEN);
         if !wanted.ip().is_loopback() {
             exposed(loaded, wanted)?;
         }
+        let shown = shown(loaded)?;
+        let scheme = if shown.is_some() { "https" } else { "http" };
         let inbox = Inbox::open(&loaded.hub_path(), INBOX_MAX)?;
         let unfit = |error: std::io::Error| {
             Failure::new("server.address", format!("{wanted} cannot be listened on"))
@@ -117,15 +128,21 @@ impl Door {
                 .done("nothing was started")
                 .fix("stop what listens there, or say another `server.listen`")
         };
-        let listener = TcpListener::bind(wanted).await.map_err(unfit)?;
+        let listener = match TcpListener::bind(wanted).await {
+            // Nobody has said which port: where this one is taken, any is as good.
+            Err(_) if !is_asked => TcpListener::bind((wanted.ip(), 0)).await,
+            bound => bound,
+        };
+        let listener = listener.map_err(unfit)?;
         let address = listener.local_addr().map_err(unfit)?;
         inbox.opened(address.to_string()).await;
         let known = Known { loaded: loaded.clone(), hooks, looked: Instant::now() };
         let shared = Arc::new(Shared {
             inbox: inbox.clone(),
-            api: Api::new(context, loaded)?,
+            api: Api::new(context, loaded, greeting.passing.clone())?,
             address,
             journal: journal.clone(),
+            shown: Arc::new(RwLock::new(shown)),
             known: RwLock::new(known),
             refused: Mutex::default(),
         });
@@ -137,7 +154,7 @@ impl Door {
                 names.iter().map(|it| format!("POST /hooks/{it}")).collect::<Vec<_>>().join(", ")
             ),
         };
-        let message = format!("http://{address}{hooks}");
+        let message = format!("{scheme}://{address}{hooks}");
         let more = json!({ "address": address.to_string(), "hooks": names });
         journal.say(Level::Info, "serve.listens", &message, more);
         let routes = Router::new()
@@ -146,7 +163,8 @@ impl Door {
             .fallback(async || answer::problem(StatusCode::NOT_FOUND, "server.unknown_path"))
             .with_state(shared.clone())
             .merge(api::routes(&shared.api));
-        let connections = Connections::accept(listener, routes);
+        greeting.say(context, &format!("{scheme}://{address}"));
+        let connections = Connections::accept(listener, routes, shared.shown.clone());
         tokio::spawn(forget(Arc::downgrade(&shared)));
         Ok(Some(Self { shared, connections }))
     }
@@ -169,14 +187,17 @@ impl Door {
     /// The configuration was read anew.
     ///
     /// # Errors
-    /// A secret that cannot be resolved, or nobody would have to prove who they are any more: everything
-    /// stays as it was.
+    /// A secret or a certificate that cannot be read, or nobody would have to prove who they are any more:
+    /// everything stays as it was.
     pub(super) async fn update(&self, loaded: &Loaded) -> Result<(), Failure> {
         if !self.shared.address.ip().is_loopback() {
             exposed(loaded, self.shared.address)?;
         }
+        let shown = shown(loaded)?;
         let known =
             Known { hooks: hooks(loaded).await?, loaded: loaded.clone(), looked: Instant::now() };
+        // Those who are inside go on as they began.
+        *self.shared.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         self.shared.api.update(loaded);
         Ok(())
@@ -203,12 +224,26 @@ fn exposed(loaded: &Loaded, wanted: SocketAddr) -> Result<(), Failure> {
         let fix = "listen on 127.0.0.1 behind a reverse proxy; or set server.tokens, and syncline tokens new NAME --role admin";
         return Err(refused("there are no tokens: whoever reached it could do everything", fix));
     }
-    let public = loaded.draft.server.public_url.as_deref();
-    if public.is_some_and(|url| url.starts_with("https://")) {
+    if loaded.draft.server.is_encrypted() {
         return Ok(());
     }
-    let fix = "let a reverse proxy speak TLS, and set server.public_url to its https:// address";
+    let fix = "set server.tls; or let a reverse proxy speak TLS, and set server.public_url to its https:// address";
     Err(refused("tokens would go over the network in the open", fix))
+}
+
+/// What is shown to whoever calls, if it speaks TLS by itself.
+fn shown(loaded: &Loaded) -> Result<Option<Arc<ServerConfig>>, Failure> {
+    let Some(tls) = &loaded.draft.server.tls else { return Ok(None) };
+    let (chain, key) = (loaded.folder.join(&tls.certificate), loaded.folder.join(&tls.key));
+    let config = tls::server(&chain, &key).map_err(|error| {
+        Failure::new("server.tls", "what server.tls names cannot be shown to anybody")
+            .cause(error.detail.to_string())
+            .done("nothing was started")
+            .fix(
+                "name PEM files: the certificate with those that vouch for it, and its private key",
+            )
+    })?;
+    Ok(Some(Arc::new(config)))
 }
 
 /// How each system that calls us proves itself.

@@ -28,8 +28,8 @@ const STATEMENTS: usize = 96;
 const PAGE_SIZE: u32 = 8192;
 /// The write-ahead log is folded back when it has so many pages (32 MB).
 const LOG_PAGES: u32 = 4096;
-/// Kibibytes of pages the writer may hold.
-const WRITER_CACHE: u32 = 64 * 1024;
+/// Kibibytes of pages the writer may hold: what a commit of a full batch changes, and the inner pages of indices.
+const WRITER_CACHE: u32 = 32 * 1024;
 /// Kibibytes of pages each reader may hold.
 const READER_CACHE: u32 = 4 * 1024;
 

@@ -11,17 +11,25 @@ use crate::config::{
 
 impl Checker<'_> {
     pub(super) fn hooks(&mut self) {
-        if let Some(listen) = &self.draft.server.listen
+        let server = &self.draft.server;
+        if let Some(listen) = &server.listen
             && !listen.value.ip().is_loopback()
         {
-            self.complain(
-                Complaint::error(
-                    "server.exposed",
-                    listen.place,
-                    "`serve` listens on this machine alone until tokens exist",
-                )
-                .fix("listen on 127.0.0.1 and let a reverse proxy pass `/hooks/` on"),
-            );
+            let missing = match (server.tokens.is_some(), server.is_encrypted()) {
+                (true, true) => None,
+                (false, _) => Some((
+                    "`serve` listens on this machine alone where it asks nobody for a token",
+                    "say `server: {tokens: \"file:secrets/tokens.yaml\"}`, or listen on 127.0.0.1",
+                )),
+                (true, false) => Some((
+                    "tokens would go over the network in the open",
+                    "say `server.tls`, or let a reverse proxy speak TLS and say its `public_url`",
+                )),
+            };
+            if let Some((message, fix)) = missing {
+                let complaint = Complaint::error("server.exposed", listen.place, message);
+                self.complain(complaint.fix(fix));
+            }
         }
         for system in &self.draft.systems {
             self.hook(system);

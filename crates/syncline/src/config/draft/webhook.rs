@@ -26,4 +26,29 @@ pub(crate) struct ServerDraft {
     pub(crate) public_url: Option<String>,
     /// The file of tokens, if there is one.
     pub(crate) tokens: Option<Spanned<String>>,
+    /// It speaks TLS by itself.
+    pub(crate) tls: Option<TlsDraft>,
+}
+
+/// What a server shows of itself: files, relative to that of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsDraft {
+    /// The certificate, with those that vouch for it.
+    pub(crate) certificate: String,
+    /// Its private key.
+    pub(crate) key: String,
+}
+
+impl ServerDraft {
+    /// The name by which others call it, without the port.
+    pub(crate) fn public_name(&self) -> Option<&str> {
+        let (_, rest) = self.public_url.as_deref()?.split_once("://")?;
+        rest.split(['/', ':']).next().filter(|name| !name.is_empty())
+    }
+
+    /// Whether whoever calls is answered through TLS, by us or by a proxy.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        let public = self.public_url.as_deref();
+        self.tls.is_some() || public.is_some_and(|url| url.starts_with("https://"))
+    }
 }

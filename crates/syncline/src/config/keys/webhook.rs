@@ -103,12 +103,18 @@ pub(crate) static SERVER: Section = Section {
         key(
             "listen",
             Shape::Text,
-            "The address and port, of this machine alone; 127.0.0.1:7700 unless said.",
+            "The address and port; 127.0.0.1:7700 unless said. Beyond this machine only with `tokens`, and \
+             encrypted.",
         ),
         key(
             "public_url",
             Shape::Text,
-            "How others call it, through a reverse proxy: `https://sync.example`.",
+            "How others call it, through a reverse proxy or directly: `https://sync.example`.",
+        ),
+        key(
+            "tls",
+            Shape::Keys(&SERVER_TLS),
+            "`serve` speaks TLS itself: it may then listen beyond this machine without a reverse proxy.",
         ),
         key(
             "tokens",
@@ -120,4 +126,20 @@ pub(crate) static SERVER: Section = Section {
     ],
     named: None,
     required: &[],
+};
+
+/// What a server shows of itself.
+pub(crate) static SERVER_TLS: Section = Section {
+    name: "server.tls",
+    doc: "A certificate and its key, both PEM. They are read anew with the file (SIGHUP).",
+    keys: &[
+        key(
+            "cert",
+            Shape::Text,
+            "Where the certificate is, and behind it those that vouch for it: `file:secrets/tls.pem`.",
+        ),
+        key("key", Shape::Text, "Where its private key is: `file:secrets/tls.key`."),
+    ],
+    named: None,
+    required: &["cert", "key"],
 };

@@ -11,7 +11,7 @@ use crate::config::{
     complaint::Complaint,
     draft::{
         Name, Spanned,
-        webhook::{HookDraft, ServerDraft},
+        webhook::{HookDraft, ServerDraft, TlsDraft},
     },
     keys,
     read::{Entries, Reader},
@@ -295,16 +295,27 @@ impl Reader<'_> {
                 self.wrong(text.place, "`public_url` takes a URL such as https://sync.example");
             }
         }
-        if let Some(text) = self.text_of(&entries, "tokens") {
-            match Reference::parse(&text.value) {
-                Ok(Reference::File(value)) => {
-                    server.tokens = Some(Spanned { value, place: text.place });
-                }
-                _ => {
-                    self.wrong(text.place, "`tokens` takes a file, as in file:secrets/tokens.yaml");
-                }
-            }
+        server.tokens = self.file_of(&entries, "tokens", "secrets/tokens.yaml");
+        if let Some(node) = entries.get("tls") {
+            server.tls = self.server_tls(node);
         }
         server
+    }
+
+    fn server_tls(&mut self, node: &Node) -> Option<TlsDraft> {
+        let entries = self.entries(node, &keys::webhook::SERVER_TLS, "`tls`", &[])?;
+        let certificate = self.file_of(&entries, "cert", "secrets/tls.pem");
+        let key = self.file_of(&entries, "key", "secrets/tls.key");
+        Some(TlsDraft { certificate: certificate?.value, key: key?.value })
+    }
+
+    /// A file, and nothing else.
+    fn file_of(&mut self, entries: &Entries<'_>, key: &str, such: &str) -> Option<Spanned<String>> {
+        let text = self.text_of(entries, key)?;
+        if let Ok(Reference::File(value)) = Reference::parse(&text.value) {
+            return Some(Spanned { value, place: text.place });
+        }
+        self.wrong(text.place, format!("`{key}` takes a file, as in file:{such}"));
+        None
     }
 }
