@@ -278,7 +278,7 @@ impl Pass<'_> {
         }
         for link in &mut part.links {
             if !alive {
-                link.held.clear();
+                link.lift_at_death();
             }
             if rolled.keeps.contains(&link.system) {
                 link.agreed_exists = version;

@@ -205,7 +205,8 @@ pub struct RowEntry {
     pub version: Option<u128>,
     /// See [`KnownRow::quiet`].
     pub quiet: bool,
-    /// [`crate::group::Link::must_read`]: listed by the store until a commit says otherwise.
+    /// [`crate::group::Link::must_read`], or some of its values mean nothing: listed by the store
+    /// until a commit says otherwise.
     pub must_read: bool,
     /// See [`KnownRow::rival`].
     pub rival: bool,

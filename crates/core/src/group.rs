@@ -1,6 +1,7 @@
 //! A record with its links: what the hub remembers, and what changes as a whole.
 
 mod field_set;
+mod hold;
 
 use crate::{
     change::{Expected, Order, PartKey, Row, RowKey, Token, WriteKind},
@@ -13,6 +14,7 @@ use crate::{
 };
 
 pub use field_set::FieldSet;
+pub use hold::Hold;
 
 /// A record (golden), its rows in all systems (links), and the rows of its child lists (parts).
 /// A group is loaded, stepped and committed as a whole.
@@ -209,19 +211,6 @@ pub enum Scope {
     Leaving,
     /// It never was.
     Out,
-}
-
-/// Why a field is held on a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// A conflict on it waits for a person.
-    Conflict,
-    /// The loop guard tripped.
-    Loop,
-    /// A rollback: the source keeps its value.
-    Rollback,
-    /// It refers to a row that is not linked yet.
-    Parent,
 }
 
 /// What the loop guard counts on one field: how often a system came to show one value, or put any
@@ -469,23 +458,6 @@ impl Link {
         if let Some(agreed) = self.agreed.get_mut(field.at()) {
             *agreed = version;
         }
-    }
-
-    /// What holds this field here.
-    pub fn hold_of(&self, field: FieldIndex) -> Option<Hold> {
-        self.held.iter().find(|(held, _)| *held == field).map(|(_, hold)| *hold)
-    }
-
-    /// Holds this field here; a hold that is there already gives way.
-    pub fn hold(&mut self, field: FieldIndex, hold: Hold) {
-        self.lift(field);
-        let at = self.held.partition_point(|(held, _)| *held < field);
-        self.held.insert(at, (field, hold));
-    }
-
-    /// Lifts what holds this field here.
-    pub fn lift(&mut self, field: FieldIndex) {
-        self.held.retain(|(held, _)| *held != field);
     }
 
     /// Whether nothing is in flight, in doubt, waited for or to be read again.

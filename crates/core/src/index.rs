@@ -103,7 +103,8 @@ fn add_part(
             shadow: link.shadow.clone(),
             version: link.order.and_then(Order::version),
             quiet: is_quiet(link),
-            must_read: link.must_read,
+            // What a row could not say may be said by now, or mean something to another configuration.
+            must_read: link.must_read || link.is_unreadable(),
             rival: false,
             held: if part.exists.alive { loops(link) } else { 0 },
         });

@@ -12,19 +12,21 @@ use crate::{
     commit::{AuditEvent, AuditKind, Disposition, Working},
     error::Problem,
     expr::Zone,
-    group::{Author, Group, Hold, Link, Part, UNKNOWN},
+    group::{Author, Group, Link, Part},
     mutant::Mutant,
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex, Timestamp},
-    need::{cells, reference_key},
+    need::reference_key,
     plan::{Binding, Cell, Class, Entity, Plan, Policy},
     policy::Deed,
-    value::{Slot, Value},
+    value::Value,
 };
 
 mod existence;
 mod fields;
+mod reading;
 mod settle;
 
+use reading::{Reading, hold_waiting, remember};
 pub(crate) use settle::evaluate;
 
 /// One part of one record, and everything around it that a merge may look at.
@@ -140,26 +142,19 @@ pub(crate) struct Merged {
     pub(crate) taken: Taken,
     /// A reference whose row is not linked yet: the field waits, the rest was taken.
     pub(crate) awaits: Option<Awaits>,
+    /// A value that means nothing: its field is held, the rest was taken.
+    pub(crate) unreadable: Option<Problem>,
     /// The group is not what it was.
     pub(crate) changed: bool,
 }
 
-/// What was read off a row before anything is changed.
-#[derive(Default)]
-struct Reading {
-    edits: Vec<Edit>,
-    /// Changed cells that are one-way.
-    one_way: Vec<FieldIndex>,
-    awaits: Vec<Awaits>,
-    /// Fields that now show what the hub has never trusted.
-    adopted: Vec<FieldIndex>,
-}
-
 impl Scene<'_> {
-    /// Merges what a system shows of this part into it.
+    /// Merges what a system shows of this part into it. A value that means nothing keeps back its own
+    /// field (correctness.md 4.2), and what merges as one with it.
     ///
     /// # Errors
-    /// A value that means nothing: the row is not taken at all, and nothing was changed.
+    /// A value that means nothing in a row that was never read before, or of a record that is deleted:
+    /// the row is not taken at all, and nothing was changed.
     pub(crate) fn merge(
         &mut self,
         source: &Source<'_>,
@@ -168,7 +163,8 @@ impl Scene<'_> {
         own: &Own,
     ) -> Result<Merged, Problem> {
         let mut link = part.take_link(source.system);
-        let reading = match seen.map(|row| self.read(source, part, &link, row, own)).transpose() {
+        let mut reading = match seen.map(|row| self.read(source, part, &link, row, own)).transpose()
+        {
             Ok(reading) => reading.unwrap_or_default(),
             Err(problem) => {
                 // A link that nobody has seen is not kept for a row that was not taken.
@@ -179,7 +175,7 @@ impl Scene<'_> {
             }
         };
         let before = (part.exists.version, versions(part), link.clone());
-        let awaits = reading.awaits.first().cloned();
+        let (awaits, unreadable) = (reading.awaits.first().cloned(), reading.problem.take());
         let taken = match (link.shadow.is_some(), seen) {
             (false, None) => Taken::Nothing,
             (true, None) => self.vanish(source, part, &mut link, own),
@@ -192,57 +188,7 @@ impl Scene<'_> {
         if changed {
             changed |= self.compute(part);
         }
-        Ok(Merged { taken, awaits, changed })
-    }
-
-    /// Reads what differs from the shadow and is not ours. Changes nothing.
-    fn read(
-        &self,
-        source: &Source<'_>,
-        part: &Part,
-        link: &Link,
-        row: &Row,
-        own: &Own,
-    ) -> Result<Reading, Problem> {
-        let mut reading = Reading::default();
-        for (field, cell) in cells(source.binding) {
-            let Slot::Present(native) = row.slot(field) else { continue };
-            if self.plan.is_mutant(Mutant::FieldLeftOut) && field == FieldIndex(1) {
-                continue;
-            }
-            let shown = link.shadow.as_ref().map(|shadow| shadow.slot(field));
-            let same = shown.and_then(Slot::value) == Some(native);
-            // What nobody but the system itself says is no mere default of our insert.
-            let sources = self.entity.field(field).and_then(|field| field.from.as_deref());
-            let is_theirs = !own.fields.iter().any(|(known, _)| *known == field)
-                && sources == Some(&[source.system])
-                && !native.is_null();
-            if same || (own.version(field).is_some() && !is_theirs) {
-                continue;
-            }
-            if link.shadow.is_some() && link.agreed(field) == UNKNOWN {
-                reading.adopted.push(field);
-                continue;
-            }
-            if !cell.two_way {
-                reading.one_way.push(field);
-                continue;
-            }
-            let golden = part.cell(field).filter(|golden| golden.version > 0);
-            match self.take(source.system, field, cell, native, golden.map(|cell| &cell.value)) {
-                Ok(theirs) => reading.edits.push(Edit { field, theirs }),
-                Err(Trouble::Parent(binding, key)) => {
-                    reading.awaits.push(Awaits { field, binding, key });
-                }
-                Err(Trouble::Problem(mut problem)) => {
-                    if let Some(found) = self.entity.field(field) {
-                        problem.message = format!("{}: {}", found.name, problem.message);
-                    }
-                    return Err(problem);
-                }
-            }
-        }
-        Ok(reading)
+        Ok(Merged { taken, awaits, unreadable, changed })
     }
 
     /// The golden value of a native one.
@@ -288,8 +234,10 @@ impl Scene<'_> {
             }
             taken = taken.max(self.edit_of_the_dead(source, part, link, edits));
         }
-        hold_waiting(link, &reading.awaits);
-        link.shadow = Some(remember(row, link.shadow.as_ref(), &reading.awaits));
+        hold_waiting(link, row, &reading.awaits, &reading.unreadable);
+        let awaits = reading.awaits.iter().map(|waiting| waiting.field);
+        let waiting: Vec<FieldIndex> = awaits.chain(reading.unreadable).collect();
+        link.shadow = Some(remember(row, link.shadow.as_ref(), &waiting));
         taken
     }
 
@@ -417,39 +365,6 @@ pub(crate) fn take(
     match working.keys.get(&(binding, key.clone())) {
         Some(Some(known)) if known.is_parent() => Ok(Value::Ref(known.record)),
         Some(_) | None => Err(Trouble::Parent(binding, key)),
-    }
-}
-
-/// The row as it will be remembered: what was not shown stays as it was, and what waits for its
-/// parent counts as not shown, so that it is looked at again.
-fn remember(row: &Row, shadow: Option<&Row>, awaits: &[Awaits]) -> Row {
-    let is_whole = |(index, slot): (u16, &Slot)| match slot {
-        Slot::Present(_) => true,
-        Slot::Missing => {
-            shadow.is_none_or(|shadow| matches!(shadow.slot(FieldIndex(index)), Slot::Missing))
-        }
-        Slot::Unavailable => false,
-    };
-    if awaits.is_empty() && (0u16..).zip(row.0.iter()).all(is_whole) {
-        return row.clone();
-    }
-    let slots = row.0.iter().zip(0u16..).map(|(slot, index)| {
-        let field = FieldIndex(index);
-        let waits = awaits.iter().any(|waiting| waiting.field == field);
-        match slot {
-            Slot::Present(value) if !waits => Slot::Present(value.clone()),
-            Slot::Present(_) | Slot::Missing | Slot::Unavailable => {
-                shadow.map_or(Slot::Missing, |shadow| shadow.slot(field).clone())
-            }
-        }
-    });
-    Row(slots.collect())
-}
-
-fn hold_waiting(link: &mut Link, awaits: &[Awaits]) {
-    link.held.retain(|(_, hold)| *hold != Hold::Parent);
-    for waiting in awaits {
-        link.hold(waiting.field, Hold::Parent);
     }
 }
 

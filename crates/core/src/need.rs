@@ -235,6 +235,8 @@ pub fn need(view: &View<'_>, binding: &Binding, part: &Part, root_alive: bool) -
         return Need::Nothing;
     }
     let exists_agreed = link.agreed_exists == part.exists.version;
+    // A row is not deleted while it says something that nobody understands.
+    let may_delete = !link.is_unreadable();
     // Its lines stay where the row of a deleted record does.
     if !root_alive && view.root.is_left(binding.system) {
         return Need::Nothing;
@@ -246,8 +248,10 @@ pub fn need(view: &View<'_>, binding: &Binding, part: &Part, root_alive: bool) -
         }
         (None, true, Scope::In) if !exists_agreed && may_insert(part) => Need::Insert,
         // A child goes with its parent, whose version it does not share.
-        (Some(_), false, Scope::In) if !exists_agreed || part.exists.alive => Need::Delete,
-        (Some(_), _, Scope::Leaving) => Need::Delete,
+        (Some(_), false, Scope::In) if may_delete && (!exists_agreed || part.exists.alive) => {
+            Need::Delete
+        }
+        (Some(_), _, Scope::Leaving) if may_delete => Need::Delete,
         (Some(_) | None, _, _) => Need::Nothing,
     }
 }

@@ -50,7 +50,14 @@ impl Phone {
     pub(super) fn get(&self, native: &Value) -> Result<Value, Problem> {
         let invalid = || problem::invalid("telephone number", native);
         let text = super::table::key(native).ok_or_else(invalid)?;
-        let (number, extension) = self.parse(&text).ok_or_else(invalid)?;
+        let unread = || match self.region {
+            None if !text.trim_start().starts_with(['+', '\u{ff0b}']) => problem::invalid(
+                "telephone number with its country, and the field has no `region`",
+                native,
+            ),
+            Some(_) | None => invalid(),
+        };
+        let (number, extension) = self.parse(&text).ok_or_else(unread)?;
         let mut out = format!("+{}{}", number.code().value(), number.national());
         if let Some(extension) = extension {
             let _ = write!(out, ";ext={extension}");

@@ -47,8 +47,10 @@ impl Scene<'_> {
         } else {
             self.again(source, part, link, reading.edits)
         };
-        hold_waiting(link, &reading.awaits);
-        link.shadow = Some(remember(row, None, &reading.awaits));
+        // A row that is read for the first time is taken whole or not at all.
+        hold_waiting(link, row, &reading.awaits, &[]);
+        let waiting: Vec<_> = reading.awaits.iter().map(|waiting| waiting.field).collect();
+        link.shadow = Some(remember(row, None, &waiting));
         taken
     }
 
@@ -326,9 +328,7 @@ impl Scene<'_> {
                 settled: Settled { rule: rule.into(), winner, who: None, note: None },
             });
         }
-        for link in &mut part.links {
-            link.held.clear();
-        }
+        part.links.iter_mut().for_each(Link::lift_at_death);
     }
 
     fn forbids_delete(&self, source: &Source<'_>) -> Option<&'static str> {

@@ -133,7 +133,7 @@ impl Scene<'_> {
                         }
                         None
                     }
-                    Some(Hold::Parent) => {
+                    Some(Hold::Parent | Hold::Unreadable) => {
                         link.lift(field);
                         None
                     }

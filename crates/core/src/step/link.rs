@@ -7,7 +7,7 @@ use crate::{
     commit::{AuditEvent, AuditKind, Disposition, MatchKey},
     group::{Group, Lane, Link, Part, Scope},
     matching,
-    merge::{Taken, take},
+    merge::{Merged, Taken, Trouble, take},
     name::{BindingIndex, EntityIndex, RecordId},
     plan::{Class, Plan},
     step::{
@@ -326,7 +326,7 @@ impl Pass<'_> {
             }
         }
         match self.merge_sight(sight, &mut group, at) {
-            Ok((taken, awaits, _)) => {
+            Ok(Merged { taken, awaits, unreadable, .. }) => {
                 let birth = self.birth();
                 rivals::remove(&mut group, sight.binding, sight.key);
                 if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
@@ -352,6 +352,10 @@ impl Pass<'_> {
                 self.put_changed(group, before);
                 if let Some(awaits) = awaits {
                     self.wait_for_parent(sight, Some(record), awaits, "write.parent_missing");
+                    return;
+                }
+                if let Some(problem) = unreadable {
+                    self.unreadable(sight, Some(record), Trouble::Problem(problem));
                     return;
                 }
                 self.release(sight);

@@ -8,7 +8,7 @@ use crate::{
     echo::{self, Traces},
     error::Problem,
     group::{Group, Lane, Link, Part},
-    merge::{Awaits, Own, Scene, Source, Taken, conclude},
+    merge::{Merged, Own, Scene, Source, Taken, Trouble, conclude},
     mutant::Mutant,
     name::{BindingIndex, OperationId, RecordId},
     step::{
@@ -243,13 +243,17 @@ impl Pass<'_> {
             })
         };
         let state_before = state(at.part(&group));
-        let waited = at.part(&group).and_then(|part| part.link(system)).is_some_and(|link| {
-            link.must_read || link.held.iter().any(|(_, hold)| *hold == crate::group::Hold::Parent)
-        });
+        let waited = at
+            .part(&group)
+            .and_then(|part| part.link(system))
+            .is_some_and(|link| link.must_read || !link.held.is_empty());
         let result = self.merge_sight(sight, &mut group, at);
         match result {
-            Ok((taken, awaits, changed)) => {
+            Ok(Merged { taken, awaits, unreadable, changed }) => {
                 let changed = changed || state(at.part(&group)) != state_before;
+                // What was not shown this time still means nothing.
+                let link = at.part(&group).and_then(|part| part.link(system));
+                let is_whole = !link.is_some_and(Link::is_unreadable);
                 let record = group.id;
                 if changed {
                     self.put_changed(group, before);
@@ -260,7 +264,11 @@ impl Pass<'_> {
                     self.wait_for_parent(sight, Some(record), awaits, "write.parent_missing");
                     return;
                 }
-                if waited {
+                if let Some(problem) = unreadable {
+                    self.unreadable(sight, Some(record), Trouble::Problem(problem));
+                    return;
+                }
+                if waited && is_whole {
                     self.release(sight);
                 }
                 self.journal.ended(sight, taken.disposition());
@@ -288,10 +296,8 @@ impl Pass<'_> {
         sight: &Sight<'_>,
         group: &mut Group,
         at: PartAt,
-    ) -> Result<(Taken, Option<Awaits>, bool), Problem> {
-        let Some(binding) = self.plan.binding(sight.binding) else {
-            return Ok((Taken::Nothing, None, false));
-        };
+    ) -> Result<Merged, Problem> {
+        let Some(binding) = self.plan.binding(sight.binding) else { return Ok(Merged::default()) };
         let (system, class) = (binding.system, self.class(binding.system));
         let mut taken = Taken::Nothing;
         let mut changed = self.rebase(sight, group, at)?;
@@ -328,7 +334,7 @@ impl Pass<'_> {
             echo::retire_shown(class, link, binding, sight.row);
         }
         self.conclude(group, changed.then_some(system));
-        Ok((taken, merged.awaits, changed))
+        Ok(Merged { taken, changed, ..merged })
     }
 
     /// Merges one image of one part.
@@ -339,12 +345,12 @@ impl Pass<'_> {
         at: PartAt,
         row: Option<&Row>,
         own: &Own,
-    ) -> Result<crate::merge::Merged, Problem> {
+    ) -> Result<Merged, Problem> {
         let (Some(binding), part_key) = (self.plan.binding(sight.binding), at.key(group)) else {
-            return Ok(crate::merge::Merged::default());
+            return Ok(Merged::default());
         };
         let Some(entity) = self.plan.entity(binding.entity) else {
-            return Ok(crate::merge::Merged::default());
+            return Ok(Merged::default());
         };
         let source = Source {
             system: binding.system,
@@ -354,7 +360,7 @@ impl Pass<'_> {
             actor: sight.actor.cloned(),
         };
         let record = group.id;
-        let Some(part) = at.part_mut(group) else { return Ok(crate::merge::Merged::default()) };
+        let Some(part) = at.part_mut(group) else { return Ok(Merged::default()) };
         let mut scene = Scene {
             plan: self.plan,
             working: self.working,

@@ -181,9 +181,7 @@ impl Pass<'_> {
                 },
             });
         }
-        for link in &mut part.links {
-            link.held.clear();
-        }
+        part.links.iter_mut().for_each(crate::group::Link::lift_at_death);
         self.journal.audit.push(AuditEvent { version: part.exists.version, ..about });
     }
 

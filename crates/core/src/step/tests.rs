@@ -17,6 +17,7 @@ mod rivals;
 mod rollbacks;
 mod rules;
 mod scenarios;
+mod unreadable;
 mod veil;
 mod world;
 mod writes;

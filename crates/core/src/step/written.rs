@@ -345,7 +345,13 @@ impl Pass<'_> {
             others: 0,
         };
         match self.merge_part(&sight, group, answered.at, row, own) {
-            Ok(merged) if merged.awaits.is_none() => Ok(()),
+            Ok(merged) if merged.awaits.is_none() => {
+                if let Some(problem) = merged.unreadable {
+                    let message = problem.message.into();
+                    self.park_row(&sight, Some(group.id), problem.code, message, None);
+                }
+                Ok(())
+            }
             Ok(_) => Err(()),
             Err(problem) => {
                 self.park_row(&sight, Some(group.id), problem.code, problem.message.into(), None);

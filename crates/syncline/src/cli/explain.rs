@@ -285,8 +285,12 @@ async fn explain(
         let native = link.shadow.as_ref().and_then(|row| row.value(field));
         let Some(native) = native.map(|native| label.shown(native)) else { continue };
         let origin = if cell.author == Author::System(link.system) { " (origin)" } else { "" };
-        let is_kept = link.hold_of(field) == Some(Hold::Rollback);
+        let hold = link.hold_of(field);
+        let is_kept = hold == Some(Hold::Rollback);
         let behind = match (link.agreed(field) == cell.version, open) {
+            _ if hold == Some(Hold::Unreadable) => {
+                " (then; what it holds now means nothing: syncline quarantine list)"
+            }
             (true, _) => "",
             (false, None) if is_kept => " (kept: what came from there was rolled back)",
             (false, None) => " (behind)",

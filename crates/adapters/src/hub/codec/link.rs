@@ -69,6 +69,7 @@ pub(super) fn encode(link: &Link, cells: &[Cell], out: &mut Vec<u8>) {
                 Hold::Loop => 1,
                 Hold::Rollback => 2,
                 Hold::Parent => 3,
+                Hold::Unreadable => 4,
             });
         });
     }
@@ -168,6 +169,7 @@ pub(super) fn decode(input: &mut &[u8], cells: &[Cell]) -> Option<Link> {
                 1 => Hold::Loop,
                 2 => Hold::Rollback,
                 3 => Hold::Parent,
+                4 => Hold::Unreadable,
                 _ => return None,
             };
             Some((field, hold))

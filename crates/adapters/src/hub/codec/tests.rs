@@ -141,6 +141,7 @@ fn links() -> impl Strategy<Value = (Link, Option<Vec<Option<Slot>>>, bool)> {
         Just(Hold::Loop),
         Just(Hold::Rollback),
         Just(Hold::Parent),
+        Just(Hold::Unreadable),
     ];
     let reflex = (fields(), option::of(any::<u32>()), any::<u32>(), times())
         .prop_map(|(field, value, count, since)| Reflex { field, value, count, since });

@@ -1,0 +1,135 @@
+//! Values that mean nothing: they keep back their own field, and nothing else.
+
+use super::{World, contact_in, edit};
+use crate::{
+    lens::{self, CellSpec, FieldType},
+    name::FieldIndex,
+    plan::{Class, Plan, Unit},
+};
+
+const CLASSES: [Class; 5] =
+    [Class::Log, Class::Marked, Class::Versioned, Class::Plain, Class::Blind];
+
+/// Two contacts' systems of a class, in step; B knows the states S0 and S1 and no other.
+fn pair(class: Class) -> World {
+    pair_with(class, |_| {})
+}
+
+fn pair_with(class: Class, change: impl FnOnce(&mut Plan)) -> World {
+    let states = |plan: &mut Plan| {
+        let known =
+            ["S0", "S1"].map(|state| (super::world::text(state), vec![super::world::text(state)]));
+        let spec = CellSpec { values: Some(known.to_vec()), ..CellSpec::default() };
+        let lens = lens::compile(&FieldType::Any, &spec, None).unwrap();
+        plan.bindings[1].cells[3].as_mut().unwrap().lens = lens;
+        change(plan);
+    };
+    contact_in(World::new(2).class(class).with(states))
+}
+
+#[test]
+fn the_other_fields_of_its_row_go_on_both_ways() {
+    for class in CLASSES {
+        let mut world = pair(class);
+        edit(&mut world, "B", "status=? name=N1");
+        world.run();
+        edit(&mut world, "A", "phone=P1");
+        world.run();
+        assert_eq!(world.codes(), ["map.unknown_value"], "{class:?}");
+        assert_eq!(world.show("A"), "a1: N1 E0 P1 S0", "{class:?}");
+        assert!(world.show("B").ends_with("N1 E0 P1 ?"), "{class:?}: {}", world.show("B"));
+    }
+}
+
+#[test]
+fn it_is_not_written_over_and_mended_it_is_merged_like_any_edit() {
+    for (class, mended, everywhere) in CLASSES.iter().flat_map(|class| {
+        // What another system said meanwhile: A stands first and wins what both changed.
+        [(*class, "S1", "S1"), (*class, "S0", "S1")]
+    }) {
+        let mut world = pair(class);
+        edit(&mut world, "B", "status=?");
+        world.run();
+        edit(&mut world, "A", "status=S1");
+        world.run();
+        assert!(world.show("B").ends_with("P0 ?"), "{class:?}: {}", world.show("B"));
+        assert_eq!(world.codes(), ["map.unknown_value"], "{class:?}");
+
+        edit(&mut world, "B", &format!("status={mended}"));
+        world.run();
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+        for system in ["A", "B"] {
+            assert!(world.show(system).ends_with(everywhere), "{class:?}: {}", world.show(system));
+        }
+    }
+}
+
+#[test]
+fn it_is_taken_once_the_configuration_knows_it() {
+    for class in CLASSES {
+        let mut world = pair(class);
+        edit(&mut world, "B", "status=S7");
+        world.run();
+        let same = |plan: &mut Plan| {
+            let lens = plan.bindings[0].cells[3].as_ref().unwrap().lens.clone();
+            plan.bindings[1].cells[3].as_mut().unwrap().lens = lens;
+        };
+        let mut world = world.with(same);
+        world.run();
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+        assert_eq!(world.show("A"), "a1: N0 E0 P0 S7", "{class:?}");
+    }
+}
+
+#[test]
+fn a_row_is_not_deleted_while_it_says_something_that_nobody_understands() {
+    for class in CLASSES {
+        let mut world = pair(class);
+        edit(&mut world, "B", "status=?");
+        world.run();
+        world.delete("A", "a1");
+        world.run();
+        assert_eq!(world.keys("B").len(), 1, "{class:?}");
+        edit(&mut world, "B", "status=S0");
+        world.run();
+        assert_eq!(world.keys("A").len(), world.keys("B").len(), "{class:?}");
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+    }
+}
+
+#[test]
+fn what_merges_as_one_with_it_waits_with_it() {
+    let unit = |plan: &mut Plan| {
+        let contacts = &mut plan.entities[0];
+        let fields = vec![FieldIndex(2), FieldIndex(3)];
+        contacts.units = vec![Unit { name: "state".into(), fields }];
+        contacts.fields[2].unit = Some(0);
+        contacts.fields[3].unit = Some(0);
+    };
+    let mut world = pair_with(Class::Marked, unit);
+    edit(&mut world, "B", "status=? phone=P1 name=N1");
+    world.run();
+    assert_eq!(world.show("A"), "a1: N1 E0 P0 S0");
+    edit(&mut world, "A", "phone=P2");
+    world.run();
+    assert!(world.show("B").ends_with("N1 E0 P1 ?"), "{}", world.show("B"));
+    edit(&mut world, "B", "status=S1");
+    world.run();
+    // Both changed the unit: A stands first.
+    assert_eq!(world.show("A"), "a1: N1 E0 P2 S0");
+    assert!(world.show("B").ends_with("N1 E0 P2 S0"), "{}", world.show("B"));
+}
+
+#[test]
+fn a_row_that_does_not_show_it_does_not_say_that_it_is_mended() {
+    let mut world = pair(Class::Plain);
+    edit(&mut world, "B", "status=?");
+    world.run();
+    let began = world.operation();
+    world.hide("B", FieldIndex(3), began);
+    edit(&mut world, "A", "status=S1");
+    assert_eq!(world.codes(), ["map.unknown_value"]);
+    world.scan("A");
+    assert_eq!(world.apply("B"), 0);
+    assert!(world.show("B").ends_with("P0 ?"), "{}", world.show("B"));
+}
