@@ -13,4 +13,5 @@ pub mod news;
 pub mod outbox;
 pub mod seal;
 pub mod series;
+pub mod signer;
 pub mod sqlite;

@@ -6,6 +6,7 @@ use crate::{
     Text,
     change::{PartKey, Position, Row, RowKey, WriteKind},
     group::{Author, Candidate, Group},
+    moved::Moved,
     name::{
         BindingIndex, EntityIndex, FieldIndex, IntentId, OperationId, RecordId, RunId, SystemIndex,
         Timestamp,
@@ -169,6 +170,8 @@ pub struct GroupChange {
     pub before: GroupIndex,
     /// What they must say.
     pub after: GroupIndex,
+    /// What the books must say of it, to be able to rebuild it.
+    pub moved: Moved,
 }
 
 /// What the store's indices say of a group. A function of plan and group: see `index::of`.

@@ -120,7 +120,12 @@ mod tests {
             ..GroupIndex::default()
         };
         Commit {
-            groups: vec![GroupChange { group, before: GroupIndex::default(), after }],
+            groups: vec![GroupChange {
+                group,
+                before: GroupIndex::default(),
+                after,
+                moved: crate::moved::Moved::Whole,
+            }],
             ..Commit::default()
         }
     }

@@ -21,6 +21,7 @@ pub mod label;
 pub mod lens;
 pub mod matching;
 pub(crate) mod merge;
+pub mod moved;
 pub mod mutant;
 pub mod name;
 pub mod need;

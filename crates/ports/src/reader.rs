@@ -1,5 +1,7 @@
 //! The hub as people see it: counts, queues, histories, and the few small things that people set
 //! (pauses, approvals, guards). Nothing here changes records.
+//!
+//! Long because it is one trait, with what its questions are answered with.
 
 use async_trait::async_trait;
 use syncline_core::{
@@ -303,14 +305,50 @@ pub struct Chain {
     pub changes: u64,
     /// Of them, so many are older than the chain.
     pub unchained: u64,
+    /// Of them, so many are so old that only what they came to is kept.
+    pub compacted: u64,
     /// So many actions.
     pub actions: u64,
+    /// So many commits have moved something.
+    pub moves: u64,
     /// The last hash of the changes, in hexadecimal digits.
     pub changes_head: Text,
     /// The same of the actions.
     pub actions_head: Text,
+    /// The same of what was moved.
+    pub moves_head: Text,
+    /// So many signatures over where the books ended are right.
+    pub anchors: u64,
+    /// When the last one was made.
+    pub anchored: Option<Timestamp>,
     /// The first place where it is not what was written.
     pub broken: Option<Text>,
+}
+
+/// What is known of the books from elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How one of the hashes begins, in hexadecimal digits.
+    pub hash: Option<Text>,
+    /// Signatures that were kept beside the hub, a line each.
+    pub anchors: Vec<Text>,
+    /// Who may have signed; nobody: whoever did.
+    pub signers: Vec<[u8; 32]>,
+}
+
+/// What rebuilding the records from the books came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The books have what it takes; an earlier version wrote less.
+    pub is_possible: bool,
+    /// So many commits were followed.
+    pub commits: u64,
+    /// So many records.
+    pub records: u64,
+    /// Of them, so many are not what the hub holds.
+    pub different: u64,
+    /// The first of those.
+    pub named: Vec<RecordId>,
 }
 
 /// The hub as people see it.
@@ -422,9 +460,11 @@ pub trait Reader: Send + Sync {
     async fn act(&self, action: &Action) -> Result<(), PortError>;
     /// Actions, newest first.
     async fn actions(&self, filter: &ActionFilter) -> Result<Vec<Action>, PortError>;
-    /// Reads the chain over changes and actions from the beginning. `kept`: how one of its hashes begins that
-    /// was kept elsewhere, in hexadecimal digits.
-    async fn verify_chain(&self, kept: Option<&str>) -> Result<Chain, PortError>;
+    /// Reads the chains over changes, actions and what was moved from the beginning, and compares them with what
+    /// was kept elsewhere.
+    async fn verify_chain(&self, kept: &Kept) -> Result<Chain, PortError>;
+    /// Rebuilds every record from the books, and compares it with what is held.
+    async fn rebuild(&self) -> Result<Rebuilt, PortError>;
 
     /// Opens a run and gives it a number.
     async fn begin_run(

@@ -62,7 +62,16 @@ pub fn at_rest(world: &World) -> Result<(), Breach> {
         shown(world, &memory, group)?;
     }
     nobody_twice(world, &memory)?;
+    booked(&memory)?;
     rules::kept(world, &memory)
+}
+
+/// The books say all: each record is rebuilt from them, and each value that changed has a line.
+fn booked(memory: &Memory) -> Result<(), Breach> {
+    match memory.unbooked.first() {
+        Some(detail) => Err(Breach { guarantee: "accounting", detail: detail.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// No lost update: what the hub replaced was golden, or is in the audit.

@@ -22,6 +22,7 @@ use syncline_ports::store::{BehindCount, CommitError, Store};
 
 use crate::{moment::moment, rare::Happened};
 
+mod booked;
 mod ghost;
 
 /// Everything the hub remembers.
@@ -67,6 +68,8 @@ pub struct Memory {
     pub authored: Vec<(SystemIndex, String)>,
     /// What was decided against the rules of the plan.
     pub broken: Vec<String>,
+    /// What changed and cannot be told from the books.
+    pub unbooked: Vec<String>,
     /// Several processes work on it.
     pub crowded: bool,
     /// An older state of itself.
@@ -243,6 +246,7 @@ impl Memory {
             return Err(CommitError::Stale(taken));
         }
         self.compare(&commit.groups);
+        self.book(&commit);
         self.account(&commit);
         self.index(&commit.groups);
         for change in commit.groups {

@@ -32,6 +32,7 @@ mod rollback;
 #[cfg(test)]
 mod scenarios;
 mod scratch;
+mod seals;
 mod serve;
 mod session;
 mod shown;

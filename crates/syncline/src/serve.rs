@@ -90,7 +90,8 @@ pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer,
     let journal = daemon.journal.clone();
     let say = move || journal.say(Level::Info, "serve.stopping", session::STOPPING, json!({}));
     let _stop = session::hear_signals(say);
-    daemon.run(hangup).await
+    // Who began it need not have room for all that it keeps.
+    Box::pin(daemon.run(hangup)).await
 }
 
 struct Daemon {

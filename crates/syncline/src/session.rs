@@ -94,7 +94,8 @@ static SIGNAL: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0)
 impl Session {
     /// Opens the hub, and the systems that the command reaches.
     pub(crate) async fn open(context: &Context, usage: Use, reach: Reach) -> Result<Self, Failure> {
-        Self::of(config::load(context)?, context, usage, reach).await
+        // Whoever opens one need not have room for all that it takes meanwhile.
+        Box::pin(Self::of(config::load(context)?, context, usage, reach)).await
     }
 
     /// The same, of a configuration that was read before. A hub that was restored is made to know what is

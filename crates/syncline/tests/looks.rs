@@ -71,14 +71,6 @@ fn a_log_that_is_older_than_it_is_kept_is_forgotten_and_what_it_changed_is_not()
     world.run(&["status"]).ends(0, &["contacts", "0 0 0"]);
 }
 
-#[test]
-fn only_logs_can_be_kept_for_a_time_by_this_version() {
-    let world = World::contacts(1);
-    world.edit("version: 1\n", "version: 1\ndefaults: {retention: {logs: 30d, history: 400d}}\n");
-    let said = ["config.unsupported", "this version cannot honour `history`"];
-    world.run(&["check"]).ends(2, &said);
-}
-
 fn now() -> jiff::Timestamp {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap();
     jiff::Timestamp::from_microsecond(since.as_micros() as i64).unwrap()

@@ -10,6 +10,7 @@
 pub(crate) mod audit;
 pub(crate) mod bits;
 mod link;
+pub(crate) mod moves;
 
 use syncline_core::{
     change::RowKey,

@@ -63,7 +63,7 @@ impl Scene<'_> {
         edits: Vec<Edit>,
     ) -> Taken {
         self.bear(source, part, link);
-        self.fill(source, part, link, edits);
+        let _no_line_each = self.fill(source, part, link, edits);
         let event = self.event_from(source, AuditKind::Created);
         self.journal.audit.push(AuditEvent { version: part.exists.version, ..event });
         Taken::Applied
@@ -89,7 +89,7 @@ impl Scene<'_> {
             return Taken::Filtered;
         }
         self.bear(source, part, link);
-        self.fill(source, part, link, edits);
+        let filled = self.fill(source, part, link, edits);
         self.revived = true;
         let event = self.event_from(source, AuditKind::Revived);
         self.journal.audit.push(AuditEvent {
@@ -97,6 +97,7 @@ impl Scene<'_> {
             note: "created again".into(),
             ..event
         });
+        self.journal.audit.extend(filled);
         Taken::Applied
     }
 
@@ -110,9 +111,18 @@ impl Scene<'_> {
         link.scope = Scope::In;
     }
 
-    /// Golden values from a row that stands alone. No line per field: the record has one.
-    fn fill(&self, source: &Source<'_>, part: &mut Part, link: &mut Link, edits: Vec<Edit>) {
+    /// Golden values from a row that stands alone. Gives a line per value that changed; a record that nobody
+    /// knew has one for all.
+    fn fill(
+        &self,
+        source: &Source<'_>,
+        part: &mut Part,
+        link: &mut Link,
+        edits: Vec<Edit>,
+    ) -> Vec<AuditEvent> {
         let (at, clock_suspect) = self.stamp(source);
+        let is_known = part.exists.version > 1;
+        let mut lines = Vec::new();
         for Edit { field, theirs } in edits {
             if self.forbids(source, field).is_some() {
                 continue;
@@ -122,12 +132,24 @@ impl Scene<'_> {
                 link.agree(field, cell.version);
                 continue;
             }
-            cell.value = theirs;
+            let after = is_known.then(|| theirs.clone());
+            let before = std::mem::replace(&mut cell.value, theirs);
             cell.version += 1;
             cell.author = Author::System(source.system);
             (cell.at, cell.clock_suspect) = (at, clock_suspect);
             link.agree(field, cell.version);
+            if is_known && after.as_ref() != Some(&before) {
+                lines.push(AuditEvent {
+                    field: Some(field),
+                    before: Some(before),
+                    after,
+                    version: cell.version,
+                    note: "created again".into(),
+                    ..self.event_from(source, AuditKind::Changed)
+                });
+            }
         }
+        lines
     }
 
     /// A row that was there and is gone.

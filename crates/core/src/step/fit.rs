@@ -18,6 +18,7 @@ impl Pass<'_> {
         let mut before = index::of(self.plan, &group);
         before.behind.retain(|behind| Some(behind.system) != system);
         before.matches.clear();
+        self.trace(&group);
         self.touch(&group, Some(before));
         self.conclude(&mut group, None);
         self.put_changed(group, None);

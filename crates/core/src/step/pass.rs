@@ -9,6 +9,7 @@ use crate::{
     expr::Zone,
     group::{Existence, Group, Part},
     index,
+    moved::{Moved, Trace},
     name::{
         BindingIndex, EntityIndex, IntentId, OperationId, RecordId, Revision, SystemIndex,
         Timestamp,
@@ -27,6 +28,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) journal: Journal,
     /// Groups that were changed, with what the indices said of them before.
     touched: BTreeMap<RecordId, GroupIndex>,
+    /// What their state was before.
+    traces: BTreeMap<RecordId, Trace>,
     /// Keys of linked rows that this batch proves absent while another row may take their place.
     pub(crate) gone: BTreeSet<(BindingIndex, RowKey)>,
     /// Keys of rows that this batch has read by key and found.
@@ -54,6 +57,7 @@ impl<'a> Pass<'a> {
             zone: plan.zone.as_deref().and_then(Zone::get),
             journal: Journal::default(),
             touched: BTreeMap::new(),
+            traces: BTreeMap::new(),
             gone: BTreeSet::new(),
             found: BTreeSet::new(),
             unread: BTreeSet::new(),
@@ -91,8 +95,16 @@ impl<'a> Pass<'a> {
         if self.touched.contains_key(&group.id) {
             return None;
         }
-        let is_new = group.revision == Revision(0);
-        Some(if is_new { GroupIndex::default() } else { self.index_of(group) })
+        if group.revision == Revision(0) {
+            return Some(GroupIndex::default());
+        }
+        self.trace(group);
+        Some(self.index_of(group))
+    }
+
+    /// Keeps what the state of a group was that was not changed since it was loaded.
+    pub(crate) fn trace(&mut self, group: &Group) {
+        self.traces.insert(group.id, Trace::of(group));
     }
 
     /// What the indices say of a group that was not changed since it was loaded.
@@ -226,7 +238,9 @@ impl<'a> Pass<'a> {
             let Some(Some(mut group)) = self.working.groups.remove(&record) else { continue };
             group.revision.0 += 1;
             let after = index::of(self.plan, &group);
-            groups.push(GroupChange { group, before, after });
+            let trace = self.traces.remove(&record);
+            let moved = trace.map_or(Moved::Whole, |trace| trace.moved(&group));
+            groups.push(GroupChange { group, before, after, moved });
         }
         self.wake(&mut groups);
         self.veil(&groups.iter().map(|change| (change.group.id, &change.group)).collect());

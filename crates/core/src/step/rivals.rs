@@ -219,10 +219,24 @@ impl Pass<'_> {
                 let (plan, working) = (self.plan, &*self.working);
                 let value = take(plan, working, entity, link.system, field, lens, native, None);
                 if let Ok(value) = value {
-                    cell.value = value;
+                    let before = std::mem::replace(&mut cell.value, value);
                     cell.version += 1;
                     cell.author = Author::System(link.system);
                     link.agree(field, cell.version);
+                    self.journal.audit.push(AuditEvent {
+                        field: Some(field),
+                        system: Some(link.system),
+                        before: Some(before),
+                        after: Some(cell.value.clone()),
+                        version: cell.version,
+                        note: "match.ambiguous".into(),
+                        ..event(
+                            group.id,
+                            group.entity,
+                            &crate::change::PartKey::Root,
+                            AuditKind::Changed,
+                        )
+                    });
                     break;
                 }
             }

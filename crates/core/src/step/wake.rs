@@ -12,6 +12,7 @@ use crate::{
     commit::GroupChange,
     group::{Group, Intent, Link, Parked},
     index,
+    moved::Moved,
     name::{BindingIndex, RecordId, SystemIndex},
     need::{cells, reference_key},
     plan::{Binding, Class, Entity, Plan},
@@ -149,7 +150,9 @@ impl Pass<'_> {
                 if release(&mut group, system, code) {
                     group.revision.0 += 1;
                     let after = index::of(self.plan, &group);
-                    groups.insert(at, GroupChange { group, before, after });
+                    // What waits is no part of the state.
+                    let moved = Moved::Nothing;
+                    groups.insert(at, GroupChange { group, before, after, moved });
                 } else {
                     self.put_back(group);
                 }

@@ -15,6 +15,7 @@ use syncline_core::{
         Wants,
     },
     group::{Author, Cell, Existence, Group, Intent, IntentStatus, Lane, Link, Part},
+    moved::Moved,
     name::{
         BindingIndex, EntityIndex, IntentId, OperationId, RecordId, Revision, RunId, SystemIndex,
         Timestamp,
@@ -120,7 +121,7 @@ fn contact(number: u128, row: i64, name: &str) -> GroupChange {
         alive: true,
         ..GroupIndex::default()
     };
-    GroupChange { group, before: GroupIndex::default(), after }
+    GroupChange { group, before: GroupIndex::default(), after, moved: Moved::Whole }
 }
 
 fn row_entry(
@@ -147,7 +148,8 @@ fn row_entry(
 fn next(change: &GroupChange) -> GroupChange {
     let mut group = change.group.clone();
     group.revision = Revision(group.revision.0 + 1);
-    GroupChange { group, before: change.after.clone(), after: change.after.clone() }
+    let moved = Moved::Nothing;
+    GroupChange { group, before: change.after.clone(), after: change.after.clone(), moved }
 }
 
 fn groups(changes: impl IntoIterator<Item = GroupChange>) -> Commit {

@@ -55,7 +55,8 @@ impl Apply {
             report::note(&warning.warning(context.paint));
         }
         confirm(&saved, context)?;
-        let mut session = Session::of(loaded, context, Use::Write, Reach::Systems).await?;
+        let opened = Box::pin(Session::of(loaded, context, Use::Write, Reach::Systems));
+        let mut session = opened.await?;
         let entities = same_meaning(&session, &saved)?;
         paused::refuse(&session, &entities).await?;
         let allow = run::allowed(&self.allow);

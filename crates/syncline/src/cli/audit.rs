@@ -2,12 +2,16 @@
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use syncline_ports::reader::{Action, ActionFilter, Chain, HistoryFilter, Reader as _};
+use syncline_adapters::hub::signer::{hex, unhex};
+use syncline_ports::reader::{
+    Action, ActionFilter, Chain, HistoryFilter, Kept, Reader as _, Rebuilt,
+};
 
 use crate::{
     cli::{Context, history, run},
     exit::Exit,
     report::{self, Answer, Failure},
+    seals,
     session::{Reach, Session, Use},
     words::{self, Table},
 };
@@ -30,8 +34,14 @@ pub(crate) struct Audit {
     /// With `--verify-chain`: how a hash begins that was kept elsewhere.
     #[arg(long, value_name = "HASH", requires = "verify_chain")]
     pub(crate) kept: Option<String>,
+    /// With `--verify-chain`: who else may have signed where the books ended; again for each.
+    #[arg(long, value_name = "KEY", requires = "verify_chain")]
+    pub(crate) signer: Vec<String>,
+    /// Rebuild every record from the books, and compare it with the hub.
+    #[arg(long, conflicts_with = "verify_chain")]
+    pub(crate) rebuild: bool,
     /// Everything, the oldest first: changes and actions, a line each.
-    #[arg(long, value_name = "FORMAT", conflicts_with = "verify_chain")]
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["verify_chain", "rebuild"])]
     pub(crate) export: Option<Format>,
 }
 
@@ -55,7 +65,10 @@ impl Audit {
             return export(&session, format, self.since()?).await;
         }
         if self.verify_chain {
-            return verify(&session, self.kept.as_deref()).await;
+            return verify(&session, self.kept.as_deref(), &self.signer).await;
+        }
+        if self.rebuild {
+            return rebuild(&session).await;
         }
         let filter = ActionFilter {
             since: self.since()?,
@@ -100,8 +113,62 @@ pub(crate) fn json_of(action: &Action) -> Json {
     })
 }
 
-async fn verify(session: &Session, kept: Option<&str>) -> Result<Answer, Failure> {
-    if let Some(kept) = kept
+/// Who may have signed, as it was said.
+fn signers(said: &[String]) -> Result<Vec<[u8; 32]>, Failure> {
+    let read = |text: &String| {
+        let key = unhex(text).and_then(|key| <[u8; 32]>::try_from(key).ok());
+        key.ok_or_else(|| {
+            Failure::new("usage.arguments", format!("`{text}` is nobody who signs"))
+                .cause("who signs is written in 64 digits, 0 to 9 and a to f")
+                .done("nothing was looked at")
+                .fix("syncline audit --verify-chain")
+        })
+    };
+    said.iter().map(read).collect()
+}
+
+/// Rebuilds the records, and says which are not what the hub holds.
+async fn rebuild(session: &Session) -> Result<Answer, Failure> {
+    let Rebuilt { is_possible, commits, records, different, named } = session.hub.rebuild().await?;
+    let names: Vec<String> = named.iter().map(ToString::to_string).collect();
+    let result = json!({
+        "commits": commits,
+        "records": records,
+        "different": different,
+        "named": names,
+    });
+    if !is_possible {
+        return Err(Failure::new("hub.version", "an earlier version of Syncline wrote this hub")
+            .cause("it did not keep what records are rebuilt from")
+            .done("nothing was changed")
+            .fix("syncline run opens it with this version, which does from then on"));
+    }
+    if different > 0 {
+        let message = format!(
+            "{} of {} are not what the books say",
+            different,
+            words::counted(records, "record")
+        );
+        let failure = Failure::new("audit.incomplete", message)
+            .part("seen", names.join(", "))
+            .cause("somebody wrote to the hub's file, or the disk is damaged")
+            .done("nothing was changed")
+            .fix("syncline audit --verify-chain");
+        return Ok(Answer::new("the books do not say what the hub holds")
+            .with_result(result)
+            .with_error(failure.with_exit(Exit::Failed)));
+    }
+    let summary = format!(
+        "{} rebuilt from {}: all as the hub holds them",
+        words::counted(records, "record"),
+        words::counted(commits, "commit")
+    );
+    Ok(Answer::new(summary.clone()).with_text(summary).with_result(result))
+}
+
+async fn verify(session: &Session, hash: Option<&str>, said: &[String]) -> Result<Answer, Failure> {
+    let said = signers(said)?;
+    if let Some(kept) = hash
         && (kept.is_empty() || !kept.bytes().all(|byte| byte.is_ascii_hexdigit()))
     {
         return Err(Failure::new("usage.arguments", format!("`{kept}` is no hash"))
@@ -109,12 +176,32 @@ async fn verify(session: &Session, kept: Option<&str>) -> Result<Answer, Failure
             .done("nothing was looked at")
             .fix("syncline audit --verify-chain"));
     }
-    let chain = session.hub.verify_chain(kept).await?;
-    let Chain { changes, unchained, actions, changes_head, actions_head, broken } = chain;
+    let kept = seals::kept(&session.loaded, &said).await?;
+    let signers = kept.signers.clone();
+    let chain = session.hub.verify_chain(&Kept { hash: hash.map(Into::into), ..kept }).await?;
+    let Chain {
+        changes,
+        unchained,
+        compacted,
+        actions,
+        moves,
+        changes_head,
+        actions_head,
+        moves_head,
+        anchors,
+        anchored,
+        broken,
+    } = chain;
     let result = json!({
         "changes": changes,
         "older_than_the_chain": unchained,
+        "compacted": compacted,
         "actions": actions,
+        "moves": moves,
+        "signatures": anchors,
+        "signed_at": anchored.map(words::time),
+        "signers": signers.iter().map(|signer| hex(signer)).collect::<Vec<_>>(),
+        "moves_head": moves_head.as_str(),
         "changes_head": changes_head.as_str(),
         "actions_head": actions_head.as_str(),
         "broken": broken.as_ref().map(|place| place.as_str()),
@@ -129,17 +216,33 @@ async fn verify(session: &Session, kept: Option<&str>) -> Result<Answer, Failure
             .with_result(result)
             .with_error(failure.with_exit(Exit::Failed)));
     }
+    let compacted = match compacted {
+        0 => String::new(),
+        old => format!("; up to c-{old} what they came to"),
+    };
     let older = match unchained {
         0 => String::new(),
         older => format!("; {} are older than the chain", words::counted(older, "change")),
     };
     let summary = format!(
-        "chain ok ({}, {}{older})",
+        "chain ok ({}, {}{older}{compacted})",
         words::counted(changes, "change"),
         words::counted(actions, "action")
     );
+    let signed = match anchored {
+        None => "not yet".to_owned(),
+        Some(at) => {
+            let who: Vec<String> = signers.iter().map(|signer| hex(signer)).collect();
+            format!(
+                "{}, last {}, by {}",
+                words::counted(anchors, "time"),
+                words::time(at),
+                who.join(", ")
+            )
+        }
+    };
     let text = format!(
-        "{summary}\n  changes  {changes_head}\n  actions  {actions_head}\nKeep these elsewhere: syncline audit --verify-chain --kept HASH finds whether they are still in it."
+        "{summary}\n  changes  {changes_head}\n  actions  {actions_head}\n  moves    {moves_head}\n  signed   {signed}\nKeep these elsewhere: syncline audit --verify-chain --kept HASH finds whether they are still in it."
     );
     Ok(Answer::new(summary).with_text(text).with_result(result))
 }

@@ -16,6 +16,7 @@ use crate::{
     progress::Progress,
     recovery,
     report::{Answer, Failure},
+    seals,
     session::{Reach, Session, Use},
     words,
 };
@@ -52,6 +53,7 @@ impl Restore {
                 let restored = SqliteHub::open_with(&hub, Open::ReadWrite, false, keys.as_ref())?;
                 recovery::begin(&restored, copy.last_at.unwrap_or_default()).await?;
             }
+            seals::set_aside(&loaded)?;
             drop(lent);
             result.insert("copy".into(), recovery::json(&copy));
             head.push(format!("{} is as {} was.", hub.display(), file.display()));

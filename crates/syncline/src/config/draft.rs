@@ -1,4 +1,6 @@
 //! What the file says, typed, with places; not yet compared with itself or with the systems.
+//!
+//! Long because it is the file, key by key.
 
 use syncline_core::{
     Text,
@@ -60,6 +62,27 @@ pub(crate) struct BackupDraft {
     pub(crate) max_age_ms: Option<i64>,
 }
 
+/// How the books are signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BooksDraft {
+    /// Where the key is; `None`: beside the hub.
+    pub(crate) key: Option<Spanned<Reference>>,
+    /// The file of signatures, as written; `None`: beside the hub.
+    pub(crate) anchors: Option<String>,
+}
+
+/// How long things are kept, in milliseconds, as far as said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "units stand last in names")]
+pub(crate) struct Retention {
+    /// Logs of runs.
+    pub(crate) logs_ms: Option<i64>,
+    /// What was settled of the queues.
+    pub(crate) quarantine_ms: Option<i64>,
+    /// The books.
+    pub(crate) history_ms: Option<i64>,
+}
+
 /// The whole file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draft {
@@ -70,6 +93,8 @@ pub(crate) struct Draft {
     pub(crate) hub_previous_key: Option<Spanned<Reference>>,
     /// Copies of it.
     pub(crate) backup: BackupDraft,
+    /// How its books are signed.
+    pub(crate) books: BooksDraft,
     /// The zone of values that carry no offset.
     pub(crate) timezone: Option<Name>,
     /// The file of exchange rates, and what it holds.
@@ -121,6 +146,10 @@ pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Logs of runs are kept for so long unless said otherwise, in milliseconds.
 const LOGS_MS: i64 = 30 * DAY_MS;
+/// The same of what was settled of the queues.
+const QUARANTINE_MS: i64 = 90 * DAY_MS;
+/// The same of the books.
+const HISTORY_MS: i64 = 400 * DAY_MS;
 
 /// A system.
 #[derive(Clone, Debug)]
@@ -208,8 +237,8 @@ pub(crate) struct Common {
     pub(crate) guards: GuardsDraft,
     /// How much a user may change in a while.
     pub(crate) per_user: Option<Spanned<PerUser>>,
-    /// How long logs of runs are kept, in milliseconds; said under `defaults:` only.
-    pub(crate) logs_ms: Option<i64>,
+    /// How long things are kept; said under `defaults:` only.
+    pub(crate) retention: Retention,
 }
 
 /// The guards' limits, as far as said.
@@ -366,7 +395,17 @@ impl Draft {
 
     /// How long logs of runs are kept, in milliseconds.
     pub(crate) fn logs_ms(&self) -> i64 {
-        self.defaults.logs_ms.unwrap_or(LOGS_MS)
+        self.defaults.retention.logs_ms.unwrap_or(LOGS_MS)
+    }
+
+    /// How long what was settled of the queues is kept, in milliseconds.
+    pub(crate) fn quarantine_ms(&self) -> i64 {
+        self.defaults.retention.quarantine_ms.unwrap_or(QUARANTINE_MS)
+    }
+
+    /// How long the books are kept, in milliseconds.
+    pub(crate) fn history_ms(&self) -> i64 {
+        self.defaults.retention.history_ms.unwrap_or(HISTORY_MS)
     }
 
     /// What this system can do without a table of marks: of a REST system, whether the server refuses

@@ -153,6 +153,16 @@ static HUB: Section = Section {
             Shape::Duration,
             "`apply` speaks of a last copy that is older; 24h unless said.",
         ),
+        key(
+            "signing_key",
+            Shape::Secret,
+            "Where the key is that signs where the books end; in a file beside the hub unless said.",
+        ),
+        key(
+            "anchors",
+            Shape::Text,
+            "The file that keeps the signatures, relative to the configuration; beside the hub unless said.",
+        ),
     ],
     named: None,
     required: &[],

@@ -362,7 +362,7 @@ impl Loaded {
         secret.map_err(|failure| failure.done(format!("{system} was not contacted")))
     }
 
-    pub(super) async fn secret_at(
+    pub(crate) async fn secret_at(
         &self,
         key: &str,
         reference: &Spanned<Reference>,

@@ -21,7 +21,7 @@ use syncline_core::Text;
 
 use crate::config::{
     complaint::Complaint,
-    draft::{BackupDraft, Draft, Name, Spanned},
+    draft::{BackupDraft, BooksDraft, Draft, Name, Spanned},
     keys::{self, Section},
     scalar, similar,
     source::{Place, Sources},
@@ -401,6 +401,10 @@ impl Reader<'_> {
             draft.hub_key = key("key");
             draft.hub_previous_key = key("previous_key");
             draft.backup = self.backup(&hub);
+            draft.books = BooksDraft {
+                key: hub.get("signing_key").and_then(|node| self.secret(node, "signing_key", true)),
+                anchors: self.text_of(&hub, "anchors").map(|text| text.value.to_string()),
+            };
         }
         if let Some(node) = entries.get("rates") {
             let entries = self.entries(node, &keys::RATES, "`rates`", &[]);

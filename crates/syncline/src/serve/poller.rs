@@ -21,7 +21,7 @@ use crate::{
     pass::{self, Depth, Halves, Order, scans},
     progress::Scans,
     report::Failure,
-    retention,
+    retention, seals,
     serve::{
         journal::Level,
         runs,
@@ -118,6 +118,7 @@ impl Agenda {
                 if retention::forget_some(session).await? {
                     return Ok(BETWEEN_PIECES);
                 }
+                seals::seal(session).await?;
                 self.forgot = Some(tokio::time::Instant::now());
             }
             let wait = soonest.map_or(REST_MAX, |next| {

@@ -31,7 +31,12 @@ pub(crate) enum Form {
 impl Form {
     const ALL: [Self; 3] = [Self::Clear, Self::Sealed, Self::Covered];
 
-    const fn code(self) -> u8 {
+    /// The form with this code.
+    pub(super) fn read(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.code() == code)
+    }
+
+    pub(super) const fn code(self) -> u8 {
         match self {
             Self::Clear => 1,
             Self::Sealed => 2,
@@ -163,7 +168,7 @@ pub(crate) fn decode_page(stored: &[u8]) -> Option<(Form, Vec<Stored>)> {
     }
     let input = &mut body;
     let code = byte(input)?;
-    let form = Form::ALL.into_iter().find(|form| form.code() == code)?;
+    let form = Form::read(code)?;
     let (mut words, mut events) = (Vec::new(), Vec::<Stored>::new());
     while !input.is_empty() {
         let last = events.last().map_or(RecordId(0), |stored| stored.record);
@@ -215,14 +220,14 @@ fn read_body(
 
 /// Ids that follow each other are equal, or have their first bytes in common: what differs is
 /// stored, after its length.
-fn record(record: RecordId, last: RecordId, out: &mut Vec<u8>) {
+pub(super) fn record(record: RecordId, last: RecordId, out: &mut Vec<u8>) {
     let difference = record.0 ^ last.0;
     let count = 16 - (difference.leading_zeros() / 8) as usize;
     out.push(count as u8);
     out.extend_from_slice(difference.to_be_bytes().get(16 - count..).unwrap_or_default());
 }
 
-fn read_record(input: &mut &[u8], last: RecordId) -> Option<RecordId> {
+pub(super) fn read_record(input: &mut &[u8], last: RecordId) -> Option<RecordId> {
     let count = usize::from(byte(input)?);
     let (raw, rest) = input.split_at_checked(count).filter(|_| count <= 16)?;
     *input = rest;

@@ -2,17 +2,21 @@ use proptest::{collection::vec, option, prelude::*};
 use syncline_core::{
     Text,
     change::{Expected, Order, PartKey, Row, Token, WriteKind},
-    commit::{AuditEvent, AuditKind},
+    commit::{AuditEvent, AuditKind, GroupChange, GroupIndex},
     decimal::Decimal,
     group::{
         Author, Candidate, FieldSet, Hold, Intent, IntentStatus, Lane, Link, Parked, Reflex, Scope,
     },
+    moved::{Move, Moved},
     name::{FieldIndex, IntentId, OperationId, SystemIndex, Timestamp},
     value::Slot,
 };
 
 use super::*;
-use crate::hub::codec::audit::{Body, Form, PageWriter, decode_event, decode_page, encode_event};
+use crate::hub::codec::{
+    audit::{Body, Form, PageWriter, decode_event, decode_page, encode_event},
+    moves::{MovesWriter, decode_move, decode_moves, encode_move},
+};
 
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -415,6 +419,42 @@ proptest! {
             Body::Clear(_) => unreachable!("the page is sealed"),
         });
         prop_assert_eq!((found, read.collect::<Vec<_>>()), (form, events));
+    }
+}
+
+/// A change that has moved all of this, or nothing.
+fn change_of(group: Group, moved: Moved) -> GroupChange {
+    let (before, after) = (GroupIndex::default(), GroupIndex::default());
+    GroupChange { group, before, after, moved }
+}
+
+proptest! {
+    #[test]
+    fn what_has_moved_comes_back_exactly(groups in vec(groups(), 0..4), nothing in any::<bool>()) {
+        let moved = if nothing { Moved::Nothing } else { Moved::Whole };
+        let changes: Vec<GroupChange> =
+            groups.into_iter().map(|group| change_of(group, moved.clone())).collect();
+        let mut writer = MovesWriter::new(Form::Clear);
+        let expected: Vec<Move> =
+            changes.iter().filter_map(|change| Move::of(&change.group, &change.moved)).collect();
+        for change in changes.iter().filter(|change| change.moved != Moved::Nothing) {
+            let mut body = Vec::new();
+            encode_move(change, &mut body);
+            writer.push(change.group.id, &body);
+        }
+        let stored = writer.finish();
+        let (form, moves) = decode_moves(&stored).unwrap();
+        let read = moves.into_iter().map(|(id, body)| decode_move(id, body).unwrap());
+        prop_assert_eq!((form, read.collect::<Vec<_>>()), (Form::Clear, expected));
+    }
+
+    #[test]
+    fn what_has_moved_is_never_believed_if_it_is_garbage(mut stored in vec(any::<u8>(), 0..200)) {
+        if let Some(first) = stored.first_mut() {
+            *first = 1;
+        }
+        let _ = decode_moves(&stored);
+        let _ = decode_move(RecordId(1), &stored);
     }
 }
 

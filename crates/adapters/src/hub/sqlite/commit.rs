@@ -21,7 +21,7 @@ use crate::hub::{
         index,
         load::look_up,
         matches::{Change, Matches},
-        queues,
+        moves, queues,
         recent::Recent,
         tallies,
         vault::{Seals, Vault},
@@ -75,6 +75,7 @@ pub(super) fn commit(
     changes.sort_unstable_by_key(|change| change.group.id);
     let mut pages = check(&transaction, recent, &changes)?;
     let (last_change, chain) = audit::write(&seals, &transaction, &commit, &mut pages)?;
+    moves::write(&seals, &transaction, &commit, &changes, last_change)?;
     let lengths = write_groups(&seals, &transaction, &changes, &pages)?;
     let mut matches = Change::default();
     let stale = index::write(&seals, &transaction, &changes, shared, &mut matches, commit.at)?;

@@ -20,6 +20,7 @@ use crate::hub::{
         error::Outcome,
         load::{decode, record_in},
         matches::{self, Matches},
+        moves,
         vault::{self, Seals, Vault},
     },
 };
@@ -48,6 +49,8 @@ pub(super) fn open(connection: &mut Connection, keys: Option<&Keyring>) -> Outco
 fn cover(vault: &Vault, transaction: &Transaction<'_>) -> Outcome<()> {
     records(vault, transaction)?;
     pages(vault, transaction)?;
+    moves::cover(vault, transaction)?;
+    snapshot(vault, transaction)?;
     let seals = vault.at(transaction);
     conflicts(&seals, transaction)?;
     rows_aside(&seals, transaction)?;
@@ -107,6 +110,29 @@ fn pages(vault: &Vault, transaction: &Transaction<'_>) -> Outcome<()> {
             return Err(damaged());
         }
         update.execute(params![last, covered])?;
+    }
+}
+
+fn snapshot(vault: &Vault, transaction: &Transaction<'_>) -> Outcome<()> {
+    let mut select = transaction.prepare(
+        "select record, data from snapshot_record where record > ? order by record limit 1",
+    )?;
+    let mut update = transaction.prepare(
+        "update snapshot_record set data = ?2, is_covered = hash is not null where record = ?1",
+    )?;
+    let mut last: Option<RecordId> = None;
+    loop {
+        let seals = vault.at(transaction);
+        let after = last.map(blob);
+        let after = after.as_ref().map_or(&[][..], |after| &after[..]);
+        let mut rows = select.query(params![after])?;
+        let Some(row) = rows.next()? else { return Ok(()) };
+        let group = decode(&seals, record_in(row, 0)?, row, 1)?;
+        drop(rows);
+        let mut stored = Vec::new();
+        seals.group(&group, &mut stored)?;
+        update.execute(params![blob(group.id), stored])?;
+        last = Some(group.id);
     }
 }
 

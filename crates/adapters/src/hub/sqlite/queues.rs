@@ -393,3 +393,26 @@ pub(super) fn read_subject(mut stored: &[u8]) -> Option<Subject> {
         _ => return None,
     })
 }
+
+/// Forgets conflicts and guards that were settled before this, at most so many of each. What a person dropped stays:
+/// without it, the row would be set aside again.
+pub(super) fn prune(
+    connection: &mut Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Outcome<usize> {
+    let transaction = connection.transaction()?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let conflicts = transaction.execute(
+        "delete from conflict where number in (select number from conflict
+            where settled is not null and settled_at < ? order by number limit ?)",
+        params![before.0, limit],
+    )?;
+    let guards = transaction.execute(
+        "delete from guard where number in (select number from guard
+            where state <> 'open' and at < ? order by number limit ?)",
+        params![before.0, limit],
+    )?;
+    transaction.commit()?;
+    Ok(conflicts.max(guards))
+}

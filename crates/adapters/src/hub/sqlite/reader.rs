@@ -13,7 +13,7 @@ use syncline_core::{
 };
 use syncline_ports::reader::{
     Action, ActionFilter, Chain, Conflict, ConflictFilter, Entry, Exceeded, Guard, HistoryFilter,
-    Lately, Number, Pause, QuarantineFilter, Quarantined, Reader, Run, RunFilter,
+    Kept, Lately, Number, Pause, QuarantineFilter, Quarantined, Reader, Rebuilt, Run, RunFilter,
 };
 
 use crate::hub::sqlite::{
@@ -22,7 +22,7 @@ use crate::hub::sqlite::{
     error::{Failure, Outcome},
     history,
     load::{self, record_in},
-    pages, queues, rows, runs,
+    moves, pages, queues, rows, runs,
     store::{count, oldest_behind},
 };
 
@@ -282,8 +282,12 @@ impl Reader for SqliteHub {
         self.read("list actions", |connection| chain::actions(connection, filter))
     }
 
-    async fn verify_chain(&self, kept: Option<&str>) -> Result<Chain, PortError> {
+    async fn verify_chain(&self, kept: &Kept) -> Result<Chain, PortError> {
         self.open_seals("read the chain", |seals| chain::verify(seals, kept))
+    }
+
+    async fn rebuild(&self) -> Result<Rebuilt, PortError> {
+        self.read("rebuild the records", |connection| moves::rebuild(&self.vault, connection))
     }
 
     async fn begin_run(
@@ -457,23 +461,12 @@ impl Reader for SqliteHub {
 
 impl SqliteHub {
     /// Changes one small thing, where commits are made.
-    async fn change<T: Send + 'static>(
+    pub(super) async fn change<T: Send + 'static>(
         &self,
         action: &str,
         work: impl FnOnce(&mut Connection) -> Outcome<T> + Send + 'static,
     ) -> Result<T, PortError> {
         self.write(action, work).await?.map_err(|failure| failure.during(action))
-    }
-
-    /// Forgets at most `limit` runs that are over since before `before`, with their ledgers. The
-    /// last run of each kind and entity stays, and those of which something is still set aside; the
-    /// audit is not touched. Gives how many: with `limit`, there may be more.
-    ///
-    /// # Errors
-    /// If the hub cannot be written.
-    pub async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<usize, PortError> {
-        self.change("forget old runs", move |connection| runs::prune(connection, before, limit))
-            .await
     }
 
     /// Reads everything once and says what is damaged: the file's own structure, then every group

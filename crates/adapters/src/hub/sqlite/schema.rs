@@ -15,7 +15,7 @@ pub(in crate::hub) const VERSION: i32 = 1 + STEPS.len() as i32;
 pub(super) const READABLE: i32 = 1;
 
 /// From each version to the next, beginning with the first.
-pub(super) const STEPS: [&str; 5] = [SECOND, THIRD, FOURTH, FIFTH, SIXTH];
+pub(super) const STEPS: [&str; 6] = [SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH];
 
 /// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
 /// run.
@@ -84,6 +84,53 @@ create table record_key (
     sealed blob,
     erased_at integer
 ) strict, without rowid;
+";
+
+/// Version 7: what each commit has moved, so that records can be rebuilt; what they were before the first of these
+/// that is kept; and signatures over where the books ended. `hash` is that of a record of the snapshot, as it was written;
+/// `is_covered`: it was in clear then, and has been sealed since.
+const SEVENTH: &str = "
+create table moves (
+    number integer primary key,
+    at integer not null,
+    changes integer not null,
+    data blob not null,
+    hash blob not null
+) strict;
+alter table state add column moves integer not null default 0;
+alter table state add column moves_chain blob;
+create table snapshot_record (
+    record blob primary key,
+    data blob not null,
+    hash blob,
+    is_covered integer not null default 0
+) strict, without rowid;
+insert into snapshot_record (record, data) select id, data from record;
+create table snapshot (
+    one integer primary key check (one = 1),
+    at integer not null,
+    changes integer not null,
+    changes_chain blob not null,
+    moves integer not null,
+    moves_chain blob not null,
+    actions integer not null,
+    actions_chain blob not null,
+    records blob not null,
+    signer blob not null,
+    signature blob not null
+) strict;
+create table anchor (
+    number integer primary key,
+    at integer not null,
+    changes integer not null,
+    changes_chain blob not null,
+    moves integer not null,
+    moves_chain blob not null,
+    actions integer not null,
+    actions_chain blob not null,
+    signer blob not null,
+    signature blob not null
+) strict;
 ";
 
 /// Version 1.

@@ -93,7 +93,7 @@ fn change(number: u64, revision: u64) -> GroupChange {
         ..GroupIndex::default()
     };
     let before = if revision == 1 { GroupIndex::default() } else { index(revision - 1) };
-    GroupChange { group, before, after: index(revision) }
+    GroupChange { group, before, after: index(revision), moved: syncline_core::moved::Moved::Whole }
 }
 
 fn commit_of(changes: impl IntoIterator<Item = GroupChange>) -> Commit {

@@ -257,6 +257,33 @@ impl Seals<'_> {
         decode_event(record, entity, &plain).ok_or_else(damaged)
     }
 
+    /// What a commit has moved of a record, under this number.
+    pub(super) fn moved(&self, record: RecordId, number: i64, body: &[u8]) -> Outcome<Vec<u8>> {
+        sealed(self.own_key(record)?.seal(&move_place(record, number), body))
+    }
+
+    /// Opens it; `None`: the record was erased.
+    pub(super) fn read_moved(
+        &self,
+        record: RecordId,
+        number: i64,
+        stored: &[u8],
+    ) -> Outcome<Option<Vec<u8>>> {
+        let damaged = || Failure::stored(format_args!("the move m-{number}"));
+        match self.key(record)? {
+            Own::Key(key) => {
+                key.open(&move_place(record, number), stored).ok_or_else(damaged).map(Some)
+            }
+            Own::Erased => Ok(None),
+            Own::Nothing => Err(damaged()),
+        }
+    }
+
+    /// Whether the key of this record was destroyed.
+    pub(super) fn is_erased(&self, record: RecordId) -> Outcome<bool> {
+        Ok(self.is_sealed() && matches!(self.key(record)?, Own::Erased))
+    }
+
     /// A match key, as it is stored and looked for.
     pub(super) fn match_key(&self, key: MatchKey) -> MatchKey {
         let Some(opened) = self.opened else { return key };
@@ -395,6 +422,10 @@ fn record_place(record: RecordId, revision: u64) -> Place {
 
 fn event_place(record: RecordId, number: u64) -> Place {
     Place::new("event", &[&blob(record), &number.to_be_bytes()])
+}
+
+fn move_place(record: RecordId, number: i64) -> Place {
+    Place::new("move", &[&blob(record), &number.to_be_bytes()])
 }
 
 fn conflict_place(record: RecordId, subject: &[u8]) -> Place {

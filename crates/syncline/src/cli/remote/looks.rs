@@ -147,6 +147,9 @@ pub(super) async fn audit(daemon: &Daemon, it: Audit) -> Result<Answer, Failure>
     if it.verify_chain {
         return Err(no_form("syncline audit --verify-chain"));
     }
+    if it.rebuild {
+        return Err(no_form("syncline audit --rebuild"));
+    }
     if it.export.is_some() {
         return Err(no_form("syncline audit --export"));
     }

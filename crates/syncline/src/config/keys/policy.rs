@@ -65,10 +65,18 @@ pub(crate) static RETENTION: Section = Section {
         key(
             "logs",
             Shape::Duration,
-            "Logs of runs; 30d unless said. The last of each kind stays, and those of which something waits for a person; the history is not touched.",
+            "Logs of runs; 30d unless said. The last of each kind stays, and those of which something waits for a person.",
         ),
-        later("quarantine", "what is set aside stays until it is settled; leave it out"),
-        later("history", "this version keeps the whole history; leave it out"),
+        key(
+            "quarantine",
+            Shape::Duration,
+            "Conflicts and guards that were settled; 90d unless said. What waits for a person stays, and what one has dropped.",
+        ),
+        key(
+            "history",
+            Shape::Duration,
+            "The books; 400d unless said. What is older gives way to what it came to, signed.",
+        ),
     ],
     named: None,
     required: &[],

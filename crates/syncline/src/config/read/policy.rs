@@ -8,7 +8,9 @@ use syncline_core::{
 
 use crate::config::{
     complaint::Complaint,
-    draft::{Common, Conflicts, DAY_MS, Deletes, GuardsDraft, Name, PolicyDraft, Spanned},
+    draft::{
+        Common, Conflicts, DAY_MS, Deletes, GuardsDraft, Name, PolicyDraft, Retention, Spanned,
+    },
     keys::{self, Shape},
     read::{Entries, Reader},
     scalar,
@@ -43,7 +45,9 @@ impl Reader<'_> {
                 .get("guards")
                 .map_or_else(GuardsDraft::default, |node| self.guards(node)),
             per_user: self.per_user(entries),
-            logs_ms: entries.get("retention").and_then(|node| self.retention(node)),
+            retention: entries
+                .get("retention")
+                .map_or_else(Retention::default, |node| self.retention(node)),
         }
     }
 
@@ -80,9 +84,15 @@ impl Reader<'_> {
         })
     }
 
-    fn retention(&mut self, node: &Node) -> Option<i64> {
-        let entries = self.entries(node, &keys::policy::RETENTION, "`retention`", &[])?;
-        self.duration_of(&entries, "logs")
+    fn retention(&mut self, node: &Node) -> Retention {
+        let Some(entries) = self.entries(node, &keys::policy::RETENTION, "`retention`", &[]) else {
+            return Retention::default();
+        };
+        Retention {
+            logs_ms: self.duration_of(&entries, "logs"),
+            quarantine_ms: self.duration_of(&entries, "quarantine"),
+            history_ms: self.duration_of(&entries, "history"),
+        }
     }
 
     fn reconcile(&mut self, node: &Node) -> Option<Option<i64>> {

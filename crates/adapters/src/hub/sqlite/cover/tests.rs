@@ -1,10 +1,10 @@
 //! A sealed hub is a hub; one that was in clear becomes one, and nothing of what it knew is left in its files.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use syncline_core::{commit::Wants, error::ErrorKind};
+use syncline_core::{commit::Wants, error::ErrorKind, name::Timestamp};
 use syncline_ports::{
-    reader::{HistoryFilter, Reader as _},
+    reader::{HistoryFilter, Kept, Reader as _},
     store::Store as _,
     suite,
 };
@@ -12,6 +12,7 @@ use syncline_ports::{
 use super::*;
 use crate::hub::{
     seal::HubKey,
+    signer::Signer,
     sqlite::{
         Open, SqliteHub,
         tests::{audited, parked_and_disputed},
@@ -79,7 +80,7 @@ async fn a_hub_that_was_in_clear_says_the_same_once_it_is_sealed_and_its_files_s
         audited(&hub, number).await;
     }
     parked_and_disputed(&hub).await;
-    let (before, chain) = (told(&hub).await, hub.verify_chain(None).await.unwrap());
+    let (before, chain) = (told(&hub).await, hub.verify_chain(&Kept::default()).await.unwrap());
     drop(hub);
     assert!(holds(folder.path(), b"person 3 at 1"));
     assert!(holds(folder.path(), Digest::of(&2_u64.to_le_bytes()).0.as_slice()));
@@ -92,7 +93,10 @@ async fn a_hub_that_was_in_clear_says_the_same_once_it_is_sealed_and_its_files_s
 
     let looker = open(&path, Open::ReadOnly, Some(&keys)).unwrap();
     let kept = chain.changes_head.as_str();
-    let after = looker.verify_chain(Some(&kept[..12])).await.unwrap();
+    let after = looker
+        .verify_chain(&Kept { hash: Some(kept[..12].into()), ..Kept::default() })
+        .await
+        .unwrap();
     assert_eq!(after.broken, None, "what was kept of the chain is in it still");
     assert!(after.changes > chain.changes);
     drop(looker);
@@ -103,6 +107,44 @@ async fn a_hub_that_was_in_clear_says_the_same_once_it_is_sealed_and_its_files_s
         let digest = Digest::of(&number.to_le_bytes());
         assert!(!holds(folder.path(), &digest.0), "a match key of {number} is in its files");
     }
+}
+
+#[tokio::test]
+async fn the_books_of_a_hub_that_was_sealed_since_are_whole_and_its_records_are_rebuilt_from_them()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let (path, keys) = (folder.path().join("hub.db"), keys("5"));
+    let signer = Arc::new(Signer::of(&"1".repeat(64)).unwrap());
+    let now = Timestamp(1_800_000_000_000_000);
+    let hub = open(&path, Open::ReadWrite, None).unwrap();
+    audited(&hub, 0).await;
+    hub.compact(&signer, now, now).await.unwrap();
+    audited(&hub, 1).await;
+    let anchors = hub.anchor(&signer, now, None).await.unwrap();
+    drop(hub);
+
+    let hub = open(&path, Open::ReadWrite, Some(&keys)).unwrap();
+    audited(&hub, 2).await;
+    let rebuilt = hub.rebuild().await.unwrap();
+    assert_eq!((rebuilt.commits, rebuilt.different), (2, 0));
+    let kept = Kept { anchors, signers: vec![signer.public()], hash: None };
+    let chain = hub.verify_chain(&kept).await.unwrap();
+    assert_eq!((chain.broken, chain.anchors), (None, 1));
+
+    hub.compact(&signer, now, now).await.unwrap();
+    assert_eq!(hub.verify_chain(&kept).await.unwrap().broken, None);
+    assert_eq!(hub.rebuild().await.unwrap().different, 0);
+    drop(hub);
+    for said in ["person", "said"] {
+        assert!(!holds(folder.path(), said.as_bytes()), "{said} is in its files");
+    }
+    let altered = Connection::open(&path).unwrap();
+    let swapped = "update snapshot_record set data =
+        (select data from snapshot_record order by record desc limit 1)";
+    altered.execute_batch(swapped).unwrap();
+    let looker = open(&path, Open::ReadOnly, Some(&keys)).unwrap();
+    let broken = looker.verify_chain(&kept).await.unwrap().broken.unwrap_or_default();
+    assert!(broken.contains("a record in it was altered"), "{broken}");
 }
 
 #[tokio::test]

@@ -132,4 +132,7 @@ fn examine(directory: &Path, acknowledged: u64) {
     let history = run(hub.history(&filter)).unwrap();
     assert_eq!(history.len() as u64, last);
     assert_eq!(history.first().map(|entry| entry.number), Some(last * (BATCH + 1)));
+    let rebuilt = run(hub.rebuild()).unwrap();
+    assert_eq!((rebuilt.commits, rebuilt.records), (last, last * BATCH + 1));
+    assert_eq!(rebuilt.named, [], "the books say what the hub holds");
 }
