@@ -13,7 +13,7 @@ use syncline_core::{
     plan::Plan,
     value::Value,
 };
-use syncline_ports::target::Finished;
+use syncline_ports::{reader::Work, target::Finished};
 
 use crate::{
     account::Account,
@@ -173,7 +173,8 @@ async fn delivering(
             groups.push(group);
         }
         if groups.is_empty() && answers.is_empty() && pipeline.is_empty() {
-            let Some(Finished { groups, answers: outcomes }) = finish(systems, system).await else {
+            let Some(Finished { groups, answers: outcomes }) = finish(desk, systems, system).await
+            else {
                 return Ok((written, account, put_off));
             };
             put_off = put_off.or(outcomes.iter().find_map(|(_, outcome)| reason_of(outcome)));
@@ -293,7 +294,7 @@ async fn sweeping(
         let is_done = groups.is_empty() && answers.is_empty() && pipeline.is_empty();
         if is_done && (planning.ended || !is_open) {
             // What was held back is made now that all of it is there.
-            let Some(finished) = finish(systems, system).await else { return Ok(result) };
+            let Some(finished) = finish(desk, systems, system).await else { return Ok(result) };
             result.learn(&finished.answers);
             let (groups, outcomes) = (&finished.groups, finished.answers);
             answers = conclude(desk, system, groups, outcomes, false, &mut result.written);
@@ -354,10 +355,10 @@ async fn timed(
     groups: &[WriteGroup],
 ) -> Vec<(IntentId, Outcome)> {
     let Some(paces) = desk.paces().filter(|_| !groups.is_empty()) else {
-        return send(systems, system, groups).await;
+        return send(desk, systems, system, groups).await;
     };
     let began = paces.elapsed();
-    let outcomes = send(systems, system, groups).await;
+    let outcomes = send(desk, systems, system, groups).await;
     let rows = groups.iter().map(|group| group.writes.len()).sum();
     let is_put_off = outcomes
         .iter()
@@ -379,6 +380,7 @@ fn at_once(desk: &Desk<'_>, system: SystemIndex) -> usize {
 }
 
 async fn send(
+    desk: &Desk<'_>,
     systems: &mut Systems,
     system: SystemIndex,
     groups: &[WriteGroup],
@@ -387,7 +389,12 @@ async fn send(
         return Vec::new();
     }
     match ports(systems, system) {
-        Some(open) => open.target.apply(groups).await,
+        Some(open) => {
+            let from = desk.now();
+            let outcomes = open.target.apply(groups).await;
+            desk.worked(Work::Write(system), from);
+            outcomes
+        }
         None => {
             let writes = groups.iter().flat_map(|group| &group.writes);
             let unsent = |write: &RowWrite| {
@@ -404,8 +411,11 @@ fn holds_back(systems: &mut Systems, system: SystemIndex) -> bool {
 }
 
 /// Has what is held back made, and gives a portion of it with its answers.
-async fn finish(systems: &mut Systems, system: SystemIndex) -> Option<Finished> {
-    ports(systems, system)?.target.finish().await
+async fn finish(desk: &Desk<'_>, systems: &mut Systems, system: SystemIndex) -> Option<Finished> {
+    let from = desk.now();
+    let finished = ports(systems, system)?.target.finish().await?;
+    desk.worked(Work::Write(system), from);
+    Some(finished)
 }
 
 /// Nobody waits for what is held back: the hub knows that it was to be made, and asks.

@@ -8,7 +8,10 @@ use syncline_core::{
     plan::Plan,
     value::Digest,
 };
-use syncline_ports::source::{Batch, Limit, ReadRequest, Then};
+use syncline_ports::{
+    reader::Work,
+    source::{Batch, Limit, ReadRequest, Then},
+};
 
 use crate::{
     account::Account,
@@ -255,7 +258,14 @@ pub(crate) async fn fetch(
 ) -> Result<Batch, PortError> {
     let system = desk.plan.binding(binding).map(|found| found.system);
     match system.and_then(|system| ports(systems, system)) {
-        Some(open) => open.source.read(request, limit).await,
+        Some(open) => {
+            let from = desk.now();
+            let batch = open.source.read(request, limit).await;
+            if let Some(system) = system {
+                desk.worked(Work::Read(system), from);
+            }
+            batch
+        }
         None => Ok(Batch {
             then: Then::ScanIncomplete { reason: "the system is not reached in this pass".into() },
             ..Batch::default()

@@ -15,7 +15,7 @@ use syncline_core::{
     name::{BindingIndex, FieldIndex, OperationId, RunId, SystemIndex, Timestamp},
     plan::Plan,
 };
-use syncline_ports::{clock::Clock, source::Source, store::Store, target::Target};
+use syncline_ports::{clock::Clock, reader::Work, source::Source, store::Store, target::Target};
 
 use crate::{
     apply::Kinds,
@@ -35,6 +35,8 @@ pub trait Watch: Send + Sync {
     fn read(&self, binding: BindingIndex, rows: u64);
     /// So many more rows were written to this system, of about so many.
     fn wrote(&self, system: SystemIndex, rows: u64);
+    /// Some work of this run was done, from then to then.
+    fn worked(&self, _run: RunId, _work: Work, _from: Timestamp, _to: Timestamp) {}
 }
 
 /// Nobody watches.
@@ -133,6 +135,11 @@ impl<'a> Desk<'a> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Some work was done since then, and has just ended.
+    pub(crate) fn worked(&self, work: Work, from: Timestamp) {
+        self.watch.worked(self.run(), work, from, self.now());
     }
 
     /// The same desk, beside others in this process that work on the same hub.

@@ -14,7 +14,7 @@ use syncline_core::{
     name::OperationId,
     step::Batch,
 };
-use syncline_ports::store::CommitError;
+use syncline_ports::{reader::Work, store::CommitError};
 
 use crate::{
     desk::Desk,
@@ -66,6 +66,17 @@ impl<'d, 'a> Pipeline<'d, 'a> {
             // Nothing is left under way when another's turn comes.
             return reconcile(self.desk, &inputs, checkpoints).await;
         }
+        let from = self.desk.now();
+        let decided = self.pushing(inputs, checkpoints).await;
+        self.desk.worked(Work::Merge, from);
+        decided
+    }
+
+    async fn pushing(
+        &mut self,
+        inputs: Vec<Input>,
+        checkpoints: Vec<Checkpoint>,
+    ) -> Result<Decided, PortError> {
         let mut durable = Decided::default();
         let (commit, effects) = match self.under_way.take() {
             None => decide(self.desk, &inputs).await?,
@@ -107,7 +118,9 @@ impl<'d, 'a> Pipeline<'d, 'a> {
     /// The store's, as with [`Pipeline::push`].
     pub(crate) async fn finish(&mut self) -> Result<Decided, PortError> {
         let Some(mut last) = self.under_way.take() else { return Ok(Decided::default()) };
+        let from = self.desk.now();
         (&mut last.commit).await;
+        self.desk.worked(Work::Merge, from);
         match last.settle(self.desk).await? {
             Settled::AsDecided(decided) | Settled::Otherwise(decided) => Ok(decided),
         }

@@ -9,7 +9,7 @@ use syncline_core::{
     mutant::Mutant,
     step::{self, Batch, Step},
 };
-use syncline_ports::store::CommitError;
+use syncline_ports::{reader::Work, store::CommitError};
 
 use crate::{desk::Desk, turns::Turn};
 
@@ -40,6 +40,17 @@ const STALE_MAX: usize = 16;
 /// # Errors
 /// The store's. Nothing was committed then, and no effect may happen.
 pub async fn reconcile(
+    desk: &Desk<'_>,
+    inputs: &[Input],
+    checkpoints: Vec<Checkpoint>,
+) -> Result<Decided, PortError> {
+    let from = desk.now();
+    let decided = reconciled(desk, inputs, checkpoints).await;
+    desk.worked(Work::Merge, from);
+    decided
+}
+
+async fn reconciled(
     desk: &Desk<'_>,
     inputs: &[Input],
     checkpoints: Vec<Checkpoint>,

@@ -3,7 +3,10 @@
 //!
 //! Long because it is one trait, with what its questions are answered with.
 
+mod span;
+
 use async_trait::async_trait;
+pub use span::{Span, Work};
 use syncline_core::{
     Text,
     change::{PartKey, Row, RowKey},
@@ -91,6 +94,8 @@ pub struct Run {
     pub id: RunId,
     /// `run`, `apply`, `refresh`, `verify`, `demo` …
     pub kind: Text,
+    /// What set it going: `live`, `poll`, `hook`, `schedule`, `person`; empty where that was not put on record.
+    pub trigger: Text,
     /// The entity.
     pub entity: Option<EntityIndex>,
     /// When it began.
@@ -105,6 +110,8 @@ pub struct Run {
     pub writes: Vec<(SystemIndex, u64, u64, u64)>,
     /// What was said at the end.
     pub message: Text,
+    /// What it spent its time on.
+    pub spans: Vec<Span>,
 }
 
 /// What the runs of an entity came to lately.
@@ -258,6 +265,8 @@ pub struct RunFilter {
     pub entities: Option<Vec<EntityIndex>>,
     /// Of this kind.
     pub kind: Option<Text>,
+    /// Set going by this.
+    pub trigger: Option<Text>,
     /// That ended so.
     pub outcome: Option<Text>,
     /// Begun not before.
@@ -470,9 +479,12 @@ pub trait Reader: Send + Sync {
     async fn begin_run(
         &self,
         kind: &str,
+        trigger: &str,
         entity: Option<EntityIndex>,
         at: Timestamp,
     ) -> Result<RunId, PortError>;
+    /// Puts on record what a run spent its time on.
+    async fn note_spans(&self, id: RunId, spans: &[Span]) -> Result<(), PortError>;
     /// Closes a run.
     async fn end_run(
         &self,

@@ -22,7 +22,7 @@ pub(crate) async fn command(
     entity: EntityIndex,
     commands: Vec<Command>,
 ) -> Result<(), Failure> {
-    let run = session.hub.begin_run(kind, Some(entity), Session::now()).await?;
+    let run = session.hub.begin_run(kind, "person", Some(entity), Session::now()).await?;
     let stop = session.stop.clone();
     let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, run);
     let inputs: Vec<Input> = commands.into_iter().map(Input::Command).collect();

@@ -36,6 +36,7 @@ mod seals;
 mod serve;
 mod session;
 mod shown;
+mod stopwatch;
 mod times;
 mod tokens;
 mod typed;

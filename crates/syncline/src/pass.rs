@@ -6,6 +6,7 @@ use serde_json::json;
 use syncline_core::{
     commit::Disposition,
     name::{BindingIndex, EntityIndex, SystemIndex, Timestamp},
+    plan::Schedule,
 };
 use syncline_engine::{
     apply::{Chooses, Everything},
@@ -26,6 +27,7 @@ use crate::{
     limits, measure,
     report::{Answer, Failure},
     session::{Session, of_system},
+    stopwatch::{Stopwatch, Timed},
     times::Times,
     words,
 };
@@ -128,11 +130,13 @@ pub(crate) struct Outcome {
 }
 
 impl Order<'_> {
-    /// What set it going, as the numbers name it.
-    fn trigger(&self) -> &'static str {
-        match (self.kind, self.halves) {
-            ("serve", Halves::Writes) => "live",
-            ("serve", _) => "poll",
+    /// What set it going, for one entity.
+    fn trigger(&self, session: &Session, entity: EntityIndex) -> &'static str {
+        let schedule = session.plan.entity(entity).map(|found| &found.schedule);
+        match (self.kind, self.halves, schedule) {
+            ("serve", Halves::Reads, Some(Schedule::Every(_) | Schedule::Cron(_))) => "schedule",
+            ("serve", Halves::Writes, _) => "live",
+            ("serve", _, _) => "poll",
             _ => "person",
         }
     }
@@ -157,7 +161,8 @@ async fn carry_out(
     let began = Session::now();
     let mut entities = Vec::new();
     for entity in &order.entities {
-        let run = session.hub.begin_run(order.kind, Some(*entity), began).await?;
+        let trigger = order.trigger(session, *entity);
+        let run = session.hub.begin_run(order.kind, trigger, Some(*entity), began).await?;
         entities.push((*entity, run));
     }
     let is_alone = order.beside.is_none();
@@ -186,7 +191,9 @@ async fn carry_out(
     let stop = session.stop.clone();
     let turns = session.turns.clone();
     let paces = session.paces.clone();
-    let desk = Session::desk(&plan, &hub, watch, &stop, first)
+    let stopwatch = Stopwatch::default();
+    let watch = Timed { watch, stopwatch: &stopwatch };
+    let desk = Session::desk(&plan, &hub, &watch, &stop, first)
         .beside(turns.as_deref())
         .paced(Some(&*paces))
         .found(found);
@@ -228,6 +235,9 @@ async fn carry_out(
     };
     for report in &passed.entities {
         scans::remember(session, report, &modes, began).await?;
+    }
+    for (_, run) in &entities {
+        session.hub.note_spans(*run, &stopwatch.take(*run, began)).await?;
     }
     let mut outcome = conclude(session, passed, &order, &modes, began).await?;
     outcome.lines.extend(paused::lines(&paused));
@@ -277,7 +287,7 @@ async fn conclude(
         session.hub.end_run(report.run, ended, word, &line, &writes).await?;
         measure::with(|it| it.passed(&session.plan, report));
         let took_ms = (ended.0 - began.0) / 1_000;
-        measure::with(|it| it.ran(&name, order.trigger(), word, took_ms));
+        measure::with(|it| it.ran(&name, order.trigger(session, report.entity), word, took_ms));
         if matches!(word, "ok" | "partial") {
             session.hub.set_note(&format!("success:{name}"), &ended.0.to_string()).await?;
             limits::begin(session, report.entity).await?;

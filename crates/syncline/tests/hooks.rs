@@ -152,6 +152,7 @@ fn what_a_shop_tells_is_in_the_crm_at_once() {
     assert_eq!(shop["detection"], "webhook + poll", "{shop}");
     assert!(shop["last_hook"].is_string(), "{shop}");
     daemon.stop().ends(143, &[]);
+    town.world.run(&["history", "runs", "--trigger", "hook"]).ends(0, &["serve", "hook"]);
     town.world.agrees();
 }
 

@@ -39,6 +39,7 @@ mod pushes;
 mod remote;
 mod rollbacks;
 mod rules;
+mod runs;
 mod scenarios;
 mod sensitive;
 mod serve;

@@ -61,6 +61,9 @@ fn brief(line: &str) -> String {
         ("\"p50_delay_ms\": ", "<number>"),
         ("\"p95_delay_ms\": ", "<number>"),
         ("\"took_ms\": ", "<number>"),
+        ("\"from_ms\": ", "<number>"),
+        ("\"to_ms\": ", "<number>"),
+        ("\"busy_ms\": ", "<number>"),
         ("\"script\": ", "<text>"),
     ];
     for (name, shown) in differs {

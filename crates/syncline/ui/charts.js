@@ -37,6 +37,35 @@ export function lines(question, labels, series, unit = count) {
   return figure(question, labels, series, drawn, top, unit);
 }
 
+/** What happened from when to when: `spans` are `{name, from, to, busy}` in milliseconds; pauses are paler. */
+export function waterfall(question, took, spans, unit) {
+  const ROW = 22, NAME = 150;
+  const end = Math.max(1, took ?? 0, ...spans.map((one) => one.to));
+  const x = (ms) => NAME + (ms / end) * (WIDTH - NAME);
+  const tall = spans.length * ROW + BOTTOM;
+  const drawn = spans.flatMap((one, at) => {
+    const whole = Math.max(1, x(one.to) - x(one.from));
+    const fill = `var(--s${(at % 6) + 1})`;
+    const told = h("title", {}, `${one.name}: ${unit(one.busy)} between ${unit(one.from)} and ${unit(one.to)}`);
+    return [
+      h("text", { x: 0, y: at * ROW + 15 }, one.name),
+      h("rect", { x: x(one.from), y: at * ROW + 3, width: whole, height: ROW - 6, fill, opacity: 0.3 }, told),
+      h("rect", { x: x(one.from), y: at * ROW + 3, width: Math.min(whole, Math.max(1, x(one.busy) - x(0))), height: ROW - 6, fill }, told.cloneNode(true)),
+    ];
+  });
+  const axis = [
+    h("line", { class: "axis", x1: NAME, x2: WIDTH, y1: tall - BOTTOM, y2: tall - BOTTOM }),
+    h("text", { x: NAME, y: tall - 5 }, "0"),
+    h("text", { x: WIDTH, y: tall - 5, "text-anchor": "end" }, unit(end)),
+  ];
+  return h("figure", { class: "card", key: question },
+    h("figcaption", {}, question),
+    h("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${tall}`, role: "img", "aria-label": `${question} The numbers are in the table below.` }, axis, drawn),
+    h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": question }, h("table", {},
+      h("thead", {}, h("tr", {}, ["work", "from", "to", "in all"].map((name, at) => h("th", { scope: "col", class: at > 0 && "number" }, name)))),
+      h("tbody", {}, spans.map((one) => h("tr", {}, h("td", {}, one.name), [one.from, one.to, one.busy].map((ms) => h("td", { class: "number" }, unit(ms))))))))));
+}
+
 function figure(question, labels, series, drawn, top, unit) {
   const none = series.every((one) => one.values.every((value) => !value));
   const axis = [

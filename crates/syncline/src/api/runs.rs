@@ -24,6 +24,7 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
     let filter = RunFilter {
         entities: request.limits().then(|| request.roots(session)).transpose()?,
         kind: request.text("kind").map(Into::into),
+        trigger: request.text("trigger").map(Into::into),
         outcome: request.text("outcome").map(Into::into),
         since: request.time("since"),
         below: page.number()?,

@@ -7,7 +7,7 @@ use crate::api::{
     acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look, openapi,
     page, people, plans, quarantine, records, runs, series, status, systems,
 };
-use crate::tokens::Role;
+use crate::{cli::history, tokens::Role};
 
 /// A route.
 pub(super) struct Route {
@@ -162,7 +162,8 @@ const AGAIN_SINCE: Parameter =
     parameter("since", "Read again what changed since: a time, or how long ago", Kind::Time);
 
 const ROLES: &[&str] = &["viewer", "steward", "operator", "admin"];
-const OUTCOMES: &[&str] = &["ok", "partial", "failed", "refused", "stopped"];
+const TRIGGERS: &[&str] = history::TRIGGERS;
+const OUTCOMES: &[&str] = history::OUTCOMES;
 const STATES: &[&str] = &["open", "settled", "all"];
 
 /// Every route.
@@ -203,6 +204,7 @@ pub(super) static ROUTES: &[Route] = &[
             ENTITY,
             SINCE,
             parameter("outcome", "That ended so", Kind::Choice(OUTCOMES)),
+            parameter("trigger", "Set going by that", Kind::Choice(TRIGGERS)),
             parameter("kind", "What it was: run, live, refresh, verify, rollback …", Kind::Text)
         ],
         runs::list

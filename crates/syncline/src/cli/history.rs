@@ -2,27 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use serde_json::{Value as Json, json};
 use syncline_core::{
     commit::AuditKind,
     name::{EntityIndex, FieldIndex, RecordId, RunId},
 };
-use syncline_ports::reader::{Entry, HistoryFilter, Reader as _, Run};
+use syncline_ports::reader::{Entry, HistoryFilter, Reader as _, Run, RunFilter};
 
 use crate::{
     address, books,
     cli::Context,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
-    shown,
+    shown, stopwatch,
     words::{self, Table},
 };
 
 /// Flags of `history`.
 #[derive(Debug, Args)]
 pub(crate) struct History {
-    /// A record (`contacts/crm:8812`), or `run`.
+    /// A record (`contacts/crm:8812`), `run`, or `runs`.
     pub(crate) address: Option<String>,
     /// After `run`: its number.
     pub(crate) id: Option<String>,
@@ -38,15 +38,33 @@ pub(crate) struct History {
     /// By this person or user.
     #[arg(long, value_name = "ACTOR")]
     pub(crate) actor: Option<String>,
+    /// Of `runs`: set going by this.
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(TRIGGERS))]
+    pub(crate) trigger: Option<String>,
+    /// Of `runs`: that ended so.
+    #[arg(long, value_name = "OUTCOME", value_parser = PossibleValuesParser::new(OUTCOMES))]
+    pub(crate) outcome: Option<String>,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
 }
 
+/// What sets runs going.
+pub(crate) const TRIGGERS: &[&str] = &["live", "poll", "hook", "schedule", "person"];
+/// How runs end.
+pub(crate) const OUTCOMES: &[&str] = &["ok", "partial", "failed", "refused", "stopped"];
+
 impl History {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let session = Session::open(context, Use::Look, Reach::Hub).await?;
+        if self.address.as_deref() == Some("runs") {
+            return self.runs(&session).await;
+        }
+        if self.trigger.is_some() || self.outcome.is_some() {
+            return Err(Failure::new("usage.arguments", "`--trigger` and `--outcome` choose runs")
+                .fix("syncline history runs --trigger hook"));
+        }
         let mut filter = HistoryFilter {
             actor: self.actor.as_deref().map(Into::into),
             ..HistoryFilter::default()
@@ -112,6 +130,50 @@ impl History {
     }
 }
 
+impl History {
+    /// Passes, the newest first.
+    async fn runs(&self, session: &Session) -> Result<Answer, Failure> {
+        let since = self.since.as_deref().map(|text| {
+            words::parse_time(text, Session::now()).ok_or_else(|| crate::cli::run::bad_time(text))
+        });
+        let filter = RunFilter {
+            trigger: self.trigger.as_deref().map(Into::into),
+            outcome: self.outcome.as_deref().map(Into::into),
+            since: since.transpose()?,
+            limit: self.limit.saturating_add(1),
+            ..RunFilter::default()
+        };
+        let mut found = session.hub.run_page(&filter).await?;
+        let more = found.len() > self.limit;
+        found.truncate(self.limit);
+        let mut table =
+            Table::new(&["RUN", "WHAT", "SET BY", "ENTITY", "BEGAN", "TOOK", "OUTCOME"]);
+        for run in &found {
+            let took = run.ended.map(|ended| words::span(ended.ms() - run.started.ms()));
+            let or_none = |text: &str| if text.is_empty() { "-".into() } else { text.to_owned() };
+            table.row([
+                run.id.to_string(),
+                run.kind.to_string(),
+                or_none(&run.trigger),
+                run.entity.map_or("-", |entity| session.entity_name(entity)).to_owned(),
+                words::time(run.started),
+                took.unwrap_or_else(|| "-".into()),
+                or_none(&run.outcome),
+            ]);
+        }
+        let rows: Vec<Json> = found.iter().map(|run| run_json(session, run)).collect();
+        let summary = words::counted(found.len() as u64, "run");
+        let text = match (table.is_empty(), more) {
+            (true, _) => "no run".to_owned(),
+            (false, false) => table.text(),
+            (false, true) => {
+                format!("{}\nthe newest {}; --limit N shows more", table.text(), self.limit)
+            }
+        };
+        Ok(Answer::new(summary).with_text(text).with_plain(table.plain()).with_result(json!(rows)))
+    }
+}
+
 /// The fields of this name, in whatever entity.
 pub(crate) fn fields_named(
     session: &Session,
@@ -131,7 +193,9 @@ pub(crate) fn fields_named(
 fn run_head(session: &Session, run: &Run) -> (String, Option<Json>) {
     let (id, said) = (run.id.to_string(), run.message.as_str());
     let said = said.strip_prefix(&id).map_or(said, str::trim_start);
-    let mut head = format!("{id}  {}  {}  {said}\n", run.kind, words::time(run.started));
+    let by = if run.trigger.is_empty() { String::new() } else { format!(" ({})", run.trigger) };
+    let mut head = format!("{id}  {}{by}  {}  {said}\n", run.kind, words::time(run.started));
+    head.extend(stopwatch::line(session, run).map(|line| format!("{line}\n")));
     let pages = books::of_run(session, run);
     head.extend(pages.iter().map(|page| format!("{}\n", page.line())));
     (head, Some(run_json(session, run)))
@@ -150,6 +214,7 @@ pub(crate) fn run_json(session: &Session, run: &Run) -> Json {
     json!({
         "run": run.id.to_string(),
         "kind": run.kind.as_str(),
+        "trigger": (!run.trigger.is_empty()).then(|| run.trigger.as_str()),
         "entity": run.entity.map(|entity| session.entity_name(entity)),
         "started": words::time(run.started),
         "ended": run.ended.map(words::time),
@@ -158,6 +223,7 @@ pub(crate) fn run_json(session: &Session, run: &Run) -> Json {
         "message": run.message.as_str(),
         "systems": books::of_run(session, run).iter().map(books::Page::json).collect::<Vec<_>>(),
         "writes": writes.collect::<Vec<_>>(),
+        "spans": stopwatch::json(session, run),
     })
 }
 

@@ -101,7 +101,8 @@ async fn approved(session: &Session, entity: EntityIndex) -> Result<(), Failure>
 
 /// Reads every row of one record by its key, then writes what that shows to be behind.
 async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answer, Failure> {
-    let run = session.hub.begin_run("refresh", Some(group.entity), Session::now()).await?;
+    let run =
+        session.hub.begin_run("refresh", "person", Some(group.entity), Session::now()).await?;
     let closed = paused::leave_out(session, &mut vec![group.entity]).await?.closed;
     let (plan, hub, stop) = (session.plan.clone(), session.hub.clone(), session.stop.clone());
     let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run);

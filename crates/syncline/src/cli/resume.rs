@@ -55,7 +55,7 @@ impl Resume {
 /// Lifts what holds fields of one record.
 async fn release(session: &Session, record: &str) -> Result<Answer, Failure> {
     let group = address::find(session, record).await?;
-    let run = session.hub.begin_run("resume", Some(group.entity), Session::now()).await?;
+    let run = session.hub.begin_run("resume", "person", Some(group.entity), Session::now()).await?;
     let stop = session.stop.clone();
     let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId(run.0));
     let command = Command::Release { record: group.id, system: None, field: None };

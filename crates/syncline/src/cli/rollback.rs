@@ -244,7 +244,7 @@ pub(crate) async fn carry_out(
     manner: &Manner,
     progress: &Progress,
 ) -> Result<Done, Failure> {
-    let own = session.hub.begin_run(kind, entity, Session::now()).await?;
+    let own = session.hub.begin_run(kind, "person", entity, Session::now()).await?;
     let (plan, stop, hub) = (session.plan.clone(), session.stop.clone(), session.hub.clone());
     let desk = Session::desk(&plan, &hub, &Unwatched, &stop, own);
     let taken = rollback::take_back(&hub, &desk, what, manner).await;

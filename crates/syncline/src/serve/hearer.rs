@@ -17,7 +17,6 @@ use syncline_core::{
 use syncline_engine::{
     apply::Everything,
     capture::Mode,
-    desk::Unwatched,
     hear::{self, Gathered, Rows},
     measure::Found,
     pass::{Allow, EntityPassed, Errand, bindings, live},
@@ -108,6 +107,8 @@ struct Hearing {
 /// A run of living traffic.
 struct Running {
     id: RunId,
+    /// What set it going.
+    trigger: &'static str,
     began: Timestamp,
     opened: Instant,
     last: Instant,
@@ -245,12 +246,14 @@ impl Hearer {
             .bindings()
             .filter_map(|binding| live::root_of(&session.plan, binding))
             .collect();
+        let ear = self.ears.iter().find(|hearing| hearing.ear.system == system);
+        let trigger = runs::trigger(ear.and_then(|hearing| hearing.word));
         let mut entities = Vec::new();
         for root in roots {
             let schedule = session.plan.entity(root).map(|found| &found.schedule);
             match (shared.awake.contains(&root), schedule) {
                 (true, Some(Schedule::Live)) => {
-                    entities.push((root, self.run(session, root).await?));
+                    entities.push((root, self.run(session, root, trigger).await?));
                 }
                 // It has times of its own, and reads everything that changed then.
                 (true, Some(Schedule::Every(_) | Schedule::Cron(_)) | None) => {}
@@ -270,7 +273,7 @@ impl Hearer {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
             let turns = session.turns.clone();
-            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
+            let desk = Session::desk(&plan, &hub, &shared.stopwatch, &stop, RunId::default())
                 .beside(turns.as_deref())
                 .carried_by(Some(&carriage))
                 .found(Found::Heard);
@@ -314,7 +317,7 @@ impl Hearer {
             let lists = session.plan.entity(entity).map(|found| found.lists.clone());
             for own in std::iter::once(entity).chain(lists.unwrap_or_default()) {
                 if !session.hub.must_read(own, None, 1).await?.is_empty() {
-                    waiting.push((entity, self.run(session, entity).await?));
+                    waiting.push((entity, self.run(session, entity, "live").await?));
                     break;
                 }
             }
@@ -326,7 +329,7 @@ impl Hearer {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
             let turns = session.turns.clone();
-            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, RunId::default())
+            let desk = Session::desk(&plan, &hub, &shared.stopwatch, &stop, RunId::default())
                 .beside(turns.as_deref())
                 .found(Found::Heard);
             let all = waiting.iter().flat_map(|(entity, _)| bindings(&plan, *entity));
@@ -352,17 +355,22 @@ impl Hearer {
     }
 
     /// The open run of this entity's living traffic.
-    async fn run(&mut self, session: &Session, entity: EntityIndex) -> Result<RunId, Failure> {
+    async fn run(
+        &mut self,
+        session: &Session,
+        entity: EntityIndex,
+        trigger: &'static str,
+    ) -> Result<RunId, Failure> {
         if let Some(run) = self.runs.get_mut(&entity) {
             run.last = Instant::now();
             return Ok(run.id);
         }
         let began = Session::now();
-        let id = session.hub.begin_run("serve", Some(entity), began).await?;
+        let id = session.hub.begin_run("serve", trigger, Some(entity), began).await?;
         let (opened, last) = (Instant::now(), Instant::now());
         self.runs.insert(
             entity,
-            Running { id, began, opened, last, heard: 0, changed: 0, superseded: 0 },
+            Running { id, trigger, began, opened, last, heard: 0, changed: 0, superseded: 0 },
         );
         Ok(id)
     }
@@ -399,6 +407,7 @@ impl Hearer {
             let now = Session::now();
             // Changes that came to nothing are on the books; our own writes that were heard are not.
             let written = shared.outbox.of_run(run.id);
+            let spans = shared.stopwatch.take(run.id, run.began);
             if run.changed + run.superseded == 0 && written.is_empty() {
                 session.hub.drop_run(run.id).await?;
             } else {
@@ -417,8 +426,9 @@ impl Hearer {
                 let counts: Vec<_> = counts
                     .map(|(system, it)| (system, it.inserts, it.updates, it.deletes))
                     .collect();
+                session.hub.note_spans(run.id, &spans).await?;
                 session.hub.end_run(run.id, now, "ok", &line, &counts).await?;
-                measure::with(|it| it.ran(name, "live", "ok", (now.0 - run.began.0) / 1_000));
+                measure::with(|it| it.ran(name, run.trigger, "ok", (now.0 - run.began.0) / 1_000));
                 let more = json!({ "entity": name, "run": run.id.to_string(), "changed": run.changed, "heard": run.heard, "superseded": run.superseded });
                 shared.journal.say(Level::Info, "heard", &line, more);
             }

@@ -2,6 +2,7 @@
 //! did.
 
 use serde_json::json;
+use syncline_adapters::webhook;
 use syncline_core::commit::Disposition;
 use syncline_engine::pass::EntityPassed;
 use syncline_ports::reader::Reader as _;
@@ -13,6 +14,11 @@ use crate::{
     serve::{journal::Level, shift::Shared},
     session::Session,
 };
+
+/// What sets a run going that begins with what was heard like this.
+pub(super) fn trigger(word: Option<&str>) -> &'static str {
+    if word == Some(webhook::WORD) { "hook" } else { "live" }
+}
 
 /// Whether this pass left something that people may want to see.
 fn happened(report: &EntityPassed, is_cut: bool) -> bool {

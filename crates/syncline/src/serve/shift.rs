@@ -22,6 +22,7 @@ use crate::{
     measure,
     report::Failure,
     serve::{journal::Journal, notify, outbox::Outbox},
+    stopwatch::Stopwatch,
     times::Times,
 };
 
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     wake_writers: Vec<Notify>,
     /// What is on its way to each writer.
     pub(super) outbox: Outbox,
+    /// What living traffic spends its time on.
+    pub(super) stopwatch: Stopwatch,
     /// What may have to be written to each system.
     dirty: Vec<Mutex<BTreeSet<EntityIndex>>>,
     /// Rows that were written or refused in this shift, per entity and system.
@@ -90,6 +93,7 @@ impl Shared {
             wake_poller: Notify::new(),
             wake_writers: (0..systems).map(|_| Notify::new()).collect(),
             outbox: Outbox::new(systems),
+            stopwatch: Stopwatch::default(),
             dirty: (0..systems).map(|_| Mutex::default()).collect(),
             answered: Mutex::default(),
             expected: Mutex::default(),

@@ -123,7 +123,7 @@ impl Writer {
             let (plan, hub, stop) =
                 (session.plan.clone(), session.hub.clone(), session.stop.clone());
             let (turns, paces) = (session.turns.clone(), session.paces.clone());
-            let desk = Session::desk(&plan, &hub, &Unwatched, &stop, run)
+            let desk = Session::desk(&plan, &hub, &shared.stopwatch, &stop, run)
                 .beside(turns.as_deref())
                 .paced(Some(&*paces));
             let (written, _books, refusal) =

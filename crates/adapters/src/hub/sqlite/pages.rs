@@ -167,10 +167,11 @@ pub(super) fn count_quarantine(connection: &Connection, filter: &QuarantineFilte
 }
 
 fn of_runs(filter: &RunFilter) -> Wanted {
-    let RunFilter { entities, kind, outcome, since, below, limit: _ } = filter;
+    let RunFilter { entities, kind, trigger, outcome, since, below, limit: _ } = filter;
     let mut wanted = Wanted::default();
     wanted.entities(entities.as_ref());
     wanted.text("kind = ?", kind.as_ref());
+    wanted.text("set_by = ?", trigger.as_ref());
     wanted.text("outcome = ?", outcome.as_ref());
     if let Some(since) = since {
         wanted.term("started >= ?", since.0);
@@ -181,8 +182,8 @@ fn of_runs(filter: &RunFilter) -> Wanted {
 
 pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> Outcome<Vec<Run>> {
     let wanted = of_runs(filter);
-    let select = "select number, kind, entity, started, ended, outcome, message, writes from run";
-    let mut select = wanted.select(connection, select, " order by number desc")?;
+    let select = format!("select {} from run", stored::columns(connection)?);
+    let mut select = wanted.select(connection, &select, " order by number desc")?;
     let mut rows = wanted.rows(&mut select)?;
     let mut found = Vec::new();
     while found.len() < filter.limit {

@@ -1,5 +1,5 @@
 //! The hub as people see it. Reads use a reader's connection; the few small things that people set
-//! go through the writer like everything else.
+//! go through the writer like everything else. Long because it is one trait.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,6 +14,7 @@ use syncline_core::{
 use syncline_ports::reader::{
     Action, ActionFilter, Chain, Conflict, ConflictFilter, Entry, Exceeded, Guard, HistoryFilter,
     Kept, Lately, Number, Pause, QuarantineFilter, Quarantined, Reader, Rebuilt, Run, RunFilter,
+    Span,
 };
 
 use crate::hub::sqlite::{
@@ -293,12 +294,20 @@ impl Reader for SqliteHub {
     async fn begin_run(
         &self,
         kind: &str,
+        trigger: &str,
         entity: Option<EntityIndex>,
         at: Timestamp,
     ) -> Result<RunId, PortError> {
-        let kind = kind.to_owned();
-        self.change("open a run", move |connection| runs::begin(connection, &kind, entity, at))
-            .await
+        let (kind, trigger) = (kind.to_owned(), trigger.to_owned());
+        self.change("open a run", move |connection| {
+            runs::begin(connection, &kind, &trigger, entity, at)
+        })
+        .await
+    }
+
+    async fn note_spans(&self, id: RunId, spans: &[Span]) -> Result<(), PortError> {
+        let spans = spans.to_vec();
+        self.change("note a run", move |connection| runs::note_spans(connection, id, &spans)).await
     }
 
     async fn end_run(

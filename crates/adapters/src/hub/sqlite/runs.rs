@@ -7,7 +7,7 @@ use syncline_core::{
     name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
     value::{Digest, bytes, read_bytes, read_varint, varint},
 };
-use syncline_ports::reader::{Guard, Lately, Number, Run};
+use syncline_ports::reader::{Guard, Lately, Number, Run, Span, Work};
 
 use crate::hub::{
     codec::{audit::read_disposition, bits},
@@ -22,13 +22,14 @@ pub(super) const EARLIER: &str =
 pub(super) fn begin(
     connection: &Connection,
     kind: &str,
+    trigger: &str,
     entity: Option<EntityIndex>,
     at: Timestamp,
 ) -> Outcome<RunId> {
     connection.execute(
-        "insert into run (kind, entity, started, outcome, message, writes)
-         values (?, ?, ?, '', '', x'00')",
-        params![kind, entity.map(|entity| entity.0), at.0],
+        "insert into run (kind, set_by, entity, started, outcome, message, writes)
+         values (?, ?, ?, ?, '', '', x'00')",
+        params![kind, trigger, entity.map(|entity| entity.0), at.0],
     )?;
     Ok(RunId(connection.last_insert_rowid().cast_unsigned()))
 }
@@ -56,6 +57,56 @@ pub(super) fn end(connection: &Connection, id: RunId, end: &End) -> Outcome<()> 
     Ok(())
 }
 
+/// What a run spent its time on.
+pub(super) fn note_spans(connection: &Connection, id: RunId, spans: &[Span]) -> Outcome<()> {
+    let mut data = Vec::with_capacity(32);
+    bits::list(spans, &mut data, |span, out| {
+        let (work, system) = match span.work {
+            Work::Read(system) => (0, system.0),
+            Work::Merge => (1, 0),
+            Work::Write(system) => (2, system.0),
+        };
+        out.push(work);
+        varint(u64::from(system), out);
+        varint(span.from_ms, out);
+        varint(span.to_ms, out);
+        varint(span.busy_ms, out);
+    });
+    connection
+        .prepare_cached("update run set spans = ?2 where number = ?1")?
+        .execute(params![id.0.cast_signed(), data])?;
+    Ok(())
+}
+
+fn read_span(input: &mut &[u8]) -> Option<Span> {
+    let work = bits::byte(input)?;
+    let system = SystemIndex(bits::number(input)?);
+    Some(Span {
+        work: match work {
+            0 => Work::Read(system),
+            1 => Work::Merge,
+            2 => Work::Write(system),
+            _ => return None,
+        },
+        from_ms: read_varint(input)?,
+        to_ms: read_varint(input)?,
+        busy_ms: read_varint(input)?,
+    })
+}
+
+/// The columns of a run. A hub of an earlier version can be looked at as it is: what set its runs going, and what
+/// they spent their time on, is not known.
+pub(super) fn columns(connection: &Connection) -> Outcome<&'static str> {
+    let knows = connection
+        .prepare_cached("select 1 from pragma_table_info('run') where name = 'set_by'")?
+        .exists([])?;
+    Ok(if knows {
+        "number, kind, entity, started, ended, outcome, message, writes, set_by, spans"
+    } else {
+        "number, kind, entity, started, ended, outcome, message, writes, '', x''"
+    })
+}
+
 /// Forgets a run that is nowhere referred to.
 pub(super) fn drop(connection: &Connection, id: RunId) -> Outcome<()> {
     let number = id.0.cast_signed();
@@ -65,10 +116,9 @@ pub(super) fn drop(connection: &Connection, id: RunId) -> Outcome<()> {
 }
 
 pub(super) fn list(connection: &Connection, limit: usize) -> Outcome<Vec<Run>> {
-    let mut select = connection.prepare_cached(
-        "select number, kind, entity, started, ended, outcome, message, writes from run
-         order by number desc limit ?",
-    )?;
+    let columns = columns(connection)?;
+    let mut select = connection
+        .prepare_cached(&format!("select {columns} from run order by number desc limit ?"))?;
     let mut rows = select.query(params![limit as i64])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -78,10 +128,9 @@ pub(super) fn list(connection: &Connection, limit: usize) -> Outcome<Vec<Run>> {
 }
 
 pub(super) fn one(connection: &Connection, id: RunId) -> Outcome<Option<Run>> {
-    let mut select = connection.prepare_cached(
-        "select number, kind, entity, started, ended, outcome, message, writes from run
-         where number = ?",
-    )?;
+    let columns = columns(connection)?;
+    let mut select =
+        connection.prepare_cached(&format!("select {columns} from run where number = ?"))?;
     let mut rows = select.query(params![id.0.cast_signed()])?;
     rows.next()?.map(|row| run(connection, row)).transpose()
 }
@@ -168,9 +217,15 @@ pub(super) fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<R
         let number = count.get::<_, i64>(2)?.cast_unsigned();
         ledger.push((BindingIndex(count.get(0)?), disposition, number));
     }
+    let mut spans = row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?;
+    let spans = match spans {
+        [] => Vec::new(),
+        _ => bits::read_list(&mut spans, read_span).ok_or_else(damaged)?,
+    };
     Ok(Run {
         id,
         kind: text(1)?,
+        trigger: text(8)?,
         entity: row.get::<_, Option<u16>>(2)?.map(EntityIndex),
         started: Timestamp(row.get(3)?),
         ended: row.get::<_, Option<i64>>(4)?.map(Timestamp),
@@ -178,6 +233,7 @@ pub(super) fn run(connection: &Connection, row: &rusqlite::Row<'_>) -> Outcome<R
         ledger,
         writes: writes(row, 0, 7)?,
         message: text(6)?,
+        spans,
     })
 }
 

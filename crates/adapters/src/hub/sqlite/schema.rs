@@ -15,7 +15,7 @@ pub(in crate::hub) const VERSION: i32 = 1 + STEPS.len() as i32;
 pub(super) const READABLE: i32 = 1;
 
 /// From each version to the next, beginning with the first.
-pub(super) const STEPS: [&str; 6] = [SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH];
+pub(super) const STEPS: [&str; 7] = [SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH];
 
 /// Version 2: runs are found by what they worked on and by their age, and what was set aside by its
 /// run.
@@ -131,6 +131,11 @@ create table anchor (
     signer blob not null,
     signature blob not null
 ) strict;
+
+/// Version 8: what set each run going, and what it spent its time on.
+const EIGHTH: &str = "
+alter table run add column set_by text not null default '';
+alter table run add column spans blob not null default x'';
 ";
 
 /// Version 1.

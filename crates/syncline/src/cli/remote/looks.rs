@@ -109,6 +109,13 @@ pub(super) async fn history(daemon: &Daemon, it: History) -> Result<Answer, Fail
     ]);
     let of = |rows: &[Json]| words::counted(rows.len() as u64, "change");
     match (it.address.as_deref(), it.id) {
+        (Some("runs"), _) => {
+            let query =
+                said(&[("since", &it.since), ("trigger", &it.trigger), ("outcome", &it.outcome)]);
+            let rows = list(daemon, &["runs"], &query, it.limit).await?;
+            let summary = words::counted(rows.len() as u64, "run");
+            Ok(shown(summary, Json::Array(rows)))
+        }
         (Some("run"), None) => {
             Err(Failure::new("usage.arguments", "which run?").fix("syncline history run r-1042"))
         }
