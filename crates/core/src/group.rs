@@ -389,6 +389,9 @@ impl Part {
     /// Puts a link back, in system order.
     pub fn put_link(&mut self, link: Link) {
         let at = self.links.partition_point(|other| other.system < link.system);
+        // A link is large, and most records have two or three: a list that grows by doubling begins with
+        // room for four.
+        self.links.reserve_exact(1);
         self.links.insert(at, link);
     }
 

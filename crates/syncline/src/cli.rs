@@ -125,6 +125,8 @@ pub(crate) struct Context {
     pub(crate) progress: bool,
     /// Answer yes.
     pub(crate) yes: bool,
+    /// The command goes by the configuration: what may be wrong with that matters now.
+    pub(crate) warns: bool,
     /// What the command changes, for the books.
     pub(crate) deed: Option<Deed>,
     /// Who asks for it, for the books.
@@ -135,8 +137,13 @@ pub(crate) struct Context {
     pub(crate) scope: Option<Vec<String>>,
 }
 
+/// Commands that show what the hub remembers: whatever the configuration warns of was said by those that
+/// go by it.
+const LOOKS: [&str; 9] =
+    ["history", "audit", "explain", "conflicts", "quarantine", "guards", "hooks", "tokens", "tail"];
+
 impl Context {
-    fn new(globals: &Globals, deed: Option<Deed>) -> Self {
+    fn new(globals: &Globals, command: &str, deed: Option<Deed>) -> Self {
         let colours = !globals.no_color
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -157,6 +164,7 @@ impl Context {
                 && std::io::stdin().is_terminal(),
             progress: stderr && !globals.quiet && !globals.json,
             yes: globals.yes,
+            warns: !LOOKS.contains(&command),
             deed,
             who: run::who(),
             tag: None,
@@ -338,7 +346,8 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
     };
     let words: Vec<String> =
         arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let context = Context::new(&cli.globals, Deed::of(cli.command.name(), &words));
+    let context =
+        Context::new(&cli.globals, cli.command.name(), Deed::of(cli.command.name(), &words));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

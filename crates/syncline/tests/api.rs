@@ -388,6 +388,9 @@ fn a_plan_is_read_and_then_exactly_that_is_done() {
     assert_eq!(planned["result"]["updates"], 12, "{planned}");
     server.ask(&viewer, "POST", "/plans", "").refuses(403, "server.role");
     let seen = server.ask(&viewer, "GET", &format!("/plans/{id}"), "");
+    let kept = server.ask(&viewer, "GET", "/plans", "").is(200);
+    assert_eq!(kept["items"][0]["plan"], id);
+    assert_eq!(kept["items"][0]["entities"], serde_json::json!(["contacts"]));
     let tag = seen.header("etag").unwrap();
     assert_eq!(seen.is(200), planned["result"]);
     ask("GET", "/plans/%2e%2e%2fsyncline", "").refuses(404, "usage.unknown_number");

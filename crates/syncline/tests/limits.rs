@@ -149,6 +149,8 @@ fn the_limit_of_an_entity_or_of_a_system_comes_before_that_of_all() {
 fn a_limit_that_can_count_nobody_is_refused_and_one_that_counts_some_warns() {
     let world = World::with(&without_alerts());
     world.run(&["check"]).ends(0, &["config.no_user", "in erp"]);
+    let said = |words: &[&str]| world.run(words).said().contains("config.no_user");
+    assert!(said(&["plan"]) && !said(&["history"]) && !said(&["audit"]));
     world.edit(", changed_by: editor", "");
     world.run(&["check"]).ends(2, &["config.no_user", "no table that this is about"]);
     world.edit("3/h", "many");

@@ -259,6 +259,47 @@ fn m17_a_line_that_was_edited_unseen_is_not_overwritten() {
 }
 
 #[test]
+fn lines_of_one_order_that_both_change_at_once_lose_nothing() {
+    let office = Office::in_step("lines_race", HELD);
+    let (rounds, last) = (6, std::sync::atomic::AtomicU32::new(1));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::SeqCst;
+    std::thread::scope(|scope| {
+        // The shop's own office changes one line of every order all the time: what is written to the other
+        // line is written to a document that has changed since it was read, and is refused (412).
+        let clerk = scope.spawn(|| {
+            while !is_over.load(order) {
+                let next = last.fetch_add(1, order) + 1;
+                for number in ["R1", "R2", "R3"] {
+                    office.change_line(number, "nut", "quantity", &next.to_string());
+                }
+            }
+        });
+        for round in 1..=rounds {
+            office.erp(&format!("update sales_line set qty = {round}00 where item = 'bolt'"));
+            // What could not be written yet stays due.
+            office.world.run(&["run", "--allow", "updates"]);
+        }
+        is_over.store(true, order);
+        clerk.join().unwrap();
+    });
+    let last = last.load(order);
+    let (said, is_so) =
+        (format!("bolt {rounds}00, nut {last}"), std::cell::Cell::new(String::new()));
+    let settled = || {
+        let ran = office.world.run(&["run", "--allow", "updates"]);
+        is_so.set(format!("{}, {}", ran.said(), office.lines("R1")));
+        ["R1", "R2", "R3"].iter().all(|number| {
+            let shop = ["bolt", "nut"].map(|sku| office.line(number, sku, "quantity"));
+            office.lines(number) == said && shop == [format!("{rounds}00"), last.to_string()]
+        })
+    };
+    eventually("both changes are on both sides", settled, || is_so.take());
+    office.world.run(&["conflicts", "list"]).ends(0, &[]);
+    office.world.agrees();
+}
+
+#[test]
 fn w1_an_answer_that_was_lost_makes_no_second_order_and_no_second_line() {
     let office = Office::open("lines_lost", HELD);
     office.shop.weather(Weather::LostCreates);

@@ -56,6 +56,12 @@ fn what_is_looked_at_from_elsewhere_is_what_is_seen_where_the_hub_is() {
     assert_eq!(status["result"]["entities"][0]["entity"], "contacts");
     assert_eq!(status["summary"], "2 things need you");
 
+    // The screen is the same, but for how long ago things were.
+    let still = |done: Done| -> String {
+        let shown = done.ends(0, &["ENTITY", "contacts", "SYSTEM", "crm"]).stdout;
+        shown.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+    };
+    assert_eq!(still(far.run(&["status"])), still(world.run(&["status"])));
     far.run(&["conflicts"]).ends(0, &["RECORD", "contacts/crm:2", "Name 2 of the ERP"]);
     far.run(&["explain", "contacts/crm:1", "name"]).ends(0, &["FIELDS", "Name 1"]);
     far.run(&["audit"]).ends(0, &["WHO", "steward1"]);

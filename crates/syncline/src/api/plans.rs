@@ -7,7 +7,8 @@ use std::{
 };
 
 use clap::ValueEnum as _;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
+use syncline_core::name::Timestamp;
 
 use crate::{
     api::{body, reply::Reply, request::Request},
@@ -19,6 +20,7 @@ use crate::{
     config,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
+    words,
 };
 
 /// So many are kept; the oldest goes.
@@ -123,13 +125,47 @@ fn shown(hub: &Path, id: &str) -> Result<Json, Failure> {
     })
 }
 
+/// Those that are kept, the newest first.
+pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let hub = session.loaded.hub_path();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder(&hub)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let id = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let made = path.metadata().and_then(|it| it.modified()).ok();
+        if let (true, Some(made)) = (path.extension().is_some_and(|it| it == "plan"), made) {
+            found.push((made, id));
+        }
+    }
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    let mut items = Vec::new();
+    for (made, id) in found {
+        // One that goes meanwhile is not there any more.
+        let Ok(plan) = shown(&hub, &id) else { continue };
+        let names = entities(&plan);
+        let known = names.iter().map(|name| session.entities(Some(name)));
+        let may = known.flatten().flatten().all(|entity| request.permits(session, entity).is_ok());
+        let since = made.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let at = Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        if may {
+            items.push(json!({ "plan": id, "made": words::time(at), "entities": names }));
+        }
+    }
+    Ok(Reply::new(json!({ "items": items, "next": null })))
+}
+
+/// The entities of a plan, by name.
+fn entities(plan: &Json) -> Vec<&str> {
+    let all = plan.get("entities").and_then(Json::as_array).into_iter().flatten();
+    all.filter_map(|it| it.get("entity").and_then(Json::as_str)).collect()
+}
+
 /// One, as it was shown to whoever made it.
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let id = request.name("id");
     let plan = shown(&session.loaded.hub_path(), id)?;
-    for entity in plan.get("entities").and_then(Json::as_array).into_iter().flatten() {
-        let name = entity.get("entity").and_then(Json::as_str);
-        for entity in session.entities(name)? {
+    for name in entities(&plan) {
+        for entity in session.entities(Some(name))? {
             request.permits(session, entity)?;
         }
     }

@@ -458,6 +458,12 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         plans::new
     ),
+    get!(
+        "/plans",
+        "Plans that were made here, the newest first; the last 20 are kept",
+        [],
+        plans::list
+    ),
     get!("/plans/{id}", "One, as it was shown; its ETag is wanted to apply it", [], plans::one),
     act!(
         POST,

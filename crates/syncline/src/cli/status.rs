@@ -1,6 +1,7 @@
 //! `syncline status`: one screen: state, last success, errors, what waits for a person, delay.
 
 mod delay;
+pub(crate) mod drawn;
 mod links;
 mod systems;
 
@@ -148,6 +149,19 @@ async fn pause(span: Duration, stop: &AtomicBool) {
     }
 }
 
+/// The columns of entities, and of systems.
+const ENTITIES: [&str; 8] = [
+    "ENTITY",
+    "STATE",
+    "LAST SUCCESS",
+    "RECORDS>",
+    "TODAY + ~ ->",
+    "ERRORS>",
+    "WAITING",
+    "P95 DELAY>",
+];
+const SYSTEMS: [&str; 6] = ["SYSTEM", "UP", "DETECTION", "BEHIND", "RETAINED", "NOTE"];
+
 async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
     let mut entities = session.entities(None)?;
     let mut systems: Vec<_> =
@@ -170,16 +184,7 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
     };
     open.quarantine.retain(|entry| entry.dropped.is_none());
     let pauses = session.pauses().await?;
-    let mut table = Table::new(&[
-        "ENTITY",
-        "STATE",
-        "LAST SUCCESS",
-        "RECORDS>",
-        "TODAY + ~ ->",
-        "ERRORS>",
-        "WAITING",
-        "P95 DELAY>",
-    ]);
+    let mut table = Table::new(&ENTITIES);
     // Of a day, and at most so many, so that looking stays cheap.
     let filter = HistoryFilter {
         since: Some(now.plus_ms(-DAY_MS)),
@@ -201,7 +206,8 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         0 => "nothing waits for you".to_owned(),
         needs => format!("{} you", words::several(needs, "thing needs", "things need")),
     };
-    let mut out = first.map(|command| format!("{summary}: {command}\n")).unwrap_or_default();
+    let mut out =
+        first.as_ref().map(|command| format!("{summary}: {command}\n")).unwrap_or_default();
     if !table.is_empty() {
         out.push_str(&table.text());
         out.push('\n');
@@ -212,8 +218,7 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         out.push_str(&system_table.text());
     }
     let plain = format!("{}\n{}", table.plain(), system_table.plain());
-    let result =
-        json!({ "needs": needs, "healthy": healthy, "entities": rows, "systems": system_rows });
+    let result = json!({ "needs": needs, "next": first, "healthy": healthy, "entities": rows, "systems": system_rows });
     Ok(Look { text: out, plain, result, summary, healthy })
 }
 

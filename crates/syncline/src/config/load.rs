@@ -60,7 +60,7 @@ pub(crate) fn load(context: &Context) -> Result<Loaded, Failure> {
         return Err(loaded.failure(&loaded.complaints, context.paint));
     }
     loaded.number()?;
-    if !context.quiet && !context.json {
+    if context.warns && !context.quiet && !context.json {
         for warning in &loaded.complaints {
             report::note(&warning.render(&loaded.sources, context.paint));
         }

@@ -5,9 +5,15 @@ use tokio::time::Instant;
 
 use super::{Daemon, no_form, shown};
 use crate::{
-    cli::{audit::Audit, explain::Explain, history::History, status::Status},
+    cli::{
+        audit::Audit,
+        explain::Explain,
+        history::History,
+        status::{Status, drawn},
+    },
     exit::Exit,
     report::{Answer, Failure},
+    session::Session,
     words,
 };
 
@@ -74,11 +80,11 @@ pub(super) async fn status(daemon: &Daemon, it: Status) -> Result<Answer, Failur
         }
         let needs = result.get("needs").and_then(Json::as_u64).unwrap_or_default();
         let summary = match needs {
-            0 => "nothing needs you".to_owned(),
+            0 => "nothing waits for you".to_owned(),
             many => format!("{} you", words::several(many, "thing needs", "things need")),
         };
-        let mut answer = shown(summary.clone(), result);
-        answer.text = format!("{summary}\n{}", answer.text);
+        let (text, plain) = drawn::draw(&result, &summary, Session::now());
+        let answer = Answer::new(summary).with_text(text).with_plain(plain).with_result(result);
         let is_ill = wait.is_some() && !is_healthy;
         return Ok(if is_ill { answer.with_exit(Exit::Failed) } else { answer });
     }

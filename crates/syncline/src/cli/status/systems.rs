@@ -7,7 +7,7 @@ use syncline_engine::hear;
 use syncline_ports::{reader::Pause, store::Store as _};
 
 use crate::{
-    cli::status::{is_served, links},
+    cli::status::{SYSTEMS, is_served, links},
     pace,
     pass::{
         contact::{self, Contact},
@@ -36,7 +36,7 @@ pub(super) async fn table(
     pauses: &[Pause],
     now: Timestamp,
 ) -> Result<(Table, Vec<Json>), Failure> {
-    let mut table = Table::new(&["SYSTEM", "UP", "DETECTION", "BEHIND", "RETAINED", "NOTE"]);
+    let mut table = Table::new(&SYSTEMS);
     let is_served = is_served(session).await?;
     let scans = if is_served { watching::told(session).await? } else { Vec::new() };
     let mut rows = Vec::new();
@@ -69,7 +69,8 @@ pub(super) async fn table(
             calls.filter(|_| contact.failed.is_none()).and_then(|it| silence(it.last, now));
         let notes = [note, silent.unwrap_or_default()];
         let note = notes.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ");
-        table.row([name.to_string(), up.to_owned(), detection.to_owned(), behind, kept, note]);
+        let cells = [name.to_string(), up.to_owned(), detection.to_owned()];
+        table.row(cells.into_iter().chain([behind.clone(), kept, note.clone()]));
         let answered = contact.answered.max(heard.as_ref().map(|heard| heard.at));
         rows.push(json!({
             "system": name.as_str(),
@@ -86,6 +87,8 @@ pub(super) async fn table(
             "last_answer": answered.map(words::time),
             "failure": contact.failed.map(|(_, code)| code),
             "paused": !paused.is_empty(),
+            "behind": behind,
+            "note": note,
             "reading": links::reading(session, &scans, system),
         }));
     }
