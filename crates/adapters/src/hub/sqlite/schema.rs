@@ -131,6 +131,7 @@ create table anchor (
     signer blob not null,
     signature blob not null
 ) strict;
+";
 
 /// Version 8: what set each run going, and what it spent its time on.
 const EIGHTH: &str = "
