@@ -10,7 +10,7 @@ use crate::{
     group::{Intent, IntentStatus, Link},
     merge::Own,
     mutant::Mutant,
-    name::{IntentId, Timestamp},
+    name::{FieldIndex, IntentId, Timestamp},
     plan::{Binding, Class, Plan},
     step::due::{IN_DOUBT_MS, minted_at},
     value::Value,
@@ -148,6 +148,15 @@ pub(crate) fn shows_all(binding: &Binding, intent: &Intent, row: &Row) -> bool {
     intent.set.iter().all(|(field, value, _)| {
         row.value(*field).is_some_and(|found| equals(binding, *field, found, value))
     })
+}
+
+/// How much of what a write would have left a row shows.
+pub(crate) fn likeness(binding: &Binding, intent: &Intent, row: &Row) -> usize {
+    let is_shown = |(field, value, _): &&(FieldIndex, Value, u64)| {
+        let found = row.value(*field).filter(|found| !found.is_null());
+        found.is_some_and(|found| equals(binding, *field, found, value))
+    };
+    intent.set.iter().filter(is_shown).count()
 }
 
 /// Equal for this system, as far as its rewriting is declared.

@@ -1,5 +1,6 @@
 //! A record with its links: what the hub remembers, and what changes as a whole.
 
+mod agreed;
 mod field_set;
 mod hold;
 
@@ -13,6 +14,7 @@ use crate::{
     value::Value,
 };
 
+pub use agreed::UNKNOWN;
 pub use field_set::FieldSet;
 pub use hold::Hold;
 
@@ -372,10 +374,6 @@ impl Group {
     }
 }
 
-/// An `agreed` version that is none: the shadow is not to be trusted (a restored system), so what
-/// shows next is adopted and written over, never an edit.
-pub const UNKNOWN: u64 = u64::MAX;
-
 impl Part {
     /// Takes the link to this system out (a new one if there is none), to be worked on beside the
     /// rest; [`Part::put_link`] puts it back.
@@ -448,18 +446,6 @@ impl Link {
             parked: None,
             touched: OperationId(0),
             waits_for: None,
-        }
-    }
-
-    /// The golden version that the shadow's field reflects.
-    pub fn agreed(&self, field: FieldIndex) -> u64 {
-        self.agreed.get(field.at()).copied().unwrap_or(0)
-    }
-
-    /// Says which golden version the shadow's field reflects; 0: none.
-    pub fn agree(&mut self, field: FieldIndex, version: u64) {
-        if let Some(agreed) = self.agreed.get_mut(field.at()) {
-            *agreed = version;
         }
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod doubt;
 pub(crate) mod due;
 mod fence;
 mod fit;
+mod forgotten;
 mod former;
 mod gather;
 mod judge;
@@ -35,6 +36,7 @@ pub(crate) mod parents;
 pub(crate) mod pass;
 mod rates;
 pub(crate) mod recover;
+mod reuse;
 mod rivals;
 mod sight;
 mod unique;
@@ -61,6 +63,7 @@ pub struct Batch<'a> {
     items: Vec<Item<'a>>,
     found: Vec<Found>,
     carried_to: &'a [SystemIndex],
+    relearns: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -68,7 +71,7 @@ impl<'a> Batch<'a> {
     pub fn new(inputs: &'a [Input]) -> Self {
         let items = items(inputs);
         let found = items.iter().map(|_| Found::Nothing).collect();
-        Self { items, found, carried_to: &[] }
+        Self { items, found, carried_to: &[], relearns: false }
     }
 
     /// What these inputs change is planned at once for these systems, as far as nothing more must be
@@ -76,6 +79,14 @@ impl<'a> Batch<'a> {
     #[must_use]
     pub fn carried_to(mut self, systems: &'a [SystemIndex]) -> Self {
         self.carried_to = systems;
+        self
+    }
+
+    /// A hub that was restored from an older backup learns again what it has forgotten, and will hear all
+    /// logs a second time: of rows that it made itself their originals speak.
+    #[must_use]
+    pub fn relearning(mut self, relearns: bool) -> Self {
+        self.relearns = relearns;
         self
     }
 
@@ -96,6 +107,7 @@ pub fn step(plan: &Plan, working: &mut Working, now: Timestamp, batch: &mut Batc
     }
     let routes = std::mem::take(&mut batch.found).into_iter().map(Found::route);
     let mut pass = Pass::new(plan, working, now);
+    pass.relearns = batch.relearns;
     pass.decide(&batch.items, routes.collect());
     pass.limit();
     pass.carry(batch.carried_to);

@@ -268,7 +268,7 @@ impl Scene<'_> {
         };
         let differs = |field: FieldIndex, cell: &crate::plan::Cell| {
             let Some(golden) = part.cell(field) else { return false };
-            if golden.version == link.agreed(field) || golden.version == 0 {
+            if golden.version == link.seen(field) || golden.version == 0 {
                 return false;
             }
             let shadow = link.shadow.as_ref().and_then(|row| row.value(field));

@@ -439,7 +439,7 @@ impl Scene<'_> {
 
 /// Whether the hub's value is one that the editor's system had not seen.
 fn is_concurrent(part: &Part, link: &Link, field: FieldIndex) -> bool {
-    part.cell(field).is_some_and(|cell| cell.version != link.agreed(field))
+    part.cell(field).is_some_and(|cell| cell.version != link.seen(field))
 }
 
 fn value_of(part: &Part, field: FieldIndex) -> Value {

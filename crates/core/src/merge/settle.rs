@@ -124,10 +124,8 @@ pub(super) fn rescope(
 
 fn enter(link: &mut Link, exists_version: u64) {
     // A row that is there is linked again; one that is not is created.
+    // What was edited there meanwhile was heard as ever: what it has agreed to, it has seen.
     link.agreed_exists = if link.shadow.is_some() { exists_version } else { 0 };
-    if link.scope == Scope::Detached {
-        link.agreed.fill(0);
-    }
     link.scope = Scope::In;
 }
 

@@ -39,6 +39,11 @@ impl Pass<'_> {
             self.wait_for_parent(sight, None, awaits, "match.parent_missing");
             return;
         };
+        if self.relearns && group.root.exists.version == 0 {
+            self.put_back(group);
+            self.hear_later(sight);
+            return;
+        }
         let golden = match self.child_key(sight) {
             Ok(golden) => golden,
             Err(trouble) => {

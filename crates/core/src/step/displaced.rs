@@ -2,11 +2,12 @@
 //! gone.
 
 use crate::{
-    change::{RowKey, WriteKind},
+    change::{Order, RowKey, WriteKind},
     group::{Group, Lane, Link},
-    name::RecordId,
+    name::{BindingIndex, RecordId},
     plan::Class,
     step::{
+        link::PartAt,
         pass::Pass,
         written::{Answered, drop_intent},
     },
@@ -71,6 +72,48 @@ impl Pass<'_> {
         } else {
             self.put_back(former);
         }
+    }
+}
+
+impl Pass<'_> {
+    /// Another part of the same record whose row is gone gives up the key that this part's new row has. How far a
+    /// log was heard of that key, it was heard of this row: what it told of the other is old. Whether
+    /// there was one.
+    pub(super) fn give_way(
+        &self,
+        group: &mut Group,
+        new: PartAt,
+        binding: BindingIndex,
+        key: &RowKey,
+    ) -> bool {
+        let Some(system) = self.plan.binding(binding).map(|found| found.system) else {
+            return false;
+        };
+        let list_of = |group: &Group, at: PartAt| match at {
+            PartAt::Root => group.entity,
+            PartAt::Child(child) => group.children.get(child).map_or(group.entity, |it| it.list),
+        };
+        let entity = list_of(group, new);
+        let parts = (0..group.children.len()).map(PartAt::Child);
+        let others: Vec<PartAt> =
+            parts.filter(|at| *at != new && list_of(group, *at) == entity).collect();
+        let mut heard = None;
+        let mut was_known = false;
+        for at in others {
+            let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(system)) else {
+                continue;
+            };
+            if link.key.as_ref() != Some(key) || is_there(link) || !link.unresolved.is_empty() {
+                continue;
+            }
+            (link.key, link.must_read) = (None, false);
+            heard = link.order.filter(|order| matches!(order, Order::Log { .. }));
+            was_known = true;
+        }
+        if let Some(link) = new.part_mut(group).and_then(|part| part.link_mut(system)) {
+            link.order = link.order.or(heard);
+        }
+        was_known
     }
 }
 

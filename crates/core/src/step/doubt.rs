@@ -5,17 +5,19 @@
 //! keys that were written, too.
 
 use crate::{
-    change::{MarkFate, WriteKind},
+    change::{Effect, MarkFate, Row, WriteKind},
     commit::MatchKey,
     echo,
     group::{Group, Intent, Link, Part},
     matching,
     merge::Own,
     name::{FieldIndex, RecordId},
-    plan::{Binding, Entity, MatchRule, Plan},
+    need::cells,
+    plan::{Binding, Class, Entity, MatchRule, Plan},
     step::{
-        link::PartAt,
+        link::{Found, PartAt},
         pass::Pass,
+        recover::nameless_doubts,
         sight::{How, Sight},
     },
     value::Value,
@@ -108,11 +110,45 @@ impl Pass<'_> {
         }
     }
 
+    /// How much of what a record's row in a system showed last another row shows, which matches it.
+    fn likeness(&self, record: RecordId, binding: &Binding, row: &Row) -> usize {
+        let group = self.working.groups.get(&record).and_then(Option::as_ref);
+        let link = group.and_then(|group| group.root.link(binding.system));
+        let Some(known) = link.and_then(|link| link.shadow.as_ref()) else { return 1 };
+        let is_same = |field: &FieldIndex| {
+            let found = row.value(*field).filter(|found| !found.is_null());
+            found.is_some() && found == known.value(*field)
+        };
+        cells(binding).filter(|(field, _)| is_same(field)).count().max(1)
+    }
+
+    /// Whether this row shows, from end to end, an insert of ours for this record that is still in doubt.
+    pub(super) fn is_made_by_us(&self, sight: &Sight<'_>, record: RecordId) -> bool {
+        let Some(binding) = self.plan.binding(sight.binding) else { return false };
+        let group = self.working.groups.get(&record).and_then(Option::as_ref);
+        let link = group.and_then(|group| group.root.link(binding.system));
+        let Some((link, row)) = link.zip(sight.row) else { return false };
+        let mut inserts = link.unresolved.iter().filter(|it| it.kind == WriteKind::Insert);
+        match self.class(binding.system) {
+            Class::Log => inserts.any(|intent| sight.mark == Some(intent.id)),
+            Class::Marked => inserts.any(|it| sight.marks.contains(&(it.id, MarkFate::Applied))),
+            Class::Versioned | Class::Plain | Class::Blind => {
+                inserts.any(|intent| echo::shows_all(binding, intent, row))
+            }
+        }
+    }
+
     /// A row that was gone, and whose key was given to a row of ours for another record: the mark says
     /// whose it is. Whether that was so.
     pub(super) fn is_given_away(&mut self, sight: &Sight<'_>, record: RecordId) -> bool {
-        let Some((group, at)) = self.inserted(sight) else { return false };
+        let Some((mut group, at)) = self.inserted(sight) else { return false };
         if group.id == record {
+            let before = self.before(&group);
+            if self.give_way(&mut group, at, sight.binding, sight.key) {
+                self.touch(&group, before);
+                self.link(sight, group, at, None);
+                return true;
+            }
             self.put_back(group);
             return false;
         }
@@ -158,8 +194,32 @@ impl Pass<'_> {
         links.into_iter().any(is_late).then_some(record)
     }
 
-    /// The record of an insert in doubt that this unlinked row shows from end to end, where nothing but
-    /// that insert connects the two; and the rule by which it was found.
+    /// Where marks are kept, whose row this is they tell, whatever it holds by now: inserts in doubt of all
+    /// records that it may be of are asked about first. Whether any is.
+    pub(super) fn asks_whose(&mut self, sight: &Sight<'_>, keys: &[(u16, MatchKey)]) -> bool {
+        let Some(binding) = self.plan.binding(sight.binding) else { return false };
+        if sight.row.is_none() || self.class(binding.system) != Class::Marked {
+            return false;
+        }
+        let mut asks = Vec::new();
+        for (rule, key) in keys {
+            let records = self.working.matches.get(&(binding.entity, *rule, *key));
+            for record in records.into_iter().flatten().filter(|it| !self.told.contains(it)) {
+                let group = self.working.groups.get(record).and_then(Option::as_ref);
+                let link = group.and_then(|group| group.root.link(binding.system));
+                let doubts = link.and_then(|link| nameless_doubts(self.plan, sight.binding, link));
+                if let Some((binding, intents)) = doubts {
+                    asks.push(Effect::ReadMarks { record: *record, binding, intents });
+                }
+            }
+        }
+        let is_asked = !asks.is_empty();
+        self.journal.effects.extend(asks);
+        is_asked
+    }
+
+    /// The record of an insert in doubt that this unlinked row shows, where nothing but that insert connects
+    /// the two; and the rule by which it was found.
     pub(super) fn written_in_doubt(
         &mut self,
         sight: &Sight<'_>,
@@ -169,17 +229,30 @@ impl Pass<'_> {
         let row = sight.row.filter(|_| sight.how != How::Log)?;
         let binding = self.plan.binding(sight.binding)?;
         let is_void = |intent: &Intent| sight.marks.contains(&(intent.id, MarkFate::Void));
+        // Somebody may have edited it since: then it is whose row it resembles most.
+        let other = match self.find(binding.entity, keys) {
+            // Marks tell more.
+            _ if self.class(binding.system) == Class::Marked => usize::MAX,
+            Found::One(record, _) => self.likeness(record, binding, row),
+            Found::Nobody => 1,
+            Found::Several(_) => usize::MAX,
+        };
         let wrote = |group: &Group| {
             let link = group.root.link(binding.system);
             let mut doubts = link.into_iter().flat_map(inserts);
-            doubts.any(|intent| !is_void(intent) && echo::shows_all(binding, intent, row))
+            doubts.any(|intent| {
+                let is_like = || echo::likeness(binding, intent, row) > other;
+                !is_void(intent) && (echo::shows_all(binding, intent, row) || is_like())
+            })
         };
         for (rule, key) in keys {
             let match_rule = self.plan.entity(binding.entity)?.matching.get(usize::from(*rule))?;
             let records = self.working.matches.get(&(binding.entity, *rule, *key));
             let groups = records.into_iter().flatten().filter_map(|record| {
                 let group = self.working.groups.get(record)?.as_ref()?;
-                let is_named_so = matching::part_key(match_rule, &group.root) == Some(*key);
+                // The living come first where records are found by what they are called.
+                let is_named_so = group.root.exists.alive
+                    && matching::part_key(match_rule, &group.root) == Some(*key);
                 (!is_named_so && group.merged_into.is_none() && wrote(group)).then_some(*record)
             });
             if let Some(record) = groups.into_iter().next() {

@@ -158,16 +158,20 @@ impl<'a> Gather<'a> {
                     return Found::All(Route::Quiet(known.record));
                 }
                 let mut is_another = known.rival;
+                let mut is_of_row = false;
                 if let Some(group) = self.record(known.record) {
                     is_another |= is_taken_again(self.plan, group, sight);
                     let mut links = group.links_to(binding.system);
                     if let Some(link) = links.find(|link| link.key.as_ref() == Some(sight.key)) {
+                        let mut written = link.unresolved.iter();
+                        is_of_row = written.any(|intent| Some(intent.id) == sight.mark);
                         self.frees(group, binding, link, row);
                     }
                 }
                 self.references(binding, entity, row);
                 self.parent(sight, binding, entity);
-                if let (Some(mark), None) = (sight.mark, known.digest) {
+                if let Some(mark) = sight.mark.filter(|_| !is_of_row) {
+                    // A row that is gone by then, and its key another's of ours.
                     self.intent(mark);
                 }
                 match row.filter(|_| is_another) {

@@ -7,7 +7,7 @@ use crate::{
     commit::{AuditEvent, AuditKind, Disposition, MatchKey},
     group::{Group, Lane, Link, Part, Scope},
     matching,
-    merge::{Merged, Taken, Trouble, take},
+    merge::{Merged, Taken, Trouble},
     name::{BindingIndex, EntityIndex, RecordId},
     plan::{Class, Plan},
     step::{
@@ -98,6 +98,13 @@ impl Pass<'_> {
         }
         if entity.parent.is_some() {
             self.unlinked_child(sight);
+            return;
+        }
+        if self.awaits_original(sight, keys) {
+            return;
+        }
+        if self.asks_whose(sight, keys) {
+            self.again(sight);
             return;
         }
         if let Some((group, rule)) = self.written_in_doubt(sight, keys) {
@@ -409,60 +416,6 @@ impl Pass<'_> {
         let names = rule.fields.iter().filter_map(|field| entity.field(*field));
         let names: Vec<&str> = names.map(|field| field.name.as_str()).collect();
         format!("by {}", names.join(", ")).into()
-    }
-
-    /// Id reuse (I8): a key that belonged to a deleted row and now shows somebody else is a new
-    /// record's. Returns the group where the row is still its own, as it is where a log is heard again.
-    pub(super) fn reused(
-        &mut self,
-        sight: &Sight<'_>,
-        mut group: Group,
-        at: PartAt,
-    ) -> Option<Group> {
-        let (Some(row), Some(binding)) = (sight.row, self.plan.binding(sight.binding)) else {
-            return Some(group);
-        };
-        let system = binding.system;
-        let is_absent = group
-            .root
-            .link(system)
-            .filter(|link| !matches!(sight.how, How::Log) || !is_covered(sight.order, link))
-            .is_some_and(|link| link.shadow.is_none() && link.unresolved.is_empty());
-        if at != PartAt::Root || !is_absent {
-            return Some(group);
-        }
-        let entity = self.plan.entity(binding.entity)?;
-        let mut keys = Vec::new();
-        for (rule, number) in entity.matching.iter().zip(0u16..) {
-            let values = rule.fields.iter().map(|field| {
-                let (cell, native) = binding.cell(*field).zip(row.value(*field))?;
-                take(self.plan, self.working, entity, system, *field, cell, native, None).ok()
-            });
-            let values: Vec<Option<Value>> = values.collect();
-            if let Some(key) = matching::key_of(values.iter().map(Option::as_ref)) {
-                keys.push((number, key));
-            }
-        }
-        let known = matching::part_keys(entity, &group.root);
-        let shares = keys.iter().any(|key| known.contains(key));
-        let comparable = keys.iter().any(|(rule, _)| known.iter().any(|(other, _)| rule == other));
-        if shares || !comparable {
-            return Some(group);
-        }
-        let before = self.before(&group);
-        group.root.links.retain(|link| link.system != system);
-        self.put_changed(group, before);
-        self.forget(sight.binding, sight.key.clone());
-        // Whoever has these keys was not asked for: it is looked up with the next batch.
-        let wanted = keys
-            .iter()
-            .all(|(rule, key)| self.working.matches.contains_key(&(binding.entity, *rule, *key)));
-        if wanted {
-            self.unlinked(sight, &keys);
-        } else {
-            self.again(sight);
-        }
-        None
     }
 }
 

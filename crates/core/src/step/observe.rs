@@ -105,7 +105,10 @@ impl Pass<'_> {
         };
         for (rule, key) in keys {
             for record in self.working.matches.get(&(entity, *rule, *key)).into_iter().flatten() {
-                wanted.push((at, sight.binding, *record));
+                // A row that we made did not move.
+                if !self.is_made_by_us(sight, *record) {
+                    wanted.push((at, sight.binding, *record));
+                }
             }
         }
     }
@@ -115,6 +118,10 @@ impl Pass<'_> {
         if matches!(sight.how, How::Log) && self.is_put_off(sight) {
             // Otherwise a row that is put off would come after its own end.
             self.again(sight);
+            return;
+        }
+        if matches!(sight.how, How::Log) && self.is_later(sight) {
+            self.journal.ended(sight, Disposition::Held);
             return;
         }
         match route {
@@ -167,6 +174,7 @@ impl Pass<'_> {
             self.journal.ended(sight, Disposition::NoOp);
             return;
         };
+        let Some(group) = self.of_the_unborn(sight, group) else { return };
         if let Some(group) = self.reused(sight, group, at) {
             self.seen(sight, group, at);
         }
@@ -466,6 +474,8 @@ fn land(
     }
     match (sight.order, operation) {
         (Some(order), _) => link.order = Some(order),
+        // How far a log was heard, no read by key says.
+        (None, Some(_)) if matches!(link.order, Some(Order::Log { .. })) => {}
         (None, Some(operation)) => link.order = Some(Order::Operation(operation.0)),
         (None, None) => {}
     }

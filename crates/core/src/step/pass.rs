@@ -38,6 +38,12 @@ pub(crate) struct Pass<'a> {
     pub(crate) unread: BTreeSet<(BindingIndex, RowKey)>,
     /// Rows that match what another row of their system in this batch matches, too.
     pub(crate) clashing: BTreeSet<(BindingIndex, RowKey)>,
+    /// What was forgotten is learnt again.
+    pub(crate) relearns: bool,
+    /// Rows of which something is to be heard again, later: all that comes after it, too.
+    pub(crate) later: BTreeSet<(BindingIndex, RowKey)>,
+    /// Records whose marks this batch tells of.
+    pub(crate) told: BTreeSet<RecordId>,
     /// Rows of which something was put off to the next batch: what a log tells of them after it waits, too.
     pub(crate) put_off: BTreeSet<(BindingIndex, RowKey)>,
     /// The operation in which this step links rows, once it has linked one.
@@ -62,6 +68,9 @@ impl<'a> Pass<'a> {
             found: BTreeSet::new(),
             unread: BTreeSet::new(),
             clashing: BTreeSet::new(),
+            relearns: false,
+            later: BTreeSet::new(),
+            told: BTreeSet::new(),
             put_off: BTreeSet::new(),
             birth: None,
             waiting: Vec::new(),

@@ -1,7 +1,7 @@
 //! After a crash or a restore: what was in flight is in doubt, and what was known may be wrong.
 
 use crate::{
-    change::{Effect, MarkAnswer, MarkFate, RestoreChoice, Restored, RowKey, WriteKind},
+    change::{Effect, MarkAnswer, MarkFate, Order, RestoreChoice, Restored, RowKey, WriteKind},
     group::{IntentStatus, Lane, Link, UNKNOWN},
     index::keyless_doubt,
     mutant::Mutant,
@@ -78,6 +78,7 @@ impl Pass<'_> {
     /// What the marks say of inserts whose rows nobody could name. One that has no mark will never
     /// happen: its record is due again. The row of one that has is read by the key it was given.
     pub(super) fn marks_read(&mut self, record: RecordId, answers: &[MarkAnswer]) {
+        self.told.insert(record);
         let Some(mut group) = self.take(record) else { return };
         let before = self.before(&group);
         let mut changed = false;
@@ -129,7 +130,11 @@ impl Pass<'_> {
             if restored.system.is_some_and(|system| system != link.system) {
                 continue;
             }
-            link.order = None;
+            // A hub that goes back knows as little of a log as it did then, and hears the rest again; what
+            // it had heard by then, it has heard. A system that goes back may tell of other things under
+            // the same places.
+            let is_known = restored.system.is_none();
+            link.order.take_if(|order| !(is_known && matches!(order, Order::Log { .. })));
             link.token = None;
             link.wait = false;
             link.touched = operation;

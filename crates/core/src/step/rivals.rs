@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     audit::event,
-    change::RowKey,
+    change::{Order, RowKey},
     commit::{
         AuditEvent, AuditKind, ConflictChange, Disposition, KnownRow, MatchKey, QuarantineChange,
         Settled, Subject,
     },
     group::{Author, Group, Lane, Link, Rival},
+    matching,
     merge::take,
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
     plan::Binding,
@@ -68,7 +69,7 @@ impl Pass<'_> {
                 self.journal.ended(sight, Disposition::Filtered);
                 return;
             }
-            Found::Nobody => Some(self.place_of_rivals(sight, binding, keys)),
+            Found::Nobody => Some(self.place_of(sight, binding, keys)),
         };
         match group {
             Some(group) => self.join_rivals(sight, group, None),
@@ -77,8 +78,8 @@ impl Pass<'_> {
     }
 
     /// A record that does not live yet: it only keeps the match keys, so that whoever has them finds
-    /// his rivals.
-    fn place_of_rivals(
+    /// his rivals, or his copies.
+    pub(super) fn place_of(
         &mut self,
         sight: &Sight<'_>,
         binding: &Binding,
@@ -127,14 +128,26 @@ impl Pass<'_> {
     /// nothing was written to it since.
     fn is_fresh(&self, group: &Group, sight: &Sight<'_>) -> bool {
         let (How::Polled(began) | How::Heard(began)) = sight.how else { return false };
-        let Some(system) = self.plan.binding(sight.binding).map(|found| found.system) else {
-            return false;
+        let Some(binding) = self.plan.binding(sight.binding) else { return false };
+        let Some(entity) = self.plan.entity(binding.entity) else { return false };
+        let system = binding.system;
+        let known = matching::part_keys(entity, &group.root);
+        // Something else may have touched it since: then this reading did not set where it is, or it does
+        // not match.
+        let is_by_match = |link: &Link| {
+            let shown = link.shadow.as_ref().map(|row| self.keys_shown(binding, entity, row));
+            shown.into_iter().flatten().any(|key| known.contains(&key))
+                && match link.order {
+                    Some(Order::Operation(operation)) => operation == began.0,
+                    Some(Order::Version(_) | Order::Log { .. }) | None => true,
+                }
         };
         let is_new = |link: &Link| {
             link.touched > began
                 && link.lane == Lane::Free
                 && link.unresolved.is_empty()
                 && link.last_own.is_empty()
+                && is_by_match(link)
         };
         let has_children = || {
             let mut links = group.children.iter().filter_map(|child| child.part.link(system));

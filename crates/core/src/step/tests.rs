@@ -9,6 +9,7 @@ use crate::{
 
 mod again;
 mod chance;
+mod found;
 mod limits;
 mod loops;
 mod needs;
@@ -350,12 +351,17 @@ fn a_field_with_an_owner_takes_no_edits_elsewhere() {
     assert_eq!(why.note, "the field is owned by other systems");
 }
 
-fn counter(class: crate::plan::Class) -> World {
+/// A stock whose changes in so many systems add up.
+fn counter_in(systems: usize, class: crate::plan::Class) -> World {
     use crate::plan::BelowMin;
     let stock = world::entity("stock", &["sku", "count"], 0);
-    let mut world = World::of(3, vec![stock]).class(class).with(|plan| {
+    World::of(systems, vec![stock]).class(class).with(|plan| {
         plan.entities[0].fields[1].policy = Policy::Add { min: None, below_min: BelowMin::Manual };
-    });
+    })
+}
+
+fn counter(class: crate::plan::Class) -> World {
+    let mut world = counter_in(3, class);
     world.insert("A", "a1", "sku=X count=100");
     world.run();
     world.reset_counts();

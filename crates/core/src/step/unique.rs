@@ -10,7 +10,7 @@ use crate::{
     group::Group,
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
     need::{Need, Rows, needs},
-    plan::{Binding, Place},
+    plan::{Binding, Class, Place},
     step::{link::PartAt, pass::Pass},
 };
 
@@ -36,8 +36,11 @@ impl Pass<'_> {
         let known = known.and_then(Option::as_ref).map(|known| known.record);
         match known {
             None => {
-                // Perhaps the same record, created there meanwhile: reading it will tell.
-                self.ask(binding_index, holder.clone(), Vec::new());
+                // Perhaps the same record, created there meanwhile: reading it will tell. Of a row that a
+                // log has not told of yet, only the log says whose it is, and since when.
+                if self.class(system) != Class::Log {
+                    self.ask(binding_index, holder.clone(), Vec::new());
+                }
                 let message = format!("row {holder} holds the same {names}");
                 self.park_write(group, at, system, "write.unique_conflict", &message, true);
             }

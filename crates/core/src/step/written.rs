@@ -217,6 +217,9 @@ impl Pass<'_> {
             self.give_up(group, answered.at, answered.binding, old, order);
         }
         let is_child = answered.at != PartAt::Root;
+        if is_child {
+            self.give_way(group, answered.at, answered.binding, key);
+        }
         self.learn(answered.binding, key.clone(), record, is_child);
     }
 

@@ -116,8 +116,9 @@ impl Scene<'_> {
                 ..event
             });
             // Every rejected edit leaves its field dirty (F8).
-            let stays = self.plan.is_mutant(Mutant::RejectedNotDirty);
-            link.agree(edit.field, if stays { link.agreed(edit.field) } else { 0 });
+            if !self.plan.is_mutant(Mutant::RejectedNotDirty) {
+                link.lose(edit.field);
+            }
         }
         Taken::Lost
     }

@@ -57,7 +57,7 @@ impl Scene<'_> {
         edit: &Edit,
         base: Value,
     ) -> Taken {
-        let base_version = link.agreed(edit.field);
+        let base_version = link.seen(edit.field);
         let Some(cell) = part.cell(edit.field).cloned() else { return Taken::Nothing };
         let mut candidates = Vec::new();
         put_candidate(
@@ -196,7 +196,7 @@ impl Scene<'_> {
             part: self.part_key.clone(),
             field: Some(edit.field),
             base: base.unwrap_or_default(),
-            base_version: link.agreed(edit.field),
+            base_version: contested(link, ours, edit.field),
             candidates,
             ambiguous: is_in_doubt(link, edit.field),
             rule: rule.into(),
@@ -237,5 +237,14 @@ impl Scene<'_> {
             note: why.into(),
             ..self.event_from(source, AuditKind::Rejected)
         });
+    }
+}
+
+/// From what those who compete departed: what both had seen, or, where that is nothing, what the hub held
+/// before the value that is contested. Later conflicts, over another value, are others.
+fn contested(link: &Link, ours: &Cell, field: FieldIndex) -> u64 {
+    match link.seen(field) {
+        0 => ours.version.saturating_sub(1),
+        seen => seen,
     }
 }

@@ -70,6 +70,8 @@ pub(super) struct World {
     pub(super) next_key: u64,
     /// A new row takes the place of the last one that was inserted.
     pub(super) replaces: bool,
+    /// The hub was restored, and learns again what it has forgotten.
+    pub(super) relearns: bool,
     /// Systems that can be written at once.
     pub(super) carried_to: Vec<SystemIndex>,
     /// Every system refuses what would leave a reference without its row.
@@ -231,6 +233,7 @@ impl World {
             minted: 0,
             next_key: 100,
             replaces: false,
+            relearns: false,
             carried_to: Vec::new(),
             keeps_references: false,
             unique: Vec::new(),
@@ -491,7 +494,7 @@ impl World {
     pub(super) fn decide(&mut self, inputs: &[Input]) -> Vec<Effect> {
         self.history.push(inputs.iter().filter(|input| is_told(input)).cloned().collect());
         let carried_to = self.carried_to.clone();
-        let mut batch = Batch::new(inputs).carried_to(&carried_to);
+        let mut batch = Batch::new(inputs).carried_to(&carried_to).relearning(self.relearns);
         let mut working = self.load(&batch.wants(&self.plan));
         for _ in 0..20 {
             match step(&self.plan, &mut working, self.now, &mut batch) {
