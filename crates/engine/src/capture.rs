@@ -304,5 +304,8 @@ pub(crate) async fn took(
 ) -> Result<(), PortError> {
     account.ledger.absorb(&decided.ledger);
     read::settle(desk, systems, decided.effects, account).await?;
+    if !decided.held.is_empty() {
+        reconcile(desk, &[], decided.held).await?;
+    }
     Ok(())
 }

@@ -80,6 +80,8 @@ pub struct Desk<'a> {
     /// Who takes writes that are decided with their changes, and whether they are just now.
     carrier: Option<&'a dyn Carrier>,
     carries: AtomicBool,
+    /// A hub that was restored learns again what it has forgotten, and hears all logs twice for that.
+    relearns: bool,
     /// Who counts what is committed, and how it was found.
     measured: Option<(&'a dyn Measure, Found)>,
     /// The run that what happens now belongs to.
@@ -121,6 +123,7 @@ impl<'a> Desk<'a> {
             paces: None,
             carrier: None,
             carries: AtomicBool::new(false),
+            relearns: false,
             measured: None,
             run: AtomicU64::new(run.0),
             operation: AtomicU64::new(0),
@@ -161,6 +164,19 @@ impl<'a> Desk<'a> {
     pub fn carried_by(mut self, carrier: Option<&'a dyn Carrier>) -> Self {
         self.carrier = carrier;
         self
+    }
+
+    /// The same desk of a hub that was restored from an older backup, while all logs are heard for the first
+    /// time ([`syncline_core::step::Batch::relearning`]).
+    #[must_use]
+    pub fn relearning(mut self) -> Self {
+        self.relearns = true;
+        self
+    }
+
+    /// Whether it is.
+    pub(crate) fn relearns(&self) -> bool {
+        self.relearns
     }
 
     /// The same desk, whose commits are counted; what they decide about was done by a person.

@@ -19,7 +19,7 @@ use syncline_ports::{reader::Work, store::CommitError};
 use crate::{
     desk::Desk,
     measure::Tally,
-    reconcile::{Attempt, Beside, Decided, attempt, decide, first_loop, reconcile},
+    reconcile::{Attempt, Beside, Decided, attempt, decide, first_loop, hold, reads, reconcile},
 };
 
 /// Batches on their way into the hub.
@@ -81,7 +81,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         let (commit, effects) = match self.under_way.take() {
             None => decide(self.desk, &inputs).await?,
             Some(mut before) => {
-                let mut batch = Batch::new(&inputs);
+                let mut batch = Batch::new(&inputs).relearning(self.desk.relearns());
                 let wants = batch.wants(self.desk.plan);
                 let footprint = Beside::Commit(&before.footprint);
                 let beside = attempt(self.desk, &mut batch, Working::default(), wants, footprint);
@@ -104,7 +104,9 @@ impl<'d, 'a> Pipeline<'d, 'a> {
             }
         };
         let reads = durable.effects.iter().chain(&effects).any(reads);
-        self.hand_in(commit, effects, inputs, checkpoints).await;
+        // Where the one before is put off, no place behind it is durable either.
+        let is_behind = !durable.held.is_empty();
+        self.hand_in(commit, effects, inputs, checkpoints, is_behind).await;
         // What is read by key is decided by itself: nothing may be on its way beside it.
         if reads {
             durable.absorb(self.finish().await?);
@@ -145,11 +147,16 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         effects: Vec<Effect>,
         inputs: Vec<Input>,
         checkpoints: Vec<Checkpoint>,
+        is_behind: bool,
     ) {
         commit.run = self.desk.run();
-        commit.checkpoints.clone_from(&checkpoints);
+        let (durable, mut held) = hold(&effects, checkpoints.clone());
+        commit.checkpoints = if is_behind { Vec::new() } else { durable };
+        if is_behind {
+            held.clone_from(&checkpoints);
+        }
         let footprint = Footprint::of(&commit);
-        let decided = Decided { effects, ledger: commit.ledger.clone() };
+        let decided = Decided { effects, ledger: commit.ledger.clone(), held };
         let (operation, suspected) = (commit.operation, first_loop(&commit));
         let tally = self.desk.tally(&commit);
         let mut commit = future::maybe_done(self.desk.store.commit(commit));
@@ -191,13 +198,5 @@ impl UnderWay<'_> {
                 reconcile(desk, &self.inputs, self.checkpoints).await.map(Settled::Otherwise)
             }
         }
-    }
-}
-
-/// Whether the effect asks for something to be looked at before anything else is decided.
-fn reads(effect: &Effect) -> bool {
-    match effect {
-        Effect::Read { .. } | Effect::ReadMarks { .. } | Effect::Again(_) => true,
-        Effect::Write { .. } | Effect::Later { .. } | Effect::BlockedOn { .. } => false,
     }
 }

@@ -73,7 +73,7 @@ pub async fn settle(
             }
         }
         inputs.append(&mut waiting);
-        let Decided { effects, ledger: more } = reconcile(desk, &inputs, Vec::new()).await?;
+        let Decided { effects, ledger: more, .. } = reconcile(desk, &inputs, Vec::new()).await?;
         account.ledger.absorb(&more);
         asked = effects;
     }

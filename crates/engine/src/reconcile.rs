@@ -20,6 +20,9 @@ pub struct Decided {
     pub effects: Vec<Effect>,
     /// What became of the observations.
     pub ledger: Ledger,
+    /// How far sources were read, where these effects have yet to be decided: what is put off is heard again
+    /// by whoever comes after a crash.
+    pub held: Vec<Checkpoint>,
 }
 
 impl Decided {
@@ -27,6 +30,23 @@ impl Decided {
     pub(crate) fn absorb(&mut self, next: Self) {
         self.effects.extend(next.effects);
         self.ledger.absorb(&next.ledger);
+        self.held.extend(next.held);
+    }
+}
+
+/// What of these positions is durable with a decision, and what only once its effects are decided, too.
+pub(crate) fn hold(
+    effects: &[Effect],
+    checkpoints: Vec<Checkpoint>,
+) -> (Vec<Checkpoint>, Vec<Checkpoint>) {
+    if effects.iter().any(reads) { (Vec::new(), checkpoints) } else { (checkpoints, Vec::new()) }
+}
+
+/// Whether the effect asks for something to be looked at before anything else is decided.
+pub(crate) fn reads(effect: &Effect) -> bool {
+    match effect {
+        Effect::Read { .. } | Effect::ReadMarks { .. } | Effect::Again(_) => true,
+        Effect::Write { .. } | Effect::Later { .. } | Effect::BlockedOn { .. } => false,
     }
 }
 
@@ -35,7 +55,8 @@ const ROUNDS_MAX: usize = 64;
 /// How often a commit may find its groups changed by somebody else.
 const STALE_MAX: usize = 16;
 
-/// Decides what these inputs mean and commits it, together with how far the source was read.
+/// Decides what these inputs mean and commits it, together with how far the source was read, unless
+/// something of it is put off ([`Decided::held`]).
 ///
 /// # Errors
 /// The store's. Nothing was committed then, and no effect may happen.
@@ -62,7 +83,8 @@ async fn reconciled(
         };
         let (mut commit, effects) = decide_in(desk, inputs, turn.as_ref()).await?;
         commit.run = desk.run();
-        commit.checkpoints.clone_from(&checkpoints);
+        let (durable, held) = hold(&effects, checkpoints.clone());
+        commit.checkpoints = durable;
         let (ledger, operation) = (commit.ledger.clone(), commit.operation);
         let (suspected, tally) = (first_loop(&commit), desk.tally(&commit));
         // Others may decide about other records while this is committed.
@@ -76,7 +98,7 @@ async fn reconciled(
                 desk.saw_operation(operation);
                 desk.saw_loop(suspected);
                 desk.committed(tally);
-                return Ok(Decided { effects, ledger });
+                return Ok(Decided { effects, ledger, held });
             }
             // Somebody else changed these groups since we read them: look again, decide again.
             Err(CommitError::Stale(_)) => {}
@@ -105,7 +127,7 @@ async fn decide_in(
     turn: Option<&Turn<'_>>,
 ) -> Result<(Commit, Vec<Effect>), PortError> {
     let carried_to = desk.carries_to();
-    let mut batch = Batch::new(inputs).carried_to(&carried_to);
+    let mut batch = Batch::new(inputs).carried_to(&carried_to).relearning(desk.relearns());
     let wants = batch.wants(desk.plan);
     match attempt(desk, &mut batch, Working::default(), wants, Beside::from(turn)).await? {
         Attempt::Made(commit, effects) => Ok((*commit, effects)),
