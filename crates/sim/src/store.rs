@@ -65,7 +65,7 @@ pub struct Memory {
     /// Golden texts that gave way to others that systems brought: the old one, and the new.
     pub replaced: Vec<(String, String)>,
     /// Texts that a living record took from a system: what its people must have typed.
-    pub authored: Vec<(SystemIndex, String)>,
+    pub authored: Vec<(SystemIndex, RecordId, String)>,
     /// What was decided against the rules of the plan.
     pub broken: Vec<String>,
     /// What changed and cannot be told from the books.

@@ -121,6 +121,8 @@ pub struct SimState {
     given: BTreeSet<(BindingIndex, i64)>,
     /// Keys of rows that the hub has seen go.
     pub known_gone: BTreeSet<(BindingIndex, RowKey)>,
+    /// Somebody follows its log: nobody else does.
+    pub is_followed: bool,
     /// The table of marks.
     pub(crate) marks: BTreeMap<IntentId, MarkFate>,
     /// The keys that rows of ours were given.
@@ -196,6 +198,7 @@ impl SimSystem {
             first_key,
             given: BTreeSet::new(),
             known_gone: BTreeSet::new(),
+            is_followed: false,
             marks: BTreeMap::new(),
             made: BTreeMap::new(),
             told: Vec::new(),

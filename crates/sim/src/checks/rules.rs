@@ -1,6 +1,9 @@
 //! What a plan says of rules is what happens: who wins, what waits, what is not passed on.
 
+use std::collections::BTreeSet;
+
 use syncline_core::{
+    commit::AuditKind,
     group::Author,
     name::EntityIndex,
     plan::{Class, DeleteConflict},
@@ -75,11 +78,16 @@ fn nothing_forbidden(world: &World) -> Result<(), Breach> {
 fn authors_are_right(world: &World, memory: &Memory) -> Result<(), Breach> {
     // Two processes may commit what they read the other way round.
     let authored = memory.authored.iter().filter(|_| !memory.crowded);
-    for (system, text) in authored {
+    // Without marks a lost answer leaves a doubt about who made a row, and the history says so (I3).
+    let doubts = memory.audit.iter().filter(|it| it.kind == AuditKind::Ambiguous);
+    let doubts: BTreeSet<_> = doubts.map(|it| (it.system, it.record)).collect();
+    for (system, record, text) in authored {
         let Some(sim) = world.systems.get(system.at()) else { continue };
         let state = sim.state();
         let forgets = memory.is_restored && state.class != Class::Log;
-        if forgets || state.is_restored {
+        let has_marks = matches!(state.class, Class::Log | Class::Marked);
+        let is_doubtful = !has_marks && doubts.contains(&(Some(*system), *record));
+        if forgets || state.is_restored || is_doubtful {
             continue;
         }
         if state.class != Class::Blind && text.starts_with("edit ") && !state.typed.contains(text) {

@@ -56,7 +56,7 @@ impl Memory {
                         && known.root.exists.alive
                         && known.root.link(system).is_some_and(Link::is_present)
                     {
-                        self.authored.push((system, new.to_string()));
+                        self.authored.push((system, change.group.id, new.to_string()));
                     }
                 }
             }
@@ -70,6 +70,14 @@ impl Memory {
                     texts(&cell.value, &mut self.accounted);
                 }
                 for candidate in part.conflicts.iter().flat_map(|conflict| &conflict.candidates) {
+                    texts(&candidate.value, &mut self.accounted);
+                }
+            }
+        }
+        // What competes is on record with the conflict, also where that ends in the same commit.
+        for change in &commit.conflicts {
+            if let ConflictChange::Open { candidates, settled: None, .. } = change {
+                for candidate in candidates {
                     texts(&candidate.value, &mut self.accounted);
                 }
             }

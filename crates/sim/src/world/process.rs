@@ -1,9 +1,14 @@
 //! A process that works on the hub: it reads, decides and writes in an order of its own.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::atomic::AtomicBool};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    sync::atomic::AtomicBool,
+};
 
 use syncline_core::{
-    change::{Input, Position},
+    change::{Effect, Input, Position},
     commit::Checkpoint,
     error::PortError,
     name::{BindingIndex, EntityIndex, RunId, SystemIndex},
@@ -17,6 +22,7 @@ use syncline_engine::{
     desk::{Desk, Systems, Unwatched},
     hear::{self, Gathered},
     pass::{Allow, Errand, live},
+    read,
     reconcile::reconcile,
     recover,
 };
@@ -80,8 +86,8 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             if chance.percent(50) {
                 // A system that refuses is asked again later: nothing else to do about it.
                 let refusal = match chance.below(100) {
-                    0..70 => observe(&desk, &mut doors, &systems, binding, Mode::Poll).await,
-                    70..85 => observe(&desk, &mut doors, &systems, binding, Mode::Scan).await,
+                    0..70 => look(&desk, &mut doors, &systems, binding, Mode::Poll).await,
+                    70..85 => look(&desk, &mut doors, &systems, binding, Mode::Scan).await,
                     _ => scan_all(&desk, &mut doors, &systems, entity).await,
                 };
                 if carries && refusal.is_err() {
@@ -91,12 +97,18 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
                 store.memory().happened.note("pauses");
             } else {
                 let class = plan.system(system).map(|system| system.class);
+                let mut slot = None;
                 if class == Some(Class::Log) {
                     // Who writes to a system with a log follows the log: it tells the fate of writes.
+                    slot = systems.get(system.at()).and_then(Slot::take);
+                    if slot.is_none() {
+                        continue;
+                    }
                     let _refusal = observe(&desk, &mut doors, &systems, binding, Mode::Poll).await;
                 }
                 let kinds = if chance.percent(70) { Kinds::Puts } else { Kinds::Deletes };
                 apply::apply(&desk, &mut doors, entity, system, kinds, &Everything).await?;
+                drop(slot);
             }
         }
     })
@@ -170,7 +182,7 @@ async fn scan_all(
     };
     let mut bindings = bindings.unwrap_or_default().to_vec();
     bindings.retain(|binding| !has_log(binding));
-    read(desk, doors, &bindings, Mode::Scan).await
+    read_all(desk, doors, &bindings, Mode::Scan).await
 }
 
 /// Reads a binding whole, whatever else its system tells.
@@ -179,10 +191,10 @@ pub(super) async fn read_whole(
     doors: &mut Systems,
     binding: BindingIndex,
 ) -> Result<(), PortError> {
-    read(desk, doors, &[binding], Mode::Scan).await
+    read_all(desk, doors, &[binding], Mode::Scan).await
 }
 
-async fn read(
+async fn read_all(
     desk: &Desk<'_>,
     doors: &mut Systems,
     bindings: &[BindingIndex],
@@ -192,6 +204,40 @@ async fn read(
     checks::conserved(&captured.account)?;
     let failure = captured.readings.into_iter().find_map(|reading| reading.failure);
     failure.map_or(Ok(()), Err)
+}
+
+/// A log has one reader: who has its slot, until he lets go of it or dies.
+struct Slot(SimSystem);
+
+impl Slot {
+    /// The slot of this system, unless another has it.
+    fn take(system: &SimSystem) -> Option<Self> {
+        let is_taken = std::mem::replace(&mut system.state().is_followed, true);
+        (!is_taken).then(|| Self(system.clone()))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.state().is_followed = false;
+    }
+}
+
+/// Reads a binding, or the log of its system, if nobody else does just now.
+async fn look(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    systems: &[SimSystem],
+    binding: BindingIndex,
+    mode: Mode,
+) -> Result<(), PortError> {
+    let system = desk.plan.binding(binding).and_then(|found| systems.get(found.system.at()));
+    let is_log = system.is_some_and(|system| system.state().class == Class::Log);
+    let _slot = match system.filter(|_| is_log).map(Slot::take) {
+        Some(None) => return Ok(()),
+        slot => slot.flatten(),
+    };
+    observe(desk, doors, systems, binding, mode).await
 }
 
 /// Reads a binding, or the log of its system.
@@ -208,22 +254,46 @@ pub(super) async fn observe(
         return hear(desk, doors, system, sim).await;
     }
     if sim.state().class != Class::Log {
-        return read(desk, doors, &[binding], mode).await;
+        return read_all(desk, doors, &[binding], mode).await;
     }
+    follow(desk, doors, sim, system).await
+}
+
+/// Reads the log of a system to its end.
+pub(super) async fn follow(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    sim: &SimSystem,
+    system: SystemIndex,
+) -> Result<(), PortError> {
     let stream = format!("log:{}", system.0);
+    let mut later = BTreeSet::new();
     loop {
         let from = desk.store.checkpoint(&stream).await?;
         let at = from.and_then(|position| position.0.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let entries = sim.state().log_from(at as usize, 3);
+        let mut entries = sim.state().log_from(at as usize, 3);
         if entries.is_empty() {
             return Ok(());
         }
         let upto = at + entries.len() as u64;
+        // Of what is to be heard later, nothing that comes after it is heard before.
+        entries.retain(|entry| !later.contains(&(entry.binding, entry.key.clone())));
         let inputs: Vec<Input> = entries.into_iter().map(Input::Change).collect();
         let position = syncline_core::change::Position(upto.to_be_bytes().to_vec());
         let checkpoint = Checkpoint { stream: stream.as_str().into(), position };
         let decided = reconcile(desk, &inputs, vec![checkpoint]).await?;
         let mut account = Account { ledger: decided.ledger, ..Account::default() };
-        syncline_engine::read::settle(desk, doors, decided.effects, &mut account).await?;
+        let rest = read::settle(desk, doors, decided.effects, &mut account).await?;
+        later.extend(rest.into_iter().filter_map(|effect| match effect {
+            Effect::Later { binding, key } => Some((binding, key)),
+            Effect::Write { .. }
+            | Effect::Read { .. }
+            | Effect::ReadMarks { .. }
+            | Effect::Again(_)
+            | Effect::BlockedOn { .. } => None,
+        }));
+        if !decided.held.is_empty() {
+            reconcile(desk, &[], decided.held).await?;
+        }
     }
 }

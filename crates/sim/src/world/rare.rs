@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::atomic::AtomicBool};
 
 use syncline_core::{
     change::{Input, RestoreChoice, Restored, RowKey},
+    error::PortError,
     name::{BindingIndex, RecordId, RunId, SystemIndex},
     plan::Class,
 };
@@ -21,7 +22,7 @@ use crate::{
     script::Script,
     world::{
         Breach, World, is_in_flight,
-        process::{observe, read_whole},
+        process::{follow, observe, read_whole},
         within,
     },
 };
@@ -136,6 +137,9 @@ fn relearn(world: &World, system: Option<SystemIndex>) -> Result<(), Breach> {
         recover::recover(&desk, &mut doors).await?;
         let decided = reconcile(&desk, &inputs, Vec::new()).await?;
         read::settle(&desk, &mut doors, decided.effects, &mut Account::default()).await?;
+        if system.is_none() {
+            hear_first(world).await?;
+        }
         for binding in (0..world.plan.bindings.len() as u16).map(BindingIndex) {
             observe(&desk, &mut doors, &world.systems, binding, Mode::Scan).await?;
             // Who tells of changes does not tell of what the hub has forgotten.
@@ -151,6 +155,25 @@ fn relearn(world: &World, system: Option<SystemIndex>) -> Result<(), Breach> {
         system.state().weather = weather;
     }
     world.store.memory().is_full = was_full;
+    Ok(())
+}
+
+/// All logs are heard for the first time: of what the hub has made and forgotten the originals speak. From where
+/// anything was left for later, they are heard again.
+async fn hear_first(world: &World) -> Result<(), PortError> {
+    let stop = AtomicBool::new(false);
+    let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(3));
+    let desk = desk.relearning();
+    let mut doors = World::doors(&world.systems);
+    let known = world.store.memory().checkpoints.clone();
+    for (system, index) in world.systems.iter().zip(0u16..) {
+        if system.state().class == Class::Log {
+            follow(&desk, &mut doors, system, SystemIndex(index)).await?;
+        }
+    }
+    let mut memory = world.store.memory();
+    memory.checkpoints.retain(|stream, _| !stream.starts_with("log:"));
+    memory.checkpoints.extend(known.into_iter().filter(|(stream, _)| stream.starts_with("log:")));
     Ok(())
 }
 
@@ -179,12 +202,20 @@ fn set_clock(world: &World, chance: &mut Chance) {
         world.clock.set_wrong_by_ms(-wrong_by);
     } else {
         let zombies = world.systems.iter().any(|system| system.state().has_zombies());
-        if zombies || is_in_flight(world) {
+        if zombies || is_in_flight(world) || is_untold(world) {
             return;
         }
         world.clock.set_wrong_by_ms(wrong_by);
     }
     world.happened.note("clock");
+}
+
+/// Whether a log has yet to tell what became of a write whose answer was lost: that is under way, too.
+fn is_untold(world: &World) -> bool {
+    let memory = world.store.memory();
+    let parts = memory.groups.values().flat_map(|group| group.parts().map(|(_, part)| part));
+    let mut links = parts.flat_map(|part| &part.links).filter(|it| !it.unresolved.is_empty());
+    links.any(|link| world.plan.system(link.system).is_some_and(|it| it.class == Class::Log))
 }
 
 /// A system begins to refuse nearly everything, or stops.

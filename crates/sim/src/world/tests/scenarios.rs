@@ -418,3 +418,29 @@ fn every_history_comes_to_the_same_whatever_the_weather() {
         assert!(ends[0].iter().all(|image| *image == ends[0][0]), "seed {seed}");
     }
 }
+
+#[test]
+fn what_a_process_had_put_off_when_it_died_is_heard_again() {
+    for moments in 1..60 {
+        let stage = Stage::of(&[Class::Plain, Class::Plain]);
+        stage.create(0, 0..2);
+        stage.pass(&SCAN);
+        // Its old row must be looked for before this one counts.
+        stage.delete(0, 1);
+        stage.create(0, 1..2);
+        stage.edit(0, 1, PHONE, "new");
+        stage.create(0, 2..12);
+        {
+            let ask = POLL;
+            let mut process = pin!(stage.errand(&ask, &Everything));
+            for _ in 0..moments {
+                let _ = process.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            }
+        }
+        stage.pass(&POLL);
+        // What it was writing may still come for a while.
+        stage.0.clock.pass_ms(600_000);
+        stage.pass(&POLL);
+        assert_eq!(stage.rows(1), stage.rows(0), "it died after {moments} moments");
+    }
+}
