@@ -100,6 +100,7 @@ impl Pass<'_> {
                 (MarkFate::Applied, Some(key)) => match self.displaces(record, &answered, key) {
                     Some(holder) => self.displaced(&mut group, &answered, key, holder),
                     None => {
+                        self.take_over(record, &answered, key);
                         self.rename(&mut group, &answered, key);
                         if let Some(link) = link_mut(&mut group, &answered) {
                             link.must_read = true;

@@ -46,8 +46,9 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// edited a row that was let go of counted as not having seen it; 840 020 798: nor did who edited again what
 /// was lost with its record. 830 019 065: a crash made an old row look like a new rival. 850 042 671: what
 /// competed in a conflict that ended with its record was thought lost. 860 298 367: a line was given the key
-/// of one of another order. 860 533 104: a doubt that the history tells of was no excuse.
-const FOUND_DRAWN: [u64; 35] = [
+/// of one of another order. 860 533 104: a doubt that the history tells of was no excuse. 870 048 295: a mark
+/// told of a key, and the read of it was heard for a row that had it before.
+const FOUND_DRAWN: [u64; 36] = [
     723,
     36_329,
     67_148,
@@ -83,6 +84,7 @@ const FOUND_DRAWN: [u64; 35] = [
     850_289_506,
     860_298_367,
     860_533_104,
+    870_048_295,
 ];
 
 #[test]
