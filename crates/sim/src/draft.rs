@@ -12,6 +12,7 @@ use syncline_core::{
         MatchRule, OnLeave, OnParentDelete, OnTargetEdit, Place, Plan, Policy, Schedule, System,
         TableSpec,
     },
+    tally::PerUser,
     validate::{Otherwise, Rule},
     value::Digest,
 };
@@ -256,6 +257,22 @@ fn binding(entity: EntityIndex, system: SystemIndex, table: &str, fields: &[&str
         soft_delete: None,
         per_user: None,
         rank: usize::from(system.0),
+    }
+}
+
+/// How long a delete of a contact waits, where deletes wait.
+pub const GRACE_MS: i64 = 120_000;
+
+/// Deletes of contacts are passed on after a while.
+pub fn wait(plan: &mut Plan) {
+    let Some(contacts) = plan.entities.first_mut() else { return };
+    contacts.delete_grace_ms = GRACE_MS;
+}
+
+/// Nobody changes many contacts in a short time.
+pub fn limit(plan: &mut Plan) {
+    for binding in plan.bindings.iter_mut().filter(|binding| binding.entity.0 == 0) {
+        binding.per_user = Some(PerUser { changes: 2, window_ms: 60_000 });
     }
 }
 

@@ -74,6 +74,8 @@ rare! {
     house: 0, "Its processes take turns to decide, as the workers of one daemon do.";
     rollbacks: 0, "A person takes back what was changed.";
     rules: 0, "Some values are written nowhere.";
+    grace: 0, "Deletes wait a while before they are passed on.";
+    limits: 0, "What one user changes beyond a limit waits for a person.";
     quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
 }
 
@@ -89,6 +91,8 @@ impl Script {
         rare.carries = rare.ears && Chance::new(seed ^ 0xca44).percent(60);
         rare.rollbacks = Chance::new(seed ^ 0x40b4).percent(6);
         rare.rules = Chance::new(seed ^ 0x721e).percent(5);
+        rare.grace = Chance::new(seed ^ 0x0144).percent(5);
+        rare.limits = Chance::new(seed ^ 0x015d).percent(5);
         rare.house = rare.company && Chance::new(seed ^ 0x40e5).percent(70);
         script.with_rare(rare, &mut chance)
     }

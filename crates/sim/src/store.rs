@@ -70,6 +70,8 @@ pub struct Memory {
     pub broken: Vec<String>,
     /// What changed and cannot be told from the books.
     pub unbooked: Vec<String>,
+    /// How long deletes of contacts wait.
+    pub grace_ms: i64,
     /// Several processes work on it.
     pub crowded: bool,
     /// An older state of itself.

@@ -44,6 +44,8 @@ pub struct SimRow {
     pub changed_at: Timestamp,
     /// For a row of a list: the row that it belongs to.
     pub parent: Option<RowKey>,
+    /// The user who changed it last, where the system says so.
+    pub by: Option<Text>,
 }
 
 /// A table.
@@ -100,6 +102,9 @@ impl Weather {
         *self == Self::default()
     }
 }
+
+/// Who works with a system that says who does.
+const USERS: [&str; 2] = ["ann", "bob"];
 
 /// How far a late commit's stamp may lie behind: what polls read again.
 pub const OVERLAP: u64 = 8;
@@ -254,6 +259,8 @@ struct Put {
     mark: Option<IntentId>,
     /// How many changes ago its transaction began.
     back: u64,
+    /// Somebody typed it.
+    typed: bool,
 }
 
 /// A whole number, if it is one.
@@ -315,8 +322,10 @@ impl SimState {
     }
 
     fn put(&mut self, binding: BindingIndex, key: &RowKey, put: Put) {
-        let Put { mut values, parent, mark, back } = put;
+        let Put { mut values, parent, mark, back, typed } = put;
         self.changes += 1;
+        let by = (typed && self.rare.limits).then(|| USERS[self.changes as usize % USERS.len()]);
+        let by = by.map(Text::from);
         let (version, changed_at) = (self.changes, self.now.plus_ms(self.ahead_ms));
         if let Some(table) = self.tables.get_mut(&binding) {
             if let Some(Value::Text(text)) =
@@ -326,7 +335,8 @@ impl SimState {
             }
             self.shown.extend(values.iter().map(|value| value.to_string().to_lowercase()));
             let stamp = version.saturating_sub(back);
-            table.rows.insert(key.clone(), SimRow { values, version, stamp, changed_at, parent });
+            let row = SimRow { values, version, stamp, changed_at, parent, by };
+            table.rows.insert(key.clone(), row);
         }
         let row = self.observe(binding, key);
         self.publish(row.clone());
@@ -351,11 +361,11 @@ impl SimState {
             binding,
             key: key.clone(),
             parent: shown.as_ref().and_then(|shown| shown.parent.clone()),
+            actor: shown.as_ref().and_then(|shown| shown.actor.clone()),
             row: shown.and_then(|shown| shown.row),
             order: Some(order),
             token: None,
             changed_at: Some(self.now.plus_ms(self.ahead_ms)),
-            actor: None,
             mark,
             transaction: mark.map(|mark| Text::new(mark.to_string())),
         };
@@ -420,7 +430,7 @@ impl SimState {
             order: row.filter(|_| versioned).map(|row| Order::Version(u128::from(row.version))),
             token: row.filter(|_| versioned).map(|row| Token(row.version.to_be_bytes().to_vec())),
             changed_at: row.map(|row| row.changed_at),
-            actor: None,
+            actor: row.and_then(|row| row.by.clone()),
             mark: None,
             transaction: None,
         }

@@ -74,6 +74,12 @@ impl World {
         if script.rare.rules {
             draft::forbid(&mut plan);
         }
+        if script.rare.grace {
+            draft::wait(&mut plan);
+        }
+        if script.rare.limits {
+            draft::limit(&mut plan);
+        }
         Self::of(plan, script, trace)
     }
 
@@ -82,6 +88,7 @@ impl World {
         let store = MemoryStore::default();
         store.memory().mutant = plan.mutant;
         store.memory().crowded = script.processes > 1;
+        store.memory().grace_ms = plan.entities.first().map_or(0, |it| it.delete_grace_ms);
         let happened = Happened::default();
         store.memory().happened = happened.clone();
         let mut systems = Vec::new();
@@ -409,7 +416,7 @@ fn written(world: &World) -> u64 {
 
 /// Everything that waits for an answer gets one. Whether anything did.
 fn answer_all(world: &World, chance: &mut Chance) -> Result<bool, Breach> {
-    if !person::is_asked(&world.plan) {
+    if !person::is_asked(&world.plan) && !world.rare.limits {
         return Ok(false);
     }
     let stop = AtomicBool::new(false);
@@ -418,6 +425,9 @@ fn answer_all(world: &World, chance: &mut Chance) -> Result<bool, Breach> {
     within(async {
         let mut answered = false;
         while person::answer(&desk, &mut doors, &world.store, chance).await? {
+            answered = true;
+        }
+        while person::admit(&desk, &mut doors, &world.store, chance).await? {
             answered = true;
         }
         Ok(answered)

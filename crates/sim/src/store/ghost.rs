@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use syncline_core::{
-    commit::{AuditKind, Commit, ConflictChange, GroupChange, QuarantineChange},
-    group::{Author, Group, Hold, Link, Scope},
+    change::WriteKind,
+    commit::{AuditKind, Commit, ConflictChange, GroupChange, QuarantineChange, Subject},
+    group::{Author, Group, Hold, Intent, Link, Scope},
+    name::EntityIndex,
     value::Value,
 };
 
@@ -42,6 +44,19 @@ impl Memory {
         for change in changes {
             let Some(known) = self.groups.get(&change.group.id) else { continue };
             self.broken.extend(against_the_rules(known, &change.group));
+            let deletes = new_intents(known, &change.group);
+            let deletes: Vec<&Intent> = deletes
+                .filter(|it| it.kind == WriteKind::Delete && change.group.entity == EntityIndex(0))
+                .collect();
+            for intent in deletes.into_iter().filter(|_| self.grace_ms > 0) {
+                self.happened.note("grace");
+                let exists = &change.group.root.exists;
+                let planned_ms = i64::try_from(intent.id.0 >> 80).unwrap_or(0);
+                if !exists.alive && planned_ms < exists.at.ms() + self.grace_ms {
+                    let detail = format!("{} was deleted before its time", change.group.id);
+                    self.broken.push(detail);
+                }
+            }
             for (old, new) in known.root.cells.iter().zip(&change.group.root.cells) {
                 let by_system = matches!(new.author, Author::System(_));
                 let author = new.author;
@@ -95,6 +110,9 @@ impl Memory {
             }
         }
         for change in &commit.quarantine {
+            if let QuarantineChange::Park { subject: Subject::Excess { .. }, .. } = change {
+                self.happened.note("limits");
+            }
             if let QuarantineChange::Park { row: Some(row), .. } = change {
                 for slot in row.0.iter() {
                     if let Some(value) = slot.value() {
@@ -104,6 +122,16 @@ impl Memory {
             }
         }
     }
+}
+
+/// Writes of the record's own rows that were not planned before.
+fn new_intents<'a>(known: &'a Group, now: &'a Group) -> impl Iterator<Item = &'a Intent> {
+    now.root.links.iter().flat_map(|link| {
+        let before = known.root.link(link.system);
+        link.unresolved.iter().filter(move |intent| {
+            !before.is_some_and(|link| link.unresolved.iter().any(|it| it.id == intent.id))
+        })
+    })
 }
 
 fn is_outside(link: &Link) -> bool {
@@ -118,6 +146,10 @@ fn against_the_rules(known: &Group, now: &Group) -> Vec<String> {
         && [known, now].iter().all(|group| group.root.link(system).is_some_and(is_outside))
     {
         broken.push(format!("{} was deleted where it does not belong", now.id));
+    }
+    let is_held = !known.excess.is_empty() && !now.excess.is_empty();
+    if is_held && new_intents(known, now).next().is_some() {
+        broken.push(format!("{} was written while what a user did to it waits", now.id));
     }
     for link in &now.root.links {
         let Some(before) = known.root.link(link.system) else { continue };

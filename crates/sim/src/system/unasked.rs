@@ -49,7 +49,7 @@ impl SimState {
             let typed = Value::Text(text.clone());
             self.note(&typed);
             self.edits += 1;
-            self.put(binding, &key, Put { values, parent, mark: None, back: 0 });
+            self.put(binding, &key, Put { values, parent, mark: None, back: 0, typed: false });
         }
     }
 

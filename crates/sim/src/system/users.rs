@@ -52,7 +52,7 @@ impl SimState {
             self.note(value);
         }
         let back = self.draw_lateness();
-        self.put(binding, &key, Put { values, parent, mark: None, back });
+        self.put(binding, &key, Put { values, parent, mark: None, back, typed: true });
         Some(key)
     }
 
@@ -80,7 +80,7 @@ impl SimState {
         self.edits += 1;
         self.note(&value);
         let back = self.draw_lateness();
-        self.put(binding, key, Put { values, parent, mark: None, back });
+        self.put(binding, key, Put { values, parent, mark: None, back, typed: true });
         true
     }
 
@@ -168,7 +168,7 @@ impl SimState {
             *place = value;
         }
         self.edits += 1;
-        self.put(binding, key, Put { values, parent, mark: None, back });
+        self.put(binding, key, Put { values, parent, mark: None, back, typed: true });
     }
 
     pub(super) fn draw_lateness(&mut self) -> u64 {

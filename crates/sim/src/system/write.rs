@@ -172,7 +172,7 @@ impl SimState {
             self.made.insert(write.intent, key.clone());
         }
         let mark = marked.then_some(write.intent);
-        self.put(write.binding, &key, Put { values, parent, mark, back: 0 });
+        self.put(write.binding, &key, Put { values, parent, mark, back: 0, typed: false });
         self.notice(write, &key);
         self.written += 1;
         self.orphans += u64::from(self.is_orphan(write));

@@ -77,6 +77,25 @@ pub(super) async fn retry(
     read::settle(desk, doors, decided.effects, &mut Account::default()).await.map(drop)
 }
 
+/// Lets through what a user has changed beyond the limit, if anything waits. Whether anything did.
+pub(super) async fn admit(
+    desk: &Desk<'_>,
+    doors: &mut Systems,
+    store: &MemoryStore,
+    chance: &mut Chance,
+) -> Result<bool, PortError> {
+    let mut held = Vec::new();
+    for group in store.memory().groups.values() {
+        held.extend(group.excess.iter().map(|excess| (group.id, excess.clone())));
+    }
+    let Some((record, excess)) = chance.pick(&held).cloned() else { return Ok(false) };
+    let command = Command::Admit { record, excess, who: "a person".into() };
+    let decided = reconcile(desk, &[Input::Command(command)], Vec::new()).await?;
+    store.memory().answers += 1;
+    read::settle(desk, doors, decided.effects, &mut Account::default()).await?;
+    Ok(true)
+}
+
 /// Takes back something that was changed, if nobody changed it since.
 pub(super) async fn roll_back(
     desk: &Desk<'_>,

@@ -46,6 +46,7 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
     let has_webhooks = systems.iter().any(|system| system.state().payloads.is_some());
     let has_questions = person::is_asked(&plan);
     let (retries, rollbacks) = (world.rare.retries, world.rare.rollbacks);
+    let limits = world.rare.limits;
     let turns = world.rare.house.then(|| world.turns.clone());
     let carts = Carts::new(systems.len(), store.clone(), world.happened.clone());
     let carries = world.rare.carries;
@@ -74,6 +75,10 @@ pub(super) fn process(world: &World, mut chance: Chance) -> Process {
             }
             if rollbacks && chance.percent(5) {
                 person::roll_back(&desk, &mut doors, &store, &mut chance).await?;
+                continue;
+            }
+            if limits && chance.percent(3) {
+                person::admit(&desk, &mut doors, &store, &mut chance).await?;
                 continue;
             }
             if has_webhooks && chance.percent(20) {
