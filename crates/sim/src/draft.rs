@@ -17,7 +17,7 @@ use syncline_core::{
     value::Digest,
 };
 
-use crate::system::unasked::has_proxy;
+use crate::{rare::Rare, system::unasked::has_proxy};
 
 /// What a world consists of, drawn per history (swarm testing: Groce et al.).
 #[derive(Clone, Debug)]
@@ -260,24 +260,37 @@ fn binding(entity: EntityIndex, system: SystemIndex, table: &str, fields: &[&str
     }
 }
 
+/// What few plans say.
+pub fn rare(plan: &mut Plan, rare: Rare) {
+    if rare.rules {
+        forbid(plan);
+    }
+    if rare.grace {
+        wait(plan);
+    }
+    if rare.limits {
+        limit(plan);
+    }
+}
+
 /// How long a delete of a contact waits, where deletes wait.
-pub const GRACE_MS: i64 = 120_000;
+const GRACE_MS: i64 = 120_000;
 
 /// Deletes of contacts are passed on after a while.
-pub fn wait(plan: &mut Plan) {
+fn wait(plan: &mut Plan) {
     let Some(contacts) = plan.entities.first_mut() else { return };
     contacts.delete_grace_ms = GRACE_MS;
 }
 
 /// Nobody changes many contacts in a short time.
-pub fn limit(plan: &mut Plan) {
+fn limit(plan: &mut Plan) {
     for binding in plan.bindings.iter_mut().filter(|binding| binding.entity.0 == 0) {
         binding.per_user = Some(PerUser { changes: 2, window_ms: 60_000 });
     }
 }
 
 /// Contacts whose telephone number ends so are written nowhere.
-pub fn forbid(plan: &mut Plan) {
+fn forbid(plan: &mut Plan) {
     let Some(contacts) = plan.entities.first_mut() else { return };
     let checks = Expr::parse("phone == null || !phone.endsWith('7')");
     let message = Text::from("a telephone number that nobody has");

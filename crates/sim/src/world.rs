@@ -71,15 +71,7 @@ pub struct World {
 impl World {
     fn new(script: &Script, trace: bool) -> Self {
         let mut plan = Plan { mutant: script.mutant, ..draft::plan(&script.draft) };
-        if script.rare.rules {
-            draft::forbid(&mut plan);
-        }
-        if script.rare.grace {
-            draft::wait(&mut plan);
-        }
-        if script.rare.limits {
-            draft::limit(&mut plan);
-        }
+        draft::rare(&mut plan, script.rare);
         Self::of(plan, script, trace)
     }
 

@@ -210,12 +210,11 @@ fn set_clock(world: &World, chance: &mut Chance) {
     world.happened.note("clock");
 }
 
-/// Whether a log has yet to tell what became of a write whose answer was lost: that is under way, too.
+/// Whether nobody has seen yet what became of a write whose answer was lost: that is under way, too.
 fn is_untold(world: &World) -> bool {
     let memory = world.store.memory();
-    let parts = memory.groups.values().flat_map(|group| group.parts().map(|(_, part)| part));
-    let mut links = parts.flat_map(|part| &part.links).filter(|it| !it.unresolved.is_empty());
-    links.any(|link| world.plan.system(link.system).is_some_and(|it| it.class == Class::Log))
+    let mut parts = memory.groups.values().flat_map(|group| group.parts().map(|(_, part)| part));
+    parts.any(|part| part.links.iter().any(|link| !link.unresolved.is_empty()))
 }
 
 /// A system begins to refuse nearly everything, or stops.
