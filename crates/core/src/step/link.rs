@@ -255,8 +255,8 @@ impl Pass<'_> {
             self.put_back(group);
             let message = format!("row {old} of the same system matches the same record");
             self.park_ambiguous(sight, message, vec![record]);
-        } else if group.root.exists.alive {
-            // Re-created, or a duplicate? The old row's key answers.
+        } else if group.root.exists.alive || at != PartAt::Root {
+            // Re-created, or a duplicate? The old row's key answers. A line is never a record.
             let doubts = in_doubt(&link);
             self.put_back(group);
             self.ask(sight.binding, old, doubts);

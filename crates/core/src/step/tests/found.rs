@@ -138,6 +138,22 @@ fn a_line_under_the_key_of_one_that_is_gone_hangs_where_its_row_does() {
     }
 }
 
+#[test]
+fn a_line_that_is_made_again_in_an_order_that_is_gone_is_no_record() {
+    let mut world = orders(Class::Plain);
+    world.insert("A", "o1", "number=1 note=x");
+    world.insert("A.order.lines", "l1", "^=o1 sku=S1 qty=1");
+    world.run();
+    world.delete("A.order.lines", "l1");
+    world.delete("A", "o1");
+    world.scan("A");
+    let (order, line) = (only(&world, "B"), world.keys("B.order.lines")[0].to_string());
+    world.delete("B.order.lines", &line);
+    world.insert("B.order.lines", "l9", &format!("^={order} sku=S1 qty=9"));
+    world.scan("B");
+    assert_eq!(world.groups().count(), 1);
+}
+
 /// An order with one line in two systems with logs.
 fn order_in_logs() -> World {
     let mut world = orders(Class::Log);
