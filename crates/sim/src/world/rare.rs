@@ -236,6 +236,8 @@ fn burst(world: &World, script: &Script, chance: &mut Chance) {
 pub(super) fn ends(world: &World) {
     if world.rare.clock {
         world.clock.set_wrong_by_ms(0);
+        // What waits by the clock that was ahead waits so much longer.
+        world.clock.pass_ms(AHEAD_MAX_MS as i64);
     }
     let mut memory = world.store.memory();
     memory.is_full = false;

@@ -48,8 +48,9 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// competed in a conflict that ended with its record was thought lost. 860 298 367: a line was given the key
 /// of one of another order. 860 533 104: a doubt that the history tells of was no excuse. 870 048 295: a mark
 /// told of a key, and the read of it was heard for a row that had it before. 870 341 654: the clock was set
-/// ahead before anybody had seen what became of a write. 870 496 893: a line was made a record.
-const FOUND_DRAWN: [u64; 38] = [
+/// ahead before anybody had seen what became of a write. 870 496 893: a line was made a record. 880 098 559:
+/// a world was thought at rest that waited by a clock that had been ahead.
+const FOUND_DRAWN: [u64; 39] = [
     723,
     36_329,
     67_148,
@@ -88,6 +89,7 @@ const FOUND_DRAWN: [u64; 38] = [
     870_048_295,
     870_341_654,
     870_496_893,
+    880_098_559,
 ];
 
 #[test]
