@@ -87,6 +87,12 @@ impl Pass<'_> {
             self.ask(sight.binding, sight.key.clone(), Vec::new());
             return;
         }
+        let is_looked_at = matches!(sight.how, How::Polled(_) | How::Heard(_));
+        if is_looked_at && self.class(binding.system) == Class::Log {
+            // Whose row it is, and since when, the log says (D6).
+            self.journal.ended(sight, Disposition::Held);
+            return;
+        }
         if let Some((group, at)) = self.inserted(sight) {
             self.link(sight, group, at, None);
             return;

@@ -49,8 +49,9 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// of one of another order. 860 533 104: a doubt that the history tells of was no excuse. 870 048 295: a mark
 /// told of a key, and the read of it was heard for a row that had it before. 870 341 654: the clock was set
 /// ahead before anybody had seen what became of a write. 870 496 893: a line was made a record. 880 098 559:
-/// a world was thought at rest that waited by a clock that had been ahead.
-const FOUND_DRAWN: [u64; 39] = [
+/// a world was thought at rest that waited by a clock that had been ahead. 880 114 893: a poll showed a row that a
+/// log had told to be ours.
+const FOUND_DRAWN: [u64; 40] = [
     723,
     36_329,
     67_148,
@@ -90,6 +91,7 @@ const FOUND_DRAWN: [u64; 39] = [
     870_341_654,
     870_496_893,
     880_098_559,
+    880_114_893,
 ];
 
 #[test]

@@ -92,6 +92,26 @@ fn a_row_that_no_log_has_told_of_is_not_read_for_the_value_that_it_holds() {
 }
 
 #[test]
+fn a_row_of_ours_that_came_late_is_no_news_when_a_log_is_not_all_that_is_read() {
+    let mut world = World::new(2).class(Class::Log);
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    let sent = world.plan_writes("B", Cycles::Wait);
+    world.crash();
+    world.insert("B", "b1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("B");
+    world.set("B", "b1", "email=E1");
+    for (system, group) in sent {
+        world.execute(system, &group);
+    }
+    world.scan("B");
+    assert_eq!(world.codes(), ["match.ambiguous"]);
+    // The log has told whose it is; what a poll shows of it tells less.
+    world.poll("B");
+    assert_eq!(world.groups().count(), 1, "{}", world.hub());
+}
+
+#[test]
 fn conflicts_over_different_values_are_told_apart_although_nobody_had_agreed_on_any() {
     let mut world = World::new(4);
     world.insert("A", "a1", "name=N1 email=E0 phone=P0 status=S0");
