@@ -93,6 +93,12 @@ impl Pass<'_> {
                 drop_intent(&mut group, &answered);
                 self.park_write(&mut group, answered.at, answered.system, code, reason, false);
             }
+            // The first of two deliveries may have made all of them; the second failed for another (F1).
+            Outcome::Sibling if self.retries(answered.system) => {
+                if let Some(link) = link_mut(&mut group, &answered) {
+                    put_in_doubt(link, &answered);
+                }
+            }
             Outcome::Retry { .. } | Outcome::Sibling => drop_intent(&mut group, &answered),
             Outcome::Unknown { .. } if self.plan.is_mutant(Mutant::DoubtForgotten) => {
                 drop_intent(&mut group, &answered);
@@ -248,6 +254,11 @@ impl Pass<'_> {
         }
     }
 
+    /// Whether a request may reach the system twice.
+    fn retries(&self, system: SystemIndex) -> bool {
+        self.plan.system(system).is_some_and(|system| system.path_retries)
+    }
+
     /// Not done: somebody changed the row between our read and our write.
     fn changed_meanwhile(
         &mut self,
@@ -256,7 +267,7 @@ impl Pass<'_> {
         current: Option<&Row>,
         token: Option<&Token>,
     ) {
-        let retries = self.plan.system(answered.system).is_some_and(|system| system.path_retries);
+        let retries = self.retries(answered.system);
         let Some(link) = link_mut(group, answered) else { return };
         if retries && !self.plan.is_mutant(Mutant::FailureFinal) {
             // It may have been applied by the first of two deliveries (F1).

@@ -50,8 +50,8 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// told of a key, and the read of it was heard for a row that had it before. 870 341 654: the clock was set
 /// ahead before anybody had seen what became of a write. 870 496 893: a line was made a record. 880 098 559:
 /// a world was thought at rest that waited by a clock that had been ahead. 880 114 893: a poll showed a row that a
-/// log had told to be ours.
-const FOUND_DRAWN: [u64; 40] = [
+/// log had told to be ours. 890 260 655: of writes that came twice one was thought never made.
+const FOUND_DRAWN: [u64; 41] = [
     723,
     36_329,
     67_148,
@@ -92,6 +92,7 @@ const FOUND_DRAWN: [u64; 40] = [
     870_496_893,
     880_098_559,
     880_114_893,
+    890_260_655,
 ];
 
 #[test]

@@ -328,6 +328,38 @@ fn of_two_inserts_in_doubt_each_row_is_that_of_its_mark_whoever_is_called_so_by_
 }
 
 #[test]
+fn writes_that_reach_a_system_twice_are_in_doubt_together() {
+    let mut world = World::new(2).with(|plan| plan.systems[1].path_retries = true);
+    world.unique = vec![EMAIL];
+    for number in ["1", "2"] {
+        let values = format!("name=N{number} email=E{number} phone=P{number} status=S0");
+        world.insert("A", &format!("a{number}"), &values);
+    }
+    world.run();
+    world.reset_counts();
+    world.set("A", "a1", "email=E2 phone=P8");
+    world.set("A", "a2", "email=E1 phone=P9");
+    // They exchange their addresses in A, too: one after the other would not be let through.
+    world.scan("A");
+    for _ in 0..4 {
+        for (system, group) in world.plan_writes("B", Cycles::Wait) {
+            let mut answers = world.execute(system, &group);
+            if group.writes.len() == 2 {
+                answers = world.execute(system, &group);
+            }
+            world.decide(&answers);
+        }
+    }
+    world.set("A", "a1", "phone=P10");
+    world.set("A", "a2", "phone=P11");
+    world.scan("A");
+    world.later(10);
+    world.run();
+    assert!(world.losers().is_empty(), "{:?}", world.losers());
+    assert!(world.show("A").contains("N1 E2 P10") && world.show("A").contains("N2 E1 P11"));
+}
+
+#[test]
 fn whoever_edits_again_what_was_lost_with_its_record_had_seen_what_the_hub_holds() {
     let mut world = World::new(3);
     world.insert("B", "b1", "name=N0 email=E0 phone=P0 status=S0");
