@@ -164,3 +164,26 @@ fn a_row_that_is_made_again_has_a_line_for_each_value_that_it_changed() {
     world.run(&["history"]).ends(0, &["name Name 1 -> Ada"]);
     world.run(&["audit", "--rebuild"]).ends(0, &["all as the hub holds them"]);
 }
+
+#[test]
+fn a_copy_goes_on_the_books() {
+    let world = World::in_step(1);
+    world.says(0, &["backup", "--to", "copy.db"]);
+    world.run(&["audit"]).ends(0, &["backup", "--to copy.db"]);
+}
+
+#[test]
+fn a_value_that_nobody_is_to_see_is_not_kept_with_what_was_done() {
+    let world = World::in_step(2);
+    world.edit(
+        "status:\n        type: enum",
+        "status:\n        sensitive: mask\n        type: enum",
+    );
+    world.says(0, &["run", "--yes"]);
+    world.sql("crm", "update contacts set status = 'customer'");
+    world.sql("erp", "update CUSTOMER set STAT = null");
+    world.says(4, &["run"]);
+    world.says(0, &["conflicts", "resolve", "1", "--value", "lead", "--note", "asked them"]);
+    let shown = world.says(0, &["audit"]);
+    assert!(shown.contains("--value ••• --note asked them"), "{shown}");
+}

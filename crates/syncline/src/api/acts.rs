@@ -191,12 +191,23 @@ fn deed(route: &Route, request: &Request) -> Deed {
         (first, last) => format!("{first}.{last}"),
     };
     let target = request.names().next().unwrap_or_default();
-    let detail = request.body().iter().map(|(name, value)| match value.as_bool() {
-        Some(true) => format!("--{}", name.replace('_', "-")),
-        Some(false) | None => format!("--{} {}", name.replace('_', "-"), typed(value)),
-    });
-    let detail: Vec<String> = detail.collect();
-    Deed { what, target: target.to_owned(), detail: detail.join(" ") }
+    let mut said = Vec::new();
+    for (name, value) in request.body() {
+        let flag = format!("--{}", name.replace('_', "-"));
+        match value {
+            Json::Bool(true) => said.push(flag),
+            // Each as the command line says it.
+            Json::Object(pairs) => {
+                for (field, value) in pairs {
+                    said.extend([flag.clone(), format!("{field}={}", typed(value))]);
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+                said.extend([flag, typed(value)]);
+            }
+        }
+    }
+    Deed { what, target: target.to_owned(), words: said }
 }
 
 /// What the command gave back.

@@ -9,9 +9,10 @@ use syncline_adapters::hub::backup;
 use crate::{
     backups,
     cli::Context,
-    config, recovery,
+    config::{self, Loaded},
+    recovery,
     report::{Answer, Failure},
-    session::Session,
+    session::{Reach, Session, Use},
     words,
 };
 
@@ -28,6 +29,7 @@ impl Backup {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
         let loaded = config::load(context)?;
         let hub = loaded.hub_path();
+        let unsaid = on_the_books(context, &loaded).await;
         let to = self.to.unwrap_or_else(|| backups::place(&loaded, Session::now()));
         let (from, file) = (hub.clone(), to.clone());
         let made =
@@ -40,13 +42,25 @@ impl Backup {
             to.display(),
             words::counted(facts.records, "record")
         );
-        let text = format!("{summary}\nTo go back to it: syncline restore {}", shown(&to));
+        let mut text = format!("{summary}\nTo go back to it: syncline restore {}", shown(&to));
+        if let Some(failure) = unsaid {
+            text.push_str(&format!("\nThat is not on the books: {}", failure.message));
+        }
         let mut result = recovery::json(&facts);
         if let Some(object) = result.as_object_mut() {
             object.insert("file".into(), json!(to.display().to_string()));
         }
         Ok(Answer::new(summary).with_text(text).with_result(result))
     }
+}
+
+/// Puts it on the books, before it is done. A copy is made all the same where that cannot be: why not.
+async fn on_the_books(context: &Context, loaded: &Loaded) -> Option<Failure> {
+    if !loaded.hub_path().is_file() {
+        return None;
+    }
+    let quiet = Context { quiet: true, ..context.clone() };
+    Session::open(&quiet, Use::Write, Reach::Hub).await.err()
 }
 
 /// A path as a word of a command.

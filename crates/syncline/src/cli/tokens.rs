@@ -172,7 +172,11 @@ async fn revoke(context: &Context, name: &str) -> Result<Answer, Failure> {
 /// # Errors
 /// Those of the hub, on whose books it goes, and of the file of tokens.
 pub(crate) async fn first(context: &Context, loaded: &Loaded) -> Result<String, Failure> {
-    let deed = Deed { what: "tokens.new".into(), target: FIRST.into(), detail: "by serve".into() };
+    let deed = Deed {
+        what: "tokens.new".into(),
+        target: FIRST.into(),
+        words: vec!["by serve".to_owned()],
+    };
     let context = Context { deed: Some(deed), ..context.clone() };
     on_the_books(&context, loaded).await?;
     let (secret, token) = Token::new(FIRST, Role::Admin, None, None, &context.who)?;

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use syncline_adapters::hub::backup;
+use syncline_adapters::hub::{backup, sqlite::SqliteHub};
 use syncline_core::name::Timestamp;
+use syncline_ports::reader::{Action, Reader as _};
 use tokio::sync::Notify;
 
 use crate::{
@@ -21,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const AGAIN_MS: i64 = 60_000;
 
 /// Makes copies when they are due, until the shift ends.
-pub(super) async fn keep(loaded: Arc<Loaded>, shared: Arc<Shared>) {
+pub(super) async fn keep(loaded: Arc<Loaded>, hub: Arc<SqliteHub>, shared: Arc<Shared>) {
     let Some(every_ms) = loaded.draft.backup.every_ms else { return };
     let never = Notify::new();
     let mut wait_until = Timestamp(0);
@@ -29,6 +30,18 @@ pub(super) async fn keep(loaded: Arc<Loaded>, shared: Arc<Shared>) {
         let now = Session::now();
         let last = backup::last(&loaded.hub_path()).map_or(Timestamp(0), |(at, _)| at);
         if now >= last.plus_ms(every_ms) && now >= wait_until {
+            let deed = Action {
+                at: now,
+                who: "serve".into(),
+                what: "backup".into(),
+                target: backups::place(&loaded, now).display().to_string().into(),
+                ..Action::default()
+            };
+            if let Err(error) = hub.act(&deed).await {
+                // The copy is made all the same.
+                let failure = Failure::from(error);
+                shared.journal.failed(Level::Error, "backup.failed", &failure, &json!({}));
+            }
             let work = loaded.clone();
             let made = tokio::task::spawn_blocking(move || backups::copy(&work, now)).await;
             let made =

@@ -148,7 +148,8 @@ impl Start<'_> {
         }
         if self.loaded.draft.backup.every_ms.is_some() {
             let (loaded, at_work) = (Arc::new(self.loaded.clone()), shared.clone());
-            workers.push(worker(&shared, async move || copies::keep(loaded, at_work).await));
+            let hub = session.hub.clone();
+            workers.push(worker(&shared, async move || copies::keep(loaded, hub, at_work).await));
         }
         let ends_at = pauses_end(&session.pauses().await?);
         let at_work = shared.clone();
