@@ -12,7 +12,7 @@ use crate::{
     },
     cli::{
         Context, history,
-        quarantine::{self, Action, Quarantine},
+        quarantine::{self, Action, Drop, Quarantine},
         retry::Retry,
     },
     report::{Answer, Failure},
@@ -75,7 +75,9 @@ pub(super) async fn edit(context: &Context, request: &Request) -> Result<Answer,
 /// Leaves one alone.
 pub(super) async fn drop(context: &Context, request: &Request) -> Result<Answer, Failure> {
     let id = request.number("quarantine entry", "")?;
-    command(Action::Drop { id, reason: request.said("reason") }).run(context).await
+    let reason = request.said("reason");
+    let drop = Drop { id: Some(id), code: None, entity: None, run: None, reason, dry_run: false };
+    command(Action::Drop(drop)).run(context).await
 }
 
 fn command(action: Action) -> Quarantine {

@@ -10,7 +10,7 @@ use syncline_ports::reader::{Conflict, Reader as _};
 
 use crate::{
     address,
-    cli::Context,
+    cli::{Context, causes},
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -35,6 +35,9 @@ pub(crate) enum Action {
         /// Only these: `entity=contacts field=phone`.
         #[arg(long = "where", value_name = "FILTER")]
         filter: Option<String>,
+        /// Only how many there are of each cause, the most first.
+        #[arg(long)]
+        causes: bool,
     },
     /// One, side by side.
     Show {
@@ -76,8 +79,8 @@ pub(crate) struct Resolve {
 impl Conflicts {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
-        match self.command.unwrap_or(Action::List { filter: None }) {
-            Action::List { filter } => list(context, filter.as_deref()).await,
+        match self.command.unwrap_or(Action::List { filter: None, causes: false }) {
+            Action::List { filter, causes } => list(context, filter.as_deref(), causes).await,
             Action::Show { id } => show::show(context, id).await,
             Action::Resolve(resolve) => resolve.run(context).await,
         }
@@ -169,9 +172,12 @@ pub(crate) fn json_of(session: &Session, conflict: &Conflict, record: &str) -> J
     })
 }
 
-async fn list(context: &Context, filter: Option<&str>) -> Result<Answer, Failure> {
+async fn list(context: &Context, filter: Option<&str>, by_cause: bool) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
     let found = matching(&session, filter).await?;
+    if by_cause {
+        return Ok(causes::conflicts(&session, found));
+    }
     let now = Session::now();
     let mut table = Table::new(&["ID>", "RECORD", "FIELD", "VALUES>", "SINCE"]);
     let mut rows = Vec::new();

@@ -12,7 +12,7 @@ use syncline_ports::reader::{Quarantined, Reader as _};
 
 use crate::{
     address,
-    cli::{Context, history},
+    cli::{Context, causes, history},
     decide,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -38,6 +38,9 @@ pub(crate) enum Action {
         /// Those of this run: `last`, `r-1042`.
         #[arg(long, value_name = "RUN")]
         run: Option<String>,
+        /// Only how many there are of each cause, the most first.
+        #[arg(long)]
+        causes: bool,
     },
     /// One, with what was sent and what was answered.
     Show {
@@ -56,13 +59,30 @@ pub(crate) enum Action {
         link: Option<String>,
     },
     /// Leave it alone until the row changes.
-    Drop {
-        /// Its number.
-        id: u64,
-        /// Why.
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-    },
+    Drop(Drop),
+}
+
+/// What is to be left alone.
+#[derive(Debug, Args)]
+pub(crate) struct Drop {
+    /// Its number.
+    #[arg(required_unless_present = "code")]
+    pub(crate) id: Option<u64>,
+    /// All with this code instead; a reason is needed.
+    #[arg(long, value_name = "CODE", conflicts_with = "id", requires = "reason")]
+    pub(crate) code: Option<String>,
+    /// With `--code`: those of this entity.
+    #[arg(long, value_name = "ENTITY", requires = "code")]
+    pub(crate) entity: Option<String>,
+    /// With `--code`: those of this run.
+    #[arg(long, value_name = "RUN", requires = "code")]
+    pub(crate) run: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Show what would be left alone.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 const ALL: usize = 1_000_000;
@@ -70,17 +90,22 @@ const ALL: usize = 1_000_000;
 impl Quarantine {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
-        match self.command.unwrap_or(Action::List { code: None, run: None }) {
-            Action::List { code, run } => list(context, code.as_deref(), run.as_deref()).await,
+        match self.command.unwrap_or(Action::List { code: None, run: None, causes: false }) {
+            Action::List { code, run, causes: true } => {
+                causes::quarantine(context, code.as_deref(), run.as_deref()).await
+            }
+            Action::List { code, run, causes: false } => {
+                list(context, code.as_deref(), run.as_deref()).await
+            }
             Action::Show { id } => show(context, id).await,
             Action::Edit { id, set, link } => edit(context, id, &set, link.as_deref()).await,
-            Action::Drop { id, reason } => drop_entry(context, id, reason).await,
+            Action::Drop(drop) => drop.run(context).await,
         }
     }
 }
 
 /// `crm:8812` or `-> erp`: where the entry stands.
-fn route(session: &Session, entry: &Quarantined) -> String {
+pub(crate) fn route(session: &Session, entry: &Quarantined) -> String {
     match &entry.subject {
         Subject::Row { binding, key } => {
             let system =
@@ -367,17 +392,67 @@ fn subject_record(entry: &Quarantined) -> Option<(RecordId, PartKey)> {
     }
 }
 
-async fn drop_entry(context: &Context, id: u64, reason: Option<String>) -> Result<Answer, Failure> {
-    let session = Session::open(context, Use::Write, Reach::Hub).await?;
-    let entry = find(&session, id).await?;
-    session.permits(context.scope.as_deref(), entry.entity)?;
-    context.expects(|| tag(&entry))?;
-    if matches!(entry.subject, Subject::Excess { .. }) {
-        return Err(Failure::new("usage.edit", format!("a guard holds entry {id}"))
-            .fix("syncline guards list; then apply, reverse or dismiss it"));
+impl Drop {
+    async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        let usage = if self.dry_run { Use::Look } else { Use::Write };
+        let session = Session::open(context, usage, Reach::Hub).await?;
+        let entries = match self.id {
+            Some(id) => vec![find(&session, id).await?],
+            None => self.meant(&session).await?,
+        };
+        for entry in &entries {
+            session.permits(context.scope.as_deref(), entry.entity)?;
+            context.expects(|| tag(entry))?;
+            if matches!(entry.subject, Subject::Excess { .. }) {
+                let message = format!("a guard holds entry {}", entry.number);
+                return Err(Failure::new("usage.edit", message)
+                    .fix("syncline guards list; then apply, reverse or dismiss it"));
+            }
+        }
+        let reason = self.reason.unwrap_or_else(|| "no reason given".into());
+        let numbers: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
+        if self.dry_run {
+            let mut lines = Vec::new();
+            for entry in &entries {
+                let record = record_name(&session, entry).await?;
+                lines.push(format!("{}  {record}  {}", entry.number, entry.message));
+            }
+            let many = words::several(entries.len() as u64, "entry", "entries");
+            let summary = format!("{many} would be left alone");
+            lines.push(format!("{summary}. Nothing was decided (--dry-run)."));
+            return Ok(Answer::new(summary)
+                .with_text(lines.join("\n"))
+                .with_result(json!({ "would": numbers })));
+        }
+        for number in &numbers {
+            session.hub.drop_quarantined(*number, &reason, &session.who).await?;
+        }
+        let (summary, dropped) = match (self.id, numbers.as_slice()) {
+            (Some(id), _) => (
+                format!("entry {id} is left alone; a new version of the row takes it up again"),
+                json!(id),
+            ),
+            (None, all) => (
+                format!(
+                    "{} left alone; a new version of a row takes it up again",
+                    words::several(all.len() as u64, "entry is", "entries are")
+                ),
+                json!(all),
+            ),
+        };
+        Ok(Answer::new(summary).with_result(json!({ "dropped": dropped, "reason": reason })))
     }
-    let reason = reason.unwrap_or_else(|| "no reason given".into());
-    session.hub.drop_quarantined(id, &reason, &session.who).await?;
-    let summary = format!("entry {id} is left alone; a new version of the row takes it up again");
-    Ok(Answer::new(summary).with_result(json!({ "dropped": id, "reason": reason })))
+
+    /// All that are meant, where no number is said.
+    async fn meant(&self, session: &Session) -> Result<Vec<Quarantined>, Failure> {
+        let mut entries = select(session, self.code.as_deref(), self.run.as_deref()).await?;
+        if let Some(name) = &self.entity {
+            // One that is not in the file is a mistake, and not an empty queue.
+            let known = session.entities(Some(name))?;
+            entries.retain(|entry| known.contains(&session.plan.root_of(entry.entity)));
+        }
+        // What a guard holds is not left alone, but answered.
+        entries.retain(|entry| !matches!(entry.subject, Subject::Excess { .. }));
+        Ok(entries)
+    }
 }

@@ -61,8 +61,11 @@ async fn queue(
 }
 
 pub(super) async fn conflicts(daemon: &Daemon, it: Conflicts) -> Result<Answer, Failure> {
-    match it.command.unwrap_or(conflicts::Action::List { filter: None }) {
-        conflicts::Action::List { filter } => {
+    match it.command.unwrap_or(conflicts::Action::List { filter: None, causes: false }) {
+        conflicts::Action::List { causes: true, .. } => {
+            Err(no_form("syncline conflicts list --causes"))
+        }
+        conflicts::Action::List { filter, causes: false } => {
             let mut query = Vec::new();
             for part in filter.as_deref().unwrap_or_default().split_whitespace() {
                 let Some((key, value)) = part.split_once('=') else {
@@ -110,9 +113,10 @@ async fn resolve(daemon: &Daemon, it: Resolve) -> Result<Answer, Failure> {
 }
 
 pub(super) async fn quarantine(daemon: &Daemon, it: Quarantine) -> Result<Answer, Failure> {
-    use quarantine::Action;
-    match it.command.unwrap_or(Action::List { code: None, run: None }) {
-        Action::List { code, run } => {
+    use quarantine::{Action, Drop};
+    match it.command.unwrap_or(Action::List { code: None, run: None, causes: false }) {
+        Action::List { causes: true, .. } => Err(no_form("syncline quarantine list --causes")),
+        Action::List { code, run, causes: false } => {
             let query = said(&[("code", &code), ("run", &run)]);
             let words = ("nothing is held back", "entry set aside", "entries set aside");
             queue(daemon, "quarantine", &query, words).await
@@ -131,11 +135,12 @@ pub(super) async fn quarantine(daemon: &Daemon, it: Quarantine) -> Result<Answer
             let said = body(&[("set", set), ("link", json!(link))]);
             daemon.act("PATCH", &["quarantine", &id.to_string()], said).await
         }
-        Action::Drop { id, reason } => {
+        Action::Drop(Drop { id: Some(id), reason, dry_run: false, .. }) => {
             let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
             let said = body(&[("reason", json!(reason))]);
             daemon.act("DELETE", &["quarantine", &id.to_string()], said).await
         }
+        Action::Drop(_) => Err(no_form("syncline quarantine drop --code … or --dry-run")),
     }
 }
 
