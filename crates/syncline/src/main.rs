@@ -4,6 +4,7 @@ mod address;
 mod alerts;
 mod api;
 mod approved;
+mod auto;
 mod backups;
 mod books;
 mod cli;

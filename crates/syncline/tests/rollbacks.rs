@@ -206,3 +206,27 @@ fn what_cannot_be_found_or_understood_takes_nothing_back() {
     }
     world.agrees();
 }
+
+#[test]
+fn what_a_guard_stops_is_taken_back_by_itself_where_the_file_says_so() {
+    let world = five_contacts();
+    let limits = "guards: {updates: {max: 1, max_percent: 1}}, auto_rollback: true";
+    world.edit("version: 1\n", &format!("version: 1\ndefaults: {{{limits}}}\n"));
+    world.says(0, &["run", "--yes"]);
+    world.sql("crm", "update contacts set name = 'BROKEN'");
+    world.sql("crm", "insert into contacts (email, name, phone) values ('f@x', 'f', '1')");
+
+    let said = world.says(5, &["run"]);
+
+    assert!(said.contains("guard.mass_update"), "{said}");
+    assert!(said.contains("taken back by itself (`auto_rollback`)"), "{said}");
+    world.run(&["guards", "list"]).ends(0, &["no guard waits"]);
+    world.run(&["audit"]).ends(0, &["auto_rollback", "guard.mass_update"]);
+    world.says(0, &["run"]);
+    assert!(world.value("erp", NAMES).starts_with("a b c d e"), "the ERP is as it was");
+    let own = "select group_concat(name, ' ') from contacts where id < 6";
+    assert_eq!(world.value("crm", own), "BROKEN BROKEN BROKEN BROKEN BROKEN");
+    world.sql("crm", "update contacts set name = 'anna' where id = 1");
+    world.says(0, &["run"]);
+    assert!(world.value("erp", NAMES).starts_with("anna b c d e"), "an edit made since flows");
+}

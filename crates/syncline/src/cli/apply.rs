@@ -6,7 +6,7 @@ use syncline_engine::apply::Chooses as _;
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
-    approved, backups,
+    approved, auto, backups,
     cli::{Context, ask, run},
     config::{self, numbering},
     overlay::{Named, Saved},
@@ -110,7 +110,8 @@ impl Apply {
             halves: Halves::Writes,
             beside: None,
         };
-        let outcome = crate::pass::run(&mut session, order, &progress).await?;
+        let mut outcome = crate::pass::run(&mut session, order, &progress).await?;
+        auto::after(&session, &mut outcome).await?;
         drop(progress);
         let written = outcome.passed.entities.iter().flat_map(|report| &report.written);
         let mut summary =

@@ -6,7 +6,7 @@ use syncline_engine::pass;
 use syncline_ports::reader::Reader as _;
 
 use crate::{
-    approved,
+    approved, auto,
     cli::{
         Context,
         apply::{self, Allow},
@@ -70,7 +70,8 @@ impl Run {
             beside: None,
         };
         let asked = order.entities.clone();
-        let outcome = crate::pass::run(&mut session, order, &progress).await?;
+        let mut outcome = crate::pass::run(&mut session, order, &progress).await?;
+        auto::after(&session, &mut outcome).await?;
         drop(progress);
         retention::forget(&session).await?;
         let partial = outcome.exit == Exit::SetAside;

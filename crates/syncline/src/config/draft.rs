@@ -237,6 +237,8 @@ pub(crate) struct Common {
     pub(crate) guards: GuardsDraft,
     /// How much a user may change in a while.
     pub(crate) per_user: Option<Spanned<PerUser>>,
+    /// What a guard stops is taken back by itself.
+    pub(crate) auto_rollback: Option<bool>,
     /// How long things are kept; said under `defaults:` only.
     pub(crate) retention: Retention,
 }

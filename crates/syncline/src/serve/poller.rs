@@ -17,7 +17,7 @@ use syncline_engine::{
 use syncline_ports::reader::Reader as _;
 
 use crate::{
-    cron,
+    auto, cron,
     pass::{self, Depth, Halves, Order, scans},
     progress::Scans,
     report::Failure,
@@ -193,7 +193,8 @@ impl Agenda {
             halves: Halves::Both,
             beside: Some(all.map(|binding| (binding, Mode::Scan)).collect()),
         };
-        let outcome = watched(session, order, shared).await?;
+        let mut outcome = watched(session, order, shared).await?;
+        auto::after(session, &mut outcome).await?;
         runs::tell(session, &outcome, shared).await?;
         shared.changed(&[entity]);
         Ok(Duration::ZERO)

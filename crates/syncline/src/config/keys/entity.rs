@@ -5,7 +5,7 @@ use crate::config::keys::{
     field::FIELDS,
     key, later,
     policy::{
-        CONFLICTS_SHAPE, DELETE_CONFLICT, DELETES_SHAPE, GUARDS, LIMITS, ON_LEAVE,
+        AUTO_ROLLBACK, CONFLICTS_SHAPE, DELETE_CONFLICT, DELETES_SHAPE, GUARDS, LIMITS, ON_LEAVE,
         ON_PARENT_DELETE, ON_TARGET_EDIT, RECONCILE,
     },
 };
@@ -79,10 +79,7 @@ pub(crate) static ENTITY: Section = Section {
             "What must hold of a record, after the merge and before it is written.",
         ),
         key("limits", Shape::Keys(&LIMITS), "How much users may change in a while."),
-        later(
-            "auto_rollback",
-            "by itself nothing is rolled back in this version: `guards reverse`, `rollback run`",
-        ),
+        key("auto_rollback", Shape::Bool, AUTO_ROLLBACK),
     ],
     named: None,
     required: &["in", "fields"],

@@ -47,15 +47,15 @@ pub(crate) static DEFAULTS: Section = Section {
         key("retention", Shape::Keys(&RETENTION), "How long the hub keeps what it need not."),
         key("limits", Shape::Keys(&LIMITS), "How much users may change in a while."),
         later("survive", "merging duplicates comes with a later version"),
-        later(
-            "auto_rollback",
-            "by itself nothing is rolled back in this version: `guards reverse`, `rollback run`",
-        ),
+        key("auto_rollback", Shape::Bool, AUTO_ROLLBACK),
         later("sensitive", "labels of fields come with a later version"),
     ],
     named: None,
     required: &[],
 };
+
+/// What `auto_rollback` means, wherever it stands.
+pub(super) const AUTO_ROLLBACK: &str = "What a guard stops is taken back by itself; the systems it comes from keep it. No unless said.";
 
 /// How long things are kept.
 pub(crate) static RETENTION: Section = Section {

@@ -45,6 +45,7 @@ impl Reader<'_> {
                 .get("guards")
                 .map_or_else(GuardsDraft::default, |node| self.guards(node)),
             per_user: self.per_user(entries),
+            auto_rollback: self.bool_of(entries, "auto_rollback"),
             retention: entries
                 .get("retention")
                 .map_or_else(Retention::default, |node| self.retention(node)),
