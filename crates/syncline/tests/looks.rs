@@ -262,3 +262,59 @@ fn a_deleted_record_explains_who_deleted_it() {
         .run(&["explain", "contacts/email=c1@example.com", "name"])
         .ends(0, &["(deleted; its last values)", "deleted in erp:1", "created from crm:1"]);
 }
+
+#[test]
+fn what_waits_is_counted_by_cause_and_left_alone_at_once() {
+    let world = World::in_step(3);
+    world.sql("crm", "update contacts set status = 'strange' where id < 3");
+    world.run(&["run"]).ends(4, &["2 set aside"]);
+
+    let shown = world.run(&["quarantine", "list", "--causes"]).ends(0, &["map.unknown_value"]);
+    let line = shown.said();
+    assert!(line.contains("2  contacts  map.unknown_value  crm ->"), "{line}");
+    assert!(line.contains("syncline quarantine drop --code map.unknown_value"), "{line}");
+    let code = ["quarantine", "drop", "--code", "map.unknown_value"];
+    world.run(&code).ends(2, &["--reason"]);
+    let reason = [&code[..], &["--reason", "typed by a script"]].concat();
+    let preview = [&reason[..], &["--dry-run"]].concat();
+    world.run(&preview).ends(0, &["2 entries would be left alone", "Nothing was decided"]);
+    world.run(&["status"]).ends(0, &["2 quarantined"]);
+    world.run(&reason).ends(0, &["2 entries are left alone"]);
+    world.run(&["quarantine", "list"]).ends(0, &["nothing is held back"]);
+    world.run(&["audit"]).ends(0, &["quarantine.drop", "typed by a script"]);
+}
+
+#[test]
+fn conflicts_are_counted_by_cause() {
+    let world = World::in_step(2);
+    world.sql("crm", "update contacts set status = 'customer'");
+    world.sql("erp", "update CUSTOMER set STAT = null");
+    world.run(&["run"]).ends(4, &["2 set aside"]);
+    let shown = world.run(&["conflicts", "list", "--causes"]).ends(0, &["crm, erp"]).said();
+    assert!(shown.contains("2  contacts  status  crm, erp"), "{shown}");
+    assert!(shown.contains("entity=contacts field=status"), "{shown}");
+}
+
+#[test]
+fn what_was_decided_lately_is_decided_once_more_by_another_file() {
+    let world = World::in_step(3);
+    world.sql("crm", "update contacts set name = 'From CRM' where id = 1");
+    world.sql("erp", "update CUSTOMER set CNAME = 'From ERP' where EMAIL = 'c1@example.com'");
+    world.sql("erp", "update CUSTOMER set CNAME = 'Other' where EMAIL = 'c2@example.com'");
+    world.run(&["run"]).ends(0, &[]);
+    assert_eq!(world.value("crm", "select name from contacts where id = 1"), "From CRM");
+
+    let same = ["plan", "--replay", "7"];
+    world.run(&same).ends(0, &["no record would have ended differently in 7 days"]);
+    world.edit("name: {crm: name, erp: CNAME}", "name: {crm: name, erp: CNAME, from: crm}");
+    let owned = world.run(&same).ends(0, &["1 record would have ended differently"]).said();
+    assert!(owned.contains("\"Other\" -> \"Name 2\"   the field is owned by other"), "{owned}");
+    world
+        .edit("erp: CNAME, from: crm}", "erp: CNAME, conflicts: {policy: priority, order: [erp]}}");
+    let won = world.run(&same).ends(0, &["1 record would have ended differently"]).said();
+    assert!(won.contains("\"From CRM\" -> \"From ERP\"   priority"), "{won}");
+    world.edit("conflicts: {policy: priority, order: [erp]}}", "conflicts: manual}");
+    let code = [&same[..], &["--exit-code"]].concat();
+    world.run(&code).ends(10, &["\"From CRM\" -> waits for a person   manual"]);
+    world.run(&["plan", "--replay", "0"]).ends(2, &[]);
+}

@@ -71,6 +71,7 @@ pub(super) async fn new(context: &Context, request: &Request) -> Result<Answer, 
         record: None,
         exit_code: false,
         limit: request.said_number("limit"),
+        replay: None,
     };
     let answer = plan.run(context).await?;
     let name = answer.result.get("plan").and_then(Json::as_str).unwrap_or_default();

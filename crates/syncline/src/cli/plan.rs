@@ -14,6 +14,7 @@ use crate::{
 use clap::Args;
 use serde_json::json;
 
+mod replay;
 mod show;
 
 use show::describe;
@@ -39,6 +40,14 @@ pub(crate) struct Plan {
     /// Try on this many records.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
+    /// Instead: which records of the last so many days would have ended differently by this file.
+    #[arg(
+        long,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=3650),
+        conflicts_with_all = ["out", "record", "limit"]
+    )]
+    pub(crate) replay: Option<u32>,
 }
 
 /// Operations shown of each entity and system, unless all are asked for.
@@ -47,6 +56,10 @@ const SAMPLES: usize = 3;
 impl Plan {
     /// Does it.
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Failure> {
+        if let Some(days) = self.replay {
+            let entity = self.entity.as_deref();
+            return replay::run(context, days, entity, self.full, self.exit_code).await;
+        }
         let mut session = Session::open(context, Use::Write, Reach::Systems).await?;
         let entities = session.entities(self.entity.as_deref())?;
         let everything = self.full || self.record.is_some();
