@@ -28,7 +28,9 @@ fn a_newer_hub_is_refused_by_its_version() {
     let path = directory.path().join("hub.db");
     a_hub(&path);
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    check(&path, ErrorKind::HubVersion, "it has version 99, this program writes version 7");
+    let version = crate::hub::sqlite::schema::VERSION;
+    let said = format!("it has version 99, this program writes version {version}");
+    check(&path, ErrorKind::HubVersion, &said);
 }
 
 #[test]
