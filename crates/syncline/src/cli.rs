@@ -16,11 +16,13 @@ mod demo;
 mod discover;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+mod forget;
 pub(crate) mod guards;
 mod help;
 pub(crate) mod history;
 pub(crate) mod hooks;
 mod init;
+mod keys;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod quarantine;
@@ -249,6 +251,10 @@ enum Command {
     Backup(backup::Backup),
     /// Put a copy in the place of the hub, and read everything before anything is written
     Restore(restore::Restore),
+    /// Of a record that is gone everywhere, keep nothing
+    Forget(forget::Forget),
+    /// Change the key that the hub is sealed with
+    Keys(keys::Keys),
     /// Stop reading or writing; positions are kept.
     Pause(pause::Pause),
     /// End a pause.
@@ -311,6 +317,8 @@ impl Command {
             Self::Rollback(_) => "rollback",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
+            Self::Forget(_) => "forget",
+            Self::Keys(_) => "keys",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Demo(_) => "demo",
@@ -403,6 +411,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure
         Command::Rollback(rollback) => rollback.run(context).await,
         Command::Backup(backup) => backup.run(context).await,
         Command::Restore(restore) => restore.run(context).await,
+        Command::Forget(forget) => forget.run(context).await,
+        Command::Keys(keys) => keys.run(context).await,
         Command::Pause(pause) => pause.run(context).await,
         Command::Resume(resume) => resume.run(context).await,
         Command::Demo(demo) => Box::pin(demo.run(context)).await,

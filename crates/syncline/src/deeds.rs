@@ -27,7 +27,7 @@ pub(crate) struct Deed {
 }
 
 /// Commands that change something, and those of their words that do.
-const DEEDS: [(&str, &[&str]); 15] = [
+const DEEDS: [(&str, &[&str]); 16] = [
     ("apply", &[]),
     ("run", &[]),
     ("refresh", &[]),
@@ -41,6 +41,7 @@ const DEEDS: [(&str, &[&str]); 15] = [
     ("backup", &[]),
     ("restore", &[]),
     ("tokens", &["new", "revoke"]),
+    ("keys", &["rotate"]),
     ("pause", &[]),
     ("resume", &[]),
 ];
@@ -175,7 +176,13 @@ pub(crate) async fn note_configuration(session: &Session) -> Result<(), Failure>
     Ok(session.hub.set_note(NOTE, &name).await?)
 }
 
-async fn act(session: &Session, what: &str, target: &str, detail: &str) -> Result<(), Failure> {
+/// Puts this on the books.
+pub(crate) async fn act(
+    session: &Session,
+    what: &str,
+    target: &str,
+    detail: &str,
+) -> Result<(), Failure> {
     let action = Action {
         number: 0,
         at: Session::now(),

@@ -87,7 +87,7 @@ impl Exit {
         match code.split('.').next().unwrap_or_default() {
             "connect" | "secret" | "hub" | "server" => Self::Environment,
             "config" | "usage" | "map" | "address" => Self::Usage,
-            "guard" => Self::Refused,
+            "guard" | "forget" => Self::Refused,
             "conflict" | "match" | "limit" => Self::SetAside,
             _ => Self::Failed,
         }

@@ -22,6 +22,7 @@ mod guards;
 mod hooks;
 mod hostile;
 mod hubs;
+mod keys;
 mod limits;
 mod lines;
 mod looks;

@@ -50,9 +50,9 @@ const MACHINE_WORDS: [&str; 5] = [
 ];
 
 /// The first half of every error code.
-const CODE_AREAS: [&str; 23] = [
-    "audit", "address", "bug", "config", "connect", "detect", "expr", "guard", "limit", "hook",
-    "hub", "map", "match", "plan", "read", "run", "schema", "secret", "server", "usage",
+const CODE_AREAS: [&str; 24] = [
+    "audit", "address", "bug", "config", "connect", "detect", "expr", "forget", "guard", "limit",
+    "hook", "hub", "map", "match", "plan", "read", "run", "schema", "secret", "server", "usage",
     "validate", "verify", "write",
 ];
 

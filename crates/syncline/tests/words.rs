@@ -42,6 +42,8 @@ const COMMANDS: &[&str] = &[
     "hooks replay",
     "hooks send",
     "retry",
+    "forget",
+    "keys rotate",
     "pause",
     "resume",
     "demo",

@@ -12,6 +12,7 @@ pub(in crate::hub) mod error;
 mod history;
 mod index;
 mod keep;
+pub mod keys;
 mod load;
 pub(in crate::hub) mod lock;
 mod matches;

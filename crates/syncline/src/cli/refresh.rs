@@ -63,7 +63,7 @@ impl Refresh {
             let group = address::find(&session, &self.address).await?;
             approved(&session, group.entity).await?;
             paused::refuse(&session, &[group.entity]).await?;
-            return one(&mut session, &group, &self.address).await;
+            return one(&mut session, &group).await;
         }
         let entities = session.entities(Some(&self.address))?;
         for entity in &entities {
@@ -100,7 +100,7 @@ async fn approved(session: &Session, entity: EntityIndex) -> Result<(), Failure>
 }
 
 /// Reads every row of one record by its key, then writes what that shows to be behind.
-async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answer, Failure> {
+async fn one(session: &mut Session, group: &Group) -> Result<Answer, Failure> {
     let run =
         session.hub.begin_run("refresh", "person", Some(group.entity), Session::now()).await?;
     let closed = paused::leave_out(session, &mut vec![group.entity]).await?.closed;
@@ -149,7 +149,7 @@ async fn one(session: &mut Session, group: &Group, address: &str) -> Result<Answ
         }
         writes.push((system, total.inserts, total.updates, total.deletes));
     }
-    session.hub.end_run(run, Session::now(), "ok", address, &writes).await?;
+    session.hub.end_run(run, Session::now(), "ok", &address::of(session, group), &writes).await?;
     let refused = refused(session, group).await?;
     let result = match (written.is_empty(), refused.is_empty()) {
         (true, true) => "all agree".to_owned(),

@@ -95,6 +95,8 @@ pub(super) async fn run(
         | Command::Rollback(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Forget(_)
+        | Command::Keys(_)
         | Command::Demo(_)
         | Command::Help(_)
         | Command::Config(_)

@@ -60,7 +60,8 @@ async fn release(session: &Session, record: &str) -> Result<Answer, Failure> {
     let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &stop, RunId(run.0));
     let command = Command::Release { record: group.id, system: None, field: None };
     reconcile(&desk, &[Input::Command(command)], Vec::new()).await?;
-    session.hub.end_run(run, Session::now(), "ok", record, &[]).await?;
+    let name = address::of(session, &group);
+    session.hub.end_run(run, Session::now(), "ok", &name, &[]).await?;
     let summary = format!("{record} is released; the next run goes on with it");
     Ok(Answer::new(summary).with_result(json!({ "released": record })))
 }

@@ -43,6 +43,8 @@ pub(super) fn open(connection: &mut Connection, keys: Option<&Keyring>) -> Outco
         }
     };
     clean(connection)?;
+    // What is taken out is overwritten: keys are.
+    connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     Ok(vault)
 }
 

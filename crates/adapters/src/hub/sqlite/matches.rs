@@ -108,6 +108,11 @@ impl Pending {
         Ok(())
     }
 
+    /// What is pending was brought into the index.
+    pub(super) fn settled(&mut self) {
+        self.0.clear();
+    }
+
     /// Follows a commit that was made.
     pub(super) fn follow(&mut self, change: Change) {
         if change.merges {

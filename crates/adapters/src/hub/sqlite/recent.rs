@@ -74,6 +74,14 @@ impl Recent {
         }
     }
 
+    /// These groups are gone for good.
+    pub(super) fn drop(&self, ids: &[RecordId]) {
+        let mut kept = self.lock();
+        for id in ids {
+            kept.remove(*id);
+        }
+    }
+
     /// Follows a commit that was made: its groups, each with the length of its stored form, and the
     /// pages of the last events of all records that had one.
     pub(super) fn follow(

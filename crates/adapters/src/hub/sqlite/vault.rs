@@ -382,6 +382,32 @@ impl Seals<'_> {
     }
 }
 
+/// The key of a record, sealed with another key of the installation.
+pub(super) fn rewrapped(
+    keys: &Keyring,
+    record: RecordId,
+    former: KeyId,
+    stored: &[u8],
+    key: &Key,
+) -> Outcome<Vec<u8>> {
+    let bytes = outer(keys, former)?.open_key(&key_place(record), stored);
+    sealed(key.seal(&key_place(record), &*bytes.ok_or_else(|| Failure::record(record))?))
+}
+
+/// The key of what belongs to no record, sealed with another key of the installation.
+pub(super) fn rewrap_common(keys: &Keyring, kept: &Kept, key: &Key) -> Outcome<Vec<u8>> {
+    let bytes = outer(keys, kept.key)?.open_key(&Kept::common_place(), &kept.common);
+    let bytes = bytes.ok_or_else(|| Failure::stored("the key of the hub"))?;
+    sealed(key.seal(&Kept::common_place(), &*bytes))
+}
+
+fn outer(keys: &Keyring, id: KeyId) -> Outcome<Key> {
+    keys.find(id).ok_or_else(|| {
+        let detail = "something is sealed with a key that is not at hand";
+        Failure::Sealed(ErrorKind::HubKeyWrong, detail.to_owned())
+    })
+}
+
 /// What is left of an event whose record was erased.
 fn erased(record: RecordId, entity: syncline_core::name::EntityIndex) -> AuditEvent {
     AuditEvent {

@@ -1,0 +1,119 @@
+//! The key of a sealed hub is changed, and a record is forgotten.
+
+use std::{fs, process::Stdio};
+
+use crate::world::{CONTACTS, World};
+
+fn sealed() -> World {
+    let world = World::contacts(3);
+    world.file("old", &"5".repeat(64));
+    world.file("new", &"6".repeat(64));
+    world.file("syncline.yaml", &format!("{CONTACTS}hub: {{key: \"file:old\"}}\n"));
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    world
+}
+
+fn holds(world: &World, bytes: &str) -> bool {
+    fs::read_dir(world.path("")).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        let is_ours = path.file_name().unwrap().to_string_lossy().starts_with("syncline.hub");
+        let held = if is_ours { fs::read(path).unwrap() } else { Vec::new() };
+        held.windows(bytes.len()).any(|seen| seen == bytes.as_bytes())
+    })
+}
+
+#[test]
+fn the_key_is_changed_by_a_command_and_the_old_one_opens_nothing_then() {
+    let world = sealed();
+    world.run(&["backup", "--to", "copy.db"]).ends(0, &[]);
+    world.run(&["keys", "rotate"]).ends(0, &["sealed with `hub.key` already"]);
+    world.edit("file:old", "file:new");
+    world.run(&["keys", "rotate"]).ends(3, &["hub.key_wrong", "previous_key"]);
+
+    world.edit("\"file:new\"", "\"file:new\", previous_key: \"file:old\"");
+    world.run(&["run"]).ends(0, &[]);
+    world.run(&["keys", "rotate"]).ends(0, &["keys of 3 records", "take `previous_key` out"]);
+
+    world.edit(", previous_key: \"file:old\"", "");
+    world.run(&["verify"]).ends(0, &[]);
+    world.run(&["history"]).ends(0, &["created from crm:1"]);
+    world.run(&["audit", "--verify-chain"]).ends(0, &["chain ok"]);
+    world.run(&["audit"]).ends(0, &["keys.rotate"]);
+    world.edit("file:new", "file:old");
+    world.run(&["status"]).ends(3, &["hub.key_wrong"]);
+    // The copy is as it was.
+    world.run(&["restore", "copy.db", "--yes", "--force"]).ends(0, &[]);
+}
+
+#[test]
+fn whoever_is_killed_while_keys_are_changed_goes_on_where_that_was() {
+    let world = sealed();
+    let rows: Vec<String> =
+        (10..3_000).map(|id| format!("({id}, 'c{id}@a.example', 'N', 'lead')")).collect();
+    world.sql(
+        "crm",
+        &format!("insert into contacts (id, email, name, status) values {}", rows.join(", ")),
+    );
+    world.run(&["run"]).ends(0, &[]);
+    world.edit("\"file:old\"", "\"file:new\", previous_key: \"file:old\"");
+    let begun = || world.value("syncline.hub", "select count(*) from vault where next is not null");
+    let mut command = world.command(&["keys", "rotate"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while begun() == "0" && child.try_wait().unwrap().is_none() {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // As it is then, it is worked with.
+    world.sql("crm", "update contacts set name = 'Eva' where id = 2");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    world.run(&["keys", "rotate"]).ends(0, &[]);
+    world.edit(", previous_key: \"file:old\"", "");
+    world.run(&["verify"]).ends(0, &[]);
+}
+
+#[test]
+fn a_record_that_is_gone_everywhere_is_forgotten_and_the_books_are_whole() {
+    let world = sealed();
+    let id = world.value("syncline.hub", "select lower(hex(id)) from record order by id limit 1");
+    world.run(&["forget", "contacts/crm:1"]).ends(5, &["forget.lives", "crm:1", "erp:"]);
+    world.run(&["forget", "contacts/crm:99", "--yes"]).ends(2, &["address.unknown"]);
+    world.sql("crm", "delete from contacts where id = 1");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    let kept = |said: String| {
+        said.lines().find_map(|line| Some(line.trim().strip_prefix("changes")?.trim().to_owned()))
+    };
+    let head = kept(world.run(&["audit", "--verify-chain"]).said()).unwrap();
+    let name = world.says(0, &["history", "--json"]);
+    assert!(name.contains("Name 1"), "{name}");
+
+    let said = world
+        .run(&["forget", "contacts/crm:1"])
+        .ends(5, &["run.unapproved", "erased for good"])
+        .said();
+    let address = said.split_whitespace().find(|word| word.starts_with("contacts/0")).unwrap();
+    let address = address.trim_end_matches(',').to_owned();
+    assert!(holds(&world, "syncline"), "the files are looked at");
+    world.run(&["forget", &address, "--yes"]).ends(0, &["is erased", "its key is destroyed"]);
+
+    world.run(&["forget", &address, "--yes"]).ends(2, &["address.unknown"]);
+    let told = world.run(&["history"]).ends(0, &["erased", "created from crm:2"]).said();
+    assert!(!told.contains("Name 1") && !told.contains("crm:1"), "{told}");
+    world.run(&["audit"]).ends(0, &["forget", &address]);
+    world.run(&["audit", "--verify-chain", "--kept", &head]).ends(0, &["chain ok"]);
+    let rows = world.value(
+        "syncline.hub",
+        "select count(*) from record_key where sealed is null and erased_at is not null",
+    );
+    assert_eq!(rows, "1", "{id}");
+    world.sql("crm", "update contacts set name = 'Eva' where id = 2");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    world.run(&["verify"]).ends(0, &[]);
+}
+
+#[test]
+fn nothing_is_forgotten_by_a_hub_without_a_key() {
+    let world = World::in_step(2);
+    world.sql("crm", "delete from contacts where id = 1");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    world.run(&["forget", "contacts/crm:1", "--yes"]).ends(5, &["forget.unsealed", "hub: {key"]);
+    world.run(&["keys", "rotate"]).ends(3, &["hub.key_missing"]);
+}
