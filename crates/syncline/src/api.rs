@@ -289,8 +289,10 @@ async fn let_in(
             let request = format!("{method} {path} {}", serde_json::Value::from(said.clone()));
             let once = match once::claim(&api.calls, &parts.headers, &caller.who, &request).await? {
                 Turn::Done(reply) => return Ok(reply.response()),
-                // An answer that shows a token is kept nowhere.
-                Turn::Do(once) => (once, route.path == "/tokens"),
+                // An answer that shows a token, or what is hidden, is kept nowhere.
+                Turn::Do(once) => {
+                    (once, route.path == "/tokens" || route.path.ends_with("/reveal"))
+                }
             };
             let asked = asked.with(said, seen(&parts.headers)?);
             let wait = patience(&parts.headers);

@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::{
     alerts::Sink,
+    api::guarded,
     serve::{Daemon, eventually},
     servers::postgres,
     world::World,
@@ -296,4 +297,43 @@ fn a_hub_with_values_in_clear_is_sealed_when_it_is_opened_with_a_key() {
     no_file_holds_a_value(&world);
     world.run(&["history"]).ends(0, &["created from crm:1", "name Quinn -> Quincy"]);
     world.run(&["audit", "--verify-chain", "--kept", &kept]).ends(0, &["chain ok"]);
+}
+
+#[test]
+fn what_is_hidden_is_shown_to_an_administrator_who_asks_and_that_is_on_the_books() {
+    let sink = Sink::open();
+    let world = contacts(&sink);
+    world.file("key", &"e".repeat(64));
+    world.edit("version: 1", "version: 1\nhub: {key: \"file:key\"}");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let (server, token) = guarded(&world);
+    let (operator, admin) =
+        (token("op", &["--role", "operator"]), token("root", &["--role", "admin"]));
+
+    let listed = server.ask(&admin, "GET", "/records?q=crm:1", "").is(200);
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    let one = server.ask(&admin, "GET", &format!("/records/{id}"), "").is(200);
+    holds_none(&(listed.to_string() + &one.to_string()), "what the API says unasked");
+    assert!(one["fields"].as_array().unwrap().iter().any(|it| it["hidden"] == true), "{one}");
+    let reveal = format!("/records/{id}/reveal");
+    server.ask(&operator, "POST", &reveal, "{}").refuses(403, "server.role");
+    server.ask(&admin, "POST", &reveal, r#"{"field": "name"}"#).refuses(400, "usage.parameter");
+
+    let shown = server.ask(&admin, "POST", &reveal, r#"{"field": "phone"}"#).is(200);
+
+    let phone = &shown["result"]["values"]["phone"];
+    assert_eq!(
+        (&phone["value"], &phone["systems"]["erp"]),
+        (&PHONE.into(), &PHONE.into()),
+        "{shown}"
+    );
+    assert!(!shown.to_string().contains("quetzal"), "only what was asked for: {shown}");
+    let books = server.ask(&admin, "GET", "/audit?limit=100", "").is(200);
+    let all = books["items"].as_array().unwrap().iter();
+    let looked = all.filter(|it| it["what"] == "records.reveal" && it["on"] == id.as_str());
+    let who: Vec<_> = looked.map(|it| (it["who"].clone(), it["how"].clone())).collect();
+    let asked = |how: &str| ("token:root".into(), how.into());
+    assert_eq!(who, [asked("--field phone"), asked("--field name")], "{books}");
+    holds_none(&books.to_string(), "the books");
+    no_file_holds_a_value(&world);
 }

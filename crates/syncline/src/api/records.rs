@@ -394,6 +394,38 @@ pub(super) async fn refresh(context: &Context, request: &Request) -> Result<Answ
     Refresh { address, system: None, since: None, full: false }.run(context).await
 }
 
+/// Shows values that are hidden from everybody else. That this was asked is on the books by now: whoever opens
+/// the hub to change it says before what for.
+pub(super) async fn reveal(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let session = Session::open(context, Use::Write, Reach::Hub).await?;
+    let group = named(&session, request).await?;
+    let wanted = request.said("field");
+    let fields = session.plan.entity(group.entity).map_or(&[][..], |entity| &entity.fields);
+    let mut values = Map::new();
+    for (at, field) in (0u16..).map(FieldIndex).zip(fields) {
+        if field.label == Label::Open || wanted.as_ref().is_some_and(|name| *name != *field.name) {
+            continue;
+        }
+        let shadows = group.root.links.iter().filter_map(|link| {
+            let native = link.shadow.as_ref()?.value(at)?;
+            Some((session.system_name(link.system).to_owned(), words::json(native)))
+        });
+        let value = group.root.cell(at).map(|cell| words::json(&cell.value));
+        let shown = json!({ "value": value, "systems": shadows.collect::<Map<_, _>>() });
+        values.insert(field.name.to_string(), shown);
+    }
+    if let (Some(name), true) = (&wanted, values.is_empty()) {
+        return Err(refused(
+            &format!("`{name}` hides nothing"),
+            "it is no field of the record, or has no label",
+        ));
+    }
+    let record = address::of(&session, &group);
+    let summary = format!("{} of {record}", words::counted(values.len() as u64, "hidden value"));
+    let result = json!({ "id": group.id.to_string(), "record": record, "values": values });
+    Ok(Answer::new(summary).with_result(result))
+}
+
 /// The record that the path names, as commands name it.
 async fn address_of(context: &Context, request: &Request) -> Result<String, Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;

@@ -504,6 +504,14 @@ pub(super) static ROUTES: &[Route] = &[
         [needed("to", "A time, or how long ago", Kind::Time), YES, FORCE, SOURCE],
         records::rollback
     ),
+    act!(
+        POST,
+        "/records/{id}/reveal",
+        Admin,
+        "Show its values that are hidden; who asked is on the books",
+        [FIELD],
+        records::reveal
+    ),
     act!(POST, "/records/{id}/refresh", Operator, "Read its rows again", [], records::refresh),
     act!(
         POST,

@@ -353,6 +353,7 @@ async fn explain(
     let row = json!({
         "field": name,
         "value": words::json(&value),
+        "hidden": label != Label::Open,
         "why": author,
         "policy": policy,
         "systems": systems,

@@ -51,6 +51,7 @@ async function one(context, id) {
       (now.open_conflicts ?? []).map((number) => h("p", { key: `conflict-${number}`, class: "card need" }, "An open conflict: ", h("a", { href: `#/conflicts/${number.id ?? number}` }, `decide ${number.id ?? number}`))),
       h("div", { class: "row-of", key: "do" },
         h("button", { onclick: () => context.act("POST", `${to}/refresh`, {}, { said: "Read again in every system." }) }, "Read again"),
+        (it.fields ?? []).some((field) => field.hidden) && h("button", { onclick: () => reveal(context, to) }, "Show hidden values"),
         at && h("button", { onclick: () => context.filter({ at: "" }) }, "As it is now")),
       at && h("p", { class: "card need", key: "at" }, `As it was on ${full(new Date(at))}. `, h("button", { class: "danger", onclick: () => rollBack(context, to, at) }, "Roll the record back to then")),
       why && h("section", { class: "card", key: "why" }, h("h2", {}, `Why ${why.field} is so`), h("p", {}, value(why.value), ` because ${why.why}; policy ${why.policy}`), h("p", { class: "code" }, why.map),
@@ -87,6 +88,20 @@ function side(one) {
 function lineTable(name, rows) {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row.values ?? row)))];
   return table(name, columns, rows.map((row, number) => ({ key: String(number), cells: columns.map((column) => value((row.values ?? row)[column])) })), "No line.");
+}
+
+/** What is hidden, for as long as somebody looks: who asked is on the books. */
+async function reveal(context, to) {
+  const answer = await context.act("POST", `${to}/reveal`, {}, { said: "That you looked is on the books." });
+  const values = Object.entries(answer?.result?.values ?? {});
+  if (!answer) return;
+  const systems = [...new Set(values.flatMap(([, it]) => Object.keys(it.systems ?? {})))];
+  const dialog = h("dialog", { "aria-label": "Hidden values" }, h("h2", {}, "Hidden values"), h("p", { class: "dim" }, "That you looked is on the books."),
+    table("Hidden values", ["Field", "Hub", ...systems], values.map(([name, it]) => ({ key: name, cells: [name, value(it.value), ...systems.map((system) => value(it.systems?.[system]))] })), "Nothing is hidden."),
+    h("button", { class: "main", onclick: () => dialog.close() }, "Close"));
+  dialog.onclose = () => dialog.remove();
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 async function rollBack(context, to, at) {
