@@ -24,6 +24,9 @@ pub struct Plan {
     pub entities: Vec<Entity>,
     /// How each entity lives in each system.
     pub bindings: Vec<Binding>,
+    /// Columns of which everybody but their system knows keyed hashes only, which are made at its door: what such
+    /// a hash is for, and how what the column holds is read before. Their cells copy, and are never written.
+    pub hashed: BTreeMap<(BindingIndex, FieldIndex), (Text, Lens)>,
     /// The zone of values that carry no offset.
     pub zone: Option<Text>,
     /// How far a source's clock may be ahead, in milliseconds.

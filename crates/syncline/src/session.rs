@@ -11,6 +11,7 @@ use std::{
 
 use syncline_adapters::{
     clock::SystemClock,
+    hashed,
     hub::{
         seal::Keyring,
         sqlite::{Open, SqliteHub},
@@ -156,12 +157,8 @@ impl Session {
                 match syncline_adapters::open(&settings, shared.clone(), own).await {
                     Ok(connector) => {
                         system.class = connector.class;
-                        *place = Some(counted(
-                            &system.name,
-                            &shared,
-                            connector.source,
-                            connector.target,
-                        ));
+                        let doors = (connector.source, connector.target);
+                        *place = Some(counted(&system.name, &shared, &hub, doors)?);
                     }
                     Err(error) => failures.push((system.name.to_string(), error.into())),
                 }
@@ -201,7 +198,8 @@ impl Session {
             // Who has gone away meanwhile is missed by whoever works with it next.
             if let Ok(open) = syncline_adapters::open(&settings, self.plan.clone(), own).await {
                 let name = self.system_name(own);
-                *place = Some(counted(name, &self.plan, open.source, open.target));
+                let doors = (open.source, open.target);
+                *place = Some(counted(name, &self.plan, &self.hub, doors)?);
             }
         }
         Ok(Self {
@@ -324,14 +322,33 @@ impl Session {
     }
 }
 
-/// The doors of a system; what goes through them is counted, if this process counts.
+/// The doors of a system; what goes through them is counted, if this process counts. What is to be known as a
+/// hash only is that by then.
+///
+/// # Errors
+/// `hub.key_missing`, if there is something to hash, and a hub that is not sealed yet.
 fn counted(
     system: &str,
     plan: &Arc<Plan>,
-    source: Box<dyn Source>,
-    target: Box<dyn Target>,
-) -> Ports {
-    Ports { source: measure::source(system, source), target: measure::target(system, plan, target) }
+    hub: &SqliteHub,
+    (source, target): (Box<dyn Source>, Box<dyn Target>),
+) -> Result<Ports, Failure> {
+    let (source, target) = match (plan.hashed.is_empty(), hub.hash_key()) {
+        (true, _) => (source, target),
+        (false, Some(key)) => hashed::doors(plan, key, source, target),
+        (false, None) => {
+            return Err(Failure::new("hub.key_missing", "there is no key to hash with yet")
+                .cause(
+                    "the key of hashes is made with the first command that works with a sealed hub",
+                )
+                .done("nothing was read")
+                .fix("syncline plan"));
+        }
+    };
+    Ok(Ports {
+        source: measure::source(system, source),
+        target: measure::target(system, plan, target),
+    })
 }
 
 /// What the systems say of the tables that the configuration names; and those that do not answer.

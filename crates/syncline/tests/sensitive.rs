@@ -192,7 +192,7 @@ fn a_leak_is_an_error_with_its_place() {
         world.run(&["check"]).ends(2, &["config.leak", says]);
         world.file("syncline.yaml", &file);
     }
-    for (word, code) in [("hash", "config.unsupported"), ("encrypt", "config.missing_key")] {
+    for (word, code) in [("hash", "config.missing_key"), ("encrypt", "config.missing_key")] {
         let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
         world.edit("erp: NOTE, sensitive: mask", &format!("erp: NOTE, sensitive: {word}"));
         world.run(&["check"]).ends(2, &[code, word]);
@@ -336,4 +336,122 @@ fn what_is_hidden_is_shown_to_an_administrator_who_asks_and_that_is_on_the_books
     assert_eq!(who, [asked("--field phone"), asked("--field name")], "{books}");
     holds_none(&books.to_string(), "the books");
     no_file_holds_a_value(&world);
+}
+
+/// A number of the state; found nowhere but in the systems.
+const NIR: &str = "185057800608436";
+
+const HASHED: &str = r#"version: 1
+hub: {key: "file:key"}
+systems:
+  crm: {url: "sqlite:crm.db"}
+  erp: {url: "sqlite:erp.db"}
+entities:
+  contacts:
+    in: {crm: {table: contacts, key: id}, erp: CUSTOMER}
+    match: nir
+    fields:
+      name: {crm: name, erp: CNAME}
+      nir: {type: int, crm: nir, erp: NIR, sensitive: hash}
+"#;
+
+#[test]
+fn of_a_hashed_field_only_a_keyed_hash_leaves_its_system_and_rows_are_found_by_it() {
+    let world = World::with(HASHED);
+    world.file("key", &"a".repeat(64));
+    // Each writes it in its own way.
+    world.sql(
+        "crm",
+        &format!(
+            "create table contacts (id integer primary key, name text, nir text);
+             insert into contacts values (1, 'Ada', '{NIR}'), (2, 'Bo', null), (3, 'Cy', '290017500000012')"
+        ),
+    );
+    world.sql(
+        "erp",
+        &format!(
+            "create table CUSTOMER (NO integer primary key, CNAME text, NIR integer);
+             insert into CUSTOMER values (7, 'Ada', {NIR})"
+        ),
+    );
+    let mut said = world.run(&["run", "--yes"]).ends(0, &[]).said();
+
+    let rows = "select group_concat(NO || CNAME || coalesce(NIR, '-'), ' ') from (select * from CUSTOMER order by CNAME)";
+    let there = world.value("erp", rows);
+    assert!(
+        there.starts_with(&format!("7Ada{NIR} ")),
+        "found by its hash, and left as it is: {there}"
+    );
+    assert!(
+        there.contains("Bo-") && there.ends_with("Cy-"),
+        "what is hashed is not copied: {there}"
+    );
+    // Whoever knows it there may say so; names travel both ways past it.
+    world.sql("erp", "update CUSTOMER set CNAME = 'Ada L' where NO = 7; update CUSTOMER set NIR = 290017500000012 where CNAME = 'Cy'");
+    world.sql("crm", "update contacts set name = 'Cyd' where id = 3");
+    said += &world.run(&["run"]).ends(0, &["crm 1", "erp 1"]).said();
+    assert_eq!(
+        world.value("crm", "select name || nir from contacts where id = 1"),
+        format!("Ada L{NIR}")
+    );
+    said += &world.run(&["run"]).ends(0, &[]).said();
+    for command in [
+        &["verify"][..],
+        &["explain", "contacts/crm:1"],
+        &["history"],
+        &["plan", "--full"],
+        &["check", "--online"],
+    ] {
+        said += &world.run(command).ends(0, &[]).said();
+    }
+    assert!(!said.contains("1850578") && !said.contains("2900175"), "{said}");
+    for value in [NIR, "290017500000012"] {
+        assert_eq!(files_with(&world, value.as_bytes()), Vec::<String>::new());
+    }
+    // The hash stays what it is when the key of the hub is changed.
+    world.file("new", &"b".repeat(64));
+    world.edit("\"file:key\"", "\"file:new\", previous_key: \"file:key\"");
+    world.run(&["keys", "rotate"]).ends(0, &[]);
+    world.edit(", previous_key: \"file:key\"", "");
+    let said = world.run(&["run"]).ends(0, &[]).said();
+    assert!(!said.contains("crm 1") && !said.contains("erp 1"), "nothing has changed: {said}");
+}
+
+#[test]
+fn what_would_carry_a_hashed_field_further_is_refused() {
+    let world = World::with(HASHED);
+    for (from, to, code, says) in [
+        (
+            "match: nir",
+            "match: nir\n    when: \"nir != null\"",
+            "config.leak",
+            "only a hash is known",
+        ),
+        ("name: {crm: name", "name: {crm: nir", "config.leak", "it is read here"),
+        (
+            "      nir: {type",
+            "      tag: {compute: \"nir + 1\", erp: TAG}\n      nir: {type",
+            "config.leak",
+            "speaks of `nir`",
+        ),
+        ("key: id}", "key: nir}", "config.leak", "keys are shown everywhere"),
+        (
+            "sensitive: hash",
+            "sensitive: hash, to: erp",
+            "config.contradiction",
+            "copied to no system",
+        ),
+        (
+            "sensitive: hash",
+            "sensitive: hash, conflicts: manual",
+            "config.contradiction",
+            "`conflicts`",
+        ),
+        ("hub: {key: \"file:key\"}", "hub: {}", "config.missing_key", "the hub has no key"),
+    ] {
+        let file = fs::read_to_string(world.path("syncline.yaml")).unwrap();
+        world.edit(from, to);
+        world.run(&["check"]).ends(2, &[code, says]);
+        world.file("syncline.yaml", &file);
+    }
 }

@@ -41,6 +41,7 @@ use rusqlite::{Connection, backup::Backup};
 use syncline_core::error::{ErrorKind, PortError};
 
 pub(in crate::hub) use self::commit::Counter;
+use crate::hashed::HashKey;
 use crate::hub::{
     seal::Keyring,
     sqlite::{
@@ -190,6 +191,11 @@ impl SqliteHub {
     /// Whether what it holds is sealed.
     pub fn is_sealed(&self) -> bool {
         self.vault.is_sealed()
+    }
+
+    /// The key of the hashes that stand for values of fields, if the hub is sealed.
+    pub fn hash_key(&self) -> Option<&HashKey> {
+        self.vault.hash_key()
     }
 
     /// The file; empty for a hub in memory.

@@ -18,6 +18,7 @@ use syncline_adapters::settings::folder::Holds;
 use syncline_core::{
     Text,
     expr::Expr,
+    lens::{FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
     plan::{
         Binding, Class, DeletePolicy, Entity, Field, Guards, MatchRule, Plan, Policy, Schedule,
@@ -30,7 +31,7 @@ use crate::config::{
     complaint::Complaint,
     draft::{
         self, BindingDraft, Common, Conflicts, DAY_MS, Draft, EntityDraft, FieldDraft, Name,
-        PolicyDraft, Spanned,
+        PolicyDraft, Sensitive, Spanned,
     },
     expression, numbering,
     source::Sources,
@@ -341,11 +342,21 @@ impl<'a> Compiler<'a> {
             let Some(draft) = kin.entity.binding(&system.name.value) else { continue };
             let Some(entity) = plan.entities.get(index.at()).cloned() else { continue };
             let system = SystemIndex(at as u16);
-            let binding = self.binding(index, system, kin, draft, &entity);
+            let mut binding = self.binding(index, system, kin, draft, &entity);
             let number = BindingIndex(plan.bindings.len() as u16);
+            hash(plan, kin.entity, number, &mut binding);
             plan.bindings.push(binding);
             if let Some(entity) = plan.entities.get_mut(index.at()) {
                 entity.bindings.push(number);
+            }
+        }
+        // Now that it is known how its columns are read.
+        let fields = plan.entities.get_mut(index.at()).map(|entity| entity.fields.iter_mut());
+        for (field, draft) in fields.into_iter().flatten().zip(&kin.entity.fields) {
+            if draft.sensitive == Sensitive::Hash {
+                // A text, which is found, compared, and copied to nobody.
+                (field.kind, field.to) = (FieldType::Text, Some(Vec::new()));
+                (field.policy, field.ranks) = (Policy::Priority, BTreeMap::new());
             }
         }
     }
@@ -453,6 +464,18 @@ impl<'a> Compiler<'a> {
             parent,
             within: draft.within.as_ref().map(|path| path.value.clone()),
             key_fields,
+        }
+    }
+}
+
+/// Of a hashed field, cells copy what the doors of systems show.
+fn hash(plan: &mut Plan, entity: &EntityDraft, number: BindingIndex, binding: &mut Binding) {
+    for (at, (field, cell)) in entity.fields.iter().zip(&mut binding.cells).enumerate() {
+        if let (Sensitive::Hash, Some(cell)) = (field.sensitive, cell) {
+            let what = format!("{}.{}", entity.name, field.name.value);
+            let lens = std::mem::replace(&mut cell.lens, Lens::identity());
+            cell.two_way = true;
+            plan.hashed.insert((number, FieldIndex(at as u16)), (what.into(), lens));
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn commit(
     }
     queues::conflicts(&seals, &transaction, &commit)?;
     queues::quarantine(&seals, &transaction, &commit)?;
-    write_checkpoints(&transaction, &commit)?;
+    write_checkpoints(&seals, &transaction, &commit)?;
     tallies::write(&transaction, &commit.tallies)?;
     add_ledger(&transaction, commit.run, &commit.ledger)?;
     transaction
@@ -196,13 +196,18 @@ fn write_groups(
     if stale.is_empty() { Ok(lengths) } else { Err(Refusal::Stale(stale)) }
 }
 
-fn write_checkpoints(transaction: &Transaction<'_>, commit: &Commit) -> Outcome<()> {
+fn write_checkpoints(
+    seals: &Seals<'_>,
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+) -> Outcome<()> {
     let mut upsert = transaction.prepare_cached(
         "insert into checkpoint (stream, position) values (?, ?)
          on conflict do update set position = excluded.position",
     )?;
     for checkpoint in &commit.checkpoints {
-        upsert.execute(params![checkpoint.stream.as_str(), checkpoint.position.0])?;
+        let position = seals.position(&checkpoint.stream, &checkpoint.position.0)?;
+        upsert.execute(params![checkpoint.stream.as_str(), position])?;
     }
     Ok(())
 }

@@ -57,6 +57,7 @@ fn cover(vault: &Vault, transaction: &Transaction<'_>) -> Outcome<()> {
     conflicts(&seals, transaction)?;
     rows_aside(&seals, transaction)?;
     digests(&seals, transaction)?;
+    positions(&seals, transaction)?;
     match_keys(&seals, transaction)
 }
 
@@ -194,6 +195,18 @@ fn digests(seals: &Seals<'_>, transaction: &Transaction<'_>) -> Outcome<()> {
         let Some(last) = found.into_iter().next_back() else { return Ok(()) };
         (binding, key) = (i64::from(last.0), last.1);
     }
+}
+
+fn positions(seals: &Seals<'_>, transaction: &Transaction<'_>) -> Outcome<()> {
+    let mut select = transaction.prepare("select stream, position from checkpoint")?;
+    let found: Vec<(String, Vec<u8>)> =
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let mut update =
+        transaction.prepare("update checkpoint set position = ?2 where stream = ?1")?;
+    for (stream, position) in found {
+        update.execute(params![stream, seals.position(&stream, &position)?])?;
+    }
+    Ok(())
 }
 
 /// All at once, for each lands elsewhere in the index: some fifty bytes a key.

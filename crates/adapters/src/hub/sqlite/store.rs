@@ -166,14 +166,16 @@ impl Store for SqliteHub {
     }
 
     async fn checkpoint(&self, stream: &str) -> Result<Option<Position>, PortError> {
-        self.read("read a checkpoint", |connection| {
-            let mut select =
-                connection.prepare_cached("select position from checkpoint where stream = ?")?;
+        self.open_seals("read a checkpoint", |seals| {
+            let mut select = seals
+                .connection
+                .prepare_cached("select position from checkpoint where stream = ?")?;
             let mut rows = select.query(params![stream])?;
-            Ok(match rows.next()? {
-                Some(row) => Some(Position(row.get(0)?)),
-                None => None,
-            })
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let stored = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let position = seals.read_position(stream, stored);
+            let damaged = || Failure::stored(format_args!("the checkpoint of {stream}"));
+            position.map(Position).ok_or_else(damaged).map(Some)
         })
     }
 }

@@ -18,6 +18,7 @@ use syncline_core::{
 };
 use zeroize::Zeroizing;
 
+use crate::hashed::HashKey;
 use crate::hub::{
     codec::{
         audit::{Body, Stored, decode_event, encode_event},
@@ -43,6 +44,7 @@ struct Opened {
     keys: Keyring,
     common: Key,
     matches: Zeroizing<[u8; 32]>,
+    fields: HashKey,
 }
 
 /// What the hub says of its keys.
@@ -113,6 +115,7 @@ impl Vault {
             keys: keys.clone(),
             common: Key::new(common),
             matches: Zeroizing::new(matches),
+            fields: HashKey::new(blake3::derive_key("syncline 2026 hashes of fields", common)),
         })))
     }
 
@@ -130,6 +133,11 @@ impl Vault {
     /// Whether the hub is sealed.
     pub(super) fn is_sealed(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// The key of the hashes that stand for values of fields. It stays when the key of the hub is changed.
+    pub(super) fn hash_key(&self) -> Option<&HashKey> {
+        self.0.as_ref().map(|opened| &opened.fields)
     }
 
     /// The way in and out, as this connection sees the keys of records.
@@ -282,6 +290,22 @@ impl Seals<'_> {
     /// Whether the key of this record was destroyed.
     pub(super) fn is_erased(&self, record: RecordId) -> Outcome<bool> {
         Ok(self.is_sealed() && matches!(self.key(record)?, Own::Erased))
+    }
+
+    /// Where a stream is read on from. A poll keeps there what it has shown.
+    pub(super) fn position(&self, stream: &str, position: &[u8]) -> Outcome<Vec<u8>> {
+        match self.opened {
+            None => Ok(position.to_vec()),
+            Some(opened) => sealed(opened.common.seal(&position_place(stream), position)),
+        }
+    }
+
+    /// Opens it; `None` if it is damaged.
+    pub(super) fn read_position(&self, stream: &str, stored: &[u8]) -> Option<Vec<u8>> {
+        match self.opened {
+            None => Some(stored.to_vec()),
+            Some(opened) => opened.common.open(&position_place(stream), stored),
+        }
     }
 
     /// A match key, as it is stored and looked for.
@@ -460,6 +484,10 @@ fn conflict_place(record: RecordId, subject: &[u8]) -> Place {
 
 fn row_place(subject: &[u8]) -> Place {
     Place::new("row set aside", &[subject])
+}
+
+fn position_place(stream: &str) -> Place {
+    Place::new("position", &[stream.as_bytes()])
 }
 
 fn digest_place(binding: BindingIndex, key: &[u8]) -> Place {

@@ -26,35 +26,82 @@ impl Checker<'_> {
             self.keys(entity, field);
         }
         for field in entity.fields.iter().filter(|it| it.sensitive == Sensitive::Encrypt) {
-            self.encrypted(field);
+            self.encrypted(field, "encrypted");
+            self.stored(field, "encrypt");
+        }
+        for field in entity.fields.iter().filter(|it| it.sensitive == Sensitive::Hash) {
+            self.encrypted(field, "hashed");
+            self.stored(field, "hash");
+            self.hashed(entity, field);
         }
     }
 
-    /// What is to be sealed needs a key, and may be nowhere else in clear.
-    fn encrypted(&mut self, field: &FieldDraft) {
-        if self.draft.hub_key.is_none() {
+    fn stored(&mut self, field: &FieldDraft, word: &str) {
+        for cell in &field.cells {
+            self.stored_elsewhere(field, &cell.system, word);
+        }
+    }
+
+    /// What is known as a hash only is nothing to reckon with, nothing to copy, and is read nowhere else.
+    fn hashed(&mut self, entity: &EntityDraft, field: &FieldDraft) {
+        let name = &field.name.value;
+        self.spoken_of(entity, field, "of which only a hash is known");
+        let mut said: Vec<(&str, crate::config::source::Place)> = Vec::new();
+        said.extend(field.to.iter().flatten().take(1).map(|to| ("to", to.place)));
+        said.extend(field.compute.iter().map(|text| ("compute", text.place)));
+        said.extend(field.reference.iter().map(|text| ("ref", text.place)));
+        said.extend(field.conflicts.iter().map(|it| ("conflicts", it.place)));
+        for (key, place) in said {
             let message =
-                format!("`{}` is to be encrypted, and the hub has no key", field.name.value);
+                format!("`{name}` is hashed, and copied to no system: `{key}` says otherwise");
+            self.complain(
+                Complaint::error("config.contradiction", place, message)
+                    .fix("leave one of the two out"),
+            );
+        }
+        for cell in &field.cells {
+            let system = &cell.system.value;
+            for column in &cell.columns {
+                let elsewhere = readers(self.draft.entities.iter(), entity, system, &column.value);
+                for other in elsewhere.into_iter().filter(|other| other.place != column.place) {
+                    let message = format!(
+                        "of `{}` of {system} only a hash is known, as `{name}` says, and it is read here",
+                        column.value
+                    );
+                    self.complain(
+                        Complaint::error(CODE, other.place, message)
+                            .fix("leave one of the two out"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whatever needs a key needs one that is named.
+    fn encrypted(&mut self, field: &FieldDraft, what: &str) {
+        if self.draft.hub_key.is_none() {
+            let message = format!("`{}` is to be {what}, and the hub has no key", field.name.value);
             self.complain(Complaint::error("config.missing_key", field.name.place, message).fix(
                 "say where it is: `hub: {key: env:NAME}`; make one with openssl rand -hex 32",
             ));
         }
-        for cell in &field.cells {
-            self.stored_elsewhere(field, &cell.system, "encrypt");
+    }
+
+    /// Expressions that speak of a field which they may not know.
+    fn spoken_of(&mut self, entity: &EntityDraft, field: &FieldDraft, why: &str) {
+        for (what, text) in expressions(entity) {
+            let words =
+                text.value.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+            if words.into_iter().any(|word| word == field.name.value) {
+                let message = format!("{what} speaks of `{}`, {why}", field.name.value);
+                self.complain(Complaint::error(CODE, text.place, message));
+            }
         }
     }
 
     /// Nothing else may read what is never read.
     fn never(&mut self, entity: &EntityDraft, never: &FieldDraft) {
-        for (what, text) in expressions(entity) {
-            let words =
-                text.value.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-            if words.into_iter().any(|word| word == never.name.value) {
-                let message =
-                    format!("{what} speaks of `{}`, which is never read", never.name.value);
-                self.complain(Complaint::error(CODE, text.place, message));
-            }
-        }
+        self.spoken_of(entity, never, "which is never read");
         for rule in &entity.matching {
             for name in rule.value.iter().filter(|name| name.value == never.name.value) {
                 let message = format!("`{}` is never read: no row is found by it", name.value);

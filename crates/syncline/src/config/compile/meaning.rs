@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use syncline_core::value::Digest;
 
-use crate::config::draft::{Atom, CellDraft, CurrencyDraft, EntityDraft, FieldDraft, Name};
+use crate::config::draft::{
+    Atom, CellDraft, CurrencyDraft, EntityDraft, FieldDraft, Name, Sensitive,
+};
 
 /// The meaning of an entity and its lines.
 pub(super) fn of(entity: &EntityDraft) -> Digest {
@@ -56,6 +58,9 @@ fn write_field(out: &mut String, field: &FieldDraft) {
     option(out, "compute", field.compute.as_ref());
     names(out, "from", field.from.as_deref());
     names(out, "to", field.to.as_deref());
+    if field.sensitive == Sensitive::Hash {
+        line(out, "hash", &[]);
+    }
     for cell in &field.cells {
         write_cell(out, cell);
     }

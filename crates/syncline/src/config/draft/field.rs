@@ -43,6 +43,8 @@ pub(crate) enum Sensitive {
     Mask,
     /// The same, and the hub keeps them sealed.
     Encrypt,
+    /// Nobody but the systems has them: everybody else has keyed hashes, to find rows by.
+    Hash,
 }
 
 impl FieldDraft {
@@ -50,7 +52,7 @@ impl FieldDraft {
     pub(crate) const fn label(&self) -> Label {
         match self.sensitive {
             Sensitive::Open => Label::Open,
-            Sensitive::Mask | Sensitive::Encrypt => Label::Mask,
+            Sensitive::Mask | Sensitive::Encrypt | Sensitive::Hash => Label::Mask,
         }
     }
 

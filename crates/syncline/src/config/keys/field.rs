@@ -48,8 +48,8 @@ pub(crate) static FIELD: Section = Section {
         key("conflicts", CONFLICTS_SHAPE, "Who wins where both sides changed it."),
         key(
             "sensitive",
-            Shape::Word(&["never", "mask", "encrypt"]),
-            "`mask`: people see a hint of its values, `a•••@example.com`; `encrypt`: the same, in a hub that is sealed; `never`: known, and never read.",
+            Shape::Word(&["never", "mask", "encrypt", "hash"]),
+            "`mask`: people see a hint of its values, `a•••@example.com`; `encrypt`: the same, in a hub that is sealed; `hash`: rows are found by it, and nobody has it but the systems; `never`: known, and never read.",
         ),
         later("limits", "limits per user come with a later version"),
         later("survive", "merging duplicates comes with a later version"),

@@ -18,10 +18,6 @@ use crate::config::{
     tree::{Kind, Node},
 };
 
-/// Labels that only a later version honours, and what to do meanwhile.
-const LATER: &[(&str, &str)] =
-    &[("hash", "keyed hashes come with a later version: say `never`, or leave the field out")];
-
 impl Reader<'_> {
     /// All fields of an entity, and those that are known and never read.
     pub(super) fn fields(
@@ -61,16 +57,16 @@ impl Reader<'_> {
             let system = Spanned { value: Text::new(&key.text), place: key.place };
             cells.extend(self.cell(system, value));
         }
-        let words = ["never", "mask", "encrypt"];
-        let sensitive = entries
-            .get("sensitive")
-            .and_then(|node| self.word_now(node, "sensitive", &words, LATER));
+        let words = ["never", "mask", "encrypt", "hash"];
+        let sensitive =
+            entries.get("sensitive").and_then(|node| self.word(node, "sensitive", &words));
         let field = FieldDraft {
             name,
             kind,
             sensitive: match sensitive {
                 Some("mask") => Sensitive::Mask,
                 Some("encrypt") => Sensitive::Encrypt,
+                Some("hash") => Sensitive::Hash,
                 Some(_) | None => Sensitive::Open,
             },
             values: self.texts_of(&entries, "values"),

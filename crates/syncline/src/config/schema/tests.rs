@@ -230,7 +230,7 @@ const WRONG: &[(&str, &str)] = &[
     ("password: env:CRM_PASSWORD", "max_retained: 2 GB"),
     ("password: env:CRM_PASSWORD", "detect: {poll: 30}"),
     ("password: env:CRM_PASSWORD", "writes: {batch: -1}"),
-    ("email: {crm: email, erp: EMAIL}", "email: {sensitive: hash, crm: email}"),
+    ("email: {crm: email, erp: EMAIL}", "email: {sensitive: hashed, crm: email}"),
     ("email: {crm: email, erp: EMAIL}", "email: {crm: {colum: email}}"),
     ("email: {crm: email, erp: EMAIL}", "email: {type: txet, crm: email}"),
 ];
