@@ -61,7 +61,7 @@ impl Forget {
         )];
         if !erased.is_clean {
             lines.push(
-                "Somebody is looking at the hub: the log of its file holds it until they end; then call syncline keys rotate."
+                "Somebody is looking at the hub: the log beside its file (…-wal) holds the key until the last of them ends."
                     .to_owned(),
             );
         }
