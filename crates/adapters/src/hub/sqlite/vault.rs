@@ -5,7 +5,15 @@
 //! installation. What is asked for by equality is kept as keyed hashes. What names rows (their keys) and what
 //! counts stays as it is. A hub without a key is as it always was.
 
-use std::{borrow::Cow, cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+mod places;
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use syncline_core::{
@@ -29,6 +37,11 @@ use crate::hub::{
         commit::blob,
         error::{Failure, Outcome},
     },
+};
+
+use places::{
+    conflict_place, digest_place, event_place, key_place, move_place, position_place, record_place,
+    row_place,
 };
 
 /// The version of the tables that has keys.
@@ -142,15 +155,25 @@ impl Vault {
 
     /// The way in and out, as this connection sees the keys of records.
     pub(super) fn at<'a>(&'a self, connection: &'a Connection) -> Seals<'a> {
-        Seals { opened: self.0.as_deref(), connection, known: RefCell::default() }
+        Seals {
+            opened: self.0.as_deref(),
+            connection,
+            known: RefCell::default(),
+            outer: RefCell::default(),
+            latest: Cell::new(None),
+        }
     }
 }
 
-/// Seals what goes into the file, and opens what comes out. Keys of records are looked up once.
+/// Seals what goes into the file, and opens what comes out, within one transaction. Keys are looked up once.
 pub(super) struct Seals<'a> {
     opened: Option<&'a Opened>,
     pub(super) connection: &'a Connection,
     known: RefCell<HashMap<RecordId, Own>>,
+    /// Keys of the installation, at work: to make one ready costs as much as to seal a record.
+    outer: RefCell<HashMap<KeyId, Rc<Key>>>,
+    /// Which of them new records are sealed with.
+    latest: Cell<Option<KeyId>>,
 }
 
 /// The key of a record.
@@ -344,6 +367,26 @@ impl Seals<'_> {
         }
     }
 
+    /// The key that new records are sealed with.
+    fn latest(&self) -> Outcome<KeyId> {
+        if let Some(known) = self.latest.get() {
+            return Ok(known);
+        }
+        let kept = kept(self.connection)?.ok_or_else(|| Failure::stored("the key of the hub"))?;
+        self.latest.set(Some(kept.latest()));
+        Ok(kept.latest())
+    }
+
+    /// This key of the installation, at work.
+    fn outer(&self, opened: &Opened, id: KeyId) -> Outcome<Rc<Key>> {
+        if let Some(known) = self.outer.borrow().get(&id) {
+            return Ok(Rc::clone(known));
+        }
+        let key = Rc::new(outer(&opened.keys, id)?);
+        self.outer.borrow_mut().insert(id, Rc::clone(&key));
+        Ok(key)
+    }
+
     /// The key of a record.
     fn key(&self, record: RecordId) -> Outcome<Own> {
         if let Some(known) = self.known.borrow().get(&record) {
@@ -359,12 +402,7 @@ impl Seals<'_> {
         };
         let own = match (found, self.opened) {
             (Some(Some((id, stored))), Some(opened)) => {
-                let outer = opened.keys.find(id).ok_or_else(|| {
-                    let detail =
-                        format!("record {record} is sealed with a key that is not at hand");
-                    Failure::Sealed(ErrorKind::HubKeyWrong, detail)
-                })?;
-                let bytes = outer.open_key(&key_place(record), &stored);
+                let bytes = self.outer(opened, id)?.open_key(&key_place(record), &stored);
                 let bytes = bytes.ok_or_else(|| Failure::record(record))?;
                 Own::Key(Rc::new(Key::new(&bytes)))
             }
@@ -385,19 +423,14 @@ impl Seals<'_> {
         let Some(opened) = self.opened else {
             return Err(Failure::stored("a key that nobody has"));
         };
-        let Some(kept) = kept(self.connection)? else {
-            return Err(Failure::stored("the key of the hub"));
-        };
-        let outer = opened.keys.find(kept.latest()).ok_or_else(|| {
-            let detail = "the key that new records are sealed with is not at hand";
-            Failure::Sealed(ErrorKind::HubKeyWrong, detail.to_owned())
-        })?;
+        let latest = self.latest()?;
+        let outer = self.outer(opened, latest)?;
         let bytes = random()?;
         self.connection
             .prepare_cached("insert into record_key (record, key, sealed) values (?, ?, ?)")?
             .execute(params![
                 blob(record),
-                kept.latest(),
+                latest,
                 sealed(outer.seal(&key_place(record), &*bytes))?
             ])?;
         let key = Rc::new(Key::new(&bytes));
@@ -460,36 +493,4 @@ fn sealed(sealed: Option<Vec<u8>>) -> Outcome<Vec<u8>> {
     sealed.ok_or_else(|| {
         Failure::Sealed(ErrorKind::Unexpected, "something is too long to be sealed".to_owned())
     })
-}
-
-fn key_place(record: RecordId) -> Place {
-    Place::new("the key of a record", &[&blob(record)])
-}
-
-fn record_place(record: RecordId, revision: u64) -> Place {
-    Place::new("record", &[&blob(record), &revision.to_be_bytes()])
-}
-
-fn event_place(record: RecordId, number: u64) -> Place {
-    Place::new("event", &[&blob(record), &number.to_be_bytes()])
-}
-
-fn move_place(record: RecordId, number: i64) -> Place {
-    Place::new("move", &[&blob(record), &number.to_be_bytes()])
-}
-
-fn conflict_place(record: RecordId, subject: &[u8]) -> Place {
-    Place::new("conflict", &[&blob(record), subject])
-}
-
-fn row_place(subject: &[u8]) -> Place {
-    Place::new("row set aside", &[subject])
-}
-
-fn position_place(stream: &str) -> Place {
-    Place::new("position", &[stream.as_bytes()])
-}
-
-fn digest_place(binding: BindingIndex, key: &[u8]) -> Place {
-    Place::new("digest of a row", &[&binding.0.to_be_bytes(), key])
 }
