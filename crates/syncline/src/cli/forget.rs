@@ -57,11 +57,11 @@ impl Forget {
         let mut lines = vec![format!(
             "{summary}: its key is destroyed, with it what the history held of it; {} and {} are gone.",
             words::counted(erased.conflicts, "conflict"),
-            words::counted(erased.set_aside, "entry of the quarantine")
+            words::counted(erased.set_aside, "quarantined row")
         )];
         if !erased.is_clean {
             lines.push(
-                "Somebody is looking at the hub: the log beside its file (…-wal) holds the key until the last of them ends."
+                "Somebody is looking at the hub: the log beside its file (…-wal) still holds the key. Once they have ended: syncline keys rotate"
                     .to_owned(),
             );
         }
@@ -133,8 +133,8 @@ async fn plan(session: &Session, ids: &[RecordId], name: &str) -> Result<String,
         merged => format!(", {} that were merged into it", words::counted(merged as u64, "record")),
     };
     Ok(format!(
-        "{name}{merged}, {} of the history and {} would be erased for good.",
-        words::counted(entries, "entry"),
+        "{name}{merged}, {} and {} would be erased for good.",
+        words::several(entries, "entry of the history", "entries of the history"),
         words::counted(conflicts, "conflict")
     ))
 }

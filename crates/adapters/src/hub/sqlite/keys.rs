@@ -58,7 +58,15 @@ impl SqliteHub {
             let detail = "it is not sealed";
             return Err(PortError::new(ErrorKind::HubKeyMissing, ACTION, detail));
         };
-        self.change(ACTION, move |connection| rotate(connection, &keys, after, limit)).await
+        self.change(ACTION, move |connection| {
+            let step = rotate(connection, &keys, after, limit)?;
+            if step.is_done {
+                // What was sealed or erased before lies in the log of the file until that is emptied.
+                fold(connection)?;
+            }
+            Ok(step)
+        })
+        .await
     }
 
     /// The records that were merged into this one.

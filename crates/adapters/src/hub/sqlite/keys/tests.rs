@@ -105,6 +105,26 @@ async fn of_an_erased_record_nothing_is_left_and_the_chain_is_whole() {
 }
 
 #[tokio::test]
+async fn what_was_erased_while_somebody_looked_leaves_the_log_of_the_file_with_the_next_change_of_keys()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.db");
+    let hub = open(&path, &only("5")).unwrap();
+    audited(&hub, 0).await;
+    let id = hub.record_ids(None, 1).await.unwrap()[0];
+    let somebody = rusqlite::Connection::open(&path).unwrap();
+    somebody.execute_batch("begin; select count(*) from record").unwrap();
+    let log = || std::fs::metadata(folder.path().join("hub.db-wal")).unwrap().len();
+
+    assert!(!hub.erase(&[id], Timestamp(9)).await.unwrap().is_clean);
+    assert!(log() > 0);
+    drop(somebody);
+    assert!(hub.rotate_keys(None, 4).await.unwrap().is_done);
+
+    assert_eq!(log(), 0);
+}
+
+#[tokio::test]
 async fn nothing_is_erased_from_a_hub_in_clear() {
     let hub = SqliteHub::in_memory().unwrap();
     audited(&hub, 0).await;
