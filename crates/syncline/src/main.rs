@@ -25,6 +25,7 @@ mod overlay;
 mod pace;
 mod pages;
 mod pass;
+mod process;
 mod progress;
 mod recovery;
 mod report;
@@ -50,5 +51,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    process::settle();
     ExitCode::from(cli::main(std::env::args_os()).code())
 }

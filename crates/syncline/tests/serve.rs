@@ -13,6 +13,7 @@ use crate::world::{self, Done, World};
 
 mod alarms;
 mod faults;
+mod living;
 mod soak;
 
 /// A daemon that runs in a folder; stopped hard with the test.
@@ -256,6 +257,23 @@ fn a_borrower_that_dies_gives_the_hub_back() {
 
     world.sql("crm", "update contacts set name = 'Ada'");
     world.becomes(&daemon, "erp", NAMES, "Ada");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn its_memory_is_nobody_elses() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&[]);
+    let of = |what: &str| std::fs::read_to_string(format!("/proc/{}/{what}", daemon.child.id()));
+    let limits = of("limits").unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let sizes: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(sizes, ["0", "0"], "{core}");
+    // What nobody may dump or trace belongs to root there.
+    let owner = std::os::unix::fs::MetadataExt::uid;
+    let folder = format!("/proc/{}/environ", daemon.child.id());
+    assert_eq!(owner(&std::fs::metadata(folder).unwrap()), 0);
+    assert!(of("status").unwrap().contains("THP_enabled:\t0"), "{}", of("status").unwrap());
 }
 
 #[test]
