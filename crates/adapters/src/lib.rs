@@ -8,6 +8,7 @@ pub mod hashed;
 pub mod hub;
 mod mysql;
 pub mod notify;
+pub mod otlp;
 #[cfg(test)]
 mod pages;
 mod postgres;

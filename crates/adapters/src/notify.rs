@@ -8,6 +8,7 @@ mod mail;
 use syncline_core::name::Timestamp;
 
 pub use self::http::is_public;
+pub(crate) use self::http::{Called, reach};
 use crate::settings::channel::{Channel, Form, Kind};
 
 const JSON: &str = Form::Standard.content_type();

@@ -197,7 +197,7 @@ impl<'a> Desk<'a> {
 
     /// Counts this commit, if anybody wants to know.
     pub(crate) fn tally(&self, commit: &Commit) -> Option<Tally> {
-        self.measured.map(|_| Tally::of(self.plan, commit))
+        self.measured.map(|(measure, _)| Tally::of(self.plan, commit, measure.follows()))
     }
 
     /// A commit that was counted was made.

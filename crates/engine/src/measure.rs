@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use syncline_core::{
     Text,
+    change::RowKey,
     commit::{AuditKind, Commit, ConflictChange, QuarantineChange, Subject},
+    group::Group,
     name::{EntityIndex, RecordId, SystemIndex, Timestamp},
     plan::Plan,
 };
@@ -14,6 +16,11 @@ use syncline_core::{
 pub trait Measure: Send + Sync {
     /// This was decided and committed. `how`: how what was decided about was found.
     fn committed(&self, plan: &Plan, how: Found, tally: &Tally);
+
+    /// Whether it follows single changes: only then a tally says which rows they came from.
+    fn follows(&self) -> bool {
+        false
+    }
 }
 
 /// How a change was found.
@@ -55,11 +62,24 @@ impl Operation {
 /// A record in a system.
 pub type Place = (RecordId, EntityIndex, SystemIndex);
 
+/// A change that is followed: where it came from. `None`: a person has decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The system.
+    pub system: SystemIndex,
+    /// The row, if it is known.
+    pub key: Option<RowKey>,
+    /// What the row went through.
+    pub operation: Operation,
+}
+
 /// What a commit came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Changes that systems made, one per record, and since when they exist.
     pub seen: BTreeMap<Place, (Operation, Timestamp)>,
+    /// Records that were changed, by whom last, where single changes are followed.
+    pub changed: BTreeMap<RecordId, (EntityIndex, Option<Origin>)>,
     /// Writes that systems confirmed, in order.
     pub written: Vec<(Place, Operation)>,
     /// The hub's time of the commit.
@@ -75,9 +95,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts this commit.
-    pub fn of(plan: &Plan, commit: &Commit) -> Self {
+    /// Counts this commit. `follows`: whether single changes are followed.
+    pub fn of(plan: &Plan, commit: &Commit, follows: bool) -> Self {
         let mut tally = Self { at: commit.at, ..Self::default() };
+        let groups = commit.groups.iter().filter(|_| follows);
+        let groups: BTreeMap<RecordId, &Group> =
+            groups.map(|change| (change.group.id, &change.group)).collect();
         for event in &commit.audit {
             let operation = match event.kind {
                 AuditKind::Created => Operation::Create,
@@ -106,6 +129,12 @@ impl Tally {
                     tally.suspected.push(event.entity);
                     continue;
                 }
+                AuditKind::ConflictSettled | AuditKind::Person => {
+                    if follows {
+                        tally.changed.entry(event.record).or_insert((event.entity, None));
+                    }
+                    continue;
+                }
                 AuditKind::Linked
                 | AuditKind::Unlinked
                 | AuditKind::Rekeyed
@@ -113,15 +142,21 @@ impl Tally {
                 | AuditKind::Rendered
                 | AuditKind::Refused
                 | AuditKind::Ambiguous
-                | AuditKind::ConflictSettled
                 | AuditKind::Scope
-                | AuditKind::Person
                 | AuditKind::Covered
                 | AuditKind::Held
                 | AuditKind::Warned
                 | AuditKind::Erased => continue,
             };
             let Some(system) = event.system else { continue };
+            if follows {
+                let key = event.key.clone().or_else(|| {
+                    let part = groups.get(&event.record)?.part(&event.part)?;
+                    part.link(system)?.key.clone()
+                });
+                let origin = Origin { system, key, operation };
+                tally.changed.insert(event.record, (event.entity, Some(origin)));
+            }
             let since = event.source_at.unwrap_or(commit.at).min(commit.at);
             let place = (event.record, event.entity, system);
             let known = tally.seen.entry(place).or_insert((operation, since));

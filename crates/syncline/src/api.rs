@@ -64,7 +64,10 @@ use self::{
     request::Request,
     table::{Route, Work},
 };
-use crate::{cli::Context, config::Loaded, measure, report::Failure, tokens::Token, ui};
+use crate::{
+    cli::Context, config::Loaded, measure, report::Failure, session::Session, tokens::Token,
+    traces, ui,
+};
 
 /// Everything is under this path.
 const PREFIX: &str = "/api/v1";
@@ -184,20 +187,30 @@ async fn serve(api: Arc<Api>, routes: Arc<Vec<&'static Route>>, request: HttpReq
     let public = loaded.draft.server.public_url.clone().unwrap_or_default();
     let is_head = request.method() == Method::HEAD;
     let route = routes.first().map_or("", |route| route.path);
-    let mut response = match answer(&api, &routes, &loaded, request).await {
-        Ok(response) => response,
-        Err(failure) => {
-            let mut response = problem::response(&failure, &path, &public);
-            if failure.code == "server.method" {
-                let allowed: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
-                if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
-                    response.headers_mut().insert(header::ALLOW, allowed);
+    let (from, method) = (Session::now(), request.method().clone());
+    let call = traces::of_call(request.headers(), &method);
+    let work = async {
+        match answer(&api, &routes, &loaded, request).await {
+            Ok(response) => response,
+            Err(failure) => {
+                let mut response = problem::response(&failure, &path, &public);
+                if failure.code == "server.method" {
+                    let allowed = routes.iter().map(|route| route.method.as_str());
+                    let allowed: Vec<&str> = allowed.collect();
+                    if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+                        response.headers_mut().insert(header::ALLOW, allowed);
+                    }
                 }
+                response
             }
-            response
         }
     };
-    measure::with(|it| it.answered(route, response.status().as_u16()));
+    let mut response = traces::within(call.map(|(context, _)| context), work).await;
+    let status = response.status().as_u16();
+    measure::with(|it| it.answered(route, status));
+    if let Some((call, tracer)) = call.zip(traces::here()) {
+        tracer.answered(call, &method, &format!("{PREFIX}{route}"), status, from);
+    }
     let headers = response.headers_mut();
     // Whoever asks again is told what is so then, and no browser takes an answer for a page.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -298,7 +311,7 @@ async fn let_in(
             let wait = patience(&parts.headers);
             let (api, path, at) = (api.clone(), path.to_owned(), *route);
             // Whoever asked may go away: what was done is kept all the same.
-            let done = tokio::spawn(async move {
+            let done = tokio::spawn(traces::within(traces::current(), async move {
                 let answered = match at.work {
                     Work::Act(act) => api.acts.act(at, &caller, asked, act).await,
                     Work::Long(kind, act) => {
@@ -315,7 +328,7 @@ async fn let_in(
                     (None, _) => {}
                 }
                 answered
-            });
+            }));
             let answered = done.await.unwrap_or_else(|error| {
                 Err(Failure::new("bug.unexpected", "it could not be done").cause(error.to_string()))
             });

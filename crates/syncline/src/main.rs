@@ -41,6 +41,7 @@ mod shown;
 mod stopwatch;
 mod times;
 mod tokens;
+mod traces;
 mod typed;
 mod ui;
 mod words;

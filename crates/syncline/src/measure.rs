@@ -31,7 +31,7 @@ use syncline_engine::{
 };
 
 pub(crate) use self::ports::{source, target};
-use crate::{report::Failure, session::Session};
+use crate::{report::Failure, session::Session, traces};
 
 /// What a number is told apart by: bounded sets of names only, never a record, a user or a value.
 type By<const N: usize> = [(&'static str, String); N];
@@ -355,7 +355,14 @@ impl Measures {
 }
 
 impl Measure for Measures {
+    fn follows(&self) -> bool {
+        traces::here().is_some()
+    }
+
     fn committed(&self, plan: &Plan, how: Found, tally: &Tally) {
+        if let Some(tracer) = traces::here() {
+            tracer.committed(plan, |system| self.trigger(system, how), tally);
+        }
         let entity_of = |entity| {
             let root = plan.entity(plan.root_of(entity));
             ("entity", root.map_or_else(String::new, |it| it.name.to_string()))

@@ -24,18 +24,20 @@ mod runs;
 mod shift;
 mod start;
 pub(crate) mod stuck;
+mod teller;
 pub(crate) mod watching;
 mod writer;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::json;
 use syncline_adapters::hub::outbox::Outbox;
 use syncline_engine::backoff;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     alerts,
@@ -51,7 +53,7 @@ use crate::{
         shift::Event,
         start::{Shift, Start},
     },
-    session,
+    session, traces,
 };
 
 /// What the command line says of a daemon.
@@ -67,6 +69,8 @@ pub(crate) struct Options {
 
 /// How long the workers of a shift may take to end.
 const END_MAX: Duration = Duration::from_secs(90);
+/// How long the last traces may take to be sent.
+const TRACES_MAX: Duration = Duration::from_secs(4);
 /// A system that has answered for so long starts anew with its patience.
 const FORGIVEN: Duration = Duration::from_secs(120);
 
@@ -82,6 +86,7 @@ pub(crate) async fn serve(context: &Context, options: Options) -> Result<Answer,
         desk: None,
         door: None,
         postman: None,
+        tracing: None,
         is_first: true,
         failures: BTreeMap::new(),
     };
@@ -106,6 +111,8 @@ struct Daemon {
     door: Option<Door>,
     /// Who sends what is to be told.
     postman: Option<tokio::task::JoinHandle<()>>,
+    /// Who sends traces, and how it is told to end.
+    tracing: Option<(tokio::task::JoinHandle<()>, watch::Sender<bool>)>,
     is_first: bool,
     /// How often each system failed in a row, and when the last time.
     failures: BTreeMap<String, (u32, tokio::time::Instant)>,
@@ -131,6 +138,7 @@ impl Daemon {
         self.door =
             Door::open(&self.context, &self.loaded, self.options.listen, &self.journal).await?;
         self.renew_postman().await?;
+        self.renew_tracing().await?;
         let watch = tokio::spawn(self.notify.clone().watch(self.longest()));
         let pictures = tokio::spawn(measure::series::keep(self.loaded.hub_path()));
         let outcome = loop {
@@ -206,6 +214,7 @@ impl Daemon {
         if let Some(door) = self.door.take() {
             door.close().await;
         }
+        self.end_tracing().await;
         self.notify.tell("STOPPING=1");
         outcome?;
         let exit = session::signalled().unwrap_or(Exit::Terminated);
@@ -314,6 +323,10 @@ impl Daemon {
                     let failure = failure.done("alerts are sent as before");
                     self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
                 }
+                if let Err(failure) = self.renew_tracing().await {
+                    let failure = failure.done("no traces are sent");
+                    self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
+                }
                 self.journal.say(
                     Level::Info,
                     "serve.reloaded",
@@ -356,6 +369,29 @@ impl Daemon {
         let work = alerts::postman::work(hub, channels, name, logs_ms, tell);
         self.postman = Some(tokio::spawn(work));
         Ok(())
+    }
+
+    /// Traces are sent by the configuration that was just read.
+    async fn renew_tracing(&mut self) -> Result<(), Failure> {
+        let collector = self.loaded.collector().await;
+        self.end_tracing().await;
+        if let Some(collector) = collector? {
+            let instance = alerts::installation(&self.loaded.hub_path());
+            let (tell, over) = watch::channel(false);
+            let work = traces::work(Arc::new(collector), instance, self.journal.clone(), over);
+            self.tracing = Some((tokio::spawn(work), tell));
+        }
+        Ok(())
+    }
+
+    /// What is left of traces is sent, if somebody takes it at once.
+    async fn end_tracing(&mut self) {
+        if let Some((mut work, tell)) = self.tracing.take() {
+            tell.send_replace(true);
+            if tokio::time::timeout(TRACES_MAX, &mut work).await.is_err() {
+                work.abort();
+            }
+        }
     }
 
     /// The door goes by the configuration that was just read, too.

@@ -16,6 +16,7 @@ use syncline_adapters::{
         seal::Keyring,
         sqlite::{Open, SqliteHub},
     },
+    settings::Kind,
 };
 use syncline_core::{
     name::{BindingIndex, EntityIndex, RunId, SystemIndex, Timestamp},
@@ -158,7 +159,8 @@ impl Session {
                     Ok(connector) => {
                         system.class = connector.class;
                         let doors = (connector.source, connector.target);
-                        *place = Some(counted(&system.name, &shared, &hub, doors)?);
+                        *place =
+                            Some(counted((&system.name, settings.kind), &shared, &hub, doors)?);
                     }
                     Err(error) => failures.push((system.name.to_string(), error.into())),
                 }
@@ -199,7 +201,7 @@ impl Session {
             if let Ok(open) = syncline_adapters::open(&settings, self.plan.clone(), own).await {
                 let name = self.system_name(own);
                 let doors = (open.source, open.target);
-                *place = Some(counted(name, &self.plan, &self.hub, doors)?);
+                *place = Some(counted((name, settings.kind), &self.plan, &self.hub, doors)?);
             }
         }
         Ok(Self {
@@ -328,7 +330,7 @@ impl Session {
 /// # Errors
 /// `hub.key_missing`, if there is something to hash, and a hub that is not sealed yet.
 fn counted(
-    system: &str,
+    (system, kind): (&str, Kind),
     plan: &Arc<Plan>,
     hub: &SqliteHub,
     (source, target): (Box<dyn Source>, Box<dyn Target>),
@@ -346,8 +348,8 @@ fn counted(
         }
     };
     Ok(Ports {
-        source: measure::source(system, source),
-        target: measure::target(system, plan, target),
+        source: measure::source(system, kind, source),
+        target: measure::target(system, kind, plan, target),
     })
 }
 

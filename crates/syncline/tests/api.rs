@@ -72,6 +72,11 @@ impl Server {
         Self { daemon, address }
     }
 
+    /// Everything that it said so far.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.log()
+    }
+
     /// A request as it stands.
     pub(crate) fn send(
         &self,

@@ -52,5 +52,6 @@ mod story;
 mod templates;
 mod tidy;
 mod tokens;
+mod traces;
 mod words;
 mod world;

@@ -146,6 +146,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/rest.md",
         "docs/webhooks.md",
         "docs/alerts.md",
+        "docs/metrics.md",
         "docs/rollback.md",
         "docs/audit.md",
         "docs/limits.md",

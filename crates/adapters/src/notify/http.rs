@@ -52,23 +52,49 @@ pub(super) async fn post(
     body: &str,
     may_be_private: bool,
 ) -> Sent {
-    let (client, url) = match client(url, may_be_private).await {
-        Ok(found) => found,
+    let called = match client(url, may_be_private).await {
+        Ok((client, url)) => Called { client, url },
         Err(why) => return Sent::Later(why),
     };
-    let mut request = client.post(url).header(CONTENT_TYPE, content_type).body(body.to_owned());
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    match request.send().await {
-        Ok(answer) => match answer.status().as_u16() {
-            200..=299 => Sent::Taken,
-            410 => Sent::Gone,
-            status @ (400 | 404 | 413 | 422) => Sent::Never(format!("it answered {status}")),
-            status => Sent::Later(format!("it answered {status}")),
-        },
-        Err(error) if error.is_timeout() => Sent::Later("it did not answer in time".into()),
-        Err(_) => Sent::Later("nobody answered".into()),
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    called.post(content_type, headers, body.to_owned()).await
+}
+
+/// A URL and who calls it, to be called more than once.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    client: reqwest::Client,
+    url: Url,
+}
+
+/// Who calls this URL, which may be in a private network.
+pub(crate) async fn reach(url: &str) -> Result<Called, String> {
+    client(url, true).await.map(|(client, url)| Called { client, url })
+}
+
+impl Called {
+    /// Posts a body.
+    pub(crate) async fn post<'h>(
+        &self,
+        content_type: &'static str,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        body: String,
+    ) -> Sent {
+        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, content_type);
+        let mut request = request.body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        match request.send().await {
+            Ok(answer) => match answer.status().as_u16() {
+                200..=299 => Sent::Taken,
+                410 => Sent::Gone,
+                status @ (400 | 404 | 413 | 422) => Sent::Never(format!("it answered {status}")),
+                status => Sent::Later(format!("it answered {status}")),
+            },
+            Err(error) if error.is_timeout() => Sent::Later("it did not answer in time".into()),
+            Err(_) => Sent::Later("nobody answered".into()),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     cli::Context,
     deeds::Deed,
     report::{Answer, Failure},
+    traces,
 };
 
 /// So many may wait for their turn.
@@ -149,8 +150,9 @@ impl Acts {
             ..self.context.clone()
         };
         let (turn, runtime) = (self.turn.clone(), tokio::runtime::Handle::current());
+        let trace = traces::current();
         Ok(tokio::task::spawn_blocking(move || {
-            runtime.block_on(async {
+            runtime.block_on(traces::within(trace, async {
                 let _turn = turn.lock().await;
                 if let Some(Watching { looks, tell }) = watching {
                     let newest = newest_run(&looks).await?;
@@ -159,7 +161,7 @@ impl Acts {
                 let answer = act(&context, &request).await;
                 drop(place);
                 answer
-            })
+            }))
         }))
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::{pages, report::Failure};
+use crate::{pages, report::Failure, traces};
 
 /// The number of HTTP that belongs to a code.
 pub(super) fn status(code: &str) -> StatusCode {
@@ -82,6 +82,10 @@ pub(super) fn document(failure: &Failure, instance: &str, public: &str) -> Json 
         let errors =
             |name: &str| if name == "more" { "errors".to_owned() } else { name.to_owned() };
         body.extend(parts.iter().map(|(name, part)| (errors(name), part.clone())));
+        // Whoever follows the request finds it there.
+        if let Some(context) = traces::current() {
+            body.insert("trace_id".to_owned(), json!(context.trace_id()));
+        }
     }
     body
 }

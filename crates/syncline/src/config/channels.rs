@@ -1,6 +1,9 @@
-//! Those who are told: what the file says of them, with their secrets.
+//! Those who are told, and whoever takes traces: what the file says of them, with their secrets.
 
-use syncline_adapters::settings::channel::{self, Channel};
+use syncline_adapters::{
+    otlp::Collector,
+    settings::channel::{self, Channel},
+};
 
 use crate::{
     config::{draft::alerts::ChannelKind, load::Loaded},
@@ -59,5 +62,19 @@ impl Loaded {
             channels.push(Channel { name, kind, is_private: draft.private });
         }
         Ok(channels)
+    }
+
+    /// Whoever takes traces; `None`: nobody.
+    ///
+    /// # Errors
+    /// A secret that cannot be resolved.
+    pub(crate) async fn collector(&self) -> Result<Option<Collector>, Failure> {
+        let Some(draft) = &self.draft.traces else { return Ok(None) };
+        let mut headers = Vec::with_capacity(draft.headers.len());
+        for (name, value) in &draft.headers {
+            let place = format!("traces.headers.{name}");
+            headers.push((name.clone(), self.secret_at(&place, value).await?));
+        }
+        Ok(Some(Collector::new(draft.endpoint.clone(), headers)))
     }
 }

@@ -18,6 +18,7 @@ use crate::config::{
         alerts::AlertsDraft,
         folder::FolderDraft,
         rest::RestDraft,
+        traces::TracesDraft,
         webhook::{HookDraft, ServerDraft},
     },
     numbering::Numbering,
@@ -30,6 +31,7 @@ mod cell;
 mod field;
 pub(crate) mod folder;
 pub(crate) mod rest;
+pub(crate) mod traces;
 pub(crate) mod webhook;
 
 pub(crate) use self::{
@@ -110,6 +112,8 @@ pub(crate) struct Draft {
     pub(crate) numbering: Option<Numbering>,
     /// Who is told what happens.
     pub(crate) alerts: AlertsDraft,
+    /// Where traces go; `None`: nowhere.
+    pub(crate) traces: Option<TracesDraft>,
     /// What entities do unless they say otherwise.
     pub(crate) defaults: Common,
     /// In the file's order.

@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod policy;
 pub(crate) mod rest;
 pub(crate) mod system;
+pub(crate) mod traces;
 pub(crate) mod webhook;
 
 /// A set of keys that stand together.
@@ -109,6 +110,11 @@ pub(crate) static ROOT: Section = Section {
         ),
         key("alerts", Shape::Keys(&alerts::ALERTS), "Who is told what happens."),
         key("server", Shape::Keys(&webhook::SERVER), "Where `serve` is called over HTTP."),
+        key(
+            "traces",
+            Shape::Keys(&traces::TRACES),
+            "Where `serve` sends traces of changes; nowhere unless said.",
+        ),
         key("rates", Shape::Keys(&RATES), "Exchange rates, for `rate()` in `compute:`."),
     ],
     named: None,

@@ -8,6 +8,7 @@ mod folder;
 mod policy;
 mod rest;
 mod system;
+mod traces;
 mod validate;
 mod webhook;
 
@@ -434,6 +435,7 @@ impl Reader<'_> {
         if let Some(node) = entries.get("alerts") {
             draft.alerts = self.alerts(node);
         }
+        draft.traces = entries.get("traces").and_then(|node| self.traces(node));
         draft
     }
 

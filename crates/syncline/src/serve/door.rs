@@ -47,7 +47,7 @@ use crate::{
         journal::{Journal, Level},
     },
     session::Session,
-    tokens,
+    tokens, traces,
 };
 
 /// A body may be so large.
@@ -333,13 +333,35 @@ impl Shared {
             Level::Warn,
             "hook.refused",
             &answer::refused(system, fate, count),
-            &json!({ "system": system, "outcome": fate.word(), "count": count }),
+            &json!({
+                "system": system,
+                "outcome": fate.word(),
+                "count": count,
+                "trace_id": traces::current().map(traces::Context::trace_id),
+            }),
         );
     }
 }
 
 /// Takes what a system has sent.
 async fn receive(
+    shared: State<Arc<Shared>>,
+    peer: ConnectInfo<SocketAddr>,
+    names: Path<Vec<String>>,
+    request: Request,
+) -> Response {
+    let (from, method) = (Session::now(), request.method().clone());
+    let call = traces::of_call(request.headers(), &method);
+    let work = take(shared, peer, names, request);
+    let response = traces::within(call.map(|(context, _)| context), work).await;
+    if let Some((call, tracer)) = call.zip(traces::here()) {
+        let status = response.status().as_u16();
+        tracer.answered(call, &method, "/hooks/{system}", status, from);
+    }
+    response
+}
+
+async fn take(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(names): Path<Vec<String>>,
@@ -400,6 +422,11 @@ async fn receive(
             return Answered::Unreadable.response();
         }
     }
+    let (tracer, context) = (traces::here(), traces::current());
+    if let (Some(tracer), Some(context), false) = (tracer, context, is_test) {
+        // Before anybody can hear of it.
+        tracer.called(&system, sent.now, context);
+    }
     let arrival = Arrival {
         system: system.clone(),
         at: sent.now,
@@ -420,7 +447,8 @@ async fn receive(
         Err(error) => {
             let is_full = error.kind == ErrorKind::Throttled;
             let failure = Failure::from(error).done("the sender was asked to come again");
-            let more = json!({ "system": system });
+            let trace = context.map(traces::Context::trace_id);
+            let more = json!({ "system": system, "trace_id": trace });
             shared.journal.failed(Level::Error, "hook.not_taken", &failure, &more);
             if is_full { Answered::Full.response() } else { Answered::NotNow.response() }
         }

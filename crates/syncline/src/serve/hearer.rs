@@ -37,7 +37,7 @@ use crate::{
         shift::{Event, Shared},
     },
     session::Session,
-    words,
+    traces, words,
 };
 
 /// So many rows are dealt with together, if so many were heard of.
@@ -160,6 +160,7 @@ impl Hearer {
                 Told::News(heard) => {
                     let times = heard.hints.iter().filter_map(|hint| hint.at);
                     oldest = oldest.into_iter().chain(times).min();
+                    traces::heard(session.system_name(system), &heard.hints);
                     gathered.add(heard.hints);
                     upto = Some(heard.upto);
                 }

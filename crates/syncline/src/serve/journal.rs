@@ -63,7 +63,8 @@ impl Journal {
         line.insert("level".into(), json!(level));
         line.insert("event".into(), json!(event));
         if let Json::Object(more) = more {
-            line.extend(more);
+            // What is not known is not said.
+            line.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
         }
         line.insert("msg".into(), json!(message));
         report::note(&Json::Object(line).to_string());

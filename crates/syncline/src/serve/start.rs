@@ -28,7 +28,7 @@ use crate::{
         notify::Notify,
         poller,
         shift::{Event, Shared},
-        stuck, writer,
+        stuck, teller, writer,
     },
     session::{Reach, Session, Use},
     times::Times,
@@ -127,6 +127,8 @@ impl Start<'_> {
         workers.push(worker(&shared, async move || {
             stuck::watch(hub, written, is_first, at_work).await;
         }));
+        let (hub, at_work) = (session.hub.clone(), shared.clone());
+        workers.push(worker(&shared, async move || teller::tell(hub, at_work).await));
         if !self.loaded.draft.alerts.rules.is_empty() {
             let (loaded, plan) = (self.loaded.clone(), session.plan.clone());
             let at_work = shared.clone();

@@ -131,7 +131,10 @@ impl Reader<'_> {
         Some(found.url)
     }
 
-    pub(super) fn headers(&mut self, node: &Node) -> Vec<(String, Spanned<Reference>)> {
+    pub(in crate::config::read) fn headers(
+        &mut self,
+        node: &Node,
+    ) -> Vec<(String, Spanned<Reference>)> {
         let Kind::Map(pairs) = &node.kind else {
             self.wrong(node.place, "`headers` takes texts by name");
             return Vec::new();
