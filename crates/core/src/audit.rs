@@ -2,7 +2,7 @@
 //!
 //! One event per decision and no more: a record that was created has one line, not one per field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Text,
@@ -28,6 +28,8 @@ pub(crate) struct Journal {
     pub(crate) ledger: Ledger,
     /// What must happen outside.
     pub(crate) effects: Vec<Effect>,
+    /// Entities in which an edit looks as if it had been read in another character set.
+    pub(crate) garbled: BTreeSet<EntityIndex>,
     /// Where in `conflicts` the entries settled in this step are.
     settled: BTreeMap<(RecordId, PartKey, Option<FieldIndex>, u64), usize>,
 }

@@ -150,6 +150,9 @@ pub struct Commit {
     pub tallies: Vec<(Counted, Tally)>,
     /// What became of each observation: the conservation law.
     pub ledger: Ledger,
+    /// Entities in which an edit looks as if it had been read in another character set: who writes looks
+    /// at what, first.
+    pub garbled: BTreeSet<EntityIndex>,
     /// The run this belongs to.
     pub run: RunId,
     /// The hub's time.

@@ -18,6 +18,8 @@ pub struct Guards {
     pub updates: Limit,
     /// Values that planned updates of one field of one system would empty, if that is bounded.
     pub blanks: Option<Limit>,
+    /// Values in another character set than those that they would replace in one system: so many trip.
+    pub corrupt_min: u64,
     /// A complete read without a row trips when at least this many were linked.
     pub empty_source_min: u64,
     /// Edits directly on top of our own writes, within the window, that trip the loop guard.
@@ -32,6 +34,7 @@ impl Default for Guards {
             deletes: Limit { max: 50, max_percent: 1 },
             updates: Limit { max: 50, max_percent: 20 },
             blanks: None,
+            corrupt_min: 10,
             empty_source_min: 10,
             loop_reflexes: 3,
             loop_within_ms: 600_000,
@@ -55,7 +58,8 @@ pub enum Verdict {
     Pass,
     /// Stop before anything happens.
     Trip {
-        /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.empty_source`.
+        /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.corrupt_values`,
+        /// `guard.empty_source`.
         code: &'static str,
         /// The limit's number.
         max: u64,
@@ -85,6 +89,16 @@ pub fn updates(guards: &Guards, count: u64, linked: u64) -> Verdict {
 /// Looks at the values of one field that updates are about to empty in a system.
 pub fn blanks(guards: &Guards, count: u64, linked: u64) -> Verdict {
     guards.blanks.map_or(Verdict::Pass, |limit| judge(limit, count, linked, "guard.mass_blank"))
+}
+
+/// Looks at values that updates are about to write to a system, and that look as if they had been read in
+/// another character set: one that a person may have typed is no alarm, a handful are.
+pub fn corrupt(guards: &Guards, count: u64) -> Verdict {
+    if count >= guards.corrupt_min {
+        Verdict::Trip { code: "guard.corrupt_values", max: guards.corrupt_min }
+    } else {
+        Verdict::Pass
+    }
 }
 
 /// Whether so many updates may empty too much: they must be looked at one by one.

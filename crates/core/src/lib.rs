@@ -14,6 +14,7 @@ pub(crate) mod echo;
 pub mod error;
 pub mod expr;
 pub mod footprint;
+pub mod garble;
 pub mod group;
 pub mod guard;
 pub mod index;

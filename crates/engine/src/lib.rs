@@ -10,6 +10,7 @@ pub mod apply;
 pub mod backoff;
 pub mod capture;
 pub mod carry;
+mod damage;
 pub mod desk;
 pub mod hear;
 mod lists;

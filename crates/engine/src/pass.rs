@@ -101,7 +101,7 @@ pub enum Tripped {
     Absences(HeldAbsences),
     /// Too much would be written to a system.
     Planned {
-        /// `guard.mass_delete`, `guard.mass_update` or `guard.mass_blank`.
+        /// `guard.mass_delete`, `guard.mass_update` `guard.mass_blank` or `guard.corrupt_values`.
         code: &'static str,
         /// The system that would be written.
         system: SystemIndex,

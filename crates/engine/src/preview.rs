@@ -7,6 +7,7 @@ use syncline_core::{
     change::{Cycles, Effect, Expected, Input, RowKey, WriteGroup, WriteKind},
     commit::{Behind, QuarantineChange, Subject, Wants},
     error::PortError,
+    garble::is_garbled,
     group::{Author, Cell, Group, Part},
     index,
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, SystemIndex},
@@ -46,17 +47,27 @@ impl Operation {
         let is_empty = |value: &Value| {
             value.is_null() || matches!(value, Value::Text(text) if text.is_empty())
         };
-        self.writes.writes.iter().flat_map(move |write| {
+        let emptied =
+            self.replaced().filter(move |(_, before, after)| is_empty(after) && !is_empty(before));
+        emptied.map(|(place, ..)| place)
+    }
+
+    /// How many values it puts in the place of the same ones in another character set.
+    pub fn garbled(&self) -> u64 {
+        self.replaced().filter(|(_, before, after)| is_garbled(before, after)).count() as u64
+    }
+
+    /// The cells whose values it replaces: what is expected there, and what is put there.
+    fn replaced(&self) -> impl Iterator<Item = ((BindingIndex, FieldIndex), &Value, &Value)> {
+        self.writes.writes.iter().flat_map(|write| {
             let before = match &write.expect {
                 Expected::Fields(fields) => fields.as_slice(),
                 Expected::Absent => &[],
             };
-            let held = move |field: FieldIndex| {
-                before.iter().any(|(other, value)| *other == field && !is_empty(value))
-            };
-            let emptied =
-                write.set.iter().filter(move |(field, after)| is_empty(after) && held(*field));
-            emptied.map(|(field, _)| (write.binding, *field))
+            write.set.iter().filter_map(move |(field, after)| {
+                let (_, before) = before.iter().find(|(other, _)| other == field)?;
+                Some(((write.binding, *field), before, after))
+            })
         })
     }
 }

@@ -140,7 +140,7 @@ pub struct Lately {
 pub struct Guard {
     /// Its number.
     pub number: Number,
-    /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.empty_source`,
+    /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.corrupt_values`, `guard.empty_source`,
     /// `limit.user`.
     pub code: Text,
     /// The entity.

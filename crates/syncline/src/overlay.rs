@@ -81,6 +81,8 @@ pub(crate) struct EntityPlan {
     pub(crate) fills: BTreeMap<(SystemIndex, FieldIndex), u64>,
     /// Values that updates would empty, per system and field.
     pub(crate) blanks: BTreeMap<(SystemIndex, FieldIndex), u64>,
+    /// Values that updates would replace by the same in another character set, per system.
+    pub(crate) garbled: BTreeMap<SystemIndex, u64>,
     /// Values that mean the same although they are written otherwise, per system and field;
     /// counted before a first synchronisation, and whenever the meaning changed.
     pub(crate) otherwise: BTreeMap<(SystemIndex, FieldIndex), Otherwise>,
@@ -199,6 +201,7 @@ async fn entity(
         queues: BTreeMap::new(),
         fills: BTreeMap::new(),
         blanks: BTreeMap::new(),
+        garbled: BTreeMap::new(),
         otherwise: BTreeMap::new(),
         disputes: Vec::new(),
         appeared: columns::appeared(session, index).await?,
@@ -261,6 +264,7 @@ async fn operations(
             }
             if operation.kind == WriteKind::Update {
                 fills(&operation, plan);
+                *plan.garbled.entry(system).or_default() += operation.garbled();
                 for (_, field) in operation.emptied() {
                     *plan.blanks.entry((system, field)).or_default() += 1;
                 }

@@ -97,6 +97,36 @@ fn a_column_that_was_emptied_is_asked_about_and_put_back() {
 }
 
 #[test]
+fn values_in_another_character_set_are_held_and_put_back() {
+    let world = twenty_contacts();
+    world.edit("updates: {max: 3, max_percent: 10}", "updates: {max: 100, max_percent: 100}");
+    world.sql("crm", "update contacts set name = 'García ' || id");
+    world.says(0, &["run"]);
+    // An import that took UTF-8 for Windows-1252.
+    let import = "update contacts set name = 'GarcÃ' || char(173) || 'a ' || id where id <=";
+    world.sql("crm", &format!("{import} 9"));
+    world.says(0, &["run"]);
+    world.sql("crm", "update contacts set name = 'García ' || id");
+    world.says(0, &["run"]);
+    world.sql("crm", &format!("{import} 12"));
+    let planned = world.says(0, &["plan"]);
+    assert!(planned.contains("12 values of erp look corrupted"), "{planned}");
+
+    let said = world.says(5, &["run"]);
+
+    assert!(said.contains("guard.corrupt_values") && said.contains("look corrupted"), "{said}");
+    let wrong = "select count(*) from CUSTOMER where CNAME like '%Ã%'";
+    assert_eq!(world.value("erp", wrong), "0");
+    // Nothing is forgotten with the run that was stopped.
+    world.says(5, &["run"]);
+    assert_eq!(world.value("erp", wrong), "0");
+    world.says(0, &["guards", "reverse", "1", "--yes"]);
+    assert_eq!(world.value("crm", "select count(*) from contacts where name like '%Ã%'"), "0");
+    assert!(world.says(0, &["run"]).contains("nothing changed"));
+    world.says(0, &["help", "guard.corrupt_values"]);
+}
+
+#[test]
 fn guards_of_several_systems_are_let_through_one_after_the_other() {
     // Few rows are missing at each source, and too many would go from each of two targets.
     let mut file = String::from("version: 1\nsystems:\n");

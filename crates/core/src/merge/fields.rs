@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     commit::{AuditEvent, AuditKind},
+    garble::is_garbled,
     group::{Author, Cell, Hold, IntentStatus, Link, Part},
     merge::{Base, Edit, Scene, Source, Taken},
     mutant::Mutant,
@@ -222,13 +223,17 @@ impl Scene<'_> {
         link.agree(edit.field, cell.version);
         let version = cell.version;
         let note = if clock_suspect { "detect.clock_suspect" } else { note };
+        let event = self.event_from(source, kind);
+        if is_garbled(&before, &after) {
+            self.journal.garbled.insert(self.plan.root_of(event.entity));
+        }
         self.journal.audit.push(AuditEvent {
             field: Some(edit.field),
             before: Some(before),
             after: Some(after),
             version,
             note: note.into(),
-            ..self.event_from(source, kind)
+            ..event
         });
     }
 

@@ -14,7 +14,8 @@ impl Pass<'_> {
     /// nothing but rows to create and to change, and all that a plan must see is at hand. The rest is
     /// due, as ever.
     pub(super) fn carry(&mut self, systems: &[SystemIndex]) {
-        if systems.is_empty() {
+        // What looks damaged is looked at before it goes anywhere.
+        if systems.is_empty() || !self.journal.garbled.is_empty() {
             return;
         }
         for record in self.touched() {

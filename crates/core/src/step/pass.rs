@@ -256,7 +256,7 @@ impl<'a> Pass<'a> {
         let tallies = std::mem::take(&mut self.tallied).into_iter();
         let tallies = tallies.filter_map(|counted| self.working.tallies.get_key_value(&counted));
         let tallies = tallies.map(|(counted, tally)| (counted.clone(), tally.clone())).collect();
-        let Journal { audit, conflicts, quarantine, ledger, effects, .. } = self.journal;
+        let Journal { audit, conflicts, quarantine, ledger, effects, garbled, .. } = self.journal;
         let commit = Commit {
             groups,
             audit,
@@ -264,6 +264,7 @@ impl<'a> Pass<'a> {
             quarantine,
             tallies,
             ledger,
+            garbled,
             at: self.now,
             operation: self.working.operation,
             minted: self.working.minted,

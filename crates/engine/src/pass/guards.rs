@@ -12,6 +12,7 @@ use syncline_core::{
 };
 
 use crate::{
+    damage,
     desk::Desk,
     pass::{Allow, EntityPassed, Tripped},
     preview,
@@ -32,7 +33,10 @@ pub(super) async fn check(
     if !report.tripped.is_empty() {
         return Ok(());
     }
-    let Verdicts { tripped, judged } = judge(desk, allow, report).await?;
+    let Verdicts { tripped, judged, is_unharmed } = judge(desk, allow, report).await?;
+    if is_unharmed {
+        damage::is_over(desk, report.entity).await?;
+    }
     report.tripped.extend(tripped);
     report.judged = judged;
     Ok(())
@@ -56,6 +60,8 @@ struct Count {
 pub(super) struct Verdicts {
     pub(super) tripped: Vec<Tripped>,
     judged: BTreeMap<SystemIndex, Judged>,
+    /// It was suspected that what is to be written is damaged, and nothing is.
+    is_unharmed: bool,
 }
 
 /// The guards that what is to be written now would trip. Many small portions are a large one; what
@@ -65,8 +71,11 @@ pub(super) async fn judge(
     allow: &Allow,
     report: &EntityPassed,
 ) -> Result<Verdicts, PortError> {
-    let mut verdicts = Verdicts { tripped: Vec::new(), judged: report.judged.clone() };
+    let judged = report.judged.clone();
+    let mut verdicts = Verdicts { tripped: Vec::new(), judged, is_unharmed: false };
     let Some(entity) = desk.plan.entity(report.entity) else { return Ok(verdicts) };
+    let is_suspect = damage::is_suspected(desk, report.entity).await?;
+    let mut is_damaged = false;
     for (system, count) in desk.store.count_behind(report.entity, desk.now()).await? {
         let written = report.written.get(&system).copied().unwrap_or_default();
         let judged = verdicts.judged.entry(system).or_default();
@@ -84,11 +93,15 @@ pub(super) async fn judge(
             judged.all = judged.all.max(all);
             let is_let_through = allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips);
             let may_blank = !is_delete && guard::may_blank(&entity.guards, due);
-            if (verdict == Verdict::Pass && !may_blank) || !is_more || is_let_through {
+            let may_damage = !is_delete && is_suspect;
+            is_damaged |= may_damage && due > 0 && !is_more;
+            let is_looked_at = verdict != Verdict::Pass || may_blank || may_damage;
+            if !is_looked_at || !is_more || is_let_through {
                 continue;
             }
-            let Planned { digest, samples, waiting, blanks } =
+            let Planned { digest, samples, waiting, blanks, garbled } =
                 planned(desk, report.entity, system, kind).await?;
+            is_damaged |= garbled > 0;
             // What waits is judged once it can be written.
             let all = all.saturating_sub(waiting);
             judged.all = known.max(all);
@@ -96,6 +109,9 @@ pub(super) async fn judge(
             let mut count = due.saturating_sub(waiting);
             if verdict == Verdict::Pass && may_blank {
                 (verdict, count) = (guard::blanks(&entity.guards, blanks, linked), blanks);
+            }
+            if let trips @ Verdict::Trip { .. } = guard::corrupt(&entity.guards, garbled) {
+                (verdict, count) = (trips, garbled);
             }
             let Verdict::Trip { code, max } = verdict else { continue };
             if allow.approved.contains(&digest) {
@@ -113,6 +129,7 @@ pub(super) async fn judge(
             });
         }
     }
+    verdicts.is_unharmed = is_suspect && !is_damaged;
     Ok(verdicts)
 }
 
@@ -140,6 +157,8 @@ struct Planned {
     waiting: u64,
     /// How many values of one field would be emptied: of the field with most of them.
     blanks: u64,
+    /// How many values would be replaced by the same in another character set.
+    garbled: u64,
 }
 
 /// Looks at every operation of this kind.
@@ -150,12 +169,12 @@ async fn planned(
     kind: WriteKind,
 ) -> Result<Planned, PortError> {
     let (mut all, mut samples, mut waiting, mut after) = (Vec::new(), Vec::new(), 0, None);
-    let mut blanks: BTreeMap<_, u64> = BTreeMap::new();
+    let (mut blanks, mut garbled): (BTreeMap<_, u64>, u64) = (BTreeMap::new(), 0);
     loop {
         let (operations, last) = preview::page(desk, entity, system, after, PLANNED_PAGE).await?;
         if last.is_none() {
             let blanks = blanks.into_values().max().unwrap_or_default();
-            return Ok(Planned { digest: Digest::of(&all), samples, waiting, blanks });
+            return Ok(Planned { digest: Digest::of(&all), samples, waiting, blanks, garbled });
         }
         after = last;
         for operation in operations.into_iter().filter(|operation| operation.kind == kind) {
@@ -163,6 +182,7 @@ async fn planned(
                 waiting += 1;
                 continue;
             }
+            garbled += operation.garbled();
             for place in operation.emptied() {
                 *blanks.entry(place).or_default() += 1;
             }

@@ -115,7 +115,8 @@ fn allow_flags(planned: &Planned) -> String {
         planned.entities.iter().any(|entity| entity.tripped.iter().any(|(found, ..)| found == code))
     };
     let deletes = trips("guard.mass_delete") || trips("guard.empty_source");
-    match (deletes, trips("guard.mass_update") || trips("guard.mass_blank")) {
+    let updates = ["guard.mass_update", "guard.mass_blank", "guard.corrupt_values"];
+    match (deletes, updates.into_iter().any(trips)) {
         (true, true) => " --allow deletes,updates".into(),
         (true, false) => " --allow deletes".into(),
         (false, true) => " --allow updates".into(),

@@ -256,6 +256,8 @@ pub(crate) struct GuardsDraft {
     pub(crate) updates: (Option<u64>, Option<u64>),
     /// Emptied values: number and percentage.
     pub(crate) blanks: (Option<u64>, Option<u64>),
+    /// Values in another character set from which they are an alarm.
+    pub(crate) corrupt_min: Option<u64>,
     /// Linked rows from which an empty read is an alarm.
     pub(crate) empty_source_min: Option<u64>,
     /// Reflexes that trip the loop guard.

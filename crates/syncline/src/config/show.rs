@@ -47,6 +47,7 @@ fn effective(loaded: &Loaded) -> Option<Node> {
         (&["retention", "logs"], duration_text(loaded.draft.logs_ms())),
         (&["retention", "quarantine"], duration_text(loaded.draft.quarantine_ms())),
         (&["retention", "history"], duration_text(loaded.draft.history_ms())),
+        (&["guards", "corrupt_values", "min"], guards.corrupt_min.to_string()),
         (&["guards", "empty_source", "min"], guards.empty_source_min.to_string()),
         (&["guards", "loop", "reflexes"], guards.loop_reflexes.to_string()),
         (&["guards", "loop", "within"], duration_text(guards.loop_within_ms)),

@@ -25,7 +25,9 @@ pub(super) fn find(guards: &Guards, tripped: &[Tripped], compiled: &Plan, plan: 
         let of_system = plan.blanks.iter().filter(|((other, _), _)| other == system);
         let blanks = of_system.map(|(_, count)| *count).max().unwrap_or_default();
         let blanked = (guard::blanks(guards, blanks, behind.linked), blanks);
-        for (verdict, count) in checks.into_iter().chain([blanked]) {
+        let garbled = plan.garbled.get(system).copied().unwrap_or_default();
+        let damaged = (guard::corrupt(guards, garbled), garbled);
+        for (verdict, count) in checks.into_iter().chain([blanked, damaged]) {
             if let Verdict::Trip { code, max } = verdict {
                 plan.tripped.push((code.to_owned(), *system, count, behind.linked, max));
             }

@@ -103,6 +103,12 @@ pub(crate) async fn record(
             ),
             "nothing was written for this entity",
         ),
+        ("guard.corrupt_values", _) => (
+            format!(
+                "{count} values of {entity} that {system_name} would be given look corrupted: they are what another character set makes of what is there (limit {max})"
+            ),
+            "nothing was written for this entity",
+        ),
         (_, true) => (
             format!(
                 "{count} of {linked} rows of {entity} in {system_name} would be deleted (limit {max})"
@@ -127,6 +133,9 @@ fn cause(code: &str) -> &'static str {
         "guard.empty_source" => "an outage, an emptied table, another database or a filter",
         "guard.mass_update" => {
             "a bulk edit or an import, or a column that is now written otherwise"
+        }
+        "guard.corrupt_values" => {
+            "a character set was changed in the system they come from, or in its last import"
         }
         "guard.mass_blank" => {
             "a column that an import or a migration emptied, or one that is no longer shown"
@@ -161,7 +170,9 @@ pub(super) async fn settle(
         };
         if guard.entity == report.entity && seen.all(is_whole) {
             let was_let_through = match guard.code.as_str() {
-                "guard.mass_update" | "guard.mass_blank" => order.allow.updates,
+                "guard.mass_update" | "guard.mass_blank" | "guard.corrupt_values" => {
+                    order.allow.updates
+                }
                 _ => order.allow.deletes,
             };
             let state = if was_let_through { "applied" } else { "over" };

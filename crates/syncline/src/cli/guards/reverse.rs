@@ -116,7 +116,7 @@ async fn stopped(session: &Session, looked: &Outcome, guard: &Guard) -> Result<W
         return Ok(What::Deaths(report.run, guard.system));
     }
     let kind = match guard.code.as_str() {
-        "guard.mass_update" | "guard.mass_blank" => WriteKind::Update,
+        "guard.mass_update" | "guard.mass_blank" | "guard.corrupt_values" => WriteKind::Update,
         _ => WriteKind::Delete,
     };
     let desk = Session::desk(&session.plan, &session.hub, &Unwatched, &session.stop, RunId(0));

@@ -222,7 +222,8 @@ fn guards(session: &Session, entity: &EntityPlan) -> String {
             .tripped
             .iter()
             .filter(|(code, ..)| {
-                code != "guard.mass_blank" && (code == "guard.mass_update") == (what == "updates")
+                let is_of_values = code == "guard.mass_blank" || code == "guard.corrupt_values";
+                !is_of_values && (code == "guard.mass_update") == (what == "updates")
             })
             .map(|(_, system, count, linked, _)| {
                 let system = session.system_name(*system);
@@ -252,6 +253,13 @@ fn guards(session: &Session, entity: &EntityPlan) -> String {
         let (count, system) = (words::count(*count), session.system_name(*system));
         parts.push(format!(
             "{count} values of a field of {system} emptied \u{2717}  -> needs --allow updates"
+        ));
+    }
+    for (_, system, count, ..) in entity.tripped.iter().filter(|it| it.0 == "guard.corrupt_values")
+    {
+        let (count, system) = (words::count(*count), session.system_name(*system));
+        parts.push(format!(
+            "{count} values of {system} look corrupted \u{2717}  -> needs --allow updates"
         ));
     }
     format!("Guards   {}\n", parts.join("    "))

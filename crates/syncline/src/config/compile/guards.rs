@@ -20,6 +20,7 @@ pub(super) fn of(defaults: GuardsDraft, own: GuardsDraft, built_in: Guards) -> G
         blanks: is_said.then(|| limit(own.blanks, defaults.blanks, built_in_blanks)),
         deletes: limit(own.deletes, defaults.deletes, built_in.deletes),
         updates: limit(own.updates, defaults.updates, built_in.updates),
+        corrupt_min: own.corrupt_min.or(defaults.corrupt_min).unwrap_or(built_in.corrupt_min),
         empty_source_min: own
             .empty_source_min
             .or(defaults.empty_source_min)

@@ -102,6 +102,11 @@ pub(crate) static GUARDS: Section = Section {
             Shape::Keys(&LIMIT),
             "Values of one field that updates would empty in one system; off unless said, then 50 and 20 %.",
         ),
+        key(
+            "corrupt_values",
+            Shape::Keys(&CORRUPT_VALUES),
+            "Values in another character set than those that they would replace in one system.",
+        ),
         key("empty_source", Shape::Keys(&EMPTY_SOURCE), "A complete read without a row."),
         key("loop", Shape::Keys(&LOOP), "Edits again and again on top of our own writes."),
     ],
@@ -142,6 +147,14 @@ pub(crate) static LIMIT: Section = Section {
         key("max", Shape::Count, "So many rows."),
         key("max_percent", Shape::Count, "So many per cent of the system's linked rows."),
     ],
+    named: None,
+    required: &[],
+};
+
+pub(crate) static CORRUPT_VALUES: Section = Section {
+    name: "corrupt_values",
+    doc: "Values in another character set than those that they would replace.",
+    keys: &[key("min", Shape::Count, "Trips when they are so many; 10 unless said.")],
     named: None,
     required: &[],
 };

@@ -114,6 +114,9 @@ impl Reader<'_> {
         guards.deletes = self.limit(&entries, "deletes");
         guards.updates = self.limit(&entries, "updates");
         guards.blanks = self.limit(&entries, "blanks");
+        if let Some(found) = self.part(&entries, "corrupt_values") {
+            guards.corrupt_min = self.count_of(&found, "min", 1..=u64::MAX);
+        }
         if let Some(found) = self.part(&entries, "empty_source") {
             guards.empty_source_min = self.count_of(&found, "min", 1..=u64::MAX);
         }
