@@ -15,6 +15,7 @@ mod lookup;
 mod outcome;
 mod pace;
 mod pages;
+mod payload;
 mod poll;
 mod quota;
 mod source;
@@ -30,6 +31,7 @@ use syncline_core::{
 };
 use syncline_ports::catalog::Catalog;
 
+pub(crate) use self::payload::Payloads;
 use crate::{
     Connector,
     rest::{catalog::RestCatalog, client::Client, source::RestSource, target::RestTarget},

@@ -2,7 +2,8 @@
 //!
 //! What is sent is verified, put on record, and only then answered; the listener reads the record and
 //! hands on which rows changed, like any other listener. What is told is a hint: the row is read as
-//! it is, so that order, repetition and loss of what is sent cannot make anything wrong.
+//! it is, so that order, repetition and loss of what is sent cannot make anything wrong. Where the file says
+//! `trust: payload`, a whole item with a version that compares stands for that read.
 
 mod cooling;
 mod events;
@@ -22,6 +23,7 @@ pub use self::{
 };
 use crate::{
     hub::inbox::Inbox,
+    rest::Payloads,
     settings::{Settings, hook::Hook},
 };
 
@@ -38,5 +40,6 @@ pub async fn listen(
     hub: &std::path::Path,
 ) -> Result<Box<dyn Listener>, PortError> {
     let keys = keys::Keys::of(settings, &plan, system).await?;
-    Ok(Box::new(listen::Webhooks::new(settings, keys, hook, inbox, hub)))
+    let payloads = Payloads::of(settings, &plan, system)?;
+    Ok(Box::new(listen::Webhooks::new(settings, keys, payloads, hook, inbox, hub)))
 }

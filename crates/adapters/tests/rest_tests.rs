@@ -72,6 +72,7 @@ fn resource(table: &str, version: Version) -> Resource {
         delete: Some(Request { method: Method::Delete, path: one.clone() }),
         bulk_create: None,
         bulk_update: None,
+        order: None,
         get: one,
         version,
         gone: vec![404, 410],

@@ -1,15 +1,16 @@
 //! Loop 1, live: reads the rows that a listener has heard of.
 //!
 //! What was heard only says *which* rows changed. They are read as they are, and count as rows that
-//! a poll shows: what was in flight meanwhile has them read once more, fenced. Many changes of one
+//! a poll shows: what was in flight meanwhile has them read once more, fenced. A row that its system has
+//! shown with a version is not read, if that is what the core makes of it. Many changes of one
 //! row are one read, and the books say how many; that a listener repeats itself, or is late, costs
 //! time and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use syncline_core::{
     Text,
-    change::{Effect, Input, Observed, Position, ReadResult, RowKey},
+    change::{Effect, Input, Observed, Order, Position, ReadResult, RowKey},
     commit::{Checkpoint, Disposition, Wants},
     error::PortError,
     name::{BindingIndex, OperationId, SystemIndex},
@@ -42,6 +43,8 @@ pub fn stream_name(plan: &Plan, system: SystemIndex) -> String {
 pub struct Gathered {
     /// Rows to be read, by binding.
     pub rows: Rows,
+    /// Those of them that the system has shown itself, with a version that compares: the newest of each.
+    pub shown: Shown,
     /// Bindings to be read whole, and why.
     pub whole: BTreeMap<BindingIndex, Text>,
     /// Bindings to be polled, and why.
@@ -58,9 +61,14 @@ impl Gathered {
             match hint.what {
                 Changed::Row(key) => {
                     let rows = self.rows.entry(hint.binding).or_default();
+                    if let Some(shown) = self.shown.get_mut(&hint.binding) {
+                        // What it holds by now is not told.
+                        shown.remove(&key);
+                    }
                     let changes = rows.entry(key).or_default();
                     *changes = changes.saturating_add(1);
                 }
+                Changed::Shown(row) => self.show(hint.binding, *row),
                 Changed::Unnamed(why) => {
                     self.whole.insert(hint.binding, why);
                 }
@@ -71,11 +79,31 @@ impl Gathered {
         }
     }
 
+    /// Adds a row that its system has shown. One that is to be read anyway stays so.
+    fn show(&mut self, binding: BindingIndex, row: Observed) {
+        let changes = self.rows.entry(binding).or_default().entry(row.key.clone());
+        let is_new = matches!(changes, btree_map::Entry::Vacant(_));
+        let changes = changes.or_default();
+        *changes = changes.saturating_add(1);
+        let shown = self.shown.entry(binding).or_default();
+        match shown.get_mut(&row.key) {
+            Some(known) if is_covered(row.order, known.order) => {}
+            Some(known) => *known = row,
+            None if is_new => {
+                shown.insert(row.key.clone(), row);
+            }
+            None => {}
+        }
+    }
+
     /// Adds rows that must be read again, with those of their changes that are not on the books.
     pub fn again(&mut self, rows: Rows) {
         for (binding, keys) in rows {
             let rows = self.rows.entry(binding).or_default();
             for (key, open) in keys {
+                if let Some(shown) = self.shown.get_mut(&binding) {
+                    shown.remove(&key);
+                }
                 let changes = rows.entry(key).or_default();
                 *changes = changes.saturating_add(open);
             }
@@ -110,12 +138,21 @@ pub(crate) struct Read {
 /// Rows by the binding that they are of, and how many changes of each were heard of.
 pub type Rows = BTreeMap<BindingIndex, BTreeMap<RowKey, u32>>;
 
+/// Rows that their system has shown, by binding.
+pub type Shown = BTreeMap<BindingIndex, BTreeMap<RowKey, Observed>>;
+
+/// Whether the second is at least as new.
+fn is_covered(order: Option<Order>, other: Option<Order>) -> bool {
+    order.zip(other).is_some_and(|(order, other)| order.is_covered_by(other))
+}
+
 /// How many changes of this row were heard of beside the one that its read is counted for.
 fn others(rows: &BTreeMap<RowKey, u32>, key: &RowKey) -> u32 {
     rows.get(key).copied().unwrap_or_default().saturating_sub(1)
 }
 
-/// Reads rows of one system that were heard of, and commits what they show.
+/// Reads rows of one system that were heard of, and commits what they show. Those that it has shown itself
+/// are not read first.
 ///
 /// # Errors
 /// The store's only. A system that does not answer ends the reading of its binding.
@@ -123,6 +160,7 @@ pub(crate) async fn read(
     desk: &Desk<'_>,
     systems: &mut Systems,
     rows: Rows,
+    payloads: &mut Shown,
 ) -> Result<Read, PortError> {
     let mut read = Read::default();
     // What changes is written by who writes to its systems, who need not look for it.
@@ -130,7 +168,21 @@ pub(crate) async fn read(
     let mut pipeline = Pipeline::new(desk);
     for (binding, rows) in rows {
         let mut reading = Reading::new(binding);
-        let keys: Vec<RowKey> = rows.keys().cloned().collect();
+        let told = payloads.remove(&binding).unwrap_or_default();
+        let told: Vec<Observed> = told.into_values().collect();
+        for chunk in told.chunks(BATCH.rows) {
+            let account = &mut read.captured.account;
+            let mut inputs = Vec::with_capacity(chunk.len() + 1);
+            let changes = chunk.iter().map(|row| u64::from(others(&rows, &row.key))).sum();
+            fold(binding, Disposition::Superseded, changes, account, &mut inputs);
+            account.saw(binding, chunk.len() as u64);
+            inputs.extend(chunk.iter().cloned().map(Input::Push));
+            reading.rows += chunk.len() as u64;
+            let decided = pipeline.push(inputs, Vec::new()).await?;
+            settle(desk, systems, decided, &mut read).await?;
+        }
+        let is_told: BTreeSet<&RowKey> = told.iter().map(|row| &row.key).collect();
+        let keys: Vec<RowKey> = rows.keys().filter(|key| !is_told.contains(key)).cloned().collect();
         let (mut gone, mut first, mut lists) = (Vec::new(), None, Lists::default());
         for chunk in keys.chunks(BATCH.rows) {
             // Rows count as fenced reads only if nothing of ours was in flight since before.

@@ -1,6 +1,6 @@
 //! Hears at once that rows changed: from a system's log, or from a table of changes kept by triggers.
 //!
-//! A listener says *which* rows changed, never what they hold: a hint. The row is then read as it
+//! A listener says *which* rows changed, not what they hold: a hint. The row is then read as it
 //! is, like any other, so what a log leaves out (large values, cascades, what triggers did, the
 //! shape of the table at that time) cannot be wrong, and hearing something twice is harmless.
 //! A listener must never keep silent about a committed change.
@@ -8,7 +8,7 @@
 use async_trait::async_trait;
 use syncline_core::{
     Text,
-    change::{Position, RowKey},
+    change::{Observed, Position, RowKey},
     error::PortError,
     name::{BindingIndex, Timestamp},
 };
@@ -30,6 +30,10 @@ pub enum Changed {
     /// The row of this key was created, changed or deleted; where the key itself was changed there
     /// is a hint for the old one and a hint for the new one.
     Row(RowKey),
+    /// This row was created or changed, and the system itself has told what it holds: all that is bound of
+    /// it, with a version that compares with those of the rows that are read. It counts if nothing newer is
+    /// known; else the row is read, as with [`Changed::Row`].
+    Shown(Box<Observed>),
     /// More than can be named row by row (`TRUNCATE`, another shape of the table, an event that
     /// cannot be read): the binding must be read whole. Says why.
     Unnamed(Text),

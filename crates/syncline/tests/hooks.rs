@@ -1,6 +1,7 @@
 //! A shop that calls us when something changes: signed, over HTTP, in every weather.
 
 mod bad;
+mod payloads;
 
 use std::{
     io::{Read as _, Write as _},

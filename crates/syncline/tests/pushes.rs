@@ -317,9 +317,13 @@ fn nothing_can_be_asked_of_it_or_written_to_it() {
     world.file("syncline.yaml", &FILE.replace("        trust: payload\n", ""));
     world.run(&["check"]).ends(2, &["a system that only tells needs"]);
     world.file("syncline.yaml", &FILE.replace("push:\"", "sqlite:app.db\""));
-    world
-        .run(&["check"])
-        .ends(2, &["config.unsupported", "`trust: payload` is for systems that only tell"]);
+    world.run(&["check"]).ends(
+        2,
+        &[
+            "config.unsupported",
+            "`trust: payload` is for REST systems, and for those that only tell",
+        ],
+    );
     world.file("syncline.yaml", &FILE.replace("\"push:\"", "\"push:\"\n    password: env:X"));
     world.run(&["check"]).ends(2, &["`password` means nothing for a system that only tells"]);
 }

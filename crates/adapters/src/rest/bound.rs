@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use syncline_core::{
     Text,
-    change::{Observed, RowKey, Token},
+    change::{Observed, Order, RowKey, Token},
     error::{ErrorKind, PortError},
     name::BindingIndex,
     plan::{Place, Plan},
@@ -20,6 +20,7 @@ use crate::{
     rest::{
         client::{Answer, Client},
         lines,
+        payload::{self, Stamp},
     },
     settings::{
         Path, Template,
@@ -79,6 +80,9 @@ impl Bound {
         }
         names.extend(spec.changed_at.iter().map(|(name, _)| name.clone()));
         names.extend(spec.changed_by.iter().chain(&spec.cursor).cloned());
+        // Lines have no version of their own.
+        let order = resource.order.as_ref().filter(|_| within.is_none());
+        names.extend(order.map(|path| Text::new(path.to_string())));
         for (name, _) in found.soft_delete.iter().flatten() {
             // A name is a field's or a member's.
             let entity = plan.entity(found.entity);
@@ -179,6 +183,9 @@ impl Bound {
             return Err(refused("read.json", reason));
         }
         let mut observed = self.shape.observe(&values)?;
+        if self.within.is_none() {
+            observed.order = self.order(item);
+        }
         if let (Version::Field(path), None) = (&self.resource.version, &self.within) {
             observed.token = path
                 .at(item)
@@ -188,6 +195,13 @@ impl Bound {
                 .map(|found| Token(found.to_string().into_bytes()));
         }
         Ok(observed)
+    }
+
+    /// Where in its history an item is, as one that is read shows it.
+    fn order(&self, item: &Json) -> Option<Order> {
+        let stamp = Stamp::of(self.resource.order.as_ref()?, item)?;
+        payload::note(&self.system, &self.resource.name, stamp);
+        Some(stamp.order())
     }
 
     /// An item of a list shows all that is needed. What it lacks could be null, or could be told only

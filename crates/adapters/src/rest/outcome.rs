@@ -15,8 +15,8 @@ use crate::{
 
 /// The write was made, and this is what there is now.
 pub(super) fn done(observed: Observed) -> Outcome {
-    let Observed { key, row, token, .. } = observed;
-    Outcome::Applied { key, post: row, token, order: None, transaction: None }
+    let Observed { key, row, token, order, .. } = observed;
+    Outcome::Applied { key, post: row, token, order, transaction: None }
 }
 
 /// A soft delete answers like any other.

@@ -183,6 +183,9 @@ pub struct Resource {
     pub bulk_update: Option<Bulk>,
     /// How it is made sure that an item is still the one that was read.
     pub version: Version,
+    /// Where payloads count themselves: the member that tells an older state of an item from a newer one, in
+    /// them as in what is read.
+    pub order: Option<Path>,
     /// Answers that mean: there is no such item.
     pub gone: Vec<u16>,
 }

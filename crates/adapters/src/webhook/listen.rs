@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::{
     hub::inbox::{Inbox, Look, Waiting},
     push::{Telling, Told, What},
+    rest::Payloads,
     settings::{Kind, Settings, hook::Hook},
     webhook::{
         cooling::Cooling,
@@ -42,6 +43,7 @@ const BYTES: usize = 16 << 20;
 pub(super) struct Webhooks {
     system: String,
     keys: Arc<Keys>,
+    payloads: Arc<Payloads>,
     hook: Arc<Hook>,
     inbox: Arc<Inbox>,
     look: Look,
@@ -58,15 +60,17 @@ impl Webhooks {
     pub(super) fn new(
         settings: &Settings,
         keys: Keys,
+        payloads: Payloads,
         hook: Arc<Hook>,
         inbox: Arc<Inbox>,
         hub: &Path,
     ) -> Self {
         let last = inbox.last();
         let (system, keys) = (settings.name.clone(), Arc::new(keys));
+        let payloads = Arc::new(payloads);
         let (look, cooling, began) = (Look::at(hub), Cooling::default(), Instant::now());
         let told = (settings.kind == Kind::Push).then(|| Told::of(settings));
-        Self { system, keys, hook, inbox, look, told, last, at: 0, cooling, began }
+        Self { system, keys, payloads, hook, inbox, look, told, last, at: 0, cooling, began }
     }
 
     fn position(&self, seq: i64) -> Position {
@@ -124,7 +128,12 @@ const TIMES: u32 = 1_000;
 const UNNAMED: &str = "a webhook does not say which row it is about";
 
 /// What deliveries say of rows, in their order.
-fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<(i64, Hint)> {
+fn hints(
+    hook: &Hook,
+    keys: &Keys,
+    payloads: &Payloads,
+    deliveries: &[Waiting],
+) -> Vec<(i64, Hint)> {
     let known = keys.known();
     let mut hints = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
@@ -146,7 +155,11 @@ fn hints(hook: &Hook, keys: &Keys, deliveries: &[Waiting]) -> Vec<(i64, Hint)> {
                 let row = |twin| keys.row(binding, item, key, twin);
                 match row(Twin::AsSent).filter(|_| resource.is_some()) {
                     None => hint(binding, unread()),
-                    Some(row) => hint(binding, Changed::Row(row)),
+                    Some(row) => {
+                        let shown = payloads.row(binding, item).filter(|shown| shown.key == row);
+                        let shown = shown.filter(|_| !*is_end).map(Box::new);
+                        hint(binding, shown.map_or_else(|| Changed::Row(row), Changed::Shown));
+                    }
                 }
                 // Of what is gone nobody can be asked how its number is written.
                 if let Some(row) = row(Twin::Other).filter(|_| *is_end) {
@@ -217,12 +230,13 @@ impl Listener for Webhooks {
         let mut handed = self.cooled(now);
         if let Some(newest) = deliveries.last().map(|delivery| delivery.seq) {
             let (hook, keys, told) = (self.hook.clone(), self.keys.clone(), self.told.clone());
+            let payloads = self.payloads.clone();
             let inbox = self.inbox.identity();
             let hints = self.blocking(move |_, _| {
                 if let Some(told) = &told {
                     told.take(&tellings(&hook, &keys, &deliveries), inbox, newest)?;
                 }
-                Ok(hints(&hook, &keys, &deliveries))
+                Ok(hints(&hook, &keys, &payloads, &deliveries))
             });
             for (seq, hint) in hints.await? {
                 if self.told.is_some() {
@@ -232,6 +246,11 @@ impl Listener for Webhooks {
                 }
                 let key = match &hint.what {
                     Changed::Row(key) => Some(key.clone()),
+                    Changed::Shown(_) => {
+                        // Nobody need be asked.
+                        handed.push(hint);
+                        continue;
+                    }
                     Changed::Unnamed(_) | Changed::Somewhere(_) => None,
                 };
                 let at = hint.at.unwrap_or_default();

@@ -91,6 +91,7 @@ async fn heard_until(listener: &mut dyn Listener, last: u16) -> (Said, Position)
         for hint in heard.hints {
             let key = match hint.what {
                 Changed::Row(key) => Some(key),
+                Changed::Shown(row) => Some(row.key),
                 Changed::Unnamed(_) | Changed::Somewhere(_) => None,
             };
             said.push((hint.binding.0, key));

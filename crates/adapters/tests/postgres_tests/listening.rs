@@ -141,6 +141,7 @@ async fn heard(listener: &mut dyn Listener) -> Vec<String> {
                 .into_iter()
                 .map(|hint| match hint.what {
                     Changed::Row(key) => format!("{} {key}", hint.binding.0),
+                    Changed::Shown(row) => format!("{} {}", hint.binding.0, row.key),
                     Changed::Unnamed(why) | Changed::Somewhere(why) => {
                         format!("{} whole: {why}", hint.binding.0)
                     }

@@ -42,6 +42,8 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
                 Fence::Open
             } else if link.lane != Lane::Free {
                 Fence::Busy
+            } else if is_tied(link, sight) {
+                Fence::Reread
             } else if is_covered(sight.order.or(Some(Order::Operation(began.0))), link) {
                 Fence::Stale
             } else if class == Class::Log && !link.unresolved.is_empty() {
@@ -88,10 +90,22 @@ fn is_ambiguous(link: &Link, sight: &Sight<'_>, began: OperationId) -> bool {
         && link.shadow.as_ref() != sight.row
 }
 
+/// Whether two different rows bear one version: a time that both were changed within. Which of them is the newer
+/// one, it does not say.
+fn is_tied(link: &Link, sight: &Sight<'_>) -> bool {
+    matches!(sight.order, Some(Order::Version(_)))
+        && sight.order == link.order
+        && link.shadow.is_some()
+        && link.shadow.as_ref() != sight.row
+}
+
 /// A webhook is a hint, unless it carries a version that compares.
 fn push(plan: &Plan, link: &Link, sight: &Sight<'_>) -> Fence {
     match sight.order {
+        Some(Order::Version(_)) if is_tied(link, sight) => Fence::Reread,
         Some(Order::Version(_)) if is_covered(sight.order, link) => Fence::Stale,
+        // What was read without a version may be newer than any.
+        Some(Order::Version(_)) if !matches!(link.order, Some(Order::Version(_))) => Fence::Reread,
         // Of a row that is gone no version says whether the payload came before it went.
         Some(Order::Version(_)) if link.shadow.is_none() => Fence::Reread,
         // A payload that arrives while our write is in flight looks concurrent although its author

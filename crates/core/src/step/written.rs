@@ -198,7 +198,11 @@ impl Pass<'_> {
             // What was sent before and not answered expected what is no longer there.
             link.unresolved.retain(|intent| intent.id > answered.intent.id);
             link.token = after.token.cloned();
-            link.order = after.order.or(link.order);
+            link.order = match (after.order, link.order) {
+                // The image has no version: what comes late could be taken for newer.
+                (None, Some(Order::Version(_))) if after.post.is_some() => None,
+                (order, known) => order.or(known),
+            };
             link.parked.take_if(|parked| !judge::is_rule(parked));
             link.waits_for = None;
             if result.is_err() {
@@ -287,7 +291,8 @@ impl Pass<'_> {
             link.wait = current != shadow && answered.intent.expect.is_met_by(shadow);
             return;
         }
-        if answered.class == Class::Versioned
+        let is_versioned = matches!(link.order, Some(Order::Version(_)));
+        if (answered.class == Class::Versioned || is_versioned)
             && let Some(key) = link.key.clone()
         {
             // The image has no version: what comes late could be taken for newer.

@@ -44,11 +44,12 @@ pub async fn hear(
         in_order(desk.plan, &passed.entities.iter().map(|it| it.entity).collect::<Vec<_>>());
     passed.entities.sort_by_key(|report| order.iter().position(|it| *it == report.entity));
     let mut portions = portions(desk.plan, gathered.rows);
+    let mut shown = gathered.shown;
     let (mut is_complete, mut later) = (true, Rows::new());
     for report in &mut passed.entities {
         let Some(rows) = portions.remove(&report.entity) else { continue };
         desk.set_run(report.run);
-        let read = hear::read(desk, systems, rows).await?;
+        let read = hear::read(desk, systems, rows, &mut shown).await?;
         report.account.absorb(&read.captured.account);
         later.extend(read.later);
         for reading in read.captured.readings {

@@ -89,6 +89,7 @@ impl Ear {
 fn named(hint: Hint) -> Named {
     match hint.what {
         Changed::Row(key) => (hint.binding, key),
+        Changed::Shown(row) => (hint.binding, row.key),
         Changed::Unnamed(why) | Changed::Somewhere(why) => {
             panic!("{:?} is to be read whole: {why}", hint.binding)
         }

@@ -229,7 +229,7 @@ async fn hook(loaded: &Loaded, name: &str) -> Result<Option<Check>, Failure> {
         }
         None => (
             CheckState::Warning,
-            if hook.trusts {
+            if loaded.only_tells(name) {
                 format!("{style}; no webhook received yet, and nothing stands behind them")
             } else {
                 format!("{style}; no webhook received yet, polling covers it")

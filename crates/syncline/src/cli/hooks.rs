@@ -6,10 +6,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 use syncline_adapters::{
     hub::inbox::{self, Delivery, Fate, Look},
-    settings::{
-        Kind,
-        hook::{Part, Style},
-    },
+    settings::hook::{Part, Style},
     webhook::{self, Own},
 };
 
@@ -144,9 +141,7 @@ async fn replay(loaded: &Loaded, id: i64) -> Result<Answer, Failure> {
     };
     // The inbox is not made by looking for one.
     let (found, _) = Look::at(&hub).one(id)?.ok_or_else(unknown)?;
-    let is_push = loaded.draft.system(&found.system).is_some_and(|system| {
-        system.address.as_ref().is_some_and(|address| address.value.kind == Kind::Push)
-    });
+    let is_push = loaded.only_tells(&found.system);
     let hook = loaded.hook(&found.system).await?;
     let has_versions =
         hook.is_some_and(|hook| hook.topics.iter().all(|topic| topic.version.is_some()));

@@ -389,6 +389,12 @@ impl Loaded {
         Ok(Some(hook))
     }
 
+    /// Whether a system only tells, and cannot be asked.
+    pub(crate) fn only_tells(&self, system: &str) -> bool {
+        let address = self.draft.system(system).and_then(|it| it.address.as_ref());
+        address.is_some_and(|address| address.value.kind == Kind::Push)
+    }
+
     /// What tells the rows of each table of a system apart, as the file says.
     pub(crate) fn keys(&self, system: &str) -> BTreeMap<Text, Vec<Text>> {
         let bound = self.draft.entities.iter().filter_map(|entity| entity.binding(system));

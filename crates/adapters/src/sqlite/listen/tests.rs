@@ -109,6 +109,7 @@ async fn next(listener: &mut dyn Listener) -> (Vec<String>, Position) {
         if !heard.hints.is_empty() {
             let said = heard.hints.iter().map(|hint| match &hint.what {
                 Changed::Row(key) => format!("{}:{key}", hint.binding.0),
+                Changed::Shown(row) => format!("{}:{}", hint.binding.0, row.key),
                 Changed::Unnamed(_) | Changed::Somewhere(_) => format!("{}:all", hint.binding.0),
             });
             return (said.collect(), heard.upto);
@@ -181,6 +182,7 @@ async fn a_key_is_named_exactly_as_the_source_reads_it() {
         .iter()
         .map(|hint| match &hint.what {
             Changed::Row(key) => (hint.binding.0, key.clone()),
+            Changed::Shown(row) => (hint.binding.0, row.key.clone()),
             Changed::Unnamed(why) | Changed::Somewhere(why) => panic!("{why}"),
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use super::{A, B, contact_in, edit, only, world::World};
 use crate::{
-    change::{Cycles, Input, Order},
+    change::{Cycles, Effect, Input, Order},
     commit::AuditKind,
     plan::Class,
 };
@@ -37,6 +37,35 @@ fn a_webhook_that_was_overtaken_by_a_poll_of_the_same_values_says_nothing_new() 
     assert!(!world.kinds().contains(&AuditKind::Changed), "nobody did anything since");
     let order = world.group().root.link(A).and_then(|link| link.order);
     assert_eq!(order, Some(Order::Version(3)));
+}
+
+#[test]
+fn of_two_states_within_one_time_neither_is_known_to_be_newer_and_the_row_is_read() {
+    let mut world = contact_in(World::new(2).class(Class::Versioned));
+    edit(&mut world, "A", "phone=P1");
+    let first = world.observe(A, 7);
+    world.poll_of(first);
+    edit(&mut world, "A", "phone=P2");
+    let second = world.observe(A, 7);
+    let asked = world.decide(&[Input::Push(second)]);
+    assert!(matches!(asked.as_slice(), [Effect::Read { .. }]), "{asked:?}");
+    world.settle(asked);
+    world.run();
+    assert!(world.show("B").ends_with("N0 E0 P2 S0"), "{}", world.show("B"));
+}
+
+#[test]
+fn a_webhook_with_a_version_is_no_news_of_a_row_that_was_read_without_one() {
+    let mut world = contact_in(World::new(2).class(Class::Plain));
+    edit(&mut world, "A", "phone=P1");
+    let told = world.observe(A, 7);
+    edit(&mut world, "A", "phone=P2");
+    world.scan("A");
+    let asked = world.decide(&[Input::Push(told)]);
+    assert!(matches!(asked.as_slice(), [Effect::Read { .. }]), "{asked:?}");
+    world.settle(asked);
+    world.run();
+    assert!(world.show("B").ends_with("N0 E0 P2 S0"), "{}", world.show("B"));
 }
 
 /// A contact that B's users deleted while A's edited it, and the key that its row in B had.

@@ -6,7 +6,7 @@ use syncline_adapters::settings::hook::{Piece, Style};
 use crate::config::{
     check::{Checker, unknown},
     complaint::Complaint,
-    draft::SystemDraft,
+    draft::{SystemDraft, webhook::HookDraft},
 };
 
 impl Checker<'_> {
@@ -52,6 +52,35 @@ impl Checker<'_> {
         }
     }
 
+    /// Payloads of a REST system may count where one can tell which of two states is the newer one.
+    fn payloads(&mut self, system: &SystemDraft, webhook: &HookDraft, bound: &[&str]) {
+        let Some(rest) = &system.rest else { return };
+        if webhook.hook.topics.iter().any(|topic| topic.deleted) {
+            let complaint = Complaint::error(
+                "config.value",
+                webhook.place,
+                "`deleted` is for systems that only tell: whether an item is gone, this one is asked",
+            );
+            self.complain(complaint.fix("leave `deleted` out"));
+        }
+        let bound = |name: &str| bound.contains(&name);
+        for resource in rest.resources.iter().filter(|it| bound(it.name.as_str())) {
+            let name = &resource.name;
+            let message = match webhook.orders(resource).len() {
+                1 => continue,
+                0 => format!(
+                    "`trust: payload`: nothing says which of two states of `{name}` is the newer one"
+                ),
+                _ => format!("`trust: payload`: `{name}` has several versions"),
+            };
+            let complaint = Complaint::error("config.value", webhook.place, message);
+            self.complain(complaint.fix(format!(
+                "say where its items show a number or a time that every change moves, as in `topics: \
+                 {{\"{name}/*\": {{resource: {name}, version: updated_at}}}}`, or leave `trust` out"
+            )));
+        }
+    }
+
     fn hook(&mut self, system: &SystemDraft) {
         let Some(webhook) = &system.detect.webhook else { return };
         let name = system.name.value.as_str();
@@ -82,6 +111,9 @@ impl Checker<'_> {
             .filter_map(|entity| entity.binding(&system.name.value))
             .map(|binding| binding.table.value.as_str())
             .collect();
+        if webhook.hook.trusts {
+            self.payloads(system, webhook, &bound);
+        }
         for topic in &webhook.hook.topics {
             if !bound.contains(&topic.resource.as_str()) {
                 let message = format!(

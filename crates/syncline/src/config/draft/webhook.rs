@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use syncline_adapters::settings::hook::Hook;
+use syncline_adapters::settings::{
+    Path,
+    api::{Resource, Version},
+    hook::Hook,
+};
 
 use crate::config::{draft::Spanned, secrets::Reference, source::Place};
 
@@ -15,6 +19,20 @@ pub(crate) struct HookDraft {
     pub(crate) secrets: Vec<Spanned<Reference>>,
     /// Where it stands.
     pub(crate) place: Place,
+}
+
+impl HookDraft {
+    /// Of a REST system whose payloads count: the members that the file names to tell older states of a
+    /// resource's items from newer ones. It should be one.
+    pub(crate) fn orders(&self, resource: &Resource) -> Vec<Path> {
+        let topics = self.hook.topics.iter().filter(|topic| topic.resource == resource.name);
+        let mut orders: Vec<Path> = topics.filter_map(|topic| topic.version.clone()).collect();
+        orders.dedup();
+        match &resource.version {
+            Version::Field(path) if orders.is_empty() => vec![path.clone()],
+            Version::None | Version::Etag | Version::Field(_) => orders,
+        }
+    }
 }
 
 /// Where we are called over HTTP.

@@ -58,7 +58,8 @@ pub(crate) static WEBHOOK: Section = Section {
             "trust",
             Shape::Word(&["hint", "payload"]),
             "`hint`: what is sent says which row changed; the row is then read from the system. `payload`, of a \
-             system that only tells: what is sent is the row, or what changed of it.",
+             system that only tells: what is sent is the row, or what changed of it. `payload`, of a REST system: a \
+             whole item with a `version` stands for reading it.",
         ),
     ],
     named: None,
@@ -83,7 +84,8 @@ pub(crate) static TOPIC: Section = Section {
         key(
             "version",
             Shape::Text,
-            "Of a system that only tells: where a whole number is in the item that grows with every change of its row.",
+            "Where a whole number is in the item that grows with every change of its row. Of a REST system also a \
+             time; unsaid, that of its resource's `version: {field: …}`.",
         ),
         key(
             "deleted",

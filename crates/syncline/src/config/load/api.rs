@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use syncline_adapters::settings::{
     Settings,
-    api::{Api, Auth, Grant, Refresh},
+    api::{Api, Auth, Grant, Refresh, Resource},
 };
 
 use crate::{
@@ -50,8 +50,19 @@ impl Loaded {
             headers,
             max_rate: rest.max_rate.map(|rate| (rate.rows, rate.span)),
             concurrency: rest.concurrency,
-            resources: rest.resources.clone(),
+            resources: self.resources(system, rest),
         })
+    }
+
+    /// The resources; where payloads count, with what tells older states from newer ones.
+    fn resources(&self, system: &str, rest: &RestDraft) -> Vec<Arc<Resource>> {
+        let hook = self.draft.system(system).and_then(|it| it.detect.webhook.as_ref());
+        let Some(hook) = hook.filter(|it| it.hook.trusts) else { return rest.resources.clone() };
+        let with_order = |resource: &Arc<Resource>| {
+            let order = hook.orders(resource).into_iter().next();
+            Arc::new(Resource { order, ..Resource::clone(resource) })
+        };
+        rest.resources.iter().map(with_order).collect()
     }
 
     async fn grant(&self, system: &str, draft: &GrantDraft) -> Result<Grant, Failure> {

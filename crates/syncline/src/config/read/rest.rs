@@ -134,6 +134,7 @@ impl Reader<'_> {
             bulk_create,
             bulk_update,
             version,
+            order: None,
             gone: entries.get("gone").map_or_else(|| vec![404, 410], |node| self.statuses(node)),
             path,
             get,

@@ -347,6 +347,8 @@ impl Reader<'_> {
         let trusts = system.detect.webhook.as_ref().map(|it| (it.hook.trusts, it.place));
         match (kind == Kind::Push, trusts) {
             (true, Some((true, _))) | (false, Some((false, _)) | None) => {}
+            // What tells older payloads from newer ones is asked for with its resources.
+            (false, Some((true, _))) if kind == Kind::Rest => {}
             (true, _) => self.complain(
                 Complaint::error(
                     "config.value",
@@ -359,9 +361,9 @@ impl Reader<'_> {
                 Complaint::error(
                     "config.unsupported",
                     place,
-                    "`trust: payload` is for systems that only tell, whose URL is push:",
+                    "`trust: payload` is for REST systems, and for those that only tell, whose URL is push:",
                 )
-                .fix("leave it out: the row is read again, so that order and age of what is sent are harmless"),
+                .fix("leave it out: the row is read, which costs a database little, and order and age of what is sent are harmless"),
             ),
         }
         if kind != Kind::Sqlite {
