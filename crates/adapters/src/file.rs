@@ -5,6 +5,7 @@
 //! state of the rows written so far, replaced at once by a new one beside it.
 
 mod bound;
+mod by_key;
 mod catalog;
 mod change;
 mod csv;

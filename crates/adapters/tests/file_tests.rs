@@ -13,9 +13,14 @@ use syncline_adapters::settings::{
     Kind, Marks, Settings, Tls,
     folder::{Folder, Form, Holds, Pattern},
 };
-use syncline_core::{name::SystemIndex, plan::Plan, value::Value};
+use syncline_core::{
+    change::{ReadResult, RowKey},
+    name::{BindingIndex, OperationId, SystemIndex},
+    plan::Plan,
+    value::Value,
+};
 use syncline_ports::{
-    source::Source,
+    source::{KeyAnswer, KeyRead, Limit, ReadRequest, Source},
     suite::bench::{Bench, Columns, Edit},
     target::Target,
 };
@@ -156,5 +161,55 @@ mod json_lines {
     }
     crate::suites::each! { bench, target,
         changed_rows_are_not_overwritten, deletes_are_conditional, composite_keys_are_written,
+    }
+}
+
+/// How many bytes this process has read so far, from whatever it reads.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> u64 {
+    let counted = fs::read_to_string("/proc/self/io").unwrap();
+    let line = counted.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    line.parse().unwrap()
+}
+
+/// Asks for all rows of a file by their keys, as after a crash: how many bytes that reads.
+#[cfg(target_os = "linux")]
+async fn asked_for_all(count: usize) -> (u64, u64) {
+    const AT_ONCE: usize = 500;
+    let directory = tempfile::tempdir().unwrap();
+    let mut bench = FileBench { directory };
+    let line = |at: usize| format!("{{\"sku\":\"S{at}\",\"site\":\"lyon\",\"qty\":{at}}}\n");
+    let text: String = (0..count).map(line).collect();
+    fs::write(bench.path("stock"), &text).unwrap();
+    let plan = syncline_ports::suite::bench::plan();
+    let at = plan.bindings.iter().position(|it| it.table.table == "stock").unwrap();
+    let binding = BindingIndex(at as u16);
+    let (mut source, _) = bench.open(plan, Duration::from_secs(10)).await;
+    let key = |at: usize| {
+        RowKey::new(&[Value::Text(format!("S{at}").as_str().into()), Value::Text("lyon".into())])
+    };
+    let before = bytes_read();
+    for from in (0..count).step_by(AT_ONCE) {
+        let keys = (from..from + AT_ONCE).map(|at| KeyRead {
+            key: key(at),
+            operation: OperationId(1),
+            in_doubt: Vec::new(),
+        });
+        let request = ReadRequest::Keys { binding, keys: keys.collect() };
+        let limit = Limit { rows: AT_ONCE, bytes: usize::MAX };
+        let batch = source.read(&request, limit).await.unwrap();
+        let there = |it: &KeyAnswer| matches!(it.result, ReadResult::Found(_));
+        assert_eq!(batch.answers.iter().filter(|it| there(it)).count(), AT_ONCE);
+    }
+    (bytes_read() - before, text.len() as u64)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn rows_that_are_asked_for_after_a_crash_are_not_each_a_way_through_the_file() {
+    for count in [4_000, 16_000, 64_000] {
+        let (read, size) = asked_for_all(count).await;
+        // Once for the first who ask, once for all others, and each row once where it was put aside.
+        assert!(read < 5 * size, "{count} rows: {read} bytes of a file of {size}");
     }
 }

@@ -66,10 +66,11 @@ impl Held {
         let at = self.spool.put(&piece)?;
         let portion = match known.split_first() {
             Some((first, others)) => {
+                let mut one = *first;
                 for other in others {
-                    self.join(*first, *other);
+                    one = self.join(one, *other);
                 }
-                *first
+                one
             }
             None if self.portions.is_empty() || self.writes >= PORTION => {
                 self.joined.push(self.portions.len());
@@ -95,15 +96,18 @@ impl Held {
         at
     }
 
-    /// Rows of both are asked for by one group: they are decided together, in the order in which they came.
-    fn join(&mut self, first: usize, other: usize) {
-        let more = self.portions.get_mut(other).map(std::mem::take).unwrap_or_default();
-        if let (Some(places), Some(to)) = (self.portions.get_mut(first), self.joined.get_mut(other))
+    /// Rows of both are asked for by one group: they are decided together, in the order in which they came. The
+    /// smaller one goes to the larger one, so that nothing goes often. Gives what they are by now.
+    fn join(&mut self, one: usize, other: usize) -> usize {
+        let size = |at: usize| self.portions.get(at).map_or(0, Vec::len);
+        let (large, small) = if size(one) < size(other) { (other, one) } else { (one, other) };
+        let more = self.portions.get_mut(small).map(std::mem::take).unwrap_or_default();
+        if let (Some(places), Some(to)) = (self.portions.get_mut(large), self.joined.get_mut(small))
         {
             places.extend(more);
-            places.sort_unstable();
-            *to = first;
+            *to = large;
         }
+        large
     }
 
     /// How many portions there are.
@@ -116,9 +120,14 @@ impl Held {
     /// # Errors
     /// What kept them from being read.
     pub(super) fn portion(&self, portion: usize) -> io::Result<Vec<WriteGroup>> {
-        let places = self.portions.get(portion).into_iter().flatten();
+        let mut places = self.portions.get(portion).cloned().unwrap_or_default();
+        // Those of portions that were joined come after each other.
+        places.sort_unstable();
         let lost = || io::Error::from(io::ErrorKind::InvalidData);
-        places.map(|at| decode(&mut self.spool.get(*at)?.as_slice()).ok_or_else(lost)).collect()
+        places
+            .iter()
+            .map(|at| decode(&mut self.spool.get(*at)?.as_slice()).ok_or_else(lost))
+            .collect()
     }
 
     /// Which portion asks for a row.

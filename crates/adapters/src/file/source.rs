@@ -9,19 +9,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use syncline_core::{
     Text,
-    change::{Observed, Position, ReadResult, RowKey},
+    change::{Position, ReadResult, RowKey},
     error::{ErrorKind, PortError},
     name::BindingIndex,
     plan::Plan,
 };
-use syncline_ports::source::{
-    Batch, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
-};
+use syncline_ports::source::{Batch, KeyAnswer, KeyRead, Limit, ReadRequest, Source, Then};
 
 use crate::{
     file::{
         System, blocking,
         bound::{Bound, Seen, short},
+        by_key::{Known, by_key, duplicate},
         delta::{self, Pass},
         failed,
         place::{self, Found, Look},
@@ -59,6 +58,8 @@ pub(super) struct FileSource {
     listing: Option<Listing>,
     /// Of files that hold changes: the reading that is under way, by binding.
     passes: BTreeMap<BindingIndex, Pass>,
+    /// Of files that were read by key: what is known of each.
+    known: BTreeMap<BindingIndex, Known>,
     begun: u64,
 }
 
@@ -101,6 +102,7 @@ impl FileSource {
             bindings: Bindings::new(system, plan),
             listing: None,
             passes: BTreeMap::new(),
+            known: BTreeMap::new(),
             begun: 0,
         }
     }
@@ -186,11 +188,13 @@ impl FileSource {
         let bound = self.bindings.get(binding)?;
         let wanted: Vec<RowKey> = keys.iter().map(|read| read.key.clone()).collect();
         let action = bound.action("read some of");
-        let mut results = blocking(&action, move || match bound.system.folder.holds {
-            Holds::All => by_key(&bound, &wanted),
-            Holds::Changes => delta::by_key(&bound, &wanted),
+        let known = self.known.remove(&binding);
+        let (mut results, known) = blocking(&action, move || match bound.system.folder.holds {
+            Holds::All => by_key(&bound, &wanted, known),
+            Holds::Changes => Ok((delta::by_key(&bound, &wanted)?, None)),
         })
         .await?;
+        self.known.extend(known.map(|known| (binding, known)));
         let answer = |read: &KeyRead| KeyAnswer {
             key: read.key.clone(),
             operation: read.operation,
@@ -325,94 +329,6 @@ fn once(seen: Seen, place: &str, twice: &[u64]) -> Seen {
         return seen;
     }
     Seen::Refused(duplicate(key.clone(), place))
-}
-
-fn duplicate(key: RowKey, place: &str) -> RefusedRow {
-    let reason = Text::from(format!("{place}: another row of the file has the same key"));
-    RefusedRow { key, code: "read.duplicate_key", reason }
-}
-
-/// What the file says of these rows; one that is not among them is not there, and known not to be.
-fn by_key(bound: &Bound, wanted: &[RowKey]) -> Result<BTreeMap<RowKey, ReadResult>, PortError> {
-    let all = |reason: String| {
-        let reason = Text::from(reason);
-        wanted.iter().map(|key| (key.clone(), ReadResult::Failed(reason.clone()))).collect()
-    };
-    let folder = &bound.system.folder;
-    let found = match place::look(&bound.system, &bound.file)? {
-        Look::Found(found) => found,
-        Look::Missing if folder.writes => return Ok(BTreeMap::new()),
-        Look::Missing => {
-            return Ok(all(format!("there is no file {}", folder.name.shown(&bound.file))));
-        }
-        Look::NotNow(why) => return Ok(all(why)),
-    };
-    let action = bound.action("read");
-    let mut rows = match Rows::open(folder, &found, &bound.names(), &bound.kinds, &action)? {
-        Ok(rows) => rows,
-        Err(why) => return Ok(all(why)),
-    };
-    let mut picked = Picked::new(wanted.iter());
-    picked.read(bound, &mut rows).map_err(|error| failed(&action, &error))?;
-    if !found.is_as_it_was() {
-        return Ok(all(format!("{} was changed while it was read", found.name)));
-    }
-    let results = picked.rows.into_iter().filter_map(|(key, row)| {
-        let result = match row {
-            Some(Ok(observed)) => ReadResult::Found(observed),
-            Some(Err(refused)) => {
-                ReadResult::Failed(Text::from(format!("{}: {}", refused.code, refused.reason)))
-            }
-            // A row that cannot be told from others may be this one.
-            None => ReadResult::Failed(Text::from(picked.doubt.clone()?)),
-        };
-        Some((key, result))
-    });
-    Ok(results.collect())
-}
-
-/// Some rows of a file, by key.
-struct Picked {
-    /// What was found of each; `None`: nothing.
-    rows: BTreeMap<RowKey, Option<Result<Box<Observed>, RefusedRow>>>,
-    /// Why a row that was not found may be there all the same.
-    doubt: Option<String>,
-}
-
-impl Picked {
-    fn new<'a>(keys: impl Iterator<Item = &'a RowKey>) -> Self {
-        Self { rows: keys.map(|key| (key.clone(), None)).collect(), doubt: None }
-    }
-
-    /// Goes through all rows.
-    ///
-    /// # Errors
-    /// What kept the file from being read.
-    fn read(&mut self, bound: &Bound, rows: &mut Rows) -> std::io::Result<()> {
-        loop {
-            let entry = match rows.next() {
-                Ok(Some(entry)) => entry,
-                Ok(None) => return Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                    self.doubt.get_or_insert(error.to_string());
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            };
-            let (key, result) = match bound.seen(&entry) {
-                Seen::Row(observed) => (observed.key.clone(), Ok(observed)),
-                Seen::Refused(refused) => (refused.key.clone(), Err(refused)),
-                Seen::Lost(why) => {
-                    self.doubt.get_or_insert(why);
-                    continue;
-                }
-            };
-            if let Some(known) = self.rows.get_mut(&key) {
-                let is_second = known.is_some();
-                *known = Some(if is_second { Err(duplicate(key, &entry.place)) } else { result });
-            }
-        }
-    }
 }
 
 #[async_trait]

@@ -19,7 +19,8 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 /// Pieces of bytes, each found by where it begins.
 #[derive(Debug)]
 pub(super) struct Spool {
-    folder: PathBuf,
+    /// Where many go; `None`: all of them stay in memory.
+    folder: Option<PathBuf>,
     file: Option<File>,
     /// How many bytes are in the file.
     written: u64,
@@ -30,7 +31,12 @@ pub(super) struct Spool {
 impl Spool {
     /// An empty one, which would go to this folder.
     pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), file: None, written: 0, tail: Vec::new() }
+        Self { folder: Some(folder.to_owned()), file: None, written: 0, tail: Vec::new() }
+    }
+
+    /// An empty one for a few pieces, beside a file that is perhaps in a folder where nothing can be written.
+    pub(super) const fn in_memory() -> Self {
+        Self { folder: None, file: None, written: 0, tail: Vec::new() }
     }
 
     /// Keeps a piece, and tells where.
@@ -43,10 +49,10 @@ impl Spool {
         self.tail.extend_from_slice(&length.to_le_bytes());
         self.tail.extend_from_slice(piece);
         let most = if self.file.is_some() { AT_ONCE } else { IN_MEMORY };
-        if self.tail.len() > most {
+        if let Some(folder) = self.folder.as_ref().filter(|_| self.tail.len() > most) {
             let mut file = match self.file.take() {
                 Some(file) => file,
-                None => nameless(&self.folder)?,
+                None => nameless(folder)?,
             };
             file.seek(SeekFrom::Start(self.written))?;
             file.write_all(&self.tail)?;
