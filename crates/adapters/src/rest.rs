@@ -21,6 +21,7 @@ mod quota;
 mod source;
 mod target;
 mod token;
+mod width;
 
 use std::sync::Arc;
 

@@ -252,7 +252,15 @@ impl Client {
                 return Err(Lost::NotDone(error));
             }
             tokio::time::sleep(wait).await;
-            let answer = self.known(call).await?;
+            let place = self.pace.width().enter().await;
+            let answer = self.known(call).await;
+            if is_too_much(&answer) {
+                place.complained();
+            } else {
+                place.answered();
+            }
+            drop(place);
+            let answer = answer?;
             let says_when = answer.headers.contains_key(RETRY_AFTER);
             if answer.status == StatusCode::TOO_MANY_REQUESTS
                 || (answer.status == StatusCode::SERVICE_UNAVAILABLE && says_when)
@@ -333,6 +341,15 @@ impl Client {
             }
         }
         Ok(Answer { status, headers, url: call.url.clone(), body })
+    }
+}
+
+/// Whether the system shows that it is asked too much at once: it says so, gives way behind whoever stands
+/// before it, or does not get to answering.
+fn is_too_much(answer: &Result<Answer, Lost>) -> bool {
+    match answer {
+        Ok(answer) => matches!(answer.status.as_u16(), 408 | 429 | 502..=504),
+        Err(Lost::NotDone(error) | Lost::Unknown(error)) => error.kind == ErrorKind::TimedOut,
     }
 }
 

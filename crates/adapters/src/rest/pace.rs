@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::settings::{Settings, api::Api};
+use crate::{
+    rest::width::Width,
+    settings::{Settings, api::Api},
+};
 
 /// Requests that may follow each other without a pause, where the rate allows as many.
 const BURST: u32 = 10;
@@ -23,6 +26,7 @@ pub(super) struct Pace {
     /// Time between two requests, and how far ahead of it they may be.
     gap: Option<(Duration, Duration)>,
     state: Mutex<State>,
+    width: Width,
 }
 
 #[derive(Debug, Default)]
@@ -53,12 +57,22 @@ impl Pace {
         let wanted = api.max_rate.map(|(requests, span)| gap(requests, span));
         if let Some(known) = paces.get(&key).and_then(Weak::upgrade)
             && known.gap == wanted
+            && known.width.most() == api.concurrency
         {
             return known;
         }
-        let pace = Arc::new(Self { gap: wanted, state: Mutex::default() });
+        let pace = Arc::new(Self {
+            gap: wanted,
+            state: Mutex::default(),
+            width: Width::new(api.concurrency),
+        });
         paces.insert(key, Arc::downgrade(&pace));
         pace
+    }
+
+    /// How many requests it is asked at once.
+    pub(super) const fn width(&self) -> &Width {
+        &self.width
     }
 
     /// How long to wait before the next request; it counts as made unless that is longer than `most`.
@@ -101,7 +115,7 @@ mod tests {
 
     fn pace(requests: u32) -> Pace {
         let gap = Some(gap(requests, Duration::from_secs(1)));
-        Pace { gap, state: Mutex::default() }
+        Pace { gap, state: Mutex::default(), width: Width::new(1) }
     }
 
     #[tokio::test]

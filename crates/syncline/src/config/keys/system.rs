@@ -72,7 +72,8 @@ pub(crate) static SYSTEM: Section = Section {
         key(
             "concurrency",
             Shape::Count,
-            "Requests to a REST system under way at once, from 1 to 32; 4 unless said.",
+            "Requests to a REST system under way at once, from 1 to 32; 4 unless said. Fewer while it asks to \
+             slow down or does not answer in time.",
         ),
         key(
             "resources",
