@@ -314,8 +314,7 @@ async fn let_in(
             let done = tokio::spawn(traces::within(traces::current(), async move {
                 let answered = match at.work {
                     Work::Act(act) => api.acts.act(at, &caller, asked, act).await,
-                    Work::Long(kind, act) => {
-                        let work = (kind, act);
+                    Work::Long(work) => {
                         api.acts.begin_run(at, &caller, &api.looks, asked, work, wait).await
                     }
                     Work::Look(_) | Work::Who | Work::Enter | Work::Leave | Work::Listen => {

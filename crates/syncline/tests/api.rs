@@ -8,7 +8,11 @@ use std::{
 
 use serde_json::Value as Json;
 
-use crate::{hooks::address, serve::Daemon, world::World};
+use crate::{
+    hooks::address,
+    serve::{Daemon, eventually},
+    world::World,
+};
 
 /// What was answered.
 #[derive(Debug)]
@@ -359,8 +363,24 @@ fn runs_pauses_and_ways_back_are_asked_for_over_http() {
     assert_eq!(world.value("crm", "select name from contacts where id = 1"), "Name 1");
     let tested = server.act("POST", "/systems/erp/test", "").is(200);
     assert!(tested["summary"].as_str().unwrap().contains("0 failed"), "{tested}");
-    let verified = server.act("POST", "/entities/contacts/verify", "").is(200);
-    assert_eq!(verified["ok"], true, "{verified}");
+    // It is compared beside all that, and a run says how that goes.
+    world.sql("erp", "update CUSTOMER set NO = 77 where EMAIL = 'c2@example.com'");
+    let begun = server.act("POST", "/entities/contacts/verify", "");
+    let place = begun.header("location").unwrap();
+    let begun = begun.is(202);
+    assert_eq!(place, format!("/api/v1/runs/{}", begun["run"].as_str().unwrap()));
+    let run = || server.send("GET", &place, &[], "").is(200);
+    eventually("it is over", || run()["ended"].is_string(), || run().to_string());
+    let run = run();
+    assert_eq!((&run["kind"], &run["entity"]), (&"verify".into(), &"contacts".into()), "{run}");
+    let compared = run["found"]["bindings"].as_array().unwrap();
+    assert_eq!(compared.len(), 2, "{run}");
+    assert_eq!(compared[0]["matched"], 2, "{run}");
+    // Whoever waits is told at once.
+    let json = [("prefer", "wait=60"), ("content-type", "application/json")];
+    let path = "/api/v1/entities/contacts/verify";
+    let verified = server.send("POST", path, &json, r#"{"sample": 1}"#).is(200);
+    assert!(verified["result"]["bindings"].is_array(), "{verified}");
 }
 
 #[test]

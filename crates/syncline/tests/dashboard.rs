@@ -287,3 +287,33 @@ fn a_record_is_seen_as_it_was_and_rolled_back() {
     let name = || world.value("erp", "select CNAME from CUSTOMER");
     eventually("the name is back", || name() == "Name 1", || browser.text());
 }
+
+#[test]
+fn what_is_hidden_is_shown_after_a_click_that_is_on_the_books() {
+    let world = World::contacts(1);
+    world.edit("erp: CNAME}", "erp: CNAME, sensitive: mask}");
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let Some((server, browser)) = opened(&world) else { return };
+
+    browser.page("records");
+    browser.click("tr.row");
+    browser.says("Show hidden values");
+    assert!(!browser.text().contains("Name 1"), "{}", browser.text());
+    let books = || server.get("/audit?limit=100").is(200).to_string();
+    assert!(!books().contains("records.reveal"), "{}", books());
+    browser.press("Show hidden values");
+
+    browser.says("That you looked is on the books.");
+    browser.until("the value is shown, and all can read it", || {
+        let dialog =
+            browser.script("return document.querySelector('dialog[open]')?.innerText ?? ''");
+        dialog.as_str().is_some_and(|text| text.contains("Name 1"))
+    });
+    assert_eq!(browser.barriers(), Vec::<String>::new());
+    assert!(books().contains("records.reveal"), "{}", books());
+    assert!(!books().contains("Name 1"), "{}", books());
+    // It is shown for as long as somebody looks.
+    browser.click("dialog button.main");
+    browser.until("it is hidden again", || !browser.text().contains("Name 1"));
+    assert!(browser.complaints().is_empty());
+}

@@ -98,6 +98,8 @@ fn what_is_done_from_elsewhere_is_done_by_the_daemon_and_its_books_say_who_asked
     far.run(&["refresh", "contacts", "--full"]).ends(0, &[]);
     far.run(&["refresh", "contacts/crm:3"]).ends(0, &["read crm, erp"]);
     far.run(&["verify", "contacts"]).ends(0, &["BINDINGS"]);
+    // All of them, one after the other.
+    far.run(&["verify"]).ends(0, &["BINDINGS"]);
     far.run(&["retry", "--all"]).ends(0, &["nothing to try again"]);
 
     let books = || world.run(&["audit", "--actor", "token:ada", "--limit", "100"]).said();

@@ -6,9 +6,10 @@ use std::{sync::Arc, time::Duration};
 use axum::http::{StatusCode, header};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value as Json, json};
+use syncline_core::name::RunId;
 use syncline_ports::reader::{Reader as _, RunFilter};
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
@@ -35,6 +36,21 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How a resource changes something.
 pub(super) type Act =
     for<'a> fn(&'a Context, &'a Request) -> LocalBoxFuture<'a, Result<Answer, Failure>>;
+/// How a resource puts on record that something begins that takes long and changes nothing.
+pub(super) type Begin =
+    for<'a> fn(&'a Context, &'a Request) -> LocalBoxFuture<'a, Result<RunId, Failure>>;
+/// How it goes on then.
+pub(super) type GoOn =
+    for<'a> fn(&'a Context, &'a Request, RunId) -> LocalBoxFuture<'a, Result<Answer, Failure>>;
+
+/// Work that takes long.
+#[derive(Clone, Copy)]
+pub(super) enum Long {
+    /// It has the hub, and is a run of this kind.
+    Alone(&'static str, Act),
+    /// It looks at what is there, beside whatever else is done.
+    Beside(Begin, GoOn),
+}
 
 /// Whose turn it is.
 pub(super) struct Acts {
@@ -77,8 +93,7 @@ impl Acts {
         Ok(Reply::new(document(&answer)))
     }
 
-    /// The same, but answers as soon as a run of this kind has begun; whoever said so waits so long
-    /// for it to be done.
+    /// The same, but answers as soon as its run has begun; whoever said so waits so long for it to be done.
     ///
     /// # Errors
     /// `server.busy`; the command's, if it was refused before.
@@ -88,22 +103,31 @@ impl Acts {
         caller: &Caller,
         looks: &Arc<Looks>,
         request: Request,
-        (kind, act): (&'static str, Act),
+        work: Long,
         wait: Duration,
     ) -> Result<Reply, Failure> {
         let until = Instant::now() + wait;
         let (tell, mut told) = tokio::sync::watch::channel(None);
         let watching = Watching { looks: looks.clone(), tell };
-        let mut task = self.begin(route, caller, request, act, Some(watching))?;
+        let mut task = match work {
+            Long::Alone(_, act) => self.begin(route, caller, request, act, Some(watching))?,
+            Long::Beside(begin, go_on) => {
+                self.begin_beside(route, caller, request, (begin, go_on), watching)?
+            }
+        };
         let mut begun = None;
         loop {
             let done = tokio::select! {
                 done = &mut task => Some(done),
                 () = tokio::time::sleep(LOOK) => None,
             };
-            let before: Option<u64> = *told.borrow_and_update();
-            if let (Some(before), None) = (before, &begun) {
-                begun = run_after(looks, kind, before).await?;
+            let said: Option<Told> = *told.borrow_and_update();
+            match (said, work, &begun) {
+                (Some(Told::After(before)), Long::Alone(kind, _), None) => {
+                    begun = run_after(looks, kind, before).await?;
+                }
+                (Some(Told::Begun(run)), _, None) => begun = Some(run.to_string()),
+                (Some(_) | None, _, _) => {}
             }
             let done = match done {
                 Some(done) => Some(done.unwrap_or_else(|error| {
@@ -137,18 +161,7 @@ impl Acts {
         act: Act,
         watching: Option<Watching>,
     ) -> Result<tokio::task::JoinHandle<Result<Answer, Failure>>, Failure> {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
-            return Err(Failure::new("server.busy", "too many wait for their turn already")
-                .done("nothing was changed")
-                .fix("come again in a moment"));
-        };
-        let context = Context {
-            deed: Some(deed(route, &request)),
-            who: caller.who.clone(),
-            scope: caller.entities.clone(),
-            tag: request.seen().map(str::to_owned),
-            ..self.context.clone()
-        };
+        let (place, context) = self.place(route, caller, &request)?;
         let (turn, runtime) = (self.turn.clone(), tokio::runtime::Handle::current());
         let trace = traces::current();
         Ok(tokio::task::spawn_blocking(move || {
@@ -156,7 +169,7 @@ impl Acts {
                 let _turn = turn.lock().await;
                 if let Some(Watching { looks, tell }) = watching {
                     let newest = newest_run(&looks).await?;
-                    let _nobody_asks_any_more = tell.send(Some(newest));
+                    let _nobody_asks_any_more = tell.send(Some(Told::After(newest)));
                 }
                 let answer = act(&context, &request).await;
                 drop(place);
@@ -164,12 +177,71 @@ impl Acts {
             }))
         }))
     }
+
+    /// Only its beginning waits for its turn: others may change something while it looks.
+    fn begin_beside(
+        &self,
+        route: &Route,
+        caller: &Caller,
+        request: Request,
+        (begin, go_on): (Begin, GoOn),
+        watching: Watching,
+    ) -> Result<tokio::task::JoinHandle<Result<Answer, Failure>>, Failure> {
+        let (place, context) = self.place(route, caller, &request)?;
+        let (turn, runtime) = (self.turn.clone(), tokio::runtime::Handle::current());
+        let trace = traces::current();
+        Ok(tokio::task::spawn_blocking(move || {
+            runtime.block_on(traces::within(trace, async {
+                let run = {
+                    let _turn = turn.lock().await;
+                    begin(&context, &request).await?
+                };
+                let _nobody_asks_any_more = watching.tell.send(Some(Told::Begun(run)));
+                // What was begun is on the books already.
+                let context = Context { deed: None, ..context };
+                let answer = go_on(&context, &request, run).await;
+                drop(place);
+                answer
+            }))
+        }))
+    }
+
+    /// A place among those who wait, and how the command is called.
+    fn place(
+        &self,
+        route: &Route,
+        caller: &Caller,
+        request: &Request,
+    ) -> Result<(OwnedSemaphorePermit, Context), Failure> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return Err(Failure::new("server.busy", "too many wait for their turn already")
+                .done("nothing was changed")
+                .fix("come again in a moment"));
+        };
+        let context = Context {
+            deed: Some(deed(route, request)),
+            who: caller.who.clone(),
+            scope: caller.entities.clone(),
+            tag: request.seen().map(str::to_owned),
+            ..self.context.clone()
+        };
+        Ok((place, context))
+    }
 }
 
-/// Says which run was the last one before it began.
+/// Says which run it is.
 struct Watching {
     looks: Arc<Looks>,
-    tell: tokio::sync::watch::Sender<Option<u64>>,
+    tell: tokio::sync::watch::Sender<Option<Told>>,
+}
+
+/// Which run it is.
+#[derive(Clone, Copy)]
+enum Told {
+    /// The first one of its kind after this.
+    After(u64),
+    /// This one.
+    Begun(RunId),
 }
 
 /// What it does, for the books, in the words of the command line.

@@ -2,18 +2,23 @@
 
 use serde_json::{Value as Json, json};
 use syncline_core::{
-    name::{EntityIndex, FieldIndex},
+    name::{EntityIndex, FieldIndex, RunId},
     plan::{Binding, Entity},
 };
 
 use crate::{
     api::{access::forbidden, body, page::Page, reply::Reply, request::Request},
     cli::{
-        Context, explain, pause::Pause, refresh::Refresh, resume::Resume, status, verify::Verify,
+        Context, explain,
+        pause::Pause,
+        refresh::Refresh,
+        resume::Resume,
+        status,
+        verify::{self, Verify},
     },
     config,
     report::{Answer, Failure},
-    session::Session,
+    session::{Reach, Session, Use},
 };
 
 /// All.
@@ -170,11 +175,26 @@ pub(super) async fn resume(context: &Context, request: &Request) -> Result<Answe
     Resume { name: Some(known(context, request)?) }.run(context).await
 }
 
-/// Compares all systems completely.
-pub(super) async fn verify(context: &Context, request: &Request) -> Result<Answer, Failure> {
-    let entity = Some(known(context, request)?);
+/// Puts on record that all systems are compared completely.
+pub(super) async fn begin_verify(context: &Context, request: &Request) -> Result<RunId, Failure> {
+    let name = known(context, request)?;
+    let session = Session::open(context, Use::Write, Reach::Hub).await?;
+    verify::begin(&session, &name).await
+}
+
+/// Compares them, beside whatever else is done.
+pub(super) async fn verify(
+    context: &Context,
+    request: &Request,
+    run: RunId,
+) -> Result<Answer, Failure> {
+    let name = known(context, request)?;
     let (sample, columns) = (request.said_number("sample"), request.said_all("columns"));
-    Verify { entity, repair: false, sample, columns }.run(context).await
+    let compare = Verify { entity: Some(name.clone()), repair: false, sample, columns };
+    let answered = Box::pin(compare.run(context)).await;
+    let session = Session::open(context, Use::Write, Reach::Hub).await?;
+    verify::end(&session, &name, run, &answered).await?;
+    answered
 }
 
 /// The entity of the path, and nothing else that a command could take for a name.

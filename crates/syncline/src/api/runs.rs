@@ -13,6 +13,7 @@ use crate::{
         history,
         rollback::{Kind, Rollback},
         run::Run,
+        verify,
     },
     report::{Answer, Failure},
     session::{Reach, Session, Use},
@@ -47,7 +48,15 @@ pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, F
     match session.hub.run(id).await? {
         Some(run) => {
             of_its_entity(session, request, run.entity)?;
-            Ok(Reply::new(history::run_json(session, &run)))
+            let mut body = history::run_json(session, &run);
+            if let (Some(entity), "verify") = (run.entity, run.kind.as_str()) {
+                let name = session.entity_name(entity);
+                let found = verify::found(session, name, id).await?;
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("found".to_owned(), json!(found));
+                }
+            }
+            Ok(Reply::new(body))
         }
         None => Err(Failure::new("usage.unknown_number", format!("there is no run {id}"))
             .cause("there never was, or its log is no longer kept")

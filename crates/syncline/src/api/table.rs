@@ -4,8 +4,10 @@
 use axum::http::Method;
 
 use crate::api::{
-    acts::Act, audit, configuration, conflicts, entities, guards, hooks, looks::Look, openapi,
-    page, people, plans, quarantine, records, runs, series, status, systems,
+    acts::{Act, Long},
+    audit, configuration, conflicts, entities, guards, hooks,
+    looks::Look,
+    openapi, page, people, plans, quarantine, records, runs, series, status, systems,
 };
 use crate::{cli::history, tokens::Role};
 
@@ -58,8 +60,8 @@ pub(super) enum Work {
     Leave,
     /// As the command of the same name does it; answered when it is done.
     Act(Act),
-    /// The same; answered when it has begun, with where to see how it goes: runs of this kind.
-    Long(&'static str, Act),
+    /// The same; answered when it has begun, with where to see how it goes: its run.
+    Long(Long),
 }
 
 /// Something that may stand behind the question mark, or in the body.
@@ -141,7 +143,9 @@ macro_rules! act {
 macro_rules! long {
     ($path:literal, $role:ident, $kind:literal, $what:literal, [$($body:expr),*], $act:path) => {
         Route {
-            work: Work::Long($kind, |context, request| Box::pin($act(context, request))),
+            work: Work::Long(Long::Alone($kind, |context, request| {
+                Box::pin($act(context, request))
+            })),
             ..act!(POST, $path, $role, $what, [$($body),*], $act)
         }
     };
@@ -401,17 +405,22 @@ pub(super) static ROUTES: &[Route] = &[
         entities::pause
     ),
     act!(POST, "/entities/{entity}/resume", Operator, "Go on", [], entities::resume),
-    act!(
-        POST,
-        "/entities/{entity}/verify",
-        Operator,
-        "Compare all systems completely; mends nothing",
-        [
+    Route {
+        method: Method::POST,
+        path: "/entities/{entity}/verify",
+        what: "Compare all systems completely; mends nothing",
+        own: &[],
+        is_list: false,
+        body: &[
             parameter("sample", "Only so many rows of each table", Kind::Number),
-            parameter("columns", "Only these fields", Kind::Texts)
+            parameter("columns", "Only these fields", Kind::Texts),
         ],
-        entities::verify
-    ),
+        role: Role::Operator,
+        work: Work::Long(Long::Beside(
+            |context, request| Box::pin(entities::begin_verify(context, request)),
+            |context, request, run| Box::pin(entities::verify(context, request, run)),
+        )),
+    },
     act!(
         POST,
         "/systems/{system}/pause",

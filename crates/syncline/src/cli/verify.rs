@@ -229,6 +229,58 @@ impl Verify {
     }
 }
 
+/// The name of the note that keeps what the last comparison of an entity has found.
+fn note(entity: &str) -> String {
+    format!("verified:{entity}")
+}
+
+/// Puts on record that an entity is compared.
+///
+/// # Errors
+/// The hub's.
+pub(crate) async fn begin(session: &Session, name: &str) -> Result<RunId, Failure> {
+    let entity = session.entities(Some(name))?.first().copied();
+    Ok(session.hub.begin_run("verify", "person", entity, Session::now()).await?)
+}
+
+/// Puts on record what came of it.
+///
+/// # Errors
+/// The hub's.
+pub(crate) async fn end(
+    session: &Session,
+    name: &str,
+    run: RunId,
+    answered: &Result<Answer, Failure>,
+) -> Result<(), Failure> {
+    let (outcome, message) = match answered {
+        Ok(answer) => {
+            let found = json!({ "run": run.to_string(), "found": answer.result });
+            session.hub.set_note(&note(name), &found.to_string()).await?;
+            let is_whole = answer.exit == Exit::Done && answer.error.is_none();
+            (if is_whole { "ok" } else { "partial" }, answer.summary.clone())
+        }
+        Err(failure) => ("failed", format!("{} [{}]", failure.message, failure.code)),
+    };
+    session.hub.end_run(run, Session::now(), outcome, &message, &[]).await?;
+    Ok(())
+}
+
+/// What this comparison has found, if it was the last one of its entity.
+///
+/// # Errors
+/// The hub's.
+pub(crate) async fn found(
+    session: &Session,
+    name: &str,
+    run: RunId,
+) -> Result<Option<serde_json::Value>, Failure> {
+    let Some(text) = session.hub.note(&note(name)).await? else { return Ok(None) };
+    let kept: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let is_own = kept.get("run").and_then(serde_json::Value::as_str) == Some(&run.to_string());
+    Ok(kept.get("found").filter(|_| is_own).cloned())
+}
+
 fn add(
     session: &Session,
     binding: BindingIndex,

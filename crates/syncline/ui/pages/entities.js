@@ -30,7 +30,7 @@ async function one(context, name) {
       h("p", { key: "facts" }, entityState(now), `, ${count(now.records)} records, last success `, ago(now.last_success)),
       h("div", { class: "row-of", key: "do" },
         h("button", { onclick: () => context.act("POST", `${to}/refresh`, {}, { said: "It is read again." }) }, "Refresh"),
-        h("button", { onclick: () => context.act("POST", `${to}/verify`, {}, { said: (answer) => answer.summary ?? "Compared." }) }, "Verify"),
+        h("button", { onclick: () => context.act("POST", `${to}/verify`, {}, { said: (answer) => `It is being compared: run ${answer.run ?? ""} says what is found.` }) }, "Verify"),
         h("button", { onclick: () => context.act("POST", `${to}/${paused ? "resume" : "pause"}`, {}, { said: paused ? "It goes on." : "It is paused." }) }, paused ? "Resume" : "Pause")),
       h("section", { key: "flow" }, flow(now)),
       it.mapping?.when && h("p", { key: "when" }, "Only records where ", h("code", {}, it.mapping.when)),

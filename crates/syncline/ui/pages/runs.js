@@ -46,6 +46,7 @@ async function one(context, id) {
       h("p", { key: "facts" }, outcome(run), ` ${run.kind}${run.trigger ? ` (${run.trigger})` : ""} ${run.entity ?? ""}, began ${run.started ? full(new Date(run.started)) : "-"}, took ${span(run.took_ms)}`),
       run.message && h("pre", { key: "said", tabindex: "0" }, run.message),
       h("div", { class: "row-of", key: "do" }, h("button", { class: "danger", onclick: () => rollBack(context, run.run ?? id) }, "Roll this run back…")),
+      run.found && table("What was compared", ["System", "In scope>", "Matched>", "Differs>", "Missing>", "Extra>"], run.found.bindings.map((it) => ({ key: `${it.system} ${it.entity}`, cells: [it.system, ...[it.in_scope, it.matched, it.differs, it.missing, it.extra].map(count)] })), "Nothing was compared."),
       run.spans?.length > 0 && waterfall("What did it spend its time on?", run.took_ms, run.spans.map((it) => ({ name: [it.work, it.system].filter(Boolean).join(" "), from: it.from_ms, to: it.to_ms, busy: it.busy_ms })), span),
       h("section", { key: "books" }, table("What was looked at, and what became of it", ["System", "Books"], (run.systems ?? []).map((page, at) => ({ key: String(at), cells: [page.system ?? "-", Object.entries(page.books ?? {}).filter(([, n]) => n > 0).map(([name, n]) => `${name.replaceAll("_", " ")} ${count(n)}`).join(", ")] })), "Nothing was observed."),
         run.writes?.length > 0 && h("p", {}, "Wrote: ", wrote(run))),

@@ -142,25 +142,30 @@ pub(super) fn lately(
     since: Timestamp,
 ) -> Outcome<Lately> {
     let edge = |which| -> Outcome<Option<Timestamp>> {
-        let found: Option<i64> =
-            connection.prepare_cached(which)?.query_row([entity.0], |row| row.get(0))?;
-        Ok(found.map(Timestamp))
+        let mut select = connection.prepare_cached(which)?;
+        let found: Option<Option<i64>> =
+            select.query_row([entity.0], |row| row.get(0)).optional()?;
+        Ok(found.flatten().map(Timestamp))
     };
     let last: Option<String> = connection
         .prepare_cached(
-            "select outcome from run where entity = ? and ended is not null
+            "select outcome from run where entity = ? and ended is not null and kind <> 'verify'
              order by started desc, number desc limit 1",
         )?
         .query_row([entity.0], |row| row.get(0))
         .optional()?;
     let mut lately = Lately {
         first: edge("select min(started) from run where entity = ?")?,
-        last_began: edge("select max(started) from run where entity = ?")?,
+        last_began: edge(
+            "select started from run where entity = ? and kind <> 'verify'
+             order by started desc limit 1",
+        )?,
         last_outcome: last.map(Text::from),
         ..Lately::default()
     };
     let mut select = connection.prepare_cached(
-        "select number, outcome, writes from run where entity = ? and started >= ?",
+        "select number, outcome, writes from run
+         where entity = ? and started >= ? and kind <> 'verify'",
     )?;
     let mut rows = select.query(params![entity.0, since.0])?;
     while let Some(row) = rows.next()? {

@@ -260,9 +260,42 @@ pub(super) async fn verify(daemon: &Daemon, it: Verify) -> Result<Answer, Failur
     if it.repair {
         return Err(no_form("syncline verify --repair"));
     }
-    let Some(entity) = it.entity else {
-        return Err(no_form("syncline verify").fix("name an entity"));
-    };
     let said = body(&[("sample", json!(it.sample)), ("columns", json!(it.columns))]);
-    daemon.act("POST", &["entities", &entity, "verify"], said).await
+    if let Some(entity) = it.entity {
+        return daemon.act("POST", &["entities", &entity, "verify"], said).await;
+    }
+    // One after the other, told together.
+    let status = daemon.get(&["status"], &[]).await?;
+    let entities = status.get("entities").and_then(Json::as_array).cloned().unwrap_or_default();
+    let mut all: Option<Answer> = None;
+    for entity in entities.iter().filter_map(|it| it.get("entity").and_then(Json::as_str)) {
+        let one = daemon.act("POST", &["entities", entity, "verify"], said.clone()).await?;
+        all = Some(match all {
+            Some(before) => both(before, one),
+            None => one,
+        });
+    }
+    all.ok_or_else(|| Failure::new("usage.unknown_entity", "the daemon keeps no entity"))
+}
+
+/// What two comparisons came to.
+fn both(mut first: Answer, second: Answer) -> Answer {
+    first.summary = format!("{}; {}", first.summary, second.summary);
+    first.text = format!("{}\n{}", first.text.trim_end(), second.text);
+    let plain = [first.plain.take(), second.plain].into_iter().flatten();
+    first.plain = Some(plain.collect::<Vec<_>>().join("\n"));
+    let number = |it: &Json, name: &str| it.get(name).and_then(Json::as_u64).unwrap_or_default();
+    let bindings = |it: &Json| it.get("bindings").and_then(Json::as_array).cloned();
+    let all = [bindings(&first.result), bindings(&second.result)].into_iter().flatten().flatten();
+    let sum = |name: &str| number(&first.result, name) + number(&second.result, name);
+    first.result = json!({
+        "bindings": all.collect::<Vec<_>>(),
+        "expected": sum("expected"),
+        "unexplained": sum("unexplained"),
+    });
+    if first.exit == Exit::Done {
+        first.exit = second.exit;
+    }
+    first.error = first.error.or(second.error);
+    first
 }
