@@ -5,6 +5,8 @@
 
 mod span;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 pub use span::{Span, Work};
 use syncline_core::{
@@ -43,6 +45,19 @@ pub struct Conflict {
     pub opened: (RunId, Timestamp),
     /// How and when it ended.
     pub settled: Option<(Settled, Timestamp)>,
+}
+
+/// How much of an entity waits for a person, and what to look at first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Conflicts that are open.
+    pub conflicts: u64,
+    /// The newest of them.
+    pub conflict: Option<Number>,
+    /// Entries of the quarantine that nobody has left alone.
+    pub quarantined: u64,
+    /// The oldest of them.
+    pub entry: Option<Number>,
 }
 
 /// Something set aside.
@@ -432,6 +447,8 @@ pub trait Reader: Send + Sync {
     async fn conflict_page(&self, filter: &ConflictFilter) -> Result<Vec<Conflict>, PortError>;
     /// How many conflicts pass, on all pages.
     async fn count_conflicts(&self, filter: &ConflictFilter) -> Result<u64, PortError>;
+    /// How much waits for a person, by entity and list. Costs little for each, and reads none.
+    async fn count_open(&self) -> Result<BTreeMap<EntityIndex, Waits>, PortError>;
     /// One conflict.
     async fn conflict(&self, number: Number) -> Result<Option<Conflict>, PortError>;
 
@@ -464,6 +481,13 @@ pub trait Reader: Send + Sync {
 
     /// Changes, newest first.
     async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError>;
+    /// The same, but no further than about so many changes are looked at, and none that are more than a day
+    /// older than `since`: below which number to go on, if there may be more.
+    async fn history_part(
+        &self,
+        filter: &HistoryFilter,
+        looked_at: usize,
+    ) -> Result<(Vec<Entry>, Option<Number>), PortError>;
 
     /// Puts an action on the books.
     async fn act(&self, action: &Action) -> Result<(), PortError>;

@@ -1,5 +1,7 @@
 //! `/runs` and `/changes`: what happened, and when.
 
+use std::time::{Duration, Instant};
+
 use clap::ValueEnum as _;
 use serde_json::{Value as Json, json};
 use syncline_core::name::{EntityIndex, RunId};
@@ -103,9 +105,22 @@ pub(super) async fn reply(
     filter: HistoryFilter,
 ) -> Result<Reply, Failure> {
     let page = Page::of(request, list)?;
-    let filter = HistoryFilter { below: page.number()?, limit: page.one_more(), ..filter };
-    let mut found = session.hub.history(&filter).await?;
-    let next = page.cut(&mut found, |entry| entry.number.to_string());
+    let begun = Instant::now();
+    let mut filter = HistoryFilter { below: page.number()?, limit: page.one_more(), ..filter };
+    let (mut found, mut next) = (Vec::new(), None);
+    // What is hardly ever so is not looked for to the beginning of all days.
+    while found.len() <= page.limit {
+        filter.limit = page.one_more() - found.len();
+        let (part, rest) = session.hub.history_part(&filter, LOOKED_AT).await?;
+        found.extend(part);
+        (filter.below, next) = (rest, rest.map(|number| number.to_string()));
+        if rest.is_none() || begun.elapsed() > SEARCH {
+            break;
+        }
+    }
+    if found.len() > page.limit {
+        next = page.cut(&mut found, |entry| entry.number.to_string());
+    }
     let total = if request.flag("count") {
         let all = HistoryFilter { below: None, limit: COUNTED, ..filter };
         Some(session.hub.history(&all).await?.len() as u64)
@@ -116,6 +131,10 @@ pub(super) async fn reply(
     Ok(page.reply(request, &items, next, total))
 }
 
+/// So many changes are looked at in one go.
+const LOOKED_AT: usize = 2_000;
+/// They are searched for so long; then the page ends where it is, and the next one goes on.
+const SEARCH: Duration = Duration::from_millis(60);
 /// Changes are counted up to here.
 const COUNTED: usize = 100_000;
 

@@ -5,7 +5,7 @@ pub(crate) mod drawn;
 mod links;
 mod systems;
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::AtomicBool, time::Duration};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -15,7 +15,7 @@ use syncline_core::{
     plan::Schedule,
 };
 use syncline_ports::{
-    reader::{Conflict, Entry, Guard, HistoryFilter, Pause, Quarantined, Reader as _},
+    reader::{Entry, Guard, HistoryFilter, Pause, Reader as _, Waits},
     store::Store as _,
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct Status {
 
 const DAY_MS: i64 = 86_400_000;
 /// Changes whose delays are looked at.
-const CHANGES_MAX: usize = 10_000;
+const CHANGES_MAX: usize = 4_000;
 
 /// Everything at once for programs, or one entity or system.
 pub(crate) async fn json(session: &Session, name: Option<&str>) -> Result<Json, Failure> {
@@ -177,12 +177,8 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         }
     }
     let now = Session::now();
-    let mut open = Open {
-        conflicts: session.hub.conflicts(false, 100_000).await?,
-        quarantine: session.hub.quarantine(100_000).await?,
-        guards: session.hub.guards(false).await?,
-    };
-    open.quarantine.retain(|entry| entry.dropped.is_none());
+    let waits = session.hub.count_open().await?;
+    let guards = session.hub.guards(false).await?;
     let pauses = session.pauses().await?;
     let mut table = Table::new(&ENTITIES);
     // Of a day, and at most so many, so that looking stays cheap.
@@ -191,10 +187,10 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
         limit: CHANGES_MAX,
         ..HistoryFilter::default()
     };
-    let changes = session.hub.history(&filter).await?;
+    let (changes, _) = session.hub.history_part(&filter, CHANGES_MAX).await?;
     let (mut rows, mut needs, mut healthy, mut first) = (Vec::new(), 0, true, None);
     for entity in entities {
-        let own = open.of(session, entity);
+        let own = Open::of(session, entity, &waits, &guards);
         let row = row(session, entity, now, &own, &pauses, &changes).await?;
         needs += own.count();
         healthy &= row.is_well && own.count() == 0;
@@ -225,40 +221,50 @@ async fn look(session: &Session, name: Option<&str>) -> Result<Look, Failure> {
 /// What waits for a person.
 #[derive(Default)]
 struct Open {
-    conflicts: Vec<Conflict>,
-    quarantine: Vec<Quarantined>,
-    guards: Vec<Guard>,
+    waits: Waits,
+    guards: u64,
+    guard: Option<u64>,
 }
 
 impl Open {
-    /// What of it belongs to this entity or its child lists.
-    fn of(&self, session: &Session, entity: EntityIndex) -> Self {
+    /// What belongs to this entity or its child lists.
+    fn of(
+        session: &Session,
+        entity: EntityIndex,
+        waits: &BTreeMap<EntityIndex, Waits>,
+        guards: &[Guard],
+    ) -> Self {
         let is_own = |found: EntityIndex| session.plan.root_of(found) == entity;
-        Self {
-            conflicts: self.conflicts.iter().filter(|it| is_own(it.entity)).cloned().collect(),
-            quarantine: self.quarantine.iter().filter(|it| is_own(it.entity)).cloned().collect(),
-            guards: self.guards.iter().filter(|it| is_own(it.entity)).cloned().collect(),
+        let mut own = Self::default();
+        for (_, found) in waits.iter().filter(|(found, _)| is_own(**found)) {
+            own.waits.conflicts += found.conflicts;
+            own.waits.conflict = own.waits.conflict.max(found.conflict);
+            own.waits.quarantined += found.quarantined;
+            let entries = own.waits.entry.into_iter().chain(found.entry);
+            own.waits.entry = entries.min();
         }
+        let mut guards = guards.iter().filter(|it| is_own(it.entity)).map(|it| it.number);
+        own.guard = guards.next();
+        own.guards = u64::from(own.guard.is_some()) + guards.count() as u64;
+        own
     }
 
     fn count(&self) -> u64 {
-        (self.conflicts.len() + self.quarantine.len() + self.guards.len()) as u64
+        self.waits.conflicts + self.waits.quarantined + self.guards
     }
 
     /// What to look at first: guards stop most, then conflicts, then single rows.
     fn first_command(&self) -> Option<String> {
-        let guard = self.guards.first().map(|it| format!("syncline guards show {}", it.number));
-        let conflict =
-            self.conflicts.first().map(|it| format!("syncline conflicts show {}", it.number));
-        let entry =
-            self.quarantine.first().map(|it| format!("syncline quarantine show {}", it.number));
-        guard.or(conflict).or(entry)
+        let show = |what: &'static str| move |it: u64| format!("syncline {what} show {it}");
+        let conflict = self.waits.conflict.map(show("conflicts"));
+        let entry = self.waits.entry.map(show("quarantine"));
+        self.guard.map(show("guards")).or(conflict).or(entry)
     }
 
     /// `2 conflicts, 1 quarantined`.
     fn words(&self) -> Vec<String> {
-        let (conflicts, guards) = (self.conflicts.len() as u64, self.guards.len() as u64);
-        let quarantined = self.quarantine.len() as u64;
+        let (conflicts, guards) = (self.waits.conflicts, self.guards);
+        let quarantined = self.waits.quarantined;
         let all = [
             (conflicts, words::counted(conflicts, "conflict")),
             (quarantined, format!("{} quarantined", words::count(quarantined))),
@@ -279,7 +285,7 @@ struct EntityRow {
     books: Json,
     errors: u64,
     waiting: String,
-    numbers: [usize; 3],
+    numbers: [u64; 3],
     to_write: u64,
     /// Fields that the loop guard holds.
     held: u64,
@@ -379,7 +385,7 @@ async fn row(
         p95_ms,
         is_well: is_well && last.is_some() && links.iter().all(|link| link.alarm().is_none()),
         links: links.iter().map(links::Link::json).collect(),
-        numbers: [open.conflicts.len(), open.quarantine.len(), open.guards.len()],
+        numbers: [open.waits.conflicts, open.waits.quarantined, open.guards],
         to_write: backlog,
         held,
         in_doubt: doubts.values().map(|doubts| doubts.count).sum(),

@@ -20,6 +20,52 @@ pub(super) fn history(seals: &Seals<'_>, filter: &HistoryFilter) -> Outcome<Vec<
     }
 }
 
+/// A clock that was set back hides no more than this of what is asked for by time.
+const SLACK: i64 = 86_400_000_000;
+
+/// The same, of so many changes at most: below which number to go on, if there may be more.
+pub(super) fn part(
+    seals: &Seals<'_>,
+    filter: &HistoryFilter,
+    looked_at: usize,
+) -> Outcome<(Vec<Entry>, Option<u64>)> {
+    if filter.record.is_some() {
+        let found = history(seals, filter)?;
+        let next = found.last().filter(|_| found.len() >= filter.limit).map(|entry| entry.number);
+        return Ok((found, next));
+    }
+    let oldest = filter.since.map_or(i64::MIN, |since| since.0.saturating_sub(SLACK));
+    let mut select = seals.connection.prepare_cached(match filter.run {
+        Some(_) => {
+            "select first, run, at, data from audit where run = ?1 and first < ?2 order by first desc"
+        }
+        None => {
+            "select first, run, at, data from audit where ?1 is null and first < ?2 order by first desc"
+        }
+    })?;
+    let run = filter.run.map(|run| run.0.cast_signed());
+    let below = filter.below.map_or(i64::MAX, u64::cast_signed);
+    let mut rows = select.query(params![run, below])?;
+    let (mut found, mut looked) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(2)? < oldest {
+            break;
+        }
+        let page = from_row(row)?;
+        let first = page.first;
+        looked += page.events.len();
+        take(seals, page, filter, &mut found)?;
+        if found.len() >= filter.limit {
+            let next = found.last().map(|entry: &Entry| entry.number);
+            return Ok((found, next));
+        }
+        if looked >= looked_at {
+            return Ok((found, Some(first)));
+        }
+    }
+    Ok((found, None))
+}
+
 /// Costs one page per commit that touched the record.
 fn of_record(seals: &Seals<'_>, record: RecordId, filter: &HistoryFilter) -> Outcome<Vec<Entry>> {
     let mut found = Vec::new();

@@ -1,6 +1,8 @@
 //! The queues and the runs, a page at a time. A page begins where the one before ended, by number,
 //! so that the last one costs no more than the first.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Statement, params, params_from_iter, types::Value as Bound};
 use syncline_core::{
     Text,
@@ -9,7 +11,7 @@ use syncline_core::{
     name::{BindingIndex, EntityIndex, RecordId},
 };
 use syncline_ports::reader::{
-    Conflict, ConflictFilter, QuarantineFilter, Quarantined, Run, RunFilter,
+    Conflict, ConflictFilter, Number, QuarantineFilter, Quarantined, Run, RunFilter, Waits,
 };
 
 use crate::hub::sqlite::{commit::blob, error::Outcome, load, rows, runs as stored, vault::Seals};
@@ -129,6 +131,33 @@ pub(super) fn count_conflicts(seals: &Seals<'_>, filter: &ConflictFilter) -> Out
     }
     let all = ConflictFilter { limit: usize::MAX, ..filter.clone() };
     Ok(conflicts(seals, &all)?.len() as u64)
+}
+
+/// How much waits for a person.
+pub(super) fn open(connection: &Connection) -> Outcome<BTreeMap<EntityIndex, Waits>> {
+    let mut all = BTreeMap::<EntityIndex, Waits>::new();
+    let each = |sql: &str, take: &mut dyn FnMut(EntityIndex, u64, Number)| -> Outcome<()> {
+        let mut select = connection.prepare_cached(sql)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (count, number): (i64, i64) = (row.get(1)?, row.get(2)?);
+            take(EntityIndex(row.get(0)?), count.unsigned_abs(), number.cast_unsigned());
+        }
+        Ok(())
+    };
+    let conflicts = "select entity, count(*), max(number) from conflict where settled is null
+         group by entity";
+    each(conflicts, &mut |entity, count, newest| {
+        let waits = all.entry(entity).or_default();
+        (waits.conflicts, waits.conflict) = (count, Some(newest));
+    })?;
+    let set_aside = "select entity, count(*), min(number) from quarantine where dropped is null
+         group by entity";
+    each(set_aside, &mut |entity, count, oldest| {
+        let waits = all.entry(entity).or_default();
+        (waits.quarantined, waits.entry) = (count, Some(oldest));
+    })?;
+    Ok(all)
 }
 
 fn of_quarantine(filter: &QuarantineFilter) -> Wanted {

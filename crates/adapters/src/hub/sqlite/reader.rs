@@ -1,6 +1,8 @@
 //! The hub as people see it. Reads use a reader's connection; the few small things that people set
 //! go through the writer like everything else. Long because it is one trait.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use syncline_core::{
@@ -14,7 +16,7 @@ use syncline_core::{
 use syncline_ports::reader::{
     Action, ActionFilter, Chain, Conflict, ConflictFilter, Entry, Exceeded, Guard, HistoryFilter,
     Kept, Lately, Number, Pause, QuarantineFilter, Quarantined, Reader, Rebuilt, Run, RunFilter,
-    Span,
+    Span, Waits,
 };
 
 use crate::hub::sqlite::{
@@ -270,6 +272,18 @@ impl Reader for SqliteHub {
 
     async fn history(&self, filter: &HistoryFilter) -> Result<Vec<Entry>, PortError> {
         self.open_seals("read the history", |seals| history::history(seals, filter))
+    }
+
+    async fn history_part(
+        &self,
+        filter: &HistoryFilter,
+        looked_at: usize,
+    ) -> Result<(Vec<Entry>, Option<Number>), PortError> {
+        self.open_seals("read the history", |seals| history::part(seals, filter, looked_at))
+    }
+
+    async fn count_open(&self) -> Result<BTreeMap<EntityIndex, Waits>, PortError> {
+        self.read("count what waits", pages::open)
     }
 
     async fn act(&self, action: &Action) -> Result<(), PortError> {

@@ -7,7 +7,7 @@ use syncline_core::{
     group::Candidate,
     name::FieldIndex,
 };
-use syncline_ports::reader::{Guard, HistoryFilter, Pause, Reader};
+use syncline_ports::reader::{Guard, HistoryFilter, Pause, Reader, Waits};
 
 use super::*;
 
@@ -98,6 +98,50 @@ fn a_history_is_told_by_record_run_time_system_and_actor_newest_first() {
     let entry = run(hub.history(&HistoryFilter { limit: 1, ..HistoryFilter::default() })).unwrap();
     assert_eq!(entry[0].event, event(3, "said"));
     hub.check().unwrap();
+}
+
+#[test]
+fn what_is_hardly_ever_so_is_looked_for_in_parts() {
+    let hub = SqliteHub::in_memory().unwrap();
+    for commit_number in 1..=20u64 {
+        let mut commit = commit_of((1..=50).map(|number| change(number, commit_number)));
+        commit.at = Timestamp(commit_number.cast_signed() * 86_400_000_000);
+        // Only the first commit has what is looked for.
+        let first = if commit_number == 1 { 1 } else { 4 };
+        commit.audit = (first..=50).map(|number| event(number, "said")).collect();
+        run(hub.commit(commit)).unwrap();
+    }
+    let lena = Some(Text::new("lena"));
+    let mut filter = HistoryFilter { actor: lena, limit: 10, ..HistoryFilter::default() };
+    let (mut found, mut parts) = (Vec::new(), 0);
+    loop {
+        let (part, next) = run(hub.history_part(&filter, 200)).unwrap();
+        found.extend(part.iter().map(|entry| entry.number));
+        parts += 1;
+        filter.below = next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, parts), (vec![3], 5));
+
+    // What is much older than what is asked for is not even looked at.
+    filter = HistoryFilter { since: Some(Timestamp(19 * 86_400_000_000)), below: None, ..filter };
+    assert_eq!(run(hub.history_part(&filter, 200)).unwrap(), (Vec::new(), None));
+    let all = HistoryFilter { limit: 60, ..HistoryFilter::default() };
+    let (part, next) = run(hub.history_part(&all, 10_000)).unwrap();
+    assert_eq!((part.len(), next), (60, part.last().map(|entry| entry.number)));
+}
+
+#[test]
+fn what_waits_is_counted_without_reading_it() {
+    let hub = SqliteHub::in_memory().unwrap();
+    run(parked_and_disputed(&hub));
+
+    let waits = run(hub.count_open()).unwrap();
+
+    let one = Waits { conflicts: 1, conflict: Some(1), quarantined: 1, entry: Some(1) };
+    assert_eq!(waits, [(CONTACTS, one)].into());
 }
 
 pub(super) fn candidate(system: u16, value: &str, at: i64) -> Candidate {
