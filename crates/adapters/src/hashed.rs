@@ -15,7 +15,7 @@ use syncline_core::{
     value::{Slot, Value},
 };
 use syncline_ports::{
-    source::{Batch, Limit, ReadRequest, Source},
+    source::{Age, Batch, Heartbeat, Limit, ReadRequest, Source},
     target::{Finished, Target},
 };
 use zeroize::Zeroizing;
@@ -158,6 +158,10 @@ impl Source for Hashed<dyn Source> {
             }
         }
         Ok(batch)
+    }
+
+    async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
+        self.inner.ages(heartbeat).await
     }
 }
 

@@ -8,6 +8,9 @@
 /// else.
 pub const USER: &str = "limit.user";
 
+/// The code of a system that was restored to an older state: its entity rests until a person has decided.
+pub const RESTORED: &str = "guard.restored";
+
 /// Limits that stop great damage. A guard trips when the count exceeds both the number and the
 /// percentage of that system's linked rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

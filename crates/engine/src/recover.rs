@@ -1,17 +1,19 @@
 //! After a crash: every intent that was sent and never answered is in doubt, and is asked about
 //! before anything else happens on its link.
 
+use std::collections::BTreeSet;
+
 use syncline_core::{
-    change::{Input, RestoreChoice, Restored},
+    change::{Input, RestoreChoice, Restored, RowKey},
     error::PortError,
-    name::RecordId,
+    name::{BindingIndex, EntityIndex, RecordId, SystemIndex},
 };
 use syncline_ports::reader::Reader;
 
 use crate::{
     account::Account,
     desk::{Desk, Systems},
-    read,
+    pass, read,
     reconcile::reconcile,
 };
 
@@ -66,4 +68,36 @@ pub async fn restored(
         let decided = reconcile(desk, &inputs, Vec::new()).await?;
         read::settle(desk, systems, decided.effects, &mut Account::default()).await?;
     }
+}
+
+/// A system was restored to an older state, and what it shows now counts as what its users have made: no row
+/// of this entity and its lists is there where it says, before it was read again. Reads what can be asked for
+/// by key; a complete look at the system comes after this. Begun again after a crash, it does the same.
+///
+/// # Errors
+/// The store's, or the source's.
+pub async fn system_restored(
+    desk: &Desk<'_>,
+    hub: &dyn Reader,
+    systems: &mut Systems,
+    (entity, system): (EntityIndex, SystemIndex),
+) -> Result<(), PortError> {
+    let bindings = pass::bindings(desk.plan, entity).into_iter();
+    let its = |it: &BindingIndex| desk.plan.binding(*it).is_some_and(|it| it.system == system);
+    for binding in bindings.filter(its) {
+        let mut after: Option<RowKey> = None;
+        loop {
+            let rows = hub.rows_of(binding, after.as_ref(), CHUNK).await?;
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(last.clone());
+            let records: BTreeSet<RecordId> = rows.into_iter().map(|(_, record)| record).collect();
+            let choice = RestoreChoice::Accept;
+            let restored =
+                records.into_iter().map(|record| Restored { system: Some(system), record, choice });
+            let inputs: Vec<Input> = restored.map(Input::Restored).collect();
+            let decided = reconcile(desk, &inputs, Vec::new()).await?;
+            read::settle(desk, systems, decided.effects, &mut Account::default()).await?;
+        }
+    }
+    Ok(())
 }

@@ -156,7 +156,7 @@ pub struct Guard {
     /// Its number.
     pub number: Number,
     /// `guard.mass_delete`, `guard.mass_update`, `guard.mass_blank`, `guard.corrupt_values`, `guard.empty_source`,
-    /// `limit.user`.
+    /// `guard.restored`, `limit.user`.
     pub code: Text,
     /// The entity.
     pub entity: EntityIndex,

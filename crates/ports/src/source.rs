@@ -171,6 +171,28 @@ pub enum Then {
     },
 }
 
+/// A number that a system only counts upwards: one that went back says that the system was restored to an
+/// older state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// What is counted, and whose count it is: a number of another name says nothing of this one.
+    pub of: Text,
+    /// How far it has come.
+    pub count: u64,
+}
+
+/// What the age of the table of marks is called: what this hub has left there last.
+pub const HEARTBEAT: &str = "heartbeat";
+
+/// What a hub leaves in a system to know it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Which hub: eight hexadecimal digits.
+    pub installation: Text,
+    /// What it leaves now; `None`: it only looks.
+    pub leave: Option<u64>,
+}
+
 /// Reads from a system. Never blocks for longer than its time-outs.
 #[async_trait]
 pub trait Source: Send {
@@ -180,4 +202,15 @@ pub trait Source: Send {
     /// What [`PortError`]'s kind says. After an error the source may be asked again; a scan under
     /// way is then begun anew.
     async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError>;
+
+    /// How far the system has come, in numbers that never go back while it is the same. Where it has a
+    /// table of marks, what this hub has left there last ([`HEARTBEAT`]; 0: nothing) is one of them, after it
+    /// has left another. None where it counts nothing.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
+        let _nothing_is_left = heartbeat;
+        Ok(Vec::new())
+    }
 }

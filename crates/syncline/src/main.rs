@@ -18,6 +18,7 @@ mod doubts;
 mod exit;
 mod fights;
 mod grace;
+mod installation;
 mod limits;
 mod loan;
 mod measure;

@@ -19,12 +19,13 @@ use syncline_engine::{
 use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
-    books, columns,
+    columns,
     doubts::{self, Doubts},
     exit::Exit,
     fights,
     grace::{self, Grace},
     limits, measure,
+    pass::restored::Heartbeats,
     report::{Answer, Failure},
     session::{Session, of_system},
     stopwatch::{Stopwatch, Timed},
@@ -34,7 +35,9 @@ use crate::{
 
 pub(crate) mod contact;
 pub(crate) mod paused;
+pub(crate) mod restored;
 mod rewritten;
+mod row;
 pub(crate) mod scans;
 pub(crate) mod tripped;
 
@@ -158,6 +161,7 @@ async fn carry_out(
     watch: &dyn Watch,
 ) -> Result<Outcome, Failure> {
     let paused = paused::leave_out(session, &mut order.entities).await?;
+    let held = restored::leave_out(session, &mut order).await?;
     let began = Session::now();
     let mut entities = Vec::new();
     for entity in &order.entities {
@@ -205,14 +209,23 @@ async fn carry_out(
         match order.halves {
             Halves::Both => {
                 let mut passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
-                let resting =
-                    passed.entities.extract_if(.., |it| paused.unwritten.contains(&it.entity));
+                let caught = restored::caught(session, &passed).await?;
+                let rests = |it: &mut EntityPassed| {
+                    paused.unwritten.contains(&it.entity) || caught.contains(&it.entity)
+                };
+                let resting = passed.entities.extract_if(.., rests);
                 let resting: Vec<EntityPassed> = resting.collect();
                 pass::write_all(&desk, &mut session.systems, &errand, &mut passed).await?;
                 passed.entities.extend(resting);
                 Ok(passed)
             }
-            Halves::Reads => pass::observe_all(&desk, &mut session.systems, &errand).await,
+            Halves::Reads => {
+                let passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
+                if order.kind != restored::KIND {
+                    restored::caught(session, &passed).await?;
+                }
+                Ok(passed)
+            }
             Halves::Writes => {
                 let mut passed = Passed::unread(&entities);
                 pass::write_all(&desk, &mut session.systems, &errand, &mut passed).await?;
@@ -221,16 +234,17 @@ async fn carry_out(
         }
     }
     .await;
-    let passed = match passed {
+    let passed: Passed = match passed {
         Ok(passed) => passed,
-        Err(error) => {
+        Err(failure) => {
+            let failure: Failure = failure;
             for (_, run) in &entities {
                 let ended = Session::now();
                 // The hub itself may be what failed: the run then stays open, and says so by that.
                 let _closed =
-                    session.hub.end_run(*run, ended, "failed", &error.to_string(), &[]).await;
+                    session.hub.end_run(*run, ended, "failed", &failure.message, &[]).await;
             }
-            return Err(error.into());
+            return Err(failure);
         }
     };
     for report in &passed.entities {
@@ -239,8 +253,17 @@ async fn carry_out(
     for (_, run) in &entities {
         session.hub.note_spans(*run, &stopwatch.take(*run, began)).await?;
     }
+    if is_alone && order.halves != Halves::Reads {
+        let written = paused.closed.is_empty();
+        let heartbeats = if written { Heartbeats::Left } else { Heartbeats::LookedAt };
+        restored::remember(session, &order.entities, heartbeats).await?;
+    }
     let mut outcome = conclude(session, passed, &order, &modes, began).await?;
     outcome.lines.extend(paused::lines(&paused));
+    for failure in held.into_iter().chain(restored::said(session, &order).await?) {
+        outcome.exit = outcome.exit.and(Exit::Refused);
+        outcome.error.get_or_insert(failure);
+    }
     Ok(outcome)
 }
 
@@ -294,7 +317,7 @@ async fn conclude(
         }
         let appeared = columns::appeared(session, report.entity).await?;
         columns::remember(session, report.entity).await?;
-        rows.push(row(session, report, word, &appeared));
+        rows.push(row::row(session, report, word, &appeared));
         outcome.lines.push(line);
         outcome.lines.extend(rewritten::lines(session, report));
         outcome.lines.extend(columns::lines(&appeared).iter().map(|line| format!("  {line}")));
@@ -443,46 +466,6 @@ fn line(
         report.run,
         words::count(changed)
     )
-}
-
-fn row(
-    session: &Session,
-    report: &EntityPassed,
-    word: &str,
-    appeared: &[columns::Appeared],
-) -> serde_json::Value {
-    let written: BTreeMap<&str, serde_json::Value> = report
-        .written
-        .iter()
-        .map(|(system, written)| {
-            let counts = json!({
-                "creates": written.inserts,
-                "updates": written.updates,
-                "deletes": written.deletes,
-                "refused": written.refused,
-            });
-            (session.system_name(*system), counts)
-        })
-        .collect();
-    json!({
-        "run": report.run.to_string(),
-        "entity": session.entity_name(report.entity),
-        "outcome": word,
-        "checked": report.checked(),
-        "observed": report.account.observed.values().sum::<u64>(),
-        "applied": report.count(Disposition::Applied),
-        "no_op": report.count(Disposition::NoOp),
-        "echo": report.count(Disposition::Echo),
-        "superseded": report.count(Disposition::Superseded),
-        "conflict_lost": report.count(Disposition::ConflictLost),
-        "filtered": report.count(Disposition::Filtered),
-        "quarantined": report.count(Disposition::Quarantined),
-        "held": report.count(Disposition::Held),
-        "systems": books::of_systems(session, &report.account),
-        "written": written,
-        "rewritten": rewritten::json(session, report),
-        "new_columns": columns::json(appeared),
-    })
 }
 
 impl Outcome {

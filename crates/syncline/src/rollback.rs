@@ -2,6 +2,8 @@
 //!
 //! The newest events are taken back first, page by page: what must be kept in mind grows with the
 //! records, not with what they hold. Nothing here writes to a system; that is the next pass's work.
+//!
+//! Long because what is taken back, and from whom, is one match after another over the same few kinds.
 
 mod excess;
 mod net;
@@ -40,6 +42,8 @@ pub(crate) enum What {
     Entity(EntityIndex, Timestamp),
     /// The deletes that a run has taken from a system.
     Deaths(RunId, SystemIndex),
+    /// What a run has taken from a system.
+    Shown(RunId, SystemIndex),
     /// All that a system is still to be written of this kind.
     Pending(EntityIndex, SystemIndex, WriteKind),
     /// What a user has changed beyond the limit, as the guard of this number holds it.
@@ -114,6 +118,7 @@ pub(crate) async fn take_back(
         manner,
         done: BTreeMap::new(),
         joined: BTreeSet::new(),
+        losers: BTreeMap::new(),
         report: Report::default(),
     };
     if let What::Pending(entity, system, kind) = what {
@@ -143,7 +148,9 @@ impl What {
         let after = |to: Timestamp| Some(Timestamp(to.0.saturating_add(1)));
         let all = HistoryFilter { limit: PAGE, ..HistoryFilter::default() };
         match self {
-            Self::Run(run) | Self::Deaths(run, _) => HistoryFilter { run: Some(run), ..all },
+            Self::Run(run) | Self::Deaths(run, _) | Self::Shown(run, _) => {
+                HistoryFilter { run: Some(run), ..all }
+            }
             Self::Change(number) => {
                 HistoryFilter { below: Some(number.saturating_add(1)), limit: 1, ..all }
             }
@@ -166,6 +173,11 @@ impl What {
                 let event = &entry.event;
                 let is_delete = event.kind == AuditKind::Deleted && event.field.is_none();
                 entry.run == run && is_delete && event.system == Some(system)
+            }
+            Self::Shown(run, system) => {
+                let event = &entry.event;
+                let has_lost = event.kind == AuditKind::Lost;
+                entry.run == run && event.system == Some(system) && !has_lost
             }
             // Which events these are, the link tells, or the guard.
             Self::Pending(..) | Self::Excess(..) => false,
@@ -200,6 +212,8 @@ struct Work<'a> {
     done: BTreeMap<Place, u64>,
     /// Records that the run joined from rows of several systems.
     joined: BTreeSet<RecordId>,
+    /// What stands in place of what was before.
+    losers: BTreeMap<Place, Value>,
     report: Report,
 }
 
@@ -256,6 +270,7 @@ impl Work<'_> {
         let mut inputs = Vec::new();
         for (record, entries) in by_record {
             let Some(group) = groups.get(&record) else { continue };
+            self.losers(&entries);
             let covered = entries.iter().filter(|entry| self.what.covers(entry, group.entity));
             let covered: Vec<&Entry> = covered.collect();
             self.commands(group, &covered, &mut inputs).await?;
@@ -264,6 +279,19 @@ impl Work<'_> {
             reconcile(self.desk, &inputs, Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// Values of others that have lost against what a system has shown: they stand, if that is taken back.
+    fn losers(&mut self, entries: &[Entry]) {
+        let What::Shown(run, system) = self.what else { return };
+        for entry in entries {
+            let event = &entry.event;
+            let is_one = event.kind == AuditKind::Lost && event.system != Some(system);
+            if let (true, Some(lost)) = (is_one && entry.run == run, &event.after) {
+                let place = (event.record, event.part.clone(), event.field);
+                self.losers.insert(place, lost.clone());
+            }
+        }
     }
 
     async fn commands(
@@ -439,7 +467,8 @@ impl Work<'_> {
                 keeps.extend(author(part, field));
             }
             keeps.extend(all.agreed.get(&field).into_iter().flatten());
-            rolled.push(self.rolled(place, part.version_of(field), net.before.clone(), keeps));
+            let before = self.losers.get(&place).unwrap_or(&net.before).clone();
+            rolled.push(self.rolled(place, part.version_of(field), before, keeps));
         }
         rolled
     }

@@ -38,6 +38,7 @@ mod polls;
 mod proxy;
 mod pushes;
 mod remote;
+mod restored;
 mod rollbacks;
 mod rules;
 mod runs;

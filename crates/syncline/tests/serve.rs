@@ -119,13 +119,13 @@ fn eventually_some<T>(
 impl World {
     /// Starts the daemon here.
     #[track_caller]
-    fn serve(&self, arguments: &[&str]) -> Daemon {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Daemon {
         Daemon::start(&self.path(""), arguments)
     }
 
     /// Waits until a query gives this.
     #[track_caller]
-    fn becomes(&self, daemon: &Daemon, system: &str, sql: &str, value: &str) {
+    pub(crate) fn becomes(&self, daemon: &Daemon, system: &str, sql: &str, value: &str) {
         eventually(
             &format!("{system}: {sql} is {value}"),
             || self.value(system, sql) == value,

@@ -18,7 +18,9 @@ use syncline_core::{
 };
 use syncline_ports::{
     clock::Clock,
-    source::{Batch, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then},
+    source::{
+        Age, Batch, Heartbeat, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
+    },
 };
 
 use crate::{
@@ -87,9 +89,58 @@ impl Source for MysqlSource {
         };
         batch.map_err(|failure| failure.error(action))
     }
+
+    async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
+        let action = format!("look how far \"{}\" has come", self.settings.name);
+        let was_idle = self.session.is_some();
+        let ages = match self.counted(heartbeat).await {
+            // It was closed while nobody used it; leaving the same heartbeat twice is leaving it once.
+            Err(Failure::Lost(_)) if was_idle => {
+                self.session = None;
+                self.counted(heartbeat).await
+            }
+            ages => ages,
+        };
+        ages.map_err(|failure| failure.error(action))
+    }
 }
 
 impl MysqlSource {
+    /// The last transaction of each domain of the log, and this hub's heartbeat.
+    async fn counted(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, Failure> {
+        let has_marks = self.has_marks;
+        let session = self.session().await?;
+        let mut ages = Vec::new();
+        for cells in session.rows("show global variables like 'gtid_current_pos'").await? {
+            let place = cells.into_iter().nth(1).and_then(cell_text).unwrap_or_default();
+            ages.extend(place.split(',').filter_map(|gtid| {
+                let mut parts = gtid.trim().split('-');
+                let (domain, _, number) = (parts.next()?, parts.next()?, parts.next()?);
+                let count = number.parse().ok()?;
+                Some(Age { of: format!("log of domain {domain}").into(), count })
+            }));
+        }
+        if has_marks {
+            let (table, id) = (marks::TABLE, marks::heartbeat_id(&heartbeat.installation));
+            if let Some(leave) = heartbeat.leave {
+                let (state, at) = (marks::BEAT, marks::FOREVER);
+                let sql = format!(
+                    "insert into {table} (intent_id, state, at, row_key) \
+                     values ('{id}', '{state}', {at}, '{leave}') \
+                     on duplicate key update row_key = '{leave}'"
+                );
+                session.run(&sql).await?;
+            }
+            let sql = format!(
+                "select row_key from {table} where intent_id = '{id}' and state = '{}'",
+                marks::BEAT
+            );
+            let found = session.rows(&sql).await?.into_iter().flatten().find_map(cell_text);
+            ages.push(marks::beaten(found.as_deref()));
+        }
+        Ok(ages)
+    }
+
     async fn read_once(
         &mut self,
         bound: &Bound,

@@ -21,9 +21,12 @@ use syncline_core::{
     value::{Digest, Value},
 };
 use syncline_ports::source::{
-    Batch, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
+    Age, Batch, Heartbeat, KeyAnswer, KeyRead, Limit, ReadRequest, RefusedRow, Source, Then,
 };
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
 
 use crate::{
     postgres::{
@@ -106,6 +109,46 @@ impl PostgresSource {
     }
 }
 
+impl PostgresSource {
+    /// The end of the log as it is on the disk, and this hub's heartbeat.
+    async fn counted(
+        &self,
+        session: &Session,
+        heartbeat: &Heartbeat,
+    ) -> Result<Vec<Age>, PortError> {
+        // Who may not see the state of the server has the heartbeat alone; a copy that only follows counts
+        // nothing, since it goes back when it starts anew.
+        let mut ages: Vec<Age> = match session.client.query_typed(sql::LOG_END, &[]).await {
+            Ok(rows) => rows
+                .iter()
+                .map(|row| Age {
+                    of: row.get::<_, &str>(0).into(),
+                    count: row.get::<_, i64>(1).unsigned_abs(),
+                })
+                .collect(),
+            Err(error) if error.as_db_error().is_some() => Vec::new(),
+            Err(error) => return Err(port_error("look at the end of the log", &error)),
+        };
+        if self.has_marks {
+            let failed = |error| port_error("leave a heartbeat in the table of marks", &error);
+            let id = marks::heartbeat_id(&heartbeat.installation);
+            if let Some(leave) = heartbeat.leave {
+                let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+                    (&id, Type::BPCHAR),
+                    (&marks::BEAT, Type::TEXT),
+                    (&marks::FOREVER, Type::INT8),
+                    (&leave.to_string(), Type::TEXT),
+                ];
+                session.client.execute_typed(sql::BEAT, &parameters).await.map_err(failed)?;
+            }
+            let rows = session.client.query_typed(sql::HEARTBEAT, &[(&id, Type::BPCHAR)]).await;
+            let rows = rows.map_err(failed)?;
+            ages.push(marks::beaten(rows.first().and_then(|row| row.get(0))));
+        }
+        Ok(ages)
+    }
+}
+
 #[async_trait]
 impl Source for PostgresSource {
     async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError> {
@@ -136,6 +179,15 @@ impl Source for PostgresSource {
             self.session = Some(session);
         }
         batch
+    }
+
+    async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
+        let session = self.take_session().await?;
+        let ages = self.counted(&session, heartbeat).await;
+        if ages.is_ok() {
+            self.session = Some(session);
+        }
+        ages
     }
 }
 

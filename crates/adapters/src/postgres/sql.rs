@@ -126,6 +126,20 @@ select current_setting('server_version'), current_setting('server_version_num'):
 /// The time, in microseconds since 1970.
 pub(crate) const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::int8";
 
+/// How far the log of this server is on the disk, under the name of the server.
+pub(crate) const LOG_END: &str = "\
+select 'log of server ' || s.system_identifier::text, (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::int8 \
+from pg_control_system() s where not pg_is_in_recovery()";
+
+/// Leaves a heartbeat: locks the one row of this hub.
+pub(crate) const BEAT: &str = "\
+insert into syncline_applied (intent_id, state, at, row_key) values ($1, $2, $3, $4) \
+on conflict (intent_id) do update set row_key = excluded.row_key";
+
+/// The heartbeat of a hub.
+pub(crate) const HEARTBEAT: &str =
+    "select row_key::text from syncline_applied where intent_id = $1 and state = 'beat'";
+
 /// Whether the table of marks is there, and whether we may use it.
 pub(crate) const MARKS: &str = "\
 select m.oid is not null,

@@ -13,6 +13,9 @@
 //! A row whose key the table makes cannot be asked for by key after a lost answer. The mark of such an
 //! insert gets that key, in the same transaction, once it is known.
 //!
+//! A hub leaves one row more, its heartbeat: a number that only grows. Where it is smaller than the hub left it
+//! last, or gone, the system was restored to an older state.
+//!
 //! Marks older than [`KEEP_MS`] are removed by writers, at most [`PRUNE_MAX`] per transaction. An
 //! intent in doubt is asked about as soon as its system answers again, long before that.
 
@@ -20,6 +23,7 @@ use syncline_core::{
     change::{MarkAnswer, MarkFate, RowKey},
     name::IntentId,
 };
+use syncline_ports::source::{Age, HEARTBEAT};
 
 /// The name of the table.
 pub const TABLE: &str = "syncline_applied";
@@ -45,6 +49,24 @@ pub const CREATE_INDEX: &str = "create index syncline_applied_at on syncline_app
 /// The id of an intent as the table holds it: 32 hexadecimal digits.
 pub fn id(intent: IntentId) -> String {
     intent.to_string()
+}
+
+/// The id of what a hub leaves to know the system again: one row for each hub, its number in place of a
+/// key. Whoever removes old marks never meets it.
+pub fn heartbeat_id(installation: &str) -> String {
+    let plain: String = installation.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("heartbeat-{plain:->22.22}")
+}
+
+/// The state of such a row.
+pub const BEAT: &str = "beat";
+/// Its time.
+pub const FOREVER: i64 = i64::MAX;
+
+/// The age that it says.
+pub fn beaten(found: Option<&str>) -> Age {
+    let count = found.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
+    Age { of: HEARTBEAT.into(), count }
 }
 
 /// A key as the table holds it, in hexadecimal digits; one that the column cannot hold is left out,
@@ -85,6 +107,13 @@ mod tests {
     use syncline_core::value::Value;
 
     use super::*;
+
+    #[test]
+    fn a_heartbeat_fits_its_column_and_is_nothing_where_there_is_none() {
+        assert_eq!(heartbeat_id("0a1b2c3d").len(), 32);
+        assert_eq!(heartbeat_id("much longer than any name of a hub ever is").len(), 32);
+        assert_eq!((beaten(Some("17")).count, beaten(None).count), (17, 0));
+    }
 
     #[test]
     fn a_key_is_read_as_it_was_written() {

@@ -13,7 +13,7 @@ use syncline_core::{
 };
 use syncline_ports::{
     clock::Clock,
-    source::{Batch, KeyAnswer, KeyRead, Limit, ReadRequest, Source, Then},
+    source::{Age, Batch, Heartbeat, KeyAnswer, KeyRead, Limit, ReadRequest, Source, Then},
 };
 
 use crate::{
@@ -85,6 +85,24 @@ impl SqliteSource {
     }
 }
 
+/// Leaves a heartbeat, and reads what is there.
+fn beaten(connection: &Connection, heartbeat: &Heartbeat) -> rusqlite::Result<Age> {
+    let id = marks::heartbeat_id(&heartbeat.installation);
+    if let Some(leave) = heartbeat.leave {
+        connection
+            .prepare_cached(
+                "insert into syncline_applied (intent_id, state, at, row_key) values (?1, ?2, ?3, ?4) \
+                 on conflict (intent_id) do update set row_key = excluded.row_key",
+            )?
+            .execute(params![id, marks::BEAT, marks::FOREVER, leave.to_string()])?;
+    }
+    let found: Option<Option<String>> = connection
+        .prepare_cached("select row_key from syncline_applied where intent_id = ?1 and state = ?2")?
+        .query_row(params![id, marks::BEAT], |row| row.get(0))
+        .optional()?;
+    Ok(marks::beaten(found.flatten().as_deref()))
+}
+
 #[async_trait]
 impl Source for SqliteSource {
     async fn read(&mut self, request: &ReadRequest, limit: Limit) -> Result<Batch, PortError> {
@@ -135,6 +153,21 @@ impl Source for SqliteSource {
             self.bindings.forget();
         }
         read
+    }
+
+    async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
+        if !self.bindings.has_marks {
+            return Ok(Vec::new());
+        }
+        let heartbeat = heartbeat.clone();
+        // A file that was put in the place of another is not the one that a connection still holds.
+        let mut worker = Worker::new(Arc::clone(&self.settings));
+        let work = move |connection: &mut Connection| {
+            let age = beaten(connection, &heartbeat);
+            age.map(|age| vec![age])
+                .map_err(|error| port_error("leave a heartbeat in the table of marks", &error))
+        };
+        worker.run(work).await
     }
 }
 

@@ -1,17 +1,18 @@
 //! `syncline guards`: guards that tripped.
 
 mod excess;
+mod restored;
 mod reverse;
 
 use clap::Args;
 use serde_json::json;
-use syncline_core::guard::USER;
+use syncline_core::guard::{RESTORED, USER};
 use syncline_engine::pass::{Allow, Tripped};
 use syncline_ports::reader::{Guard, Reader as _};
 
 use crate::{
     cli::{Context, ask},
-    pass::{Depth, Halves, Order, paused},
+    pass::{Depth, Halves, Order, paused, restored as passed},
     progress::Progress,
     report::{Answer, Failure},
     rollback::Excess,
@@ -135,13 +136,18 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
     let (count, linked, max) =
         (words::count(guard.count), words::count(guard.linked), words::count(guard.max));
     let (entity, system) = (session.entity_name(guard.entity), session.system_name(guard.system));
-    let what = if guard.code == USER {
-        format!("{count} of {linked} rows of {entity} in {system} changed by {}", guard.user)
-    } else {
-        format!("{count} of {linked} rows of {entity} in {system}")
+    let what = match guard.code.as_str() {
+        USER => {
+            let user = &guard.user;
+            format!(
+                "{count} of {linked} rows of {entity} in {system} changed by {user} (limit {max})"
+            )
+        }
+        RESTORED => passed::words(&session, &guard),
+        _ => format!("{count} of {linked} rows of {entity} in {system} (limit {max})"),
     };
     let mut text = format!(
-        "{}  {what} (limit {max})   {} ago, {}\n",
+        "{}  {what}   {} ago, {}\n",
         guard.code,
         words::age(Session::now(), guard.at),
         guard.state,
@@ -149,8 +155,23 @@ async fn show(context: &Context, id: u64) -> Result<Answer, Failure> {
     if !samples.is_empty() {
         text.push_str(&format!("  among them: {}\n", samples.join(", ")));
     }
+    let [apply, reverse, dismiss] = match guard.code.as_str() {
+        RESTORED => [
+            "what the system shows now is wanted, like any edit",
+            "what the hub holds is written back to it",
+            "leaves everything as it is: it is asked about again",
+        ],
+        _ => [
+            "lets exactly this through",
+            "puts back what it comes from",
+            "leaves everything as it is",
+        ],
+    };
+    if guard.code == RESTORED {
+        text.push_str(&format!("  syncline verify {entity} shows what differs\n"));
+    }
     text.push_str(&format!(
-        "  syncline guards apply {id}     lets exactly this through\n  syncline guards reverse {id}   puts back what it comes from\n  syncline guards dismiss {id}   leaves everything as it is\n  syncline help {}",
+        "  syncline guards apply {id}     {apply}\n  syncline guards reverse {id}   {reverse}\n  syncline guards dismiss {id}   {dismiss}\n  syncline help {}",
         guard.code,
     ));
     Ok(Answer::new(format!("guard {id}")).with_text(text).with_result(json_of(&session, &guard)))
@@ -165,6 +186,9 @@ async fn apply(context: &Context, id: u64) -> Result<Answer, Failure> {
     paused::refuse(&session, &[guard.entity]).await?;
     if guard.code == USER {
         return excess::answer(&mut session, context, &guard, Excess::LetThrough).await;
+    }
+    if guard.code == RESTORED {
+        return restored::accept(&mut session, context, &guard).await;
     }
     let question = format!(
         "Let {} of {} in {} through?",

@@ -291,7 +291,7 @@ async fn concerned(session: &Session, what: What) -> Result<Vec<EntityIndex>, Fa
         What::Record(record, _) => {
             session.hub.group(record).await?.map(|group| group.entity).into_iter().collect()
         }
-        What::Run(run) | What::Deaths(run, _) => {
+        What::Run(run) | What::Deaths(run, _) | What::Shown(run, _) => {
             match session.hub.run(run).await?.and_then(|run| run.entity) {
                 Some(entity) => vec![session.plan.root_of(entity)],
                 None => session.entities(None)?,
@@ -313,7 +313,7 @@ async fn concerned(session: &Session, what: What) -> Result<Vec<EntityIndex>, Fa
 }
 
 /// Writes only these records.
-struct Only(BTreeSet<RecordId>);
+pub(crate) struct Only(pub(crate) BTreeSet<RecordId>);
 
 impl Chooses for Only {
     fn choose<'a>(

@@ -12,7 +12,7 @@ use syncline_core::{
 };
 use syncline_engine::measure::Operation;
 use syncline_ports::{
-    source::{Batch, Limit, ReadRequest, Source},
+    source::{Age, Batch, Heartbeat, Limit, ReadRequest, Source},
     target::{Finished, Target},
 };
 
@@ -87,6 +87,10 @@ impl Source for Counted<dyn Source, ()> {
         let outcome = if answer.is_ok() { "ok" } else { "failed" };
         self.measures.asked(&self.system, operation, outcome, began);
         answer
+    }
+
+    async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
+        self.inner.ages(heartbeat).await
     }
 }
 

@@ -156,8 +156,8 @@ pub(super) async fn settle(
         return Ok(());
     }
     for guard in session.hub.guards(false).await? {
-        if guard.code == guard::USER {
-            // What it holds says whether it is over.
+        if guard.code == guard::USER || guard.code == guard::RESTORED {
+            // What the one holds says whether it is over; the other is for a person to say.
             continue;
         }
         let mut seen = modes.iter().filter(|(binding, _)| {

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     measure,
-    pass::scans,
+    pass::{restored, scans},
     report::Failure,
     serve::{
         ear::{Ear, Told},
@@ -72,6 +72,7 @@ pub(super) async fn hear(mut session: Session, ears: Vec<Ear>, shared: Arc<Share
         ears: ears.collect(),
         runs: BTreeMap::new(),
         again: None,
+        looked: None,
         missed: BTreeSet::new(),
     };
     while !shared.is_over() {
@@ -121,6 +122,8 @@ struct Hearer {
     ears: Vec<Hearing>,
     runs: BTreeMap<EntityIndex, Running>,
     again: Option<Instant>,
+    /// When it was last looked whether a system was restored.
+    looked: Option<Instant>,
     /// Entities of which something was missed in this shift: it is on record that they are compared.
     missed: BTreeSet<EntityIndex>,
 }
@@ -176,23 +179,30 @@ impl Hearer {
                 Told::Deaf(error) => {
                     hearing.word = None;
                     remember(session, hearing, system).await?;
-                    deaf(session, shared, system, error.into());
+                    listening::deaf(session, shared, system, error.into());
                 }
             }
         }
         gathered.again(std::mem::take(&mut hearing.later));
-        if let Some(upto) = upto {
-            hearing.upto = Some(upto);
-        }
         if gathered.is_empty() {
+            hearing.upto = upto.or(hearing.upto.take());
             self.record(at, session).await?;
             return Ok(false);
         }
         hearing.was_idle = false;
         let is_new = gathered.heard > 0;
         shared.notify.beat();
+        if self.looked.is_none_or(|at| at.elapsed() >= AGAIN_EVERY) {
+            self.looked = Some(Instant::now());
+            if restored::look(session, &shared.awake).await? {
+                // Nothing of this is dealt with: the next shift leaves their entities alone.
+                let _ = shared.events.send(Event::Back);
+                return Ok(false);
+            }
+        }
         let dealt = self.deal(system, gathered, session, shared).await?;
         let Some(hearing) = self.ears.get_mut(at) else { return Ok(false) };
+        hearing.upto = upto.or(hearing.upto.take());
         match dealt {
             Some(later) if later.is_empty() => {
                 hearing.since = None;
@@ -471,17 +481,6 @@ async fn begins(
     }
     shared.wake_poller.notify_one();
     Ok(())
-}
-
-/// A system is not listened to just now: it is asked instead.
-fn deaf(session: &Session, shared: &Shared, system: SystemIndex, failure: Failure) {
-    let name = session.system_name(system);
-    let was_heard = shared.set_heard(system, None);
-    let level = if was_heard { Level::Warn } else { Level::Info };
-    let mut failure = failure;
-    failure.message = format!("{name} is polled, not listened to: {}", failure.message);
-    shared.journal.failed(level, "hear.ends", &failure, &json!({ "system": name }));
-    shared.wake_poller.notify_one();
 }
 
 /// Remembers for `status` how a system is listened to.

@@ -14,7 +14,15 @@ use syncline_engine::{
 };
 use syncline_ports::reader::Reader as _;
 
-use crate::{report::Failure, serve::shift::NOTHING, session::Session, words};
+use crate::{
+    report::Failure,
+    serve::{
+        journal::Level,
+        shift::{NOTHING, Shared},
+    },
+    session::Session,
+    words,
+};
 
 /// What is known of a system that is listened to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +85,17 @@ fn note(system: &str) -> String {
 pub(crate) async fn of(session: &Session, system: &str) -> Result<Option<Listened>, Failure> {
     let text = session.hub.note(&note(system)).await?.unwrap_or_default();
     Ok(Listened::parse(&text))
+}
+
+/// A system is not listened to just now: it is asked instead.
+pub(super) fn deaf(session: &Session, shared: &Shared, system: SystemIndex, failure: Failure) {
+    let name = session.system_name(system);
+    let was_heard = shared.set_heard(system, None);
+    let level = if was_heard { Level::Warn } else { Level::Info };
+    let mut failure = failure;
+    failure.message = format!("{name} is polled, not listened to: {}", failure.message);
+    shared.journal.failed(level, "hear.ends", &failure, &json!({ "system": name }));
+    shared.wake_poller.notify_one();
 }
 
 /// Remembers it; `None`: it is not listened to.

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::tz::TimeZone;
 use serde_json::json;
 use syncline_core::{
+    guard,
     name::{BindingIndex, EntityIndex, SystemIndex, Timestamp},
     plan::Schedule,
 };
@@ -18,7 +19,11 @@ use syncline_ports::reader::Reader as _;
 
 use crate::{
     auto, cron,
-    pass::{self, Depth, Halves, Order, scans},
+    pass::{
+        self, Depth, Halves, Order,
+        restored::{self, Heartbeats},
+        scans,
+    },
     progress::Scans,
     report::Failure,
     retention, seals,
@@ -45,6 +50,7 @@ pub(super) async fn poll(
     mut session: Session,
     asking: Vec<Asking>,
     zone: TimeZone,
+    heartbeats: Heartbeats,
     shared: Arc<Shared>,
 ) {
     let mut agenda = Agenda {
@@ -53,6 +59,8 @@ pub(super) async fn poll(
         polled: BTreeMap::new(),
         next: BTreeMap::new(),
         looked: BTreeMap::new(),
+        remembered: None,
+        leaves_heartbeats: heartbeats,
         forgot: None,
         began: tokio::time::Instant::now(),
     };
@@ -77,6 +85,10 @@ struct Agenda {
     began: tokio::time::Instant,
     /// When each entity that a guard holds was looked at.
     looked: BTreeMap<EntityIndex, tokio::time::Instant>,
+    /// When it was last noted how far each system has come.
+    remembered: Option<tokio::time::Instant>,
+    /// Whether that is left there, too.
+    leaves_heartbeats: Heartbeats,
     /// When all logs of runs that were old had been forgotten.
     forgot: Option<tokio::time::Instant>,
 }
@@ -90,6 +102,9 @@ const GUARDED_EVERY: Duration = Duration::from_secs(300);
 const BETWEEN_PIECES: Duration = Duration::from_millis(50);
 /// Logs of runs that are old are looked for this often.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
+
+/// How far systems have come is noted this often.
+const REMEMBER_EVERY: Duration = Duration::from_secs(60);
 
 /// Longest rest: whether a full comparison is due is looked at this often.
 const REST_MAX: Duration = Duration::from_secs(30);
@@ -128,6 +143,11 @@ impl Agenda {
             return Ok(wait);
         }
         shared.notify.beat();
+        if restored::look(session, &entities).await? {
+            // The next shift leaves their entities alone, and says so.
+            let _ = shared.events.send(Event::Back);
+            return Ok(REST_MAX);
+        }
         let order = Order {
             kind: "serve",
             entities: entities.clone(),
@@ -145,6 +165,11 @@ impl Agenda {
             }
         }
         runs::tell(session, &outcome, shared).await?;
+        if self.remembered.is_none_or(|at| at.elapsed() >= REMEMBER_EVERY) {
+            self.remembered = Some(tokio::time::Instant::now());
+            let all = shared.awake.clone();
+            restored::remember(session, &all, self.leaves_heartbeats).await?;
+        }
         let over = Session::now();
         for (binding, mode) in modes {
             if mode != Mode::Heard {
@@ -170,7 +195,9 @@ impl Agenda {
             let looked = self.looked.get(entity);
             shared.awake.contains(entity) && looked.is_none_or(|at| at.elapsed() >= GUARDED_EVERY)
         };
-        Ok(open.iter().filter(|it| it.stops_entity()).map(|guard| guard.entity).find(due))
+        // Who was restored is not looked at before a person has decided.
+        let looked_at = open.iter().filter(|it| it.stops_entity() && it.code != guard::RESTORED);
+        Ok(looked_at.map(|guard| guard.entity).find(due))
     }
 
     /// Looks at an entity that a guard holds, as `run` does: everything is read, and if no guard trips

@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::tz::TimeZone;
 use serde_json::json;
 use syncline_adapters::settings::{Listening, Way};
-use syncline_core::{
-    name::{EntityIndex, RunId, SystemIndex},
-    value::Digest,
-};
+use syncline_core::name::{EntityIndex, RunId, SystemIndex};
 use syncline_engine::{desk::Unwatched, hear, recover};
 use syncline_ports::{reader::Pause, reader::Reader as _, store::Store as _};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
@@ -17,7 +14,11 @@ use crate::{
     approved,
     cli::Context,
     config::{self, Loaded},
-    pass::paused,
+    installation,
+    pass::{
+        paused,
+        restored::{self, Heartbeats},
+    },
     report::Failure,
     serve::{
         Options, asking, bookkeeper, copies, crier,
@@ -70,7 +71,7 @@ impl Start<'_> {
         if self.options.paused {
             pause_all(&session).await?;
         }
-        let awake = self.awake(&session).await?;
+        let awake = self.awake(&mut session).await?;
         // For `status`: whoever holds the hub under this name is the daemon.
         let own = format!("process {}", std::process::id());
         session.hub.set_note("serve", &own).await?;
@@ -120,8 +121,10 @@ impl Start<'_> {
         let ears = self.ears(&session, &shared).await?;
         let own = session.beside(None).await?;
         let (asking, at_work) = (asking.collect(), shared.clone());
+        let heartbeats =
+            if self.options.read_only { Heartbeats::LookedAt } else { Heartbeats::Left };
         workers.push(worker(&shared, async move || {
-            poller::poll(own, asking, zone, at_work).await;
+            poller::poll(own, asking, zone, heartbeats, at_work).await;
         }));
         let (hub, is_first, at_work) = (session.hub.clone(), self.is_first, shared.clone());
         workers.push(worker(&shared, async move || {
@@ -160,10 +163,16 @@ impl Start<'_> {
     }
 
     /// Entities that are kept in step: approved as they are now, and not paused whole.
-    async fn awake(&self, session: &Session) -> Result<Vec<EntityIndex>, Failure> {
+    async fn awake(&self, session: &mut Session) -> Result<Vec<EntityIndex>, Failure> {
         let (mut awake, mut refused) = (Vec::new(), None);
-        let asleep = paused::asleep(session).await?;
+        let mut asleep = paused::asleep(session).await?;
         let all = session.entities(None)?;
+        restored::look(session, &all).await?;
+        for guard in restored::resting(session).await? {
+            self.refuse(session.entity_name(guard.entity), &restored::refusal(session, &guard));
+            asleep.push(guard.entity);
+        }
+        let session = &*session;
         for entity in &all {
             let Some(found) = session.plan.entity(*entity) else { continue };
             let name = found.name.as_str();
@@ -209,7 +218,7 @@ impl Start<'_> {
         session: &Session,
         shared: &Arc<Shared>,
     ) -> Result<Vec<ear::Ear>, Failure> {
-        let installation = installation(session).await?;
+        let installation = installation::of(session).await?;
         let paused = session.pauses().await?;
         let mut ears = Vec::new();
         for (at, draft) in self.loaded.draft.systems.iter().enumerate() {
@@ -352,19 +361,6 @@ fn pauses_end(pauses: &[Pause]) -> Option<Instant> {
 fn zone(loaded: &Loaded) -> TimeZone {
     let named = loaded.draft.timezone.as_ref().map(|zone| zone.value.as_str());
     named.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
-}
-
-/// What tells this hub's things in other systems from those of other hubs.
-async fn installation(session: &Session) -> Result<String, Failure> {
-    if let Some(known) = session.hub.note("installation").await? {
-        return Ok(known.to_string());
-    }
-    let mut words = session.loaded.hub_path().into_os_string().into_encoded_bytes();
-    words.extend_from_slice(&Session::now().0.to_le_bytes());
-    words.extend_from_slice(&std::process::id().to_le_bytes());
-    let own: String = crate::words::hex(&Digest::of(&words)).chars().take(8).collect();
-    session.hub.set_note("installation", &own).await?;
-    Ok(own)
 }
 
 /// A name as every system takes it in the names of things.

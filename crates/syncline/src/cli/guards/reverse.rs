@@ -4,7 +4,11 @@
 //! written in between.
 
 use serde_json::json;
-use syncline_core::{change::WriteKind, guard::USER, name::RunId};
+use syncline_core::{
+    change::WriteKind,
+    guard::{RESTORED, USER},
+    name::RunId,
+};
 use syncline_engine::{
     desk::Unwatched,
     pass::{self, Allow, Tripped},
@@ -14,7 +18,7 @@ use syncline_ports::reader::{Guard, Reader as _};
 use crate::{
     cli::{
         Context, ask,
-        guards::{excess, find, refuse_settled, tag},
+        guards::{excess, find, refuse_settled, restored, tag},
         rollback,
     },
     exit::Exit,
@@ -36,6 +40,9 @@ pub(super) async fn reverse(context: &Context, id: u64) -> Result<Answer, Failur
     paused::refuse(&session, &[guard.entity]).await?;
     if guard.code == USER {
         return excess::answer(&mut session, context, &guard, Excess::TakenBack).await;
+    }
+    if guard.code == RESTORED {
+        return restored::write_back(&mut session, context, &guard).await;
     }
     let (entity, system) = (session.entity_name(guard.entity), session.system_name(guard.system));
     let question =
