@@ -31,6 +31,8 @@ pub struct Compared {
     pub missing: u64,
     /// Rows without a record.
     pub extra: u64,
+    /// How many of these nobody has ever heard of, and are not expected.
+    pub unheard: u64,
     /// How many of these differences wait for a person (a conflict, a hold, the quarantine).
     pub expected: u64,
     /// How many rows differ, per field, expected ones included.
@@ -162,8 +164,10 @@ async fn unreadable(
     let known = desk.store.load(&Wants { keys, ..Wants::default() }).await?;
     for row in refused {
         let is_linked = matches!(known.keys.get(&(binding, row.key.clone())), Some(Some(_)));
+        let is_expected = (options.set_aside)(binding, &row.key);
         *(if is_linked { &mut compared.differs } else { &mut compared.extra }) += 1;
-        compared.expected += u64::from((options.set_aside)(binding, &row.key));
+        compared.expected += u64::from(is_expected);
+        compared.unheard += u64::from(!is_linked && !is_expected);
     }
     Ok(())
 }
@@ -190,8 +194,10 @@ async fn rows(
         let Some((group, part)) =
             group.and_then(|group| Some((group, part_of(desk, binding, group, row)?)))
         else {
+            let is_expected = (options.set_aside)(binding, &row.key);
             compared.extra += 1;
-            compared.expected += u64::from((options.set_aside)(binding, &row.key));
+            compared.expected += u64::from(is_expected);
+            compared.unheard += u64::from(!is_expected);
             continue;
         };
         let mut differing = differing(desk, binding, part, row, &references);

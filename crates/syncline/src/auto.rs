@@ -1,16 +1,26 @@
 //! `auto_rollback: true`: what a guard stops is taken back in the hub by itself. The systems that it comes from keep what
-//! they have, until somebody edits it there, as with any rollback; nothing else was written yet.
+//! they have, until somebody edits it there, as with any rollback; nothing else was written yet. What `run --verify`
+//! finds not to hold was written, and is taken back like any run.
+
+use std::collections::BTreeSet;
 
 use syncline_core::{
     change::WriteKind,
     commit::AuditKind,
-    name::{EntityIndex, RunId},
+    name::{EntityIndex, RecordId, RunId},
 };
-use syncline_engine::{desk::Unwatched, pass::Tripped};
+use syncline_engine::{
+    desk::Unwatched,
+    pass::Tripped,
+    verify::{self, Compared},
+};
 use syncline_ports::reader::{Action, HistoryFilter, Reader as _};
 
 use crate::{
+    cli::rollback::carry_out,
+    exit::Exit,
     pass::Outcome,
+    progress::Progress,
     report::Failure,
     rollback::{self, Manner, Report, What},
     session::Session,
@@ -76,6 +86,109 @@ pub(crate) async fn after(session: &Session, outcome: &mut Outcome) -> Result<()
         settle(session, entity, code).await?;
     }
     Ok(())
+}
+
+/// Compares what the runs of this pass have changed, row by row, with what the hub holds, and takes back runs that do
+/// not hold, of entities that say so.
+pub(crate) async fn verified(
+    session: &mut Session,
+    outcome: &mut Outcome,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    if session.stopped().is_some() {
+        return Ok(());
+    }
+    let runs = outcome.passed.entities.iter().filter(|report| report.tripped.is_empty());
+    let runs: Vec<(EntityIndex, RunId)> = runs.map(|it| (it.entity, it.run)).collect();
+    let mut waiting = BTreeSet::new();
+    for entry in session.hub.quarantine(usize::MAX).await? {
+        waiting.extend(entry.record);
+    }
+    for (entity, run) in runs {
+        let changed = changed_by(session, run).await?;
+        if changed.is_empty() {
+            continue;
+        }
+        let failing = failing(session, entity, &changed, &waiting, progress).await?;
+        let name = session.entity_name(entity).to_owned();
+        if failing == 0 {
+            let records = words::counted(changed.len() as u64, "record");
+            outcome.lines.push(format!("  verified: {records} of {name} show what the hub holds"));
+            continue;
+        }
+        let rows = words::several(failing, "row", "rows");
+        let message =
+            format!("{rows} of {name} that {run} has changed do not show what the hub holds");
+        let mut failure = Failure::new("run.not_verified", message)
+            .cause("somebody edited them in between, or their system makes something else of them")
+            .with_exit(Exit::Differences);
+        outcome.exit = outcome.exit.and(Exit::Differences);
+        if is_said(session, entity) {
+            let deed = Action {
+                at: Session::now(),
+                who: WHO.into(),
+                what: "rollback".into(),
+                target: run.to_string().into(),
+                detail: failure.code.as_str().into(),
+                ..Action::default()
+            };
+            session.hub.act(&deed).await?;
+            let manner = Manner { force: false, revert_source: false, who: WHO.into() };
+            let place = ("rollback", run.to_string());
+            let what = What::Run(run);
+            let done =
+                carry_out(session, (place.0, &place.1), Some(entity), what, &manner, progress)
+                    .await?;
+            let changes = words::counted(done.report.restored, "change");
+            failure = failure
+                .done(format!("{run} was taken back by itself (`auto_rollback`): {changes}"))
+                .fix(format!("syncline verify {name}; undo: syncline rollback run {}", done.own));
+            outcome.lines.extend(done.outcome.lines);
+        } else {
+            failure = failure
+                .done("everything stays as it was written")
+                .fix(format!("syncline verify {name}; or syncline rollback run {run}"));
+        }
+        outcome.error.get_or_insert(failure);
+    }
+    Ok(())
+}
+
+/// The records that a run has changed.
+async fn changed_by(session: &Session, run: RunId) -> Result<BTreeSet<RecordId>, Failure> {
+    const PAGE: usize = 4_096;
+    let mut records = BTreeSet::new();
+    let mut filter = HistoryFilter { run: Some(run), limit: PAGE, ..HistoryFilter::default() };
+    loop {
+        let page = session.hub.history(&filter).await?;
+        records.extend(page.iter().map(|entry| entry.event.record));
+        match page.last() {
+            Some(last) if page.len() == PAGE => filter.below = Some(last.number),
+            Some(_) | None => return Ok(records),
+        }
+    }
+}
+
+/// How many rows of these records do not show what the hub holds, though nobody is waited for.
+async fn failing(
+    session: &mut Session,
+    entity: EntityIndex,
+    changed: &BTreeSet<RecordId>,
+    waiting: &BTreeSet<RecordId>,
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    let (plan, hub, stop) = (session.plan.clone(), session.hub.clone(), session.stop.clone());
+    let paces = session.paces.clone();
+    let desk = Session::desk(&plan, &hub, progress, &stop, RunId(0)).paced(Some(&*paces));
+    let options = verify::Options {
+        columns: None,
+        rows_max: None,
+        set_aside: &|_, _| false,
+        waiting: &|record| !changed.contains(&record) || waiting.contains(&record),
+    };
+    let found = verify::verify(&desk, &mut session.systems, entity, &options).await?;
+    let of_these = |it: &Compared| it.unexplained().saturating_sub(it.unheard);
+    Ok(found.values().map(of_these).sum())
 }
 
 /// Nothing is to be written for it: where it comes from keeps it, and all others never had it.

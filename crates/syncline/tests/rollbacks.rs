@@ -230,3 +230,30 @@ fn what_a_guard_stops_is_taken_back_by_itself_where_the_file_says_so() {
     world.says(0, &["run"]);
     assert!(world.value("erp", NAMES).starts_with("anna b c d e"), "an edit made since flows");
 }
+
+#[test]
+fn a_run_that_fails_its_verify_is_taken_back_where_the_file_says_so() {
+    let world = five_contacts();
+    world.says(0, &["run", "--yes"]);
+    world.sql("crm", "update contacts set name = 'anna' where id = 1");
+    world.run(&["run", "--verify"]).ends(0, &["verified: 1 record of contacts"]);
+    // Whoever writes the last in the ERP has the first go wrong.
+    world.sql(
+        "erp",
+        "create trigger wrong after update on CUSTOMER when new.EMAIL = 'e@x' begin \
+         update CUSTOMER set CNAME = 'wrong' where EMAIL = 'a@x'; end",
+    );
+    world.sql("crm", "update contacts set name = upper(name) where id in (1, 5)");
+    let said = world.says(10, &["run", "--verify"]);
+    assert!(said.contains("run.not_verified") && said.contains("1 row of contacts"), "{said}");
+    assert_eq!(world.value("erp", NAMES), "wrong b c d E");
+
+    world.says(0, &["run"]);
+    world.edit("version: 1\n", "version: 1\ndefaults: {auto_rollback: true}\n");
+    world.sql("crm", "update contacts set name = 'x' where id in (1, 5)");
+    let said = world.says(10, &["run", "--verify"]);
+
+    assert!(said.contains("taken back by itself (`auto_rollback`)"), "{said}");
+    world.run(&["audit"]).ends(0, &["auto_rollback", "run.not_verified"]);
+    assert!(world.value("erp", NAMES).ends_with("b c d E"), "the ERP is as it was: {said}");
+}

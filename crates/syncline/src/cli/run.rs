@@ -38,6 +38,9 @@ pub(crate) struct Run {
     /// Write only this many records.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
+    /// Compare what it wrote afterwards; with `auto_rollback`, what does not hold is taken back.
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
 
 impl Run {
@@ -72,6 +75,9 @@ impl Run {
         let asked = order.entities.clone();
         let mut outcome = crate::pass::run(&mut session, order, &progress).await?;
         auto::after(&session, &mut outcome).await?;
+        if self.verify {
+            auto::verified(&mut session, &mut outcome, &progress).await?;
+        }
         drop(progress);
         retention::forget(&session).await?;
         let partial = outcome.exit == Exit::SetAside;
