@@ -23,6 +23,9 @@ use crate::{
 const GRANTED: &str = "yours";
 /// How long a command waits for that.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Asks the daemon to read the configuration again, and what it says when it has.
+const ANEW: &str = "the configuration anew";
+const READ: &str = "read";
 /// A request longer than this is none.
 const REQUEST_MAX: u64 = 1_000;
 /// Paths of sockets may be about a hundred bytes long; longer ones are cut down to a digest.
@@ -88,6 +91,63 @@ pub(crate) async fn ask(hub: &Path, context: &Context) -> Result<Option<Lent>, F
     }
 }
 
+/// Has the daemon that works on this hub read the configuration again, with the secrets that it refers to. Whether
+/// one does.
+///
+/// # Errors
+/// `hub.key_wrong` if it cannot work with what the configuration says now.
+pub(crate) async fn read_anew(hub: &Path) -> Result<bool, Failure> {
+    let Ok(mut stream) = UnixStream::connect(socket(hub)).await else { return Ok(false) };
+    let answer = async {
+        stream.write_all(format!("{ANEW}\n").as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new((&mut stream).take(REQUEST_MAX)).read_line(&mut line).await?;
+        io::Result::Ok(line)
+    };
+    let why = match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(line)) if line.trim() == READ => return Ok(true),
+        // It went away meanwhile.
+        Ok(Ok(line)) if line.is_empty() => return Ok(false),
+        Ok(Ok(line)) => line.trim().to_owned(),
+        Ok(Err(_)) => return Ok(false),
+        Err(_) => format!("it did not answer within {} s", PATIENCE.as_secs()),
+    };
+    let message =
+        "`syncline serve` works on this hub, and cannot take the keys that the file names now";
+    Err(Failure::new("hub.key_wrong", message)
+        .cause(why)
+        .done("no key was changed")
+        .fix("give the daemon what the file refers to, or stop it; then syncline keys rotate"))
+}
+
+/// What somebody asks at the desk.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// For the hub.
+    Hub(Borrower),
+    /// That the configuration is read again.
+    Anew(Asker),
+}
+
+/// Somebody who waits until the configuration was read again.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    stream: UnixStream,
+}
+
+impl Asker {
+    /// Says what came of it.
+    pub(crate) async fn answer(mut self, read: Result<(), Failure>) {
+        let line = match read {
+            Ok(()) => READ.to_owned(),
+            Err(failure) => format!("{}: {}", failure.code, failure.message),
+        };
+        let line = line.replace('\n', " ");
+        // Whoever is gone meanwhile asks again.
+        let _gone = self.stream.write_all(format!("{line}\n").as_bytes()).await;
+    }
+}
+
 /// Where the daemon is asked.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -121,7 +181,7 @@ impl Desk {
     }
 
     /// The next who asks. May be dropped while it waits.
-    pub(crate) async fn next(&self) -> Borrower {
+    pub(crate) async fn next(&self) -> Asked {
         loop {
             let Ok((mut stream, _)) = self.listener.accept().await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -132,9 +192,15 @@ impl Desk {
                 BufReader::new((&mut stream).take(REQUEST_MAX)).read_line(&mut line).await
             };
             let asked = tokio::time::timeout(Duration::from_secs(1), request).await;
-            if let (Ok(Ok(_)), Some(name)) = (asked, line.trim().strip_prefix("hub for ")) {
+            if !matches!(asked, Ok(Ok(_))) {
+                continue;
+            }
+            if line.trim() == ANEW {
+                return Asked::Anew(Asker { stream });
+            }
+            if let Some(name) = line.trim().strip_prefix("hub for ") {
                 let name = name.to_owned();
-                return Borrower { stream, name };
+                return Asked::Hub(Borrower { stream, name });
             }
         }
     }

@@ -126,6 +126,8 @@ enum Why {
     Lend(loan::Borrower),
     /// The configuration is to be read anew.
     Reload,
+    /// The same, and somebody waits for it.
+    Anew(loan::Asker),
     /// A system came back, or something else asks for a fresh start.
     Again,
     /// The hub failed.
@@ -198,7 +200,13 @@ impl Daemon {
                     }
                     broke = 0;
                 }
-                Why::Reload => self.reload().await,
+                Why::Reload => {
+                    let _is_said = self.reload().await;
+                }
+                Why::Anew(asker) => {
+                    let read = self.reload().await;
+                    asker.answer(read).await;
+                }
                 Why::Broke(failure) => {
                     broke += 1;
                     self.wait_after(broke, &failure).await;
@@ -242,7 +250,10 @@ impl Daemon {
             let until = shift.ends_at.unwrap_or_else(far);
             let event = tokio::select! {
                 () = session::stop_asked() => return Why::Stop,
-                borrower = asked => return Why::Lend(borrower),
+                asked = asked => match asked {
+                    loan::Asked::Hub(borrower) => return Why::Lend(borrower),
+                    loan::Asked::Anew(asker) => return Why::Anew(asker),
+                },
                 Some(()) = hangup.recv() => return Why::Reload,
                 () = tokio::time::sleep_until(until) => return Why::Again,
                 Some(event) = events.recv() => event,
@@ -312,10 +323,10 @@ impl Daemon {
         }
     }
 
-    /// Reads the configuration anew, or goes on with the one that it has.
-    async fn reload(&mut self) {
+    /// Reads the configuration anew, or goes on with the one that it has, and says why.
+    async fn reload(&mut self) -> Result<(), Failure> {
         self.notify.tell("RELOADING=1");
-        match start::reload(&self.context, &self.loaded).await {
+        let read = match start::reload(&self.context, &self.loaded).await {
             Ok(loaded) => {
                 self.loaded = loaded;
                 self.renew_door().await;
@@ -333,13 +344,16 @@ impl Daemon {
                     "the configuration was read anew",
                     json!({}),
                 );
+                Ok(())
             }
             Err(failure) => {
                 let failure = failure.done("the daemon goes on with the configuration that it has");
                 self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
+                Err(failure)
             }
-        }
+        };
         self.notify.tell("READY=1");
+        read
     }
 
     /// Alerts are sent by the configuration that was just read, to every channel once more.
@@ -408,8 +422,12 @@ impl Daemon {
         }
     }
 
-    async fn wait_after(&self, broke: u32, failure: &Failure) {
+    async fn wait_after(&mut self, broke: u32, failure: &Failure) {
         self.journal.failed(Level::Error, "serve.failed", failure, &json!({}));
+        if start::is_of_keys(failure) {
+            // The key was changed without a word: the file may name the new one by now.
+            let _is_said = self.reload().await;
+        }
         let wait = Duration::from_millis(backoff::wait_ms(broke, 0).min(30_000));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

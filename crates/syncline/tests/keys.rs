@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio};
 
-use crate::world::{CONTACTS, World};
+use crate::world::{CONTACTS, World, finished};
 
 fn sealed() -> World {
     let world = World::contacts(3);
@@ -122,4 +122,33 @@ fn nothing_is_forgotten_by_a_hub_without_a_key() {
     world.run(&["run"]).ends(0, &["erp 1"]);
     world.run(&["forget", "contacts/crm:1", "--yes"]).ends(5, &["forget.unsealed", "hub: {key"]);
     world.run(&["keys", "rotate"]).ends(3, &["hub.key_missing"]);
+}
+
+#[test]
+fn a_daemon_learns_of_the_key_that_is_changed_under_it() {
+    let world = sealed();
+    let daemon = world.serve(&[]);
+    let names = "select group_concat(CNAME, ' ') from (select * from CUSTOMER order by NO)";
+    world.sql("crm", "update contacts set name = 'Ada' where id = 1");
+    world.becomes(&daemon, "erp", names, "Ada Name 2 Name 3");
+    // It was never told this one.
+    world.edit("\"file:old\"", "\"env:SYNCLINE_TEST_NEW\", previous_key: \"file:old\"");
+    let digits = "6".repeat(64);
+    let mut command = world.command(&["keys", "rotate"]);
+    let done = finished(command.env("SYNCLINE_TEST_NEW", &digits));
+    done.ends(3, &["hub.key_wrong", "secret.unresolved", "no key was changed"]);
+    world.sql("crm", "update contacts set name = 'Bea' where id = 2");
+    world.becomes(&daemon, "erp", names, "Ada Bea Name 3");
+
+    world.edit("env:SYNCLINE_TEST_NEW", "file:new");
+    world.run(&["keys", "rotate"]).ends(0, &["has read the file again", "keys of 3 records"]);
+
+    world.sql("crm", "update contacts set name = 'Cyd' where id = 3");
+    world.becomes(&daemon, "erp", names, "Ada Bea Cyd");
+    world.edit(", previous_key: \"file:old\"", "");
+    daemon.signal("HUP");
+    world.sql("crm", "update contacts set name = 'Dan' where id = 3");
+    world.becomes(&daemon, "erp", names, "Ada Bea Dan");
+    assert!(!daemon.log().contains("serve.failed"), "{}", daemon.log());
+    daemon.stop().ends(143, &[]);
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::{
     cli::Context,
+    config, loan,
     report::{Answer, Failure},
     session::{Reach, Session, Use},
     words,
@@ -37,6 +38,11 @@ impl Keys {
 }
 
 async fn rotate(context: &Context) -> Result<Answer, Failure> {
+    let loaded = config::load(context)?;
+    let is_told = loan::read_anew(&loaded.hub_path()).await?;
+    if is_told {
+        context.note("`syncline serve` has read the file again, and goes on with these keys");
+    }
     let session = Session::open(context, Use::Write, Reach::Hub).await?;
     let (mut after, mut count) = (None, 0);
     loop {

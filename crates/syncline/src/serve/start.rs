@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use serde_json::json;
+use syncline_adapters::hub::sqlite::{Open, SqliteHub};
 use syncline_adapters::settings::{Listening, Way};
 use syncline_core::name::{EntityIndex, RunId, SystemIndex};
 use syncline_engine::{desk::Unwatched, hear, recover};
@@ -306,10 +307,26 @@ where
     })
 }
 
+/// Whether the hub does not open with the keys that are known.
+pub(super) fn is_of_keys(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "hub.key_wrong" | "hub.key_missing")
+}
+
 /// The configuration as it stands in the file now, if every entity still means what was approved.
 pub(super) async fn reload(context: &Context, known: &Loaded) -> Result<Loaded, Failure> {
     let loaded = config::load(context)?;
-    let session = Session::of(known.clone(), context, Use::Look, Reach::Hub).await?;
+    if known.draft.hub_key.is_some() {
+        // Who could not open the hub with these keeps those that it has.
+        let keys = loaded.hub_keys().await?;
+        SqliteHub::open_with(&known.hub_path(), Open::ReadOnly, false, keys.as_ref())?;
+    }
+    let session = match Session::of(known.clone(), context, Use::Look, Reach::Hub).await {
+        // Its key was changed already.
+        Err(failure) if is_of_keys(&failure) => {
+            Session::of(loaded.clone(), context, Use::Look, Reach::Hub).await?
+        }
+        session => session?,
+    };
     let (plan, _) = loaded.compile(None);
     for entity in plan.entities.iter().filter(|entity| entity.parent.is_none()) {
         let approved = session.hub.approval(&entity.name).await?;

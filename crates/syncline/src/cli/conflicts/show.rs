@@ -128,7 +128,7 @@ fn side_by_side(
     let mut header = vec!["FIELD", "AGREED BASE"];
     header.extend(systems.iter().map(|system| session.system_name(*system)));
     let mut table = Table::new(&header);
-    let mut row = vec![field_name(session, conflict), conflict.base.to_string()];
+    let mut row = vec![field_name(session, conflict), base(conflict, part, &systems)];
     row.extend(systems.iter().map(|system| disputed(session, conflict, part, *system, now)));
     table.row(row);
     let others = entity.map_or(0, |entity| entity.fields.len());
@@ -150,6 +150,19 @@ fn side_by_side(
         table.row(row);
     }
     table.text()
+}
+
+/// What all had agreed to; a field that one of them had never shown has no such value.
+fn base(conflict: &Conflict, part: Option<&Part>, systems: &[SystemIndex]) -> String {
+    let Some(field) = conflict.field else { return "(there)".into() };
+    let has_agreed = |system: &SystemIndex| {
+        let link = part.and_then(|part| part.link(*system));
+        link.is_some_and(|link| link.agreed(field) > 0)
+    };
+    if conflict.base.is_null() && !systems.iter().all(has_agreed) {
+        return "(none)".into();
+    }
+    conflict.base.to_string()
 }
 
 /// What a system says of the disputed field: `customer * 10:12 agent12`, or in brackets what it

@@ -44,7 +44,11 @@ impl House {
         })?;
         let lending = tokio::spawn(async move {
             loop {
-                desk.next().await.lend().await;
+                match desk.next().await {
+                    loan::Asked::Hub(borrower) => borrower.lend().await,
+                    // Its file is read by every command.
+                    loan::Asked::Anew(asker) => asker.answer(Ok(())).await,
+                }
             }
         });
         Ok(Some(Self { url, door, lending }))

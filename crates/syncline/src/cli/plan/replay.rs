@@ -82,7 +82,7 @@ pub(super) async fn run(
     Ok(if differs { answer.with_exit(Exit::Differences) } else { answer })
 }
 
-/// The records with a change in the span.
+/// The records with a change in the span, or that began or ended in it.
 async fn touched(
     session: &Session,
     since: Timestamp,
@@ -92,7 +92,10 @@ async fn touched(
     let mut filter = HistoryFilter { since: Some(since), limit: PAGE, ..HistoryFilter::default() };
     loop {
         let page = session.hub.history(&filter).await?;
-        let values = page.iter().filter(|entry| entry.event.field.is_some());
+        let is_life =
+            |kind| matches!(kind, AuditKind::Created | AuditKind::Revived | AuditKind::Deleted);
+        let values =
+            page.iter().filter(|entry| entry.event.field.is_some() || is_life(entry.event.kind));
         for entry in values {
             records.insert(entry.event.record);
             found.changes += 1;
