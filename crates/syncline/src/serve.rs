@@ -163,7 +163,7 @@ impl Daemon {
                 Err(failure) => {
                     // Somebody else has the hub just now, or a disk is full: it is tried again.
                     broke += 1;
-                    self.wait_after(broke, &failure).await;
+                    Box::pin(self.wait_after(broke, &failure)).await;
                     continue;
                 }
             };
@@ -201,15 +201,15 @@ impl Daemon {
                     broke = 0;
                 }
                 Why::Reload => {
-                    let _is_said = self.reload().await;
+                    let _is_said = Box::pin(self.reload()).await;
                 }
                 Why::Anew(asker) => {
-                    let read = self.reload().await;
+                    let read = Box::pin(self.reload()).await;
                     asker.answer(read).await;
                 }
                 Why::Broke(failure) => {
                     broke += 1;
-                    self.wait_after(broke, &failure).await;
+                    Box::pin(self.wait_after(broke, &failure)).await;
                 }
             }
         };
@@ -326,7 +326,7 @@ impl Daemon {
     /// Reads the configuration anew, or goes on with the one that it has, and says why.
     async fn reload(&mut self) -> Result<(), Failure> {
         self.notify.tell("RELOADING=1");
-        let read = match start::reload(&self.context, &self.loaded).await {
+        let read = match Box::pin(start::reload(&self.context, &self.loaded)).await {
             Ok(loaded) => {
                 self.loaded = loaded;
                 self.renew_door().await;
@@ -426,7 +426,7 @@ impl Daemon {
         self.journal.failed(Level::Error, "serve.failed", failure, &json!({}));
         if start::is_of_keys(failure) {
             // The key was changed without a word: the file may name the new one by now.
-            let _is_said = self.reload().await;
+            let _is_said = Box::pin(self.reload()).await;
         }
         let wait = Duration::from_millis(backoff::wait_ms(broke, 0).min(30_000));
         tokio::select! {
