@@ -81,6 +81,11 @@ impl Server {
         self.daemon.log()
     }
 
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.daemon.memory()
+    }
+
     /// A request as it stands.
     pub(crate) fn send(
         &self,

@@ -1,5 +1,11 @@
 //! The dashboard, as people meet it: a daemon, and a real browser.
 
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+};
+
 use crate::{api::Server, browser::Browser, serve::eventually, world::World};
 
 /// The pages, by address.
@@ -316,4 +322,192 @@ fn what_is_hidden_is_shown_after_a_click_that_is_on_the_books() {
     browser.click("dialog button.main");
     browser.until("it is hidden again", || !browser.text().contains("Name 1"));
     assert!(browser.complaints().is_empty());
+}
+
+#[test]
+fn a_decision_is_undone_by_a_key() {
+    let world = disputed(2, 1);
+    let Some((_server, browser)) = opened(&world) else { return };
+    browser.page("conflicts/1");
+    browser.says("Take this");
+    browser.keys("2\n");
+    browser.says("No conflict is open");
+    let name = || world.value("crm", "select name from contacts where id = 1");
+    eventually("it is decided", || name() == "Name 1 & Co", || browser.text());
+    browser.says("Undo");
+    // What has happened since is none of it.
+    world.sql("crm", "update contacts set status = 'lead' where id = 1");
+    let status = || world.value("erp", "select STAT from CUSTOMER where NO = 1");
+    eventually("something else has happened", || status() == "0", || browser.text());
+
+    browser.keys("u");
+
+    browser.says("Undone. Restored 1 change");
+    eventually("it is as before the decision", || name() == "Name 1 Ltd", || browser.text());
+    assert_eq!(status(), "0");
+}
+
+#[test]
+fn what_a_guard_holds_is_put_back_or_left_as_it_is() {
+    for (button, left) in [("Reverse", "120"), ("Do nothing", "20")] {
+        let world = World::in_step(120);
+        world.sql("crm", "delete from contacts where id > 20");
+        world.run(&["run"]).ends(5, &[]);
+        let Some((_server, browser)) = opened(&world) else { return };
+
+        browser.page("approvals/1");
+        browser.says("guard.mass_delete");
+        let word =
+            browser.script("return document.querySelector('label[for=typed] code').textContent");
+        browser.types("#typed", word.as_str().unwrap());
+        browser.press(button);
+
+        browser.says("No guard waits");
+        let there = || world.value("crm", "select count(*) from contacts");
+        eventually(&format!("{button}: {left}"), || there() == left, || browser.text());
+        assert_eq!(world.value("erp", "select count(*) from CUSTOMER"), "120", "{button}");
+    }
+}
+
+#[test]
+fn a_page_that_is_frozen_stands_still_until_it_is_let_go() {
+    let world = World::in_step(3);
+    let Some((server, browser)) = opened(&world) else { return };
+    browser.says("3 of 3");
+    browser.keys("f");
+    browser.says("frozen");
+
+    let sql = "insert into contacts(email, name, status) values ('n@example.com', 'New', 'lead')";
+    world.sql("crm", sql);
+    let records = || server.get("/status").is(200)["entities"][0]["records"].clone();
+    eventually("it is there", || records() == 4, || records().to_string());
+
+    assert!(browser.text().contains("3 of 3"), "{}", browser.text());
+    browser.keys("f");
+    browser.says("4 of 4");
+}
+
+#[test]
+fn it_works_below_a_path_of_a_proxy() {
+    let world = disputed(2, 1);
+    let Some(browser) = Browser::start() else { return };
+    let server = Server::start(&world);
+    let proxy = below("/sync", &server.address);
+    browser.looks(1_440, 1_000, false);
+
+    browser.go(&format!("http://{proxy}/sync/"));
+    browser.says("1 thing needs you");
+    browser.says("live");
+    browser.page("conflicts/1");
+    browser.says("Take this");
+    browser.keys("2\n");
+
+    browser.says("No conflict is open");
+    let name = || world.value("crm", "select name from contacts where id = 1");
+    eventually("it is decided", || name() == "Name 1 & Co", || browser.text());
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// A reverse proxy that takes this path away from what it passes on; anything else it does not know.
+fn below(path: &'static str, address: &str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (own, address) = (listener.local_addr().unwrap(), address.to_owned());
+    let pass = move |mut client: TcpStream| -> std::io::Result<()> {
+        let mut reader = BufReader::new(client.try_clone()?);
+        let mut head = String::new();
+        while reader.read_line(&mut head)? > 2 {}
+        let (line, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
+        let Some(line) = line.split_once(path).map(|(verb, rest)| format!("{verb}{rest}")) else {
+            return client.write_all(b"HTTP/1.1 404 no\r\ncontent-length: 0\r\n\r\n");
+        };
+        let rest: String = rest
+            .lines()
+            .filter(|line| !line.to_lowercase().starts_with("connection:") && !line.is_empty())
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        let mut server = TcpStream::connect(&address)?;
+        server.write_all(format!("{line}\r\n{rest}connection: close\r\n\r\n").as_bytes())?;
+        let mut onwards = server.try_clone()?;
+        std::thread::spawn(move || std::io::copy(&mut reader, &mut onwards));
+        std::io::copy(&mut server, &mut client)?;
+        client.shutdown(std::net::Shutdown::Both)
+    };
+    let pass = std::sync::Arc::new(pass);
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let pass = pass.clone();
+            // A browser that goes away is no failure.
+            std::thread::spawn(move || drop(pass(client)));
+        }
+    });
+    own
+}
+
+#[test]
+fn what_a_browser_loads_first_is_small() {
+    let world = World::in_step(1);
+    let server = Server::start(&world);
+    let page = server.send("GET", "/", &[], "");
+    assert_eq!(page.status, 200);
+    let (mut waiting, mut seen, mut bytes) = (vec![page.body.clone()], BTreeSet::new(), 0);
+    bytes += page.body.len();
+    while let Some(text) = waiting.pop() {
+        // What a page or a script names is loaded, wherever it stands.
+        for name in text.split(['"', '\'']).filter(|it| it.ends_with(".js") || it.ends_with(".css"))
+        {
+            let name = name.trim_start_matches("./").trim_start_matches("../");
+            for place in [format!("/{name}"), format!("/ui/{name}"), format!("/ui/pages/{name}")] {
+                let file = server.send("GET", &place, &[], "");
+                if file.status == 200 && seen.insert(place) {
+                    bytes += file.head.len() + file.body.len();
+                    waiting.push(file.body);
+                }
+            }
+        }
+    }
+    bytes += server.get("/status").body.len();
+    assert!(seen.len() > 10, "{seen:?}");
+    assert!(bytes < 200_000, "{bytes} bytes of {seen:?}");
+}
+
+#[test]
+fn the_dashboard_asks_for_nothing_that_the_description_does_not_know() {
+    let world = World::in_step(1);
+    let server = Server::start(&world);
+    let described = server.get("/openapi.json").is(200);
+    let paths: Vec<Vec<String>> = described["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|path| path.trim_start_matches('/').split('/').map(str::to_owned).collect())
+        .collect();
+    let fits = |asked: &[&str]| {
+        paths.iter().any(|path| {
+            let is = |(known, asked): (&String, &&str)| known == asked || asked.contains("${");
+            path.len() == asked.len() && path.iter().zip(asked).all(is)
+        })
+    };
+    let (mut asked, mut unknown) = (0, Vec::new());
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/ui");
+    let pages = std::fs::read_dir(format!("{folder}/pages")).unwrap();
+    let files = pages.map(|file| file.unwrap().path()).chain([format!("{folder}/app.js").into()]);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for call in ["get(", "look(", "\"GET\", ", "\"POST\", ", "\"PATCH\", ", "\"DELETE\", "] {
+            for rest in text.split(call).skip(1) {
+                let Some(quote) = rest.chars().next().filter(|it| matches!(it, '"' | '`')) else {
+                    continue;
+                };
+                let path = rest[1..].split(quote).next().unwrap();
+                let Some(path) = path.strip_prefix('/') else { continue };
+                let words: Vec<&str> = path.split('/').collect();
+                asked += 1;
+                if !fits(&words) {
+                    unknown.push(format!("{}: {path}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(asked > 20, "{asked}");
+    assert_eq!(unknown, Vec::<String>::new());
 }

@@ -58,6 +58,13 @@ impl Daemon {
         std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap();
     }
 
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().split(' ').next().unwrap().parse::<u64>().unwrap() * 1_024
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn ended(mut self) -> Done {

@@ -61,7 +61,6 @@ export function go(path, query = {}) {
 async function show(fresh = true) {
   const serial = ++shell.serial;
   const here = place();
-  if (fresh) shell.undo = null;
   const context = { params: here.params, query: here.query, go, act: decide, me: shell.me, refresh: () => show(false), filter: (more) => go([here.found[0], ...here.params.map(encodeURIComponent)].join("/"), { ...here.query, cursor: "", ...more }) };
   let made;
   try {
@@ -119,8 +118,12 @@ async function decide(method, path, body, { etag = null, said = "Done.", undo = 
   }
 }
 
+/** How long a decision can be undone here; later it can from the record. */
+const UNDO_MS = 600_000;
+
 function notice(text, undo = null) {
   shell.undo = undo;
+  if (undo) setTimeout(() => shell.undo === undo && notice(text), UNDO_MS);
   const old = document.getElementById("notice");
   const fresh = h("div", { id: "notice", role: "status", class: text ? "notice" : null },
     text && h("span", {}, text), text && undo && h("button", { onclick: () => shell.undo?.() }, "Undo ", h("kbd", {}, "U")),

@@ -96,7 +96,13 @@ async function one(context, id) {
     const said = { ...(note.value.trim() && { note: note.value.trim() }), ...(remember.checked && { remember: true }) };
     const decision = typed.value !== "" ? { value: typed.value } : chosen.side === null ? null : chosen.side === 0 ? { keep_base: true } : { take: choices[chosen.side - 1].author };
     if (!decision) return pick(null);
-    const undo = () => context.act("POST", `/records/${encodeURIComponent(it.record_id)}/rollback`, { to: new Date(Date.parse(it.opened) - 1).toISOString(), yes: true }, { said: "Undone: the record is as it was before." });
+    // The decision alone: what has happened to the record since stays.
+    const undo = async () => {
+      const line = await get(`/records/${encodeURIComponent(it.record_id)}/timeline`, { limit: 100 });
+      const settled = line.items.find((entry) => entry.kind === "conflict_settled" && entry.field === it.field);
+      if (!settled) return null;
+      return context.act("POST", `/changes/${settled.change}/rollback`, { yes: true }, { said: (answer) => `Undone. ${answer?.summary ?? ""}` });
+    };
     return context.act("POST", `/conflicts/${it.id}/resolve`, { ...decision, ...said }, {
       etag, undo: context.me?.role === "admin" ? undo : null,
       said: (answer) => answer?.summary ?? `Settled: ${it.record} ${it.field}.`,
