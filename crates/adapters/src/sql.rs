@@ -451,6 +451,7 @@ pub fn put_off(kind: ErrorKind, detail: impl AsRef<str>) -> Outcome {
         | ErrorKind::Unheard
         | ErrorKind::SchemaDrift
         | ErrorKind::Unsupported
+        | ErrorKind::TooLarge
         | ErrorKind::DiskFull
         | ErrorKind::HubInUse
         | ErrorKind::HubVersion

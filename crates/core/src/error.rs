@@ -76,6 +76,8 @@ pub enum ErrorKind {
     SchemaDrift,
     /// A value or type that this version refuses to carry.
     Unsupported,
+    /// It is more than this version takes in one piece.
+    TooLarge,
     /// No space is left.
     DiskFull,
     /// Another process holds the hub.
@@ -210,6 +212,12 @@ impl ErrorKind {
                 "schema.unsupported",
                 "a type cannot be carried exactly",
                 "Leave the column out, or map it by a documented conversion; `syncline check --online` names it.",
+            ),
+            Self::TooLarge => (
+                Halt,
+                "read.too_large",
+                "it is larger than what is read in one piece",
+                "Split it, or export it as CSV, which is read row by row.",
             ),
             Self::DiskFull => (
                 Retry,

@@ -395,6 +395,25 @@ fn a_workbook_is_read_with_its_numbers_dates_and_formulas() {
 }
 
 #[test]
+fn a_workbook_that_memory_would_not_hold_is_refused_and_deletes_nobody() {
+    let world = people("    read: {format: xlsx, settle: 20ms}\n", CELLS_OF_A_SHEET);
+    let path = world.path("exports/people.xlsx");
+    workbook(&path, false);
+    world.run(&["run", "--yes"]).ends(0, &[]);
+    let before = world.people();
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    sheet.write(0, 0, "Mail").unwrap();
+    sheet.write(1_048_575, 16_383, "far away").unwrap();
+    book.save(&path).unwrap();
+    let said = ["read.too_large", "people.xlsx: its sheet spans 1048576 rows", "CSV"];
+    world.run(&["run"]).ends(3, &said);
+    assert_eq!(world.people(), before);
+    workbook(&path, false);
+    world.run(&["run"]).ends(0, &[]);
+}
+
+#[test]
 fn a_workbook_is_written_and_kept_the_same_both_ways() {
     let both = "    read: {format: xlsx, settle: 20ms}\n    write: {format: xlsx}\n";
     let world = people(both, CELLS_OF_A_SHEET);

@@ -19,7 +19,7 @@ use crate::{
         csv::{self, Record, Records},
         failed,
         place::Found,
-        xlsx::{self, Line, Sheet},
+        xlsx::{self, Line, Sheet, Unread},
     },
     settings::folder::{Csv, Folder, Form, UTF_8, is_bytewise, is_wide},
     sql::json,
@@ -126,7 +126,7 @@ impl Rows {
     /// Begins to read a file, from its beginning.
     ///
     /// # Errors
-    /// `SchemaDrift` if it has no such columns, or not one of each; `Ok(Err(_))`: why it is no file of
+    /// `SchemaDrift` if it has no such columns, or not one of each; `TooLarge` for a workbook; `Ok(Err(_))`: why it is no file of
     /// this form.
     pub(super) fn open(
         folder: &Folder,
@@ -152,7 +152,11 @@ impl Rows {
                     Ok(content) => content,
                     Err(why) => return Ok(Err(why)),
                 },
-                Err(why) => return Ok(Err(format!("{}: {why}", found.name))),
+                Err(Unread::Broken(why)) => return Ok(Err(format!("{}: {why}", found.name))),
+                Err(Unread::TooLarge(why)) => {
+                    let why = format!("{}: {why}", found.name);
+                    return Err(PortError::new(ErrorKind::TooLarge, action, why));
+                }
             },
         };
         let last_is_open = folder.last_line_open;

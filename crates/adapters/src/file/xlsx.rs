@@ -3,7 +3,8 @@
 //! Numbers in a workbook are doubles; each is read as the shortest decimal that means it, which is what
 //! was typed. Dates are numbers with a format, and become text in ISO form. A formula is read as the
 //! value that was computed last. A workbook is unpacked once before anything of it is believed: that proves that
-//! it is whole, and that it does not unpack to more than it may.
+//! it is whole, and that it does not unpack to more than it may. A sheet is held in memory as a whole, with a place
+//! for each cell between its corners: both are bounded before they are made.
 
 use std::{
     fs::File,
@@ -11,14 +12,18 @@ use std::{
     path::Path,
 };
 
-use calamine::{Data, ExcelDateTime as Serial, Range, Reader as _, Xlsx};
+use calamine::{Cell, Data, DataRef, ExcelDateTime as Serial, Range, Reader as _, Xlsx};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 use syncline_core::{Text, change::Outcome, decimal::Decimal, lens::FieldType, value::Value};
 
 use crate::sql::{invalid, json};
 
-/// What a workbook may unpack to, at most.
-const UNPACKED_MAX: u64 = 1 << 30;
+/// What a workbook may unpack to, at most. Little in tests.
+const UNPACKED_MAX: u64 = if cfg!(test) { 4 << 20 } else { 256 << 20 };
+/// How many cells there may be between the corners of a sheet: some thirty bytes each.
+const CELLS_MAX: u64 = 5_000_000;
+/// How many bytes of texts the cells of a sheet may hold. One text may be in many cells.
+const TEXTS_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 /// What a cell may hold, as Excel says.
 const CELL_MAX: usize = 32_767;
 
@@ -45,14 +50,55 @@ pub(super) struct Line {
     pub(super) uncomputed: Vec<usize>,
 }
 
+/// Why a sheet is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is no workbook, or has no such sheet.
+    Broken(String),
+    /// It would take more memory than it may.
+    TooLarge(String),
+}
+
+/// How much of a sheet there is so far.
+#[derive(Debug, Default)]
+struct Extent {
+    /// The corners: first and last row, first and last column.
+    corners: Option<(u32, u32, u32, u32)>,
+    texts: usize,
+}
+
+impl Extent {
+    /// Counts a cell in.
+    fn add(&mut self, (row, column): (u32, u32), text: usize) -> Result<(), Unread> {
+        let (top, bottom, left, right) = self.corners.unwrap_or((row, row, column, column));
+        let (top, bottom) = (top.min(row), bottom.max(row));
+        let (left, right) = (left.min(column), right.max(column));
+        self.corners = Some((top, bottom, left, right));
+        self.texts += text;
+        let (rows, columns) = (bottom - top + 1, right - left + 1);
+        if u64::from(rows) * u64::from(columns) > CELLS_MAX {
+            return Err(Unread::TooLarge(format!(
+                "its sheet spans {rows} rows and {columns} columns: more than {CELLS_MAX} cells"
+            )));
+        }
+        if self.texts > TEXTS_MAX {
+            let most = TEXTS_MAX >> 20;
+            return Err(Unread::TooLarge(format!("its sheet holds more than {most} MiB of texts")));
+        }
+        Ok(())
+    }
+}
+
 impl Sheet {
     /// Reads a sheet.
     ///
     /// # Errors
-    /// Why it is no workbook, or has no such sheet.
-    pub(super) fn open(file: File, sheet: Option<&Text>) -> Result<Self, String> {
-        let broken = |error: &dyn std::fmt::Display| format!("it is no whole workbook: {error}");
-        let mut file = unpack(file).map_err(|error| broken(&error))?;
+    /// Why it is not read.
+    pub(super) fn open(file: File, sheet: Option<&Text>) -> Result<Self, Unread> {
+        let Some(mut file) = unpack(file).map_err(|error| broken(&error))? else {
+            let most = UNPACKED_MAX >> 20;
+            return Err(Unread::TooLarge(format!("it unpacks to more than {most} MiB")));
+        };
         file.rewind().map_err(|error| broken(&error))?;
         let mut book: Xlsx<_> = Xlsx::new(BufReader::new(file)).map_err(|error| broken(&error))?;
         let names = book.sheet_names();
@@ -62,10 +108,11 @@ impl Sheet {
         };
         let Some(name) = name else {
             let has = names.join(", ");
-            return Err(format!("it has no sheet {:?}; it has {has}", sheet.map_or("", |it| it)));
+            let why = format!("it has no sheet {:?}; it has {has}", sheet.map_or("", |it| it));
+            return Err(Unread::Broken(why));
         };
-        let cells = book.worksheet_range(&name).map_err(|error| broken(&error))?;
-        let formulas = book.worksheet_formula(&name).map_err(|error| broken(&error))?;
+        let cells = cells(&mut book, &name)?;
+        let formulas = formulas(&mut book, &name)?;
         let next = cells.start().map_or(0, |(row, _)| row);
         let holds_more = if names.len() > 1 {
             Some("other sheets")
@@ -101,8 +148,57 @@ impl Sheet {
     }
 }
 
-/// Unpacks all of a workbook, to see that it is whole and not too large.
-fn unpack(file: File) -> io::Result<File> {
+fn broken(error: &dyn std::fmt::Display) -> Unread {
+    Unread::Broken(format!("it is no whole workbook: {error}"))
+}
+
+type Opened = Xlsx<BufReader<File>>;
+
+/// What the cells of a sheet hold.
+fn cells(book: &mut Opened, name: &str) -> Result<Range<Data>, Unread> {
+    let mut reader = book.worksheet_cells_reader(name).map_err(|error| broken(&error))?;
+    let (mut extent, mut cells) = (Extent::default(), Vec::new());
+    while let Some(cell) = reader.next_cell().map_err(|error| broken(&error))? {
+        let (place, value) = (cell.get_position(), cell.get_value());
+        if *value != DataRef::Empty {
+            extent.add(place, length(value))?;
+            cells.push(Cell::new(place, Data::from(value.clone())));
+        }
+    }
+    Ok(Range::from_sparse(cells))
+}
+
+/// Its formulas.
+fn formulas(book: &mut Opened, name: &str) -> Result<Range<String>, Unread> {
+    let mut reader = book.worksheet_cells_reader(name).map_err(|error| broken(&error))?;
+    let (mut extent, mut formulas) = (Extent::default(), Vec::new());
+    while let Some(formula) = reader.next_formula().map_err(|error| broken(&error))? {
+        if !formula.get_value().is_empty() {
+            extent.add(formula.get_position(), formula.get_value().len())?;
+            formulas.push(formula);
+        }
+    }
+    Ok(Range::from_sparse(formulas))
+}
+
+/// How many bytes of text a cell holds.
+fn length(value: &DataRef<'_>) -> usize {
+    match value {
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+            text.len()
+        }
+        DataRef::SharedString(text) => text.len(),
+        DataRef::Int(_)
+        | DataRef::Float(_)
+        | DataRef::Bool(_)
+        | DataRef::DateTime(_)
+        | DataRef::Error(_)
+        | DataRef::Empty => 0,
+    }
+}
+
+/// Unpacks all of a workbook, to see that it is whole; `None`: it is too large.
+fn unpack(file: File) -> io::Result<Option<File>> {
     let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
     let (mut buffer, mut all) = (vec![0; 64 << 10], 0);
     for at in 0..archive.len() {
@@ -114,11 +210,11 @@ fn unpack(file: File) -> io::Result<File> {
             }
             all += count as u64;
             if all > UNPACKED_MAX {
-                return Err(io::Error::other("it unpacks to more than 1 GiB"));
+                return Ok(None);
             }
         }
     }
-    Ok(archive.into_inner().into_inner())
+    Ok(Some(archive.into_inner().into_inner()))
 }
 
 /// What a cell holds, for a field of this kind.
@@ -319,3 +415,6 @@ impl Book {
         self.inner.save(path)
     }
 }
+
+#[cfg(test)]
+mod tests;
