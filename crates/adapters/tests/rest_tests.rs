@@ -46,6 +46,7 @@ fn resource(table: &str, version: Version) -> Resource {
         items: path("items"),
         item: Path::default(),
         key: key.iter().map(|name| path(name)).collect(),
+        changed_at: None,
         cursor: (table == "contacts").then(|| Cursor {
             at: path("touched"),
             since: template("touched_from={cursor}"),

@@ -187,6 +187,33 @@ fn doctor_says_what_is_guaranteed_and_what_is_not() {
 }
 
 #[test]
+fn where_the_newest_wins_the_cursor_says_which_that_is() {
+    let town = Town::with(2);
+    town.world.edit("crm: contacts,", "crm: {table: contacts, changed_at: edited},");
+    town.world.edit("shop: first_name}", "shop: first_name, conflicts: newest}");
+    town.world.sql("crm", "alter table contacts add column edited text");
+    town.world.run(&["run", "--yes"]).ends(0, &[]);
+    for (id, there, newest) in [(1, "2026-01-01", "Shop"), (2, "2026-03-01", "Crm")] {
+        town.world.sql(
+            "crm",
+            &format!("update contacts set first_name = 'Crm', edited = '{there}T10:00:00Z' where id = {id}"),
+        );
+        town.in_shop(&format!(
+            "update items set document = json_set(document, '$.first_name', 'Shop'),
+                 version = version + 1, updated_at = '2026-02-01T10:00:00.000Z'
+                 where unique_value = 'c{id}@example.com'"
+        ));
+        town.world.run(&["refresh", "contacts", "--full"]).ends(0, &[]);
+        let sql = format!("select first_name from contacts where id = {id}");
+        assert_eq!(town.world.value("crm", &sql), newest);
+        assert_eq!(town.customer(&format!("c{id}@example.com"), "$.first_name"), newest);
+    }
+    town.world.edit("        cursor: updated_at\n        since: updated_at_min={cursor}\n", "");
+    let said = ["config.newest", "shop: {resource: customers, changed_at: COLUMN}"];
+    town.world.run(&["check"]).ends(2, &said);
+}
+
+#[test]
 fn what_is_wrong_with_a_resource_is_said_with_its_place() {
     let town = Town::with(1);
     for (from, to, words) in [

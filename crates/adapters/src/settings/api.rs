@@ -159,7 +159,9 @@ pub struct Resource {
     pub item: Path,
     /// What tells items apart.
     pub key: Vec<Path>,
-    /// When an item last changed, and the parameters that list those changed since.
+    /// Where an item says when it last changed.
+    pub changed_at: Option<Path>,
+    /// The same, and the parameters that list those changed since.
     pub cursor: Option<Cursor>,
     /// How one gets to the next page.
     pub next: Next,

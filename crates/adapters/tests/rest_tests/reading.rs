@@ -121,6 +121,27 @@ async fn an_item_shown_twice_proves_nothing() {
 }
 
 #[tokio::test]
+async fn every_way_to_the_next_page_shows_all_items_once_and_proves_it() {
+    let mut bench = bench().await;
+    let ways = [
+        Next::LinkHeader,
+        Next::Url(path("url")),
+        Next::Cursor(path("next"), "at".into()),
+        Next::Page("page".into(), 1),
+        Next::Offset("offset".into()),
+        Next::After("after".into()),
+    ];
+    for next in ways {
+        bench.contacts(|contacts| contacts.next = next.clone());
+        bench.server.forget();
+        let (mut source, _target) = bench.doors().await;
+        let (count, then) = scan(source.as_mut()).await.unwrap();
+        assert_eq!((count, then), (20, Then::ScanComplete { rows: 20 }), "{next:?}");
+        assert!(bench.server.requests().len() >= 3, "{next:?}: seven by seven");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_that_repeats_is_an_error_and_not_an_end() {
     let mut bench = bench().await;
     bench.contacts(|contacts| contacts.next = Next::Cursor(path("next"), "at".into()));

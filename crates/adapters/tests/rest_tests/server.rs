@@ -353,7 +353,9 @@ fn list(
     let number = |name: &str, unsaid: u64| {
         request.parameter(name).and_then(|value| value.parse().ok()).unwrap_or(unsaid)
     };
-    let (limit, offset) = (number("limit", 50), number("offset", 0));
+    let limit = number("limit", 50);
+    // From page 1 on, from an item on, or where the page before said.
+    let offset = number("at", number("offset", (number("page", 1) - 1) * limit));
     let all = conditions.join(" and ");
     let total =
         rows(connection, &format!("select count(*) as n from \"{table}\" where {all}"), &bind)?;
@@ -364,7 +366,18 @@ fn list(
         order.join(", ")
     );
     let items = rows(connection, &sql, &bind)?;
-    let answer = Answer::new(200, &json!({"items": items, "total": total}));
+    let next = offset + items.len() as u64;
+    let (next, url) = if next < total {
+        let url = format!("{table}?limit={limit}&at={next}");
+        (json!(next.to_string()), json!(url))
+    } else {
+        (Json::Null, Json::Null)
+    };
+    let body = json!({"items": items, "total": total, "next": next, "url": url});
+    let mut answer = Answer::new(200, &body);
+    if let Some(url) = url.as_str() {
+        answer = answer.with("Link", &format!("<{url}>; rel=\"next\", <{table}>; rel=\"first\""));
+    }
     Ok(answer.with("Date", "Sat, 01 Jan 2050 00:00:00 GMT"))
 }
 

@@ -58,6 +58,16 @@ pub(crate) fn unknown<'a>(
 }
 
 impl Checker<'_> {
+    /// The key by which an entity names where it lives in this system.
+    fn word_for(&self, system: &str) -> &'static str {
+        let found = self.draft.system(system);
+        match found {
+            Some(found) if found.rest.is_some() => "resource",
+            Some(found) if found.folder.is_some() => "file",
+            Some(_) | None => "table",
+        }
+    }
+
     fn complain(&mut self, complaint: Complaint) {
         self.complaints.push(complaint);
     }
@@ -311,7 +321,8 @@ impl Checker<'_> {
                                 format!("`newest` needs to know when a row of {system} changed"),
                             )
                             .fix(format!(
-                                "in: {{{system}: {{table: {}, changed_at: COLUMN}}}}",
+                                "in: {{{system}: {{{}: {}, changed_at: COLUMN}}}}",
+                                self.word_for(system),
                                 binding.table.value
                             )),
                         );

@@ -114,6 +114,7 @@ pub(crate) fn understand(
     };
     let mut draft = root.as_ref().map(|root| reader.file(root)).unwrap_or_default();
     let mut complaints = reader.complaints;
+    draft.times_of_items();
     lookup::read_all(&mut draft, &folder, &mut sources, &mut complaints);
     complaints.extend(check::check(&sources, &draft));
     complaints.extend(readable_secrets(&draft, &folder));

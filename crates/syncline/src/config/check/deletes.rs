@@ -50,7 +50,8 @@ impl Checker<'_> {
                     format!("`newest` needs to know when a row of {system} changed"),
                 )
                 .fix(format!(
-                    "in: {{{system}: {{table: {}, changed_at: COLUMN}}}}",
+                    "in: {{{system}: {{{}: {}, changed_at: COLUMN}}}}",
+                    self.word_for(system),
                     binding.table.value
                 )),
             );

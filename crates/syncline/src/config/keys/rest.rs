@@ -87,7 +87,12 @@ pub(crate) static RESOURCE: Section = Section {
             "Where one item is, in answers and in what is sent; unsaid: it is all of it.",
         ),
         key("key", TEXTS, "What tells items apart: a path in the item, or several."),
-        key("cursor", Shape::Text, "When an item last changed: a path in the item."),
+        key(
+            "cursor",
+            Shape::Text,
+            "When an item last changed: a path in the item. It is also the `changed_at` of what lives there where `newest` asks \
+             for one.",
+        ),
         key(
             "since",
             Shape::Text,

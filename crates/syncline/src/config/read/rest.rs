@@ -121,6 +121,8 @@ impl Reader<'_> {
             items: self.path_of(&entries, "items").unwrap_or_default(),
             item,
             key,
+            changed_at: (entries.get("cursor").and_then(Node::text))
+                .and_then(|text| Path::parse(text).ok()),
             cursor: self.cursor(&entries),
             next: entries.get("next").and_then(|node| self.next(node)).unwrap_or(Next::None),
             size: entries.get("size").and_then(|node| self.size(node)),
