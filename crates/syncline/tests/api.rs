@@ -208,6 +208,28 @@ fn a_long_queue_is_read_page_by_page() {
 }
 
 #[test]
+fn a_value_of_a_megabyte_does_not_make_a_list_large() {
+    let world = World::in_step(5);
+    world.sql("crm", "update contacts set name = replace(hex(zeroblob(500000)), '0', 'é')");
+    world.run(&["run", "--allow", "updates"]).ends(0, &[]);
+    let server = Server::start(&world);
+
+    for list in ["/records?limit=500", "/changes?limit=500", "/records?q=c2@example.com"] {
+        let page = server.get(list);
+        assert!(page.body.len() < 100_000, "{list}: {} bytes", page.body.len());
+        assert!(page.is(200)["items"].as_array().is_some_and(|items| !items.is_empty()), "{list}");
+    }
+    let found = server.get("/records?q=c2@example.com").is(200);
+    let cut = found["items"][0]["values"]["name"].as_str().unwrap().to_owned();
+    assert_eq!((cut.len(), cut.ends_with('…')), (2_003, true));
+    let id = found["items"][0]["id"].as_str().unwrap();
+    let whole = server.get(&format!("/records/{id}")).body;
+    assert!(whole.len() > 2_000_000, "{} bytes", whole.len());
+    let line = server.get(&format!("/records/{id}/timeline"));
+    assert!(line.body.len() < 100_000, "{} bytes", line.body.len());
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_said() {
     let world = World::in_step(1);
     let server = Server::start(&world);

@@ -103,6 +103,7 @@ impl Page {
         total: Option<u64>,
     ) -> Reply {
         let next = next.map(|key| URL_SAFE_NO_PAD.encode(format!("{}:{key}", self.list)));
+        let items: Vec<Json> = items.iter().map(cut).collect();
         let mut body = json!({ "items": items, "next": next });
         if let (Some(total), Some(body)) = (total, body.as_object_mut()) {
             body.insert("total".to_owned(), json!(total));
@@ -122,6 +123,24 @@ impl Page {
                 reply.with(header::LINK, format!("<?{}>; rel=\"next\"", query.join("&")))
             }
         }
+    }
+}
+
+/// Longer texts are cut where many things are listed.
+const TEXT_MAX: usize = 2_000;
+
+/// The same with long texts cut: each stands whole where its thing is asked for.
+pub(super) fn cut(value: &Json) -> Json {
+    match value {
+        Json::String(text) if text.len() > TEXT_MAX => {
+            let end = (0..=TEXT_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            Json::String(format!("{}…", text.get(..end).unwrap_or_default()))
+        }
+        Json::Array(all) => Json::Array(all.iter().map(cut).collect()),
+        Json::Object(all) => {
+            Json::Object(all.iter().map(|(name, value)| (name.clone(), cut(value))).collect())
+        }
+        other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => other.clone(),
     }
 }
 

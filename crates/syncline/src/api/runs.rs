@@ -5,10 +5,16 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum as _;
 use serde_json::{Value as Json, json};
 use syncline_core::name::{EntityIndex, RunId};
-use syncline_ports::reader::{HistoryFilter, Reader as _, RunFilter};
+use syncline_ports::reader::{Entry, HistoryFilter, Reader as _, RunFilter};
 
 use crate::{
-    api::{access::forbidden, body, page::Page, reply::Reply, request::Request},
+    api::{
+        access::forbidden,
+        body,
+        page::{self, Page},
+        reply::Reply,
+        request::Request,
+    },
     cli::{
         Context,
         apply::Allow,
@@ -112,14 +118,16 @@ pub(super) async fn reply(
     while found.len() <= page.limit {
         filter.limit = page.one_more() - found.len();
         let (part, rest) = session.hub.history_part(&filter, LOOKED_AT).await?;
-        found.extend(part);
+        // However large the values of many are, few are held at a time.
+        let shown = |entry: &Entry| (entry.number, page::cut(&history::json_of(session, entry)));
+        found.extend(part.iter().map(shown));
         (filter.below, next) = (rest, rest.map(|number| number.to_string()));
         if rest.is_none() || begun.elapsed() > SEARCH {
             break;
         }
     }
     if found.len() > page.limit {
-        next = page.cut(&mut found, |entry| entry.number.to_string());
+        next = page.cut(&mut found, |(number, _)| number.to_string());
     }
     let total = if request.flag("count") {
         let all = HistoryFilter { below: None, limit: COUNTED, ..filter };
@@ -127,7 +135,7 @@ pub(super) async fn reply(
     } else {
         None
     };
-    let items: Vec<Json> = found.iter().map(|entry| history::json_of(session, entry)).collect();
+    let items: Vec<Json> = found.into_iter().map(|(_, item)| item).collect();
     Ok(page.reply(request, &items, next, total))
 }
 

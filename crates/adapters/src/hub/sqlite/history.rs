@@ -23,6 +23,9 @@ pub(super) fn history(seals: &Seals<'_>, filter: &HistoryFilter) -> Outcome<Vec<
 /// A clock that was set back hides no more than this of what is asked for by time.
 const SLACK: i64 = 86_400_000_000;
 
+/// So many bytes count like a change more that is looked at.
+const LARGE: usize = 1_024;
+
 /// The same, of so many changes at most: below which number to go on, if there may be more.
 pub(super) fn part(
     seals: &Seals<'_>,
@@ -51,9 +54,11 @@ pub(super) fn part(
         if row.get::<_, i64>(2)? < oldest {
             break;
         }
+        // Large values count like many changes.
+        let size = row.get_ref(3)?.as_blob().map_or(0, <[u8]>::len) / LARGE;
         let page = from_row(row)?;
         let first = page.first;
-        looked += page.events.len();
+        looked += page.events.len() + size;
         take(seals, page, filter, &mut found)?;
         if found.len() >= filter.limit {
             let next = found.last().map(|entry: &Entry| entry.number);
