@@ -30,7 +30,7 @@ pub(crate) struct Journal {
     pub(crate) effects: Vec<Effect>,
     /// Entities in which an edit looks as if it had been read in another character set.
     pub(crate) garbled: BTreeSet<EntityIndex>,
-    /// Where in `conflicts` the entries settled in this step are.
+    /// Where in `conflicts` the entries settled in this step are; of one base, the newest.
     settled: BTreeMap<(RecordId, PartKey, Option<FieldIndex>, u64), usize>,
 }
 
@@ -54,16 +54,17 @@ impl Journal {
         self.ledger.count(binding, disposition);
     }
 
-    /// Records a conflict that a rule settled. All losers from one base share one entry.
+    /// Records a conflict that a rule settled. All losers from one base share one entry, as long as they
+    /// compete with the same winner.
     pub(crate) fn settle_conflict(&mut self, conflict: SettledConflict) {
         let SettledConflict { record, entity, part, field, base, base_version, .. } = conflict;
         let key = (record, part.clone(), field, base_version);
         let settled =
             Settled { rule: conflict.rule, winner: conflict.winner, who: None, note: None };
         let known = self.settled.get(&key).and_then(|at| self.conflicts.get_mut(*at));
-        if let Some(ConflictChange::Open {
-            candidates, ambiguous, settled: Some(standing), ..
-        }) = known
+        if let Some(ConflictChange::Open { candidates, ambiguous, settled: Some(standing), .. }) =
+            known
+            && standing.goes_on(field, &conflict.candidates)
         {
             for candidate in conflict.candidates {
                 put_candidate(candidates, candidate);

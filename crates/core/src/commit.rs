@@ -346,8 +346,8 @@ pub enum ConflictChange {
         field: Option<FieldIndex>,
         base: Value,
         /// The golden version from which the candidates departed: entries settled by rule with the
-        /// same record, part, field and base version are one entry; candidates are united by author
-        /// (the newer wins), and the last `settled` stands.
+        /// same record, part, field and base version are one entry as long as [`Settled::goes_on`];
+        /// candidates are united by author (the newer wins), and the last `settled` stands.
         base_version: u64,
         candidates: Vec<Candidate>,
         ambiguous: bool,
@@ -369,6 +369,15 @@ pub struct Settled {
     pub who: Option<Text>,
     /// What the person noted.
     pub note: Option<Text>,
+}
+
+impl Settled {
+    /// Whether a contest over the same value, from the same version, is still this one: whoever it was given
+    /// to competes. Who has replaced his value since had seen it, and competes with others, over another.
+    /// Whether a record lives is one question.
+    pub fn goes_on(&self, field: Option<FieldIndex>, candidates: &[Candidate]) -> bool {
+        field.is_none() || candidates.iter().any(|candidate| candidate.author == self.winner)
+    }
 }
 
 /// A change of the quarantine. The store gives numbers; one open entry per subject.

@@ -83,7 +83,7 @@ impl<'a> Batch<'a> {
     }
 
     /// A hub that was restored from an older backup learns again what it has forgotten, and will hear all
-    /// logs a second time: of rows that it made itself their originals speak.
+    /// logs once more: of what it wrote itself those speak whose it is.
     #[must_use]
     pub fn relearning(mut self, relearns: bool) -> Self {
         self.relearns = relearns;

@@ -80,7 +80,7 @@ pub struct Desk<'a> {
     /// Who takes writes that are decided with their changes, and whether they are just now.
     carrier: Option<&'a dyn Carrier>,
     carries: AtomicBool,
-    /// A hub that was restored learns again what it has forgotten, and hears all logs twice for that.
+    /// A hub that was restored learns again what it has forgotten, and hears all logs several times for that.
     relearns: bool,
     /// Who counts what is committed, and how it was found.
     measured: Option<(&'a dyn Measure, Found)>,
@@ -166,8 +166,8 @@ impl<'a> Desk<'a> {
         self
     }
 
-    /// The same desk of a hub that was restored from an older backup, while all logs are heard for the first
-    /// time ([`syncline_core::step::Batch::relearning`]).
+    /// The same desk of a hub that was restored from an older backup, while all logs are heard until nothing more is
+    /// learnt by it ([`syncline_core::step::Batch::relearning`]).
     #[must_use]
     pub fn relearning(mut self) -> Self {
         self.relearns = true;

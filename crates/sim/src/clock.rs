@@ -28,6 +28,11 @@ impl SimClock {
         Timestamp(self.time.load(Ordering::Relaxed))
     }
 
+    /// How far the hub's clock is from the time.
+    pub fn wrong_by_ms(&self) -> i64 {
+        self.wrong_by.load(Ordering::Relaxed) / 1_000
+    }
+
     /// Somebody sets the hub's clock: so far from the time, back or ahead.
     pub fn set_wrong_by_ms(&self, milliseconds: i64) {
         self.wrong_by.store(milliseconds * 1_000, Ordering::Relaxed);

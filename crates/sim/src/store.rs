@@ -86,6 +86,8 @@ pub struct Memory {
     pub answers: u64,
     /// What is wrong on purpose with the hub itself.
     pub mutant: Option<Mutant>,
+    /// Commits that were decided, and are not made yet.
+    pub under_way: usize,
 }
 
 /// What something set aside waits for.
@@ -112,6 +114,22 @@ impl MemoryStore {
     /// Looks into the hub.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A commit that was decided, until it is made or whoever makes it dies.
+struct UnderWay<'a>(&'a MemoryStore);
+
+impl<'a> UnderWay<'a> {
+    fn new(store: &'a MemoryStore) -> Self {
+        store.memory().under_way += 1;
+        Self(store)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.memory().under_way -= 1;
     }
 }
 
@@ -333,6 +351,7 @@ impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         // A process may die before the commit, or after it: both are moments. It takes a while, so
         // that what is decided beside it reads the hub without it.
+        let _under_way = UnderWay::new(self);
         if self.memory().mutant == Some(Mutant::PositionFirst) {
             self.memory().follow(&commit.checkpoints);
         }

@@ -161,7 +161,7 @@ fn find_agreed(
     let root_alive = group.root.exists.alive;
     let of = |entity: &Entity, part: &Part| {
         let view = View { plan, entity, record: group.id, root: &group.root, rows };
-        if root_alive && part.exists.alive { agreed_fields(&view, part) } else { Vec::new() }
+        agreed_fields(&view, part, root_alive && part.exists.alive)
     };
     let children = group.children.iter().map(|child| {
         plan.entity(child.list).map(|entity| of(entity, &child.part)).unwrap_or_default()
@@ -170,8 +170,8 @@ fn find_agreed(
 }
 
 /// Fields that a system shows exactly as the hub would write them, though the versions do not yet
-/// say so.
-fn agreed_fields(view: &View<'_>, part: &Part) -> Agreed {
+/// say so. Of what is gone nothing is written; but a copy that the hub had forgotten shows what it holds.
+fn agreed_fields(view: &View<'_>, part: &Part, is_alive: bool) -> Agreed {
     let mut agreed = Vec::new();
     for link in &part.links {
         let Some(shadow) = &link.shadow else { continue };
@@ -182,6 +182,9 @@ fn agreed_fields(view: &View<'_>, part: &Part) -> Agreed {
         for (field, cell) in cells(binding) {
             let Some(golden) = part.cell(field) else { continue };
             if golden.version == link.agreed(field) || link.hold_of(field).is_some() {
+                continue;
+            }
+            if !is_alive && (link.agreed(field) != 0 || !link.last_own.contains(field)) {
                 continue;
             }
             let shown = shadow.value(field);

@@ -28,6 +28,9 @@ pub(crate) enum Fence {
 
 /// Whether this sight of the link's row counts.
 pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -> Fence {
+    if is_untold(class, link, sight) {
+        return Fence::Busy;
+    }
     match sight.how {
         How::Log => {
             if is_covered(sight.order, link) && !plan.is_mutant(Mutant::LogOrderIgnored) {
@@ -80,6 +83,15 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
             }
         }
     }
+}
+
+/// Whether a look shows what the log has not told yet: it will, and all that came before (D6). A row that was
+/// not taken when the log told of it is taken as it is found.
+fn is_untold(class: Class, link: &Link, sight: &Sight<'_>) -> bool {
+    let is_looked_at = matches!(sight.how, How::Polled(_) | How::Heard(_) | How::Read(_));
+    let follows = class == Class::Log && matches!(link.order, Some(Order::Log { .. }));
+    let is_taken = link.lane == Lane::Free && !link.must_read && link.held.is_empty();
+    is_looked_at && follows && is_taken && link.shadow.as_ref() != sight.row
 }
 
 /// Whether two looks that began within one operation show different rows: which of them is the newer one, they

@@ -5,11 +5,15 @@
 //! match keys and the row, so that the original finds it, as it was when it was copied. What people did to
 //! the copy since waits until all logs were heard, and is heard again then. Who is still not born has
 //! lost its original, and lives by its copy.
+//!
+//! The same is true of values. A row that shows one of ours which the hub does not hold is a copy of what
+//! somebody typed elsewhere; whoever has changed it since had seen that, and waits until it was heard.
 
 use crate::{
     change::Effect,
     commit::{Disposition, MatchKey},
     group::Group,
+    need::{Rows, View, cells},
     step::{
         fence::is_covered,
         link::{Found, PartAt},
@@ -81,6 +85,46 @@ impl Pass<'_> {
         self.touch(&group, before);
         self.link(sight, group, PartAt::Root, None);
         None
+    }
+
+    /// What a log tells of a row that shows something of ours which the hub has forgotten, and has not learnt again:
+    /// put off while everything is learnt again. The group, where that is not so.
+    pub(super) fn on_top_of_forgotten(
+        &mut self,
+        sight: &Sight<'_>,
+        group: Group,
+        at: PartAt,
+    ) -> Option<Group> {
+        let is_told = self.relearns && sight.how == How::Log;
+        if !is_told || !self.shows_forgotten(sight, &group, at) {
+            return Some(group);
+        }
+        self.put_back(group);
+        self.hear_later(sight);
+        None
+    }
+
+    fn shows_forgotten(&self, sight: &Sight<'_>, group: &Group, at: PartAt) -> bool {
+        let found = self.plan.binding(sight.binding).zip(at.part(group));
+        let Some((binding, part)) = found.filter(|(_, part)| part.exists.alive) else {
+            return false;
+        };
+        let entity = self.plan.entity(binding.entity);
+        let link = part.link(binding.system).filter(|link| !is_covered(sight.order, link));
+        let Some(((link, shadow), entity)) =
+            link.and_then(|it| it.shadow.as_ref().map(|row| (it, row))).zip(entity)
+        else {
+            return false;
+        };
+        let rows = Rows { working: Some(self.working) };
+        let view = View { plan: self.plan, entity, record: group.id, root: &group.root, rows };
+        let is_ours = |field| link.last_own.contains(field) && link.agreed(field) == 0;
+        cells(binding).filter(|(field, _)| is_ours(*field)).any(|(field, cell)| {
+            let Some(golden) = part.cell(field) else { return false };
+            let shown = shadow.value(field);
+            let held = view.put(binding.system, field, cell, &golden.value, shown);
+            held.is_ok_and(|held| Some(&held) != shown)
+        })
     }
 
     /// Whether something that was told of this row before is to be heard later.

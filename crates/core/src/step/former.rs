@@ -40,6 +40,23 @@ impl Pass<'_> {
         }
     }
 
+    /// The row under this key is this record's from now on. Whose it was before need not remember it: what a log
+    /// tells of it from before that is old for the new one, too.
+    pub(super) fn is_given_to(&mut self, sight: &Sight<'_>, record: RecordId) {
+        let (binding, key) = (sight.binding, sight.key);
+        let known = self.working.keys.get(&(binding, key.clone())).and_then(Option::as_ref);
+        let holder = known.map(|known| known.record).filter(|holder| *holder != record);
+        let is_it = |former: &Former| former.binding == binding && former.key == *key;
+        let group = holder.and_then(|holder| self.working.groups.get(&holder)?.as_ref());
+        if !group.is_some_and(|group| group.former.iter().any(is_it)) {
+            return;
+        }
+        let Some(mut group) = holder.and_then(|holder| self.take(holder)) else { return };
+        let before = self.before(&group);
+        group.former.retain(|former| !is_it(former));
+        self.put_changed(group, before);
+    }
+
     /// Whether this key is one that a row of its record gave up, and shows another row by now.
     pub(super) fn is_taken_again(&self, sight: &Sight<'_>, record: RecordId) -> bool {
         let group = self.working.groups.get(&record).and_then(Option::as_ref);

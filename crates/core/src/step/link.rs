@@ -321,6 +321,7 @@ impl Pass<'_> {
     ) {
         let Some(binding) = self.plan.binding(sight.binding) else { return };
         let system = binding.system;
+        self.is_given_to(sight, group.id);
         let before = self.before(&group);
         let is_new = group.revision.0 == 0 && group.root.exists.version == 0;
         let (record, part) = (group.id, at.key(&group));

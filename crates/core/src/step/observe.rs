@@ -175,6 +175,7 @@ impl Pass<'_> {
             return;
         };
         let Some(group) = self.of_the_unborn(sight, group) else { return };
+        let Some(group) = self.on_top_of_forgotten(sight, group, at) else { return };
         if let Some(group) = self.reused(sight, group, at) {
             self.seen(sight, group, at);
         }

@@ -49,9 +49,11 @@ impl Pass<'_> {
             return Some(group);
         }
         let before = self.before(&group);
+        // A log may be heard again from when the row was still there.
+        let order = group.root.link(system).and_then(|link| link.order);
         group.root.links.retain(|link| link.system != system);
+        self.give_up(&mut group, PartAt::Root, sight.binding, sight.key.clone(), order);
         self.put_changed(group, before);
-        self.forget(sight.binding, sight.key.clone());
         // Whoever has these keys was not asked for: it is looked up with the next batch.
         let wanted = keys
             .iter()
@@ -77,6 +79,7 @@ impl Pass<'_> {
             self.working.keys.get(&(parent, key.clone()))?.as_ref().map(|known| known.record)
         });
         let (Some(list), Some(parent)) = (list, known) else { return Some(group) };
+        let at = PartAt::Child(child);
         let Some(line) = group.children.get(child) else { return Some(group) };
         let shown = self.keys_shown(binding, list, row);
         let same = matching::part_keys(list, &line.part).iter().any(|key| shown.contains(key));
@@ -88,11 +91,12 @@ impl Pass<'_> {
             return Some(group);
         }
         let before = self.before(&group);
+        let order = line.part.link(system).and_then(|link| link.order);
         if let Some(line) = group.children.get_mut(child) {
             line.part.links.retain(|link| link.system != system);
         }
+        self.give_up(&mut group, at, sight.binding, sight.key.clone(), order);
         self.put_changed(group, before);
-        self.forget(sight.binding, sight.key.clone());
         self.unlinked_child(sight);
         None
     }

@@ -35,12 +35,16 @@ pub(super) fn grouped(changes: &[ConflictChange]) -> Vec<Conflict> {
             } => {
                 let place = (*record, part.clone(), *field, *base_version);
                 let is_open = settled.is_none();
-                let known = all.iter_mut().find(|it| {
+                let known = all.iter_mut().rfind(|it| {
                     let same =
                         (&it.place.0, &it.place.1, &it.place.2) == (&place.0, &place.1, &place.2);
                     same && if is_open { it.settled.is_none() } else { it.place.3 == place.3 }
                 });
-                if let Some(known) = known {
+                let goes_on = |known: &&mut Conflict| {
+                    let how = known.settled.as_ref();
+                    how.is_none_or(|how| how.goes_on(*field, candidates))
+                };
+                if let Some(known) = known.filter(goes_on) {
                     if is_open {
                         known.candidates.clear();
                     }

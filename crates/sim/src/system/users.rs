@@ -114,6 +114,7 @@ impl SimState {
         }
         // Who makes a row in the place of another between two looks of ours has edited it.
         if self.class != Class::Log && !self.known_gone.contains(&(binding, number(next))) {
+            self.given.insert((binding, self.next_key - 1));
             return fresh;
         }
         self.happened.note("keys_again");

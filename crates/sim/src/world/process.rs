@@ -261,42 +261,47 @@ pub(super) async fn observe(
     if sim.state().class != Class::Log {
         return read_all(desk, doors, &[binding], mode).await;
     }
-    follow(desk, doors, sim, system).await
+    follow(desk, doors, sim, system).await?;
+    Ok(())
 }
 
-/// Reads the log of a system to its end.
+/// Reads the log of a system to its end. How much of it is to be heard later.
 pub(super) async fn follow(
     desk: &Desk<'_>,
     doors: &mut Systems,
     sim: &SimSystem,
     system: SystemIndex,
-) -> Result<(), PortError> {
+) -> Result<usize, PortError> {
     let stream = format!("log:{}", system.0);
-    let mut later = BTreeSet::new();
+    let (mut later, mut put_off) = (BTreeSet::new(), 0);
     loop {
         let from = desk.store.checkpoint(&stream).await?;
         let at = from.and_then(|position| position.0.try_into().ok()).map_or(0, u64::from_be_bytes);
         let mut entries = sim.state().log_from(at as usize, 3);
         if entries.is_empty() {
-            return Ok(());
+            return Ok(put_off);
         }
-        let upto = at + entries.len() as u64;
+        let (told, upto) = (entries.len(), at + entries.len() as u64);
         // Of what is to be heard later, nothing that comes after it is heard before.
         entries.retain(|entry| !later.contains(&(entry.binding, entry.key.clone())));
+        put_off += told - entries.len();
         let inputs: Vec<Input> = entries.into_iter().map(Input::Change).collect();
         let position = syncline_core::change::Position(upto.to_be_bytes().to_vec());
         let checkpoint = Checkpoint { stream: stream.as_str().into(), position };
         let decided = reconcile(desk, &inputs, vec![checkpoint]).await?;
         let mut account = Account { ledger: decided.ledger, ..Account::default() };
         let rest = read::settle(desk, doors, decided.effects, &mut account).await?;
-        later.extend(rest.into_iter().filter_map(|effect| match effect {
+        let rest = rest.into_iter().filter_map(|effect| match effect {
             Effect::Later { binding, key } => Some((binding, key)),
             Effect::Write { .. }
             | Effect::Read { .. }
             | Effect::ReadMarks { .. }
             | Effect::Again(_)
             | Effect::BlockedOn { .. } => None,
-        }));
+        });
+        let before = later.len();
+        later.extend(rest);
+        put_off += later.len() - before;
         if !decided.held.is_empty() {
             reconcile(desk, &[], decided.held).await?;
         }

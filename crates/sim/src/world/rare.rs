@@ -159,22 +159,30 @@ fn relearn(world: &World, system: Option<SystemIndex>) -> Result<(), Breach> {
 }
 
 /// All logs are heard for the first time: of what the hub has made and forgotten the originals speak. From where
-/// anything was left for later, they are heard again.
+/// anything was left for later, they are heard again: until nothing is left, or nothing more is learnt by it.
 async fn hear_first(world: &World) -> Result<(), PortError> {
     let stop = AtomicBool::new(false);
     let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(3));
     let desk = desk.relearning();
     let mut doors = World::doors(&world.systems);
-    let known = world.store.memory().checkpoints.clone();
-    for (system, index) in world.systems.iter().zip(0u16..) {
-        if system.state().class == Class::Log {
-            follow(&desk, &mut doors, system, SystemIndex(index)).await?;
+    let mut known = world.store.memory().checkpoints.clone();
+    known.retain(|stream, _| stream.starts_with("log:"));
+    let mut left = usize::MAX;
+    loop {
+        let mut put_off = 0;
+        for (system, index) in world.systems.iter().zip(0u16..) {
+            if system.state().class == Class::Log {
+                put_off += follow(&desk, &mut doors, system, SystemIndex(index)).await?;
+            }
         }
+        let mut memory = world.store.memory();
+        memory.checkpoints.retain(|stream, _| !stream.starts_with("log:"));
+        memory.checkpoints.extend(known.clone());
+        if put_off == 0 || put_off >= left {
+            return Ok(());
+        }
+        left = put_off;
     }
-    let mut memory = world.store.memory();
-    memory.checkpoints.retain(|stream, _| !stream.starts_with("log:"));
-    memory.checkpoints.extend(known.into_iter().filter(|(stream, _)| stream.starts_with("log:")));
-    Ok(())
 }
 
 /// Which rows the hub knows to be gone for good: nothing of it is on its way to them.
@@ -198,15 +206,17 @@ fn see_gone(world: &World) {
 fn set_clock(world: &World, chance: &mut Chance) {
     let is_back = chance.percent(50);
     let wrong_by = chance.below(if is_back { BACK_MAX_MS } else { AHEAD_MAX_MS }) as i64;
-    if is_back {
-        world.clock.set_wrong_by_ms(-wrong_by);
-    } else {
+    let wrong_by = if is_back { -wrong_by } else { wrong_by };
+    // Who sets a clock right that was behind sets it ahead, too.
+    if wrong_by > world.clock.wrong_by_ms() {
         let zombies = world.systems.iter().any(|system| system.state().has_zombies());
-        if zombies || is_in_flight(world) || is_untold(world) {
+        let is_decided = world.store.memory().under_way > 0;
+        if zombies || is_decided || is_in_flight(world) || is_untold(world) {
             return;
         }
-        world.clock.set_wrong_by_ms(wrong_by);
     }
+    world.say(|| format!("  the hub's clock is wrong by {wrong_by} ms"));
+    world.clock.set_wrong_by_ms(wrong_by);
     world.happened.note("clock");
 }
 

@@ -108,7 +108,8 @@ fn open(
     });
     let settled_at = settled.as_ref().map(|_| commit.at.0);
     let version = base_version.cast_signed();
-    let known = known_entry(seals, *record, &subject, settled.as_ref().map(|_| version))?;
+    let from = settled.as_ref().map(|_| Contest { version, field: *field, candidates });
+    let known = known_entry(seals, *record, &subject, from.as_ref())?;
     if let Some((number, earlier)) = known {
         if settled.is_some() {
             body.candidates = united(earlier.candidates, body.candidates);
@@ -143,13 +144,20 @@ fn open(
     Ok(())
 }
 
+/// What a conflict that a rule settled departed from, and who competes.
+struct Contest<'a> {
+    version: i64,
+    field: Option<FieldIndex>,
+    candidates: &'a [Candidate],
+}
+
 /// The entry that a change of this subject belongs to: the open one, or, for what a rule settles,
-/// the newest from the same base version that no person settled.
+/// the newest from the same base version that no person settled, as long as it goes on.
 fn known_entry(
     seals: &Seals<'_>,
     record: RecordId,
     subject: &[u8],
-    settled_from: Option<i64>,
+    settled_from: Option<&Contest<'_>>,
 ) -> Outcome<Option<(i64, ConflictBody)>> {
     let mut select = seals.connection.prepare_cached(
         "select number, base_version, settled, body from conflict
@@ -159,15 +167,21 @@ fn known_entry(
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
         let damaged = || Failure::stored(format_args!("conflict {number}"));
-        let by_rule = match row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
-            None => true,
-            Some(mut how) => codec::read_settled(&mut how).ok_or_else(damaged)?.who.is_none(),
+        let how = match row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)? {
+            None => None,
+            Some(mut how) => Some(codec::read_settled(&mut how).ok_or_else(damaged)?),
         };
-        let is_open = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?.is_none();
+        let by_rule = how.as_ref().is_none_or(|how| how.who.is_none());
         let belongs = match settled_from {
-            None => is_open,
-            Some(version) => by_rule && row.get::<_, i64>(1)? == version,
+            None => how.is_none(),
+            Some(from) => by_rule && row.get::<_, i64>(1)? == from.version,
         };
+        let goes_on = |from: &Contest<'_>| {
+            how.as_ref().is_none_or(|how| how.goes_on(from.field, from.candidates))
+        };
+        if belongs && !settled_from.is_none_or(goes_on) {
+            return Ok(None);
+        }
         if belongs {
             let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
             let body = seals.read_conflict(record, subject, body)?;

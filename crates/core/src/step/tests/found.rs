@@ -1,7 +1,7 @@
 //! What drawn worlds found, each as short as it can be told.
 
 use super::{
-    A, B, EMAIL, active_only, check, contact_in, counter_in, edit, only,
+    A, B, EMAIL, active_only, check, contact_in, edit, only,
     world::{Weather, World, entity},
 };
 use crate::{
@@ -126,6 +126,25 @@ fn conflicts_over_different_values_are_told_apart_although_nobody_had_agreed_on_
     assert_eq!(world.losers(), ["B N2", "D N4"], "A, who stands first, lost nothing");
     let winners: Vec<Author> = world.conflicts.values().map(|entry| entry.winner).collect();
     assert_eq!(winners, [Author::System(A), Author::System(C)]);
+}
+
+#[test]
+fn who_replaced_a_winner_had_seen_him_and_competes_with_others() {
+    let mut world = World::new(4);
+    world.insert("D", "d1", "name=N1 email=E0 phone=P0 status=S0");
+    world.scan("D");
+    world.insert("A", "a1", "name=N2 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    world.apply("C");
+    world.insert("B", "b1", "name=N3 email=E0 phone=P0 status=S0");
+    world.scan("B");
+    edit(&mut world, "C", "name=N4");
+    world.scan("C");
+    edit(&mut world, "D", "name=N5");
+    world.scan("D");
+    assert_eq!(world.losers(), ["B N3", "D N1", "D N5"], "A lost against nobody");
+    let winners: Vec<Author> = world.conflicts.values().map(|entry| entry.winner).collect();
+    assert_eq!(winners, [Author::System(A), Author::System(A), Author::System(C)]);
 }
 
 /// Orders and their lines in two systems.
@@ -394,50 +413,4 @@ fn a_row_that_its_record_has_had_for_long_does_not_become_the_rival_of_a_new_one
     assert!(!world.kinds().contains(&AuditKind::Unlinked), "{}", world.hub());
     let link = world.group().root.link(B).cloned();
     assert_eq!(link.and_then(|link| link.key).map(|key| key.to_string()), Some("b1".to_owned()));
-}
-
-/// A stock that was counted in B, and of which the hub has forgotten that it copied it to A.
-fn forgotten(counted_in_a: &str) -> World {
-    let mut world = counter_in(2, Class::Log);
-    world.insert_forgotten("A", "a1", "sku=X count=-3");
-    if !counted_in_a.is_empty() {
-        world.set("A", "a1", counted_in_a);
-    }
-    world.insert("B", "b1", "sku=X count=0");
-    world.set("B", "b1", "count=-3");
-    world
-}
-
-#[test]
-fn what_a_restored_hub_has_forgotten_to_have_copied_speaks_for_nobody() {
-    for (in_a, sum) in [("", "X -3"), ("count=1", "X 1")] {
-        let mut world = forgotten(in_a);
-        world.relearns = true;
-        world.scan("A");
-        world.scan("B");
-        assert_eq!(world.living(), 1, "its original has spoken");
-        world.relearns = false;
-        // All logs are heard a second time.
-        world.replay();
-        world.run();
-        assert_eq!((world.living(), world.groups().count()), (1, 1));
-        for system in ["A", "B"] {
-            assert!(world.show(system).ends_with(sum), "{in_a}: {}", world.show(system));
-        }
-    }
-}
-
-#[test]
-fn a_copy_whose_original_is_gone_is_somebodys_once_all_logs_were_heard() {
-    let mut world = counter_in(2, Class::Log);
-    world.insert_forgotten("A", "a1", "sku=X count=2");
-    world.set("A", "a1", "count=5");
-    world.relearns = true;
-    world.scan("A");
-    world.apply("A");
-    assert_eq!((world.living(), world.keys("A").len()), (0, 1), "nothing is decided yet");
-    world.relearns = false;
-    world.replay();
-    world.run();
-    assert!(world.show("B").ends_with("X 5"), "{}", world.show("B"));
 }

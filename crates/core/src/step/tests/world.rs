@@ -13,7 +13,7 @@ use crate::{
     },
     commit::{
         AuditEvent, AuditKind, Commit, ConflictChange, Disposition, GroupIndex, KnownRow, Ledger,
-        QuarantineChange, Subject, Wants, Working,
+        QuarantineChange, Settled, Subject, Wants, Working,
     },
     group::{Author, Candidate, Group, Link},
     label::Label,
@@ -89,7 +89,7 @@ pub(super) struct World {
     pub(super) writes: BTreeMap<SystemIndex, u64>,
     marks: BTreeMap<IntentId, RowKey>,
     pub(super) audit: Vec<AuditEvent>,
-    pub(super) conflicts: BTreeMap<(RecordId, PartKey, Option<FieldIndex>, u64), Entry>,
+    pub(super) conflicts: BTreeMap<(RecordId, PartKey, Option<FieldIndex>, u64, usize), Entry>,
     pub(super) open: BTreeMap<(RecordId, PartKey, Option<FieldIndex>), Vec<Candidate>>,
     pub(super) quarantine: BTreeMap<Subject, (Text, Vec<RecordId>)>,
     awaits: BTreeMap<(BindingIndex, RowKey), (BindingIndex, RowKey)>,
@@ -318,6 +318,14 @@ impl World {
     /// A row that a hub of ours made, and has forgotten since.
     pub(super) fn insert_forgotten(&mut self, place: &str, name: &str, values: &str) {
         self.insert(place, name, values);
+        if let Some(told) = self.log.last_mut() {
+            told.mark = Some(IntentId(7));
+        }
+    }
+
+    /// What a hub of ours wrote, and has forgotten since.
+    pub(super) fn set_forgotten(&mut self, place: &str, name: &str, values: &str) {
+        self.set(place, name, values);
         if let Some(told) = self.log.last_mut() {
             told.mark = Some(IntentId(7));
         }
@@ -568,9 +576,16 @@ impl World {
                 record, part, field, base_version, candidates, settled, ..
             } => match settled {
                 Some(settled) => {
+                    let of = |at| (record, part.clone(), field, base_version, at);
+                    let known = self.conflicts.range(of(0)..=of(usize::MAX)).next_back();
+                    let goes_on = known.is_some_and(|(_, known)| {
+                        let how = Settled { winner: known.winner, ..settled.clone() };
+                        how.goes_on(field, &candidates)
+                    });
+                    let at = known.map_or(0, |(place, _)| place.4 + usize::from(!goes_on));
                     let entry = self
                         .conflicts
-                        .entry((record, part, field, base_version))
+                        .entry(of(at))
                         .or_insert(Entry { candidates: Vec::new(), winner: settled.winner });
                     for candidate in candidates {
                         crate::audit::put_candidate(&mut entry.candidates, candidate);

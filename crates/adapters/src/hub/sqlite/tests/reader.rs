@@ -221,8 +221,8 @@ fn what_rules_settle_from_one_base_version_is_one_entry() {
     let hub = SqliteHub::in_memory().unwrap();
     run(hub.commit(open(1, vec![candidate(0, "a", 1), candidate(1, "b", 2)], Some(by_rule(0)))))
         .unwrap();
-    run(hub.commit(open(1, vec![candidate(1, "c", 5), candidate(2, "d", 3)], Some(by_rule(2)))))
-        .unwrap();
+    let third = vec![candidate(0, "a", 1), candidate(1, "c", 5), candidate(2, "d", 3)];
+    run(hub.commit(open(1, third, Some(by_rule(2))))).unwrap();
     run(hub.commit(open(2, vec![candidate(0, "e", 9)], Some(by_rule(0))))).unwrap();
     assert!(run(hub.conflicts(false, 10)).unwrap().is_empty());
     let all = run(hub.conflicts(true, 10)).unwrap();
@@ -232,6 +232,18 @@ fn what_rules_settle_from_one_base_version_is_one_entry() {
         [candidate(0, "a", 1), candidate(1, "c", 5), candidate(2, "d", 3)]
     );
     assert_eq!(all[1].settled.as_ref().map(|(how, _)| how), Some(&by_rule(2)));
+}
+
+#[test]
+fn what_replaced_the_winner_of_a_conflict_competes_in_another_one() {
+    let hub = SqliteHub::in_memory().unwrap();
+    run(hub.commit(open(1, vec![candidate(0, "a", 1), candidate(1, "b", 2)], Some(by_rule(0)))))
+        .unwrap();
+    run(hub.commit(open(1, vec![candidate(2, "c", 5), candidate(3, "d", 3)], Some(by_rule(2)))))
+        .unwrap();
+    let all = run(hub.conflicts(true, 10)).unwrap();
+    assert_eq!(all[0].candidates, [candidate(2, "c", 5), candidate(3, "d", 3)]);
+    assert_eq!(all[1].candidates, [candidate(0, "a", 1), candidate(1, "b", 2)]);
 }
 
 pub(super) fn park(row: &str, code: &str) -> Commit {
