@@ -4,12 +4,12 @@
 use crate::{
     change::{Order, RowKey, WriteKind},
     group::{Group, Lane, Link},
-    name::{BindingIndex, RecordId},
+    name::{BindingIndex, IntentId, RecordId},
     plan::Class,
     step::{
         link::PartAt,
         pass::Pass,
-        written::{Answered, drop_intent},
+        written::{Answered, drop_intent, link_mut},
     },
 };
 
@@ -40,15 +40,34 @@ impl Pass<'_> {
         key: &RowKey,
         holder: RecordId,
     ) {
-        drop_intent(group, answered);
-        let message = format!("the new row was given the key of another record's, {key}");
-        let (at, system, code) = (answered.at, answered.system, "write.key_not_unique");
-        self.park_write(group, at, system, code, &message, false);
+        self.is_not_made(group, answered, key);
+        let system = answered.system;
         let Some(other) = self.take(holder) else { return };
         match self.place(&other, answered.binding, key) {
             Some(at) => self.mark_must_read(other, at, system),
             None => self.put_back(other),
         }
+    }
+
+    fn is_not_made(&mut self, group: &mut Group, answered: &Answered, key: &RowKey) {
+        drop_intent(group, answered);
+        let message = format!("the new row was given the key of another record's, {key}");
+        let (at, system, code) = (answered.at, answered.system, "write.key_not_unique");
+        self.park_write(group, at, system, code, &message, false);
+    }
+
+    /// A log tells that our new row has taken the place of another record's, which was there.
+    pub(super) fn displaced_in_log(&mut self, mut group: Group, mark: IntentId, key: &RowKey) {
+        let Some(answered) = self.answered(&group, mark) else {
+            self.put_back(group);
+            return;
+        };
+        let before = self.before(&group);
+        self.is_not_made(&mut group, &answered, key);
+        if let Some(link) = link_mut(&mut group, &answered) {
+            link.lane = Lane::Free;
+        }
+        self.put_changed(group, before);
     }
 
     /// Another record whose row is gone gives up the key that its system has given to this one's new

@@ -171,7 +171,10 @@ impl Pass<'_> {
             }
             None => {
                 self.put_back(old);
-                self.put_back(group);
+                match sight.mark.filter(|_| sight.how == How::Log) {
+                    Some(mark) => self.displaced_in_log(group, mark, sight.key),
+                    None => self.put_back(group),
+                }
                 false
             }
         }

@@ -139,7 +139,9 @@ impl Pass<'_> {
             link.token = None;
             link.wait = false;
             link.touched = operation;
-            link.must_read = link.key.is_some();
+            // What a log tells need not be read; and a read could say less than what it tells later.
+            let is_told = link.order.is_some() && !link.must_read;
+            link.must_read = link.key.is_some() && !is_told;
             if restored.choice == RestoreChoice::Push {
                 link.agreed.fill(UNKNOWN);
             }

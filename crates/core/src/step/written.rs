@@ -63,8 +63,10 @@ impl Pass<'_> {
                     transaction: transaction.as_ref(),
                 };
                 match self.displaces(record, &answered, key) {
-                    Some(holder) => self.displaced(&mut group, &answered, key, holder),
-                    None => {
+                    Some(holder) if answered.class != Class::Log => {
+                        self.displaced(&mut group, &answered, key, holder);
+                    }
+                    Some(_) | None => {
                         self.take_over(record, &answered, key);
                         self.applied(&mut group, &answered, &after);
                     }
@@ -166,7 +168,9 @@ impl Pass<'_> {
             link.lane = Lane::Echo(answered.intent.id);
             link.parked.take_if(|parked| !judge::is_rule(parked));
             link.waits_for = None;
-            if answered.intent.kind != WriteKind::Delete {
+            // Whether the other row that has its key went before, the log tells.
+            let is_taken = self.displaces(group.id, answered, after.key).is_some();
+            if answered.intent.kind != WriteKind::Delete && !is_taken {
                 self.rename(group, answered, after.key);
             }
             self.confirm(group, answered);

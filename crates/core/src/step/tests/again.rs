@@ -176,3 +176,19 @@ fn a_log_that_is_heard_again_says_nothing_new_of_a_row_whose_key_was_given_to_an
     assert!(world.losers().is_empty(), "{:?}", world.losers());
     assert!(world.show("B").contains("N1 E0"), "{}", world.show("B"));
 }
+
+#[test]
+fn a_key_of_which_a_log_has_not_told_yet_that_its_row_is_gone_is_that_of_our_new_row() {
+    let mut world = contact_in(World::new(2).class(Class::Log));
+    world.delete("B", &only(&world.clone(), "B"));
+    world.insert("A", "a2", "name=N2 email=E2 phone=P2 status=S2");
+    world.scan("A");
+    // Their system makes the same key again.
+    world.next_key -= 1;
+    world.apply("B");
+    world.run();
+    assert_eq!((world.groups().count(), world.codes().len()), (2, 0));
+    for system in ["A", "B"] {
+        assert!(world.show(system).ends_with("N2 E2 P2 S2"), "{system}: {}", world.show(system));
+    }
+}

@@ -1,7 +1,13 @@
 //! What a restored hub has forgotten to have written, and learns again from logs.
 
-use super::{counter_in, world::World};
-use crate::plan::{Class, DeleteConflict};
+use super::{
+    B, contact_in, counter_in, edit,
+    world::{Weather, World},
+};
+use crate::{
+    change::{Cycles, Input, RestoreChoice, Restored},
+    plan::{Class, DeleteConflict},
+};
 
 /// A stock that was counted in B, and of which the hub has forgotten that it copied it to A.
 fn forgotten(counted_in_a: &str) -> World {
@@ -104,4 +110,22 @@ fn a_copy_of_what_was_deleted_shows_what_the_hub_holds() {
     for system in ["A", "B"] {
         assert!(world.show(system).ends_with("N1 E0 P0 S0"), "{system}: {}", world.show(system));
     }
+}
+
+#[test]
+fn a_write_that_was_on_its_way_when_the_hub_was_saved_and_never_came_is_made_again() {
+    let mut world = contact_in(World::new(2).class(Class::Log));
+    edit(&mut world, "A", "phone=P1");
+    world.scan("A");
+    for (system, group) in world.plan_writes("B", Cycles::Wait) {
+        world.weather.insert(B, Weather::WriteLost);
+        world.execute(system, &group);
+    }
+    world.crash();
+    let record = world.group().id;
+    let restored = Restored { system: None, record, choice: RestoreChoice::Accept };
+    world.hear(&[Input::Restored(restored)]);
+    world.later(10);
+    world.run();
+    assert!(world.show("B").ends_with("N0 E0 P1 S0"), "{}", world.show("B"));
 }

@@ -46,6 +46,8 @@ fn a_new_row_in_the_place_of_another_is_not_linked_and_stops_nobody() {
         world.scan("A");
         world.replaces = true;
         world.apply("B");
+        // Where there is a log, it tells.
+        world.scan("B");
         assert_eq!(world.codes(), ["write.key_not_unique"; 2], "{class:?}");
         assert_eq!(world.keys("B").len(), 1, "{class:?}");
     }
