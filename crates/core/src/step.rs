@@ -34,6 +34,7 @@ mod link;
 mod observe;
 pub(crate) mod parents;
 pub(crate) mod pass;
+mod post;
 mod rates;
 pub(crate) mod recover;
 mod reuse;

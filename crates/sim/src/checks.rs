@@ -18,6 +18,7 @@ use crate::{
     script::{Fault, Script},
     store::Memory,
     system::{SimRow, SimState},
+    unreadable,
     world::{Breach, Summary, World},
 };
 
@@ -63,7 +64,9 @@ pub fn at_rest(world: &World) -> Result<(), Breach> {
     }
     nobody_twice(world, &memory)?;
     booked(&memory)?;
-    rules::kept(world, &memory)
+    rules::kept(world, &memory)?;
+    drop(memory);
+    unreadable::left(world)
 }
 
 /// The books say all: each record is rebuilt from them, and each value that changed has a line.
@@ -163,7 +166,7 @@ fn shown(world: &World, memory: &Memory, group: &Group) -> Result<(), Breach> {
 }
 
 /// Whether the golden values say that the record flows.
-fn is_in_scope(world: &World, group: &Group) -> bool {
+pub(crate) fn is_in_scope(world: &World, group: &Group) -> bool {
     let has_scope = world.plan.entity(group.entity).is_some_and(|entity| entity.when.is_some());
     let status = group.root.cell(draft::STATUS).map(|cell| &cell.value);
     !has_scope || status == Some(&Value::text("active"))
@@ -204,7 +207,7 @@ fn is_shown(
     }
 }
 
-fn same(memory: &Memory, system: SystemIndex, golden: &Value, shown: &Value) -> bool {
+pub(crate) fn same(memory: &Memory, system: SystemIndex, golden: &Value, shown: &Value) -> bool {
     match (golden, shown) {
         (Value::Ref(record), shown) => {
             let parent = memory.groups.get(record).and_then(|group| group.root.link(system));
@@ -262,9 +265,11 @@ fn caused(world: &World, script: &Script) -> Result<(), Breach> {
     let classes = &script.draft.classes;
     // Two processes on one hub, which its lock forbids, may commit what they read the other way round.
     // A program writes again what somebody typed: its tag says nothing then.
-    // What a hub forgot that was restored, only the marks in a log can tell. A value that a system shows
-    // again, restored, nobody typed again.
-    let remembers = !world.store.memory().is_restored || classes.iter().all(|it| *it == Class::Log);
+    // What a hub forgot that was restored, only the marks in a log can tell: and not which value it was that a
+    // system shows in a form of its own (ADR 26). A value that a system shows again, restored, nobody typed
+    // again.
+    let tells = classes.iter().all(|it| *it == Class::Log) && script.capitals.is_none();
+    let remembers = !world.store.memory().is_restored || tells;
     let is_back = world.systems.iter().any(|system| system.state().is_restored);
     let is_exact = script.processes == 1
         && remembers

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use syncline_core::{
     Text,
     expr::Expr,
-    lens::{FieldType, Lens},
+    lens::{self, CellSpec, FieldType, Lens},
     name::{BindingIndex, EntityIndex, FieldIndex, SystemIndex},
     plan::{
         BelowMin, Binding, Cell, Class, DeleteConflict, DeletePolicy, Entity, Field, Guards, Limit,
@@ -63,6 +63,8 @@ pub struct Extras {
 
 /// Fields of a contact: `email` is unique and the match key.
 pub const CONTACT_FIELDS: [&str; 3] = ["email", "name", "phone"];
+/// The telephone number.
+pub const PHONE: FieldIndex = FieldIndex(2);
 /// And in a world with a scope, whether it is active.
 pub const STATUS: FieldIndex = FieldIndex(3);
 /// Fields of an order: `number` is the match key, `customer` refers to a contact.
@@ -270,6 +272,19 @@ pub fn rare(plan: &mut Plan, rare: Rare) {
     }
     if rare.limits {
         limit(plan);
+    }
+    if rare.unreadable {
+        read_text(plan);
+    }
+}
+
+/// Telephone numbers are text, and what is none means nothing.
+fn read_text(plan: &mut Plan) {
+    let Ok(text) = lens::compile(&FieldType::Text, &CellSpec::default(), None) else { return };
+    for binding in plan.bindings.iter_mut().filter(|binding| binding.entity.0 == 0) {
+        if let Some(Some(cell)) = binding.cells.get_mut(PHONE.at()) {
+            cell.lens = text.clone();
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod shrink;
 pub mod store;
 pub mod survey;
 pub mod system;
+pub mod unreadable;
 pub mod world;
 
 pub use syncline_core::chance as prng;

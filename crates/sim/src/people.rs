@@ -8,9 +8,10 @@ use syncline_core::{
 };
 
 use crate::{
-    draft::{Extras, STATUS, names},
+    draft::{Extras, PHONE, STATUS, names},
     prng::Chance,
     system::{SimState, SimSystem},
+    unreadable,
 };
 
 /// Something that one user of one system does.
@@ -34,6 +35,8 @@ pub enum Deed {
     DeleteLine(usize),
     /// Makes the contact at this place active if it is not, and the other way round.
     Toggle(usize),
+    /// Leaves what nobody can read where the telephone number of the contact at this place was.
+    Unreadable(usize),
     /// Begins to count something.
     Stock,
     /// Counts the stock at this place up or down.
@@ -50,6 +53,11 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// The table of contacts.
+    pub fn contacts(self) -> BindingIndex {
+        self.contacts
+    }
+
     /// Those of this system.
     pub fn of(plan: &Plan, system: SystemIndex) -> Option<Self> {
         let named = |name: &str| plan.binding_of(plan.entity_named(name)?, system);
@@ -136,6 +144,11 @@ pub fn act(system: &SimSystem, tables: Tables, deed: &Deed, tag: u64) {
                 let is_active = state.value(contacts, &key, STATUS) == Some(Value::text("active"));
                 let status = if is_active { "inactive" } else { "active" };
                 state.edit(contacts, &key, STATUS, Value::text(status));
+            }
+        }
+        Deed::Unreadable(place) => {
+            if let Some(key) = contact(state, *place) {
+                state.edit(contacts, &key, PHONE, unreadable::value(tag));
             }
         }
         Deed::Delete(place) => {

@@ -77,6 +77,7 @@ rare! {
     grace: 0, "Deletes wait a while before they are passed on.";
     limits: 0, "What one user changes beyond a limit waits for a person.";
     quiet_ears: 0, "They do not tell of rows that we wrote, and that nothing else has changed with it.";
+    unreadable: 0, "People leave what nobody can read, and type it anew in the end.";
 }
 
 impl Script {
@@ -93,6 +94,7 @@ impl Script {
         rare.rules = Chance::new(seed ^ 0x721e).percent(5);
         rare.grace = Chance::new(seed ^ 0x0144).percent(5);
         rare.limits = Chance::new(seed ^ 0x015d).percent(5);
+        rare.unreadable = Chance::new(seed ^ 0x6a4b).percent(5);
         rare.house = rare.company && Chance::new(seed ^ 0x40e5).percent(70);
         script.with_rare(rare, &mut chance)
     }
@@ -115,6 +117,11 @@ impl Script {
         self.last_day = self.last_day.filter(|_| !rare.rollbacks);
         if rare.crowd {
             self.add_crowd(chance);
+        }
+        // A program would read it; and what a conflict holds is not told apart from it.
+        self.rare.unreadable &= !self.draft.extras.programs && !self.draft.extras.manual;
+        if self.rare.unreadable {
+            self.add_unreadable();
         }
         // A log has one reader.
         self.rare.company |= rare.house;
@@ -139,6 +146,18 @@ impl Script {
                 (chance.below(self.moves), known.len() + chance.below(count - known.len()));
             self.deeds.push((at, system, people::draw(chance, 6, self.draft.orders)));
         }
+    }
+
+    /// Now and then somebody leaves what nobody can read.
+    fn add_unreadable(&mut self) {
+        let mut chance = Chance::new(self.seed ^ 0x6a4c);
+        let count = self.draft.classes.len();
+        for _ in 0..=chance.below(4) {
+            let (at, system) = (chance.below(self.moves), chance.below(count));
+            self.deeds.push((at, system, Deed::Unreadable(chance.below(4))));
+        }
+        // Who says something that nobody understands is not deleted.
+        self.last_day = None;
     }
 
     /// Many contacts, made within a short time in one system or in two.

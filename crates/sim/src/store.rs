@@ -24,6 +24,7 @@ use crate::{moment::moment, rare::Happened};
 
 mod booked;
 mod ghost;
+mod under_way;
 
 /// Everything the hub remembers.
 #[derive(Clone, Debug, Default)]
@@ -114,22 +115,6 @@ impl MemoryStore {
     /// Looks into the hub.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A commit that was decided, until it is made or whoever makes it dies.
-struct UnderWay<'a>(&'a MemoryStore);
-
-impl<'a> UnderWay<'a> {
-    fn new(store: &'a MemoryStore) -> Self {
-        store.memory().under_way += 1;
-        Self(store)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.memory().under_way -= 1;
     }
 }
 
@@ -351,7 +336,7 @@ impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         // A process may die before the commit, or after it: both are moments. It takes a while, so
         // that what is decided beside it reads the hub without it.
-        let _under_way = UnderWay::new(self);
+        let _under_way = under_way::UnderWay::new(self);
         if self.memory().mutant == Some(Mutant::PositionFirst) {
             self.memory().follow(&commit.checkpoints);
         }

@@ -206,6 +206,7 @@ fn kind(deed: &Deed) -> &'static str {
         Deed::EditLine(_) => "edit a line",
         Deed::DeleteLine(_) => "delete a line",
         Deed::Toggle(_) => "move into or out of the scope",
+        Deed::Unreadable(_) => "leave what nobody can read",
         Deed::Stock => "begin to count",
         Deed::Count(..) => "count",
     }

@@ -121,6 +121,8 @@ pub struct SimState {
     first_key: i64,
     /// Keys that rows were given.
     given: BTreeSet<(BindingIndex, i64)>,
+    /// How often a write of ours took away what nobody can read.
+    pub unread: u64,
     /// Keys of rows that the hub has seen go.
     pub known_gone: BTreeSet<(BindingIndex, RowKey)>,
     /// Somebody follows its log: nobody else does.
@@ -199,6 +201,7 @@ impl SimSystem {
             next_key: first_key,
             first_key,
             given: BTreeSet::new(),
+            unread: 0,
             known_gone: BTreeSet::new(),
             is_followed: false,
             marks: BTreeMap::new(),

@@ -36,6 +36,7 @@ use crate::{
         SimSystem, Table, Weather,
         doors::{SimSource, SimTarget},
     },
+    unreadable,
     world::process::{Process, observe, process},
 };
 
@@ -390,7 +391,7 @@ fn calm(world: &World, script: &Script) -> Result<(), Breach> {
         rest.look(world, idle)?;
         // Two cycles without a write, the second of them after a full comparison: at rest.
         if idle == 3 {
-            if !unusual::rests(world)? {
+            if !unusual::rests(world)? && !unreadable::mend(world)? {
                 return Ok(());
             }
             idle = 0;

@@ -20,7 +20,6 @@ use crate::{
         pass::Pass,
         recover::{key_in_doubt, nameless_doubts},
         rivals,
-        sight::{How, Sight},
     },
 };
 
@@ -338,49 +337,6 @@ impl Pass<'_> {
     /// The key that an insert carries in its own fields, if it does.
     fn key_written(&self, answered: &Answered) -> Option<RowKey> {
         key_of_set(self.plan.binding(answered.binding)?, &answered.intent)
-    }
-
-    fn merge_answer(
-        &mut self,
-        group: &mut Group,
-        answered: &Answered,
-        key: &RowKey,
-        row: Option<&Row>,
-        own: &Own,
-    ) -> Result<(), ()> {
-        let input = crate::change::Input::ScanDone { binding: answered.binding, complete: false };
-        let sight = Sight {
-            binding: answered.binding,
-            key,
-            row,
-            parent: None,
-            order: None,
-            token: None,
-            at: None,
-            actor: None,
-            mark: None,
-            transaction: None,
-            how: How::Read(self.working.operation),
-            marks: &[],
-            input: &input,
-            observed: None,
-            superseded: false,
-            others: 0,
-        };
-        match self.merge_part(&sight, group, answered.at, row, own) {
-            Ok(merged) if merged.awaits.is_none() => {
-                if let Some(problem) = merged.unreadable {
-                    let message = problem.message.into();
-                    self.park_row(&sight, Some(group.id), problem.code, message, None);
-                }
-                Ok(())
-            }
-            Ok(_) => Err(()),
-            Err(problem) => {
-                self.park_row(&sight, Some(group.id), problem.code, problem.message.into(), None);
-                Err(())
-            }
-        }
     }
 
     /// A write was refused: it is not tried again as it is.

@@ -10,7 +10,10 @@ use syncline_core::{
     value::Value,
 };
 
-use crate::system::{Put, SimState};
+use crate::{
+    system::{Put, SimState},
+    unreadable,
+};
 
 impl SimState {
     pub(crate) fn apply_group(&mut self, group: &WriteGroup) -> Vec<(IntentId, Outcome)> {
@@ -253,6 +256,7 @@ impl SimState {
         for (index, value) in current.unwrap_or_default().iter().enumerate() {
             let touched = write.kind == WriteKind::Delete
                 || write.set.iter().any(|(field, new)| field.at() == index && new != value);
+            self.unread += u64::from(touched && unreadable::is_it(value));
             if let (true, Value::Text(text)) = (touched, value)
                 && !text.starts_with("parked ")
             {

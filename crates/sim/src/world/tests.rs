@@ -56,8 +56,11 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// 1 000 278 170: who replaced a winner was told to have won against him. 2 000 342 709: a log was heard again from
 /// before its key was given to another row. 2 000 439 737: what was read by key before its log told of it was heard
 /// twice. Two were the world's: 890 391 958, a key was given again before the hub had seen its row go; and
-/// 2 000 217 756, a clock that was behind was set right beside a write that was decided.
-const FOUND_DRAWN: [u64; 48] = [
+/// 2 000 217 756, a clock that was behind was set right beside a write that was decided. 2 000 732 152: a write that was
+/// on its way when the hub was saved was waited for. 2 000 874 388 and 2 000 886 039: our new row was given a key of
+/// which the log had not told yet that it was free. 2 000 920 280: no mark tells which value it was that a system
+/// shows in its own form. 3 000 015 836: what was mended before our write, as its answer showed, still waited.
+const FOUND_DRAWN: [u64; 53] = [
     723,
     30_870,
     36_329,
@@ -106,6 +109,11 @@ const FOUND_DRAWN: [u64; 48] = [
     2_000_342_709,
     2_000_439_737,
     2_000_461_012,
+    2_000_732_152,
+    2_000_874_388,
+    2_000_886_039,
+    2_000_920_280,
+    3_000_015_836,
 ];
 
 #[test]

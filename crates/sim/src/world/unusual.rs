@@ -6,7 +6,7 @@ use syncline_core::{
     change::{Command, Input, Position},
     error::PortError,
     group::Hold,
-    name::{FieldIndex, RunId, SystemIndex},
+    name::{RunId, SystemIndex},
     plan::{Class, Plan},
 };
 use syncline_engine::{
@@ -18,14 +18,12 @@ use syncline_engine::{
 };
 
 use crate::{
-    draft::names,
+    draft::{PHONE, names},
     prng::Chance,
     script::Script,
     system::SimSystem,
     world::{Breach, World, within},
 };
-
-const PHONE: FieldIndex = FieldIndex(2);
 
 /// Gives a new system what only some have.
 pub(super) fn equip(system: &SimSystem, script: &Script, plan: &Plan, own: SystemIndex) {

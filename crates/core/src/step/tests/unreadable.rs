@@ -133,3 +133,19 @@ fn a_row_that_does_not_show_it_does_not_say_that_it_is_mended() {
     assert_eq!(world.apply("B"), 0);
     assert!(world.show("B").ends_with("P0 ?"), "{}", world.show("B"));
 }
+
+#[test]
+fn it_waits_for_nobody_once_the_answer_to_a_write_shows_that_it_is_mended() {
+    for class in CLASSES {
+        let mut world = pair(class);
+        edit(&mut world, "B", "status=?");
+        world.run();
+        edit(&mut world, "A", "phone=P1");
+        world.scan("A");
+        edit(&mut world, "B", "status=S1");
+        world.apply("B");
+        world.run();
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+        assert!(world.show("A").ends_with("P1 S1"), "{class:?}: {}", world.show("A"));
+    }
+}
