@@ -161,6 +161,21 @@ fn a_system_without_marks_that_shows_its_past_is_noticed_by_that() {
     world.run(&["run"]).ends(0, &[]);
 }
 
+#[test]
+fn who_takes_back_an_import_of_their_own_is_not_asked() {
+    let world = World::in_step(12);
+    world.sql("crm", "update contacts set name = 'Wrong ' || id");
+    world.run(&["run"]).ends(0, &[]);
+    world.sql("crm", "update contacts set name = 'Name ' || id");
+    world.run(&["run"]).ends(0, &["erp 12"]);
+    // And what others made last is undone like any edit.
+    world.sql("erp", "update CUSTOMER set CNAME = 'Erp ' || NO");
+    world.run(&["run"]).ends(0, &[]);
+    world.sql("crm", "update contacts set name = 'Name ' || id");
+    world.run(&["run"]).ends(0, &["erp 12"]);
+    world.agrees();
+}
+
 /// A CRM on a server, restored from a dump of its tables while the hub knows more.
 fn restored_on(server: &Server) {
     let url = server.database("restored");

@@ -83,14 +83,14 @@ async fn known(
     Ok(noted.and_then(|noted| serde_json::from_str(&noted).ok()))
 }
 
-/// Whether a number is smaller than it was, or what this hub left there is gone. A count of another log says
-/// nothing.
+/// Whether what this hub left there is gone or older than it was. Where it leaves nothing, whether a number is
+/// smaller than it was: of logs, which an administrator may begin anew while the rows stay as they are. A count of
+/// another log says nothing.
 fn went_back(known: &Ages, now: &Ages) -> bool {
-    known.iter().any(|(of, known)| match (of.as_str(), now.get(of)) {
-        (HEARTBEAT, None) => true,
-        (_, Some(now)) => now < known,
-        (_, None) => false,
-    })
+    if let Some(left) = known.get(HEARTBEAT) {
+        return now.get(HEARTBEAT).is_none_or(|now| now < left);
+    }
+    known.iter().any(|(of, known)| now.get(of).is_some_and(|now| now < known))
 }
 
 /// Whether a system tells this hub how far it has come.
@@ -303,4 +303,23 @@ pub(crate) fn words(session: &Session, guard: &Guard) -> String {
     let (entity, system) = (session.entity_name(guard.entity), session.system_name(guard.system));
     let rows = words::several(guard.linked, "row", "rows");
     format!("{system} was restored to an older state; {rows} of {entity} are known of it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ages, HEARTBEAT, went_back};
+
+    fn ages(all: &[(&str, u64)]) -> Ages {
+        all.iter().map(|(of, count)| ((*of).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn what_was_left_says_more_than_a_log_that_was_begun_anew() {
+        let known = ages(&[(HEARTBEAT, 5), ("log", 900)]);
+        assert!(!went_back(&known, &ages(&[(HEARTBEAT, 5), ("log", 1)])));
+        assert!(went_back(&known, &ages(&[(HEARTBEAT, 4), ("log", 901)])));
+        assert!(went_back(&known, &ages(&[("log", 901)])));
+        assert!(went_back(&ages(&[("log", 900)]), &ages(&[("log", 1)])));
+        assert!(!went_back(&ages(&[("log", 900)]), &ages(&[("another", 1)])));
+    }
 }

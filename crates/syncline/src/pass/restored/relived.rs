@@ -1,11 +1,13 @@
 //! A system that counts nothing tells of its past by what it shows: many changes at once, and nearly all of them
-//! bring back what was there before. Whoever takes back an import looks the same, and is asked about, too.
+//! bring back what was there before; what is gone was made at more than one time, and some of it by others.
+//! Whoever takes back an import of their own takes back what they made, and an automation that undoes what it is
+//! given undoes what was written last: both are edits like any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{
     change::PartKey,
-    commit::AuditKind,
+    commit::{AuditEvent, AuditKind},
     name::{FieldIndex, RecordId, SystemIndex},
     value::Value,
 };
@@ -54,23 +56,27 @@ pub(super) async fn shows(
         return Ok(false);
     }
     let (mut all, mut back) = (0, 0);
+    let (mut is_others, mut times) = (false, BTreeSet::new());
     for (record, events) in changed.into_iter().take(RECORDS_MAX) {
         let filter =
             HistoryFilter { record: Some(record), limit: HISTORY_MAX, ..Default::default() };
         let before = hub.history(&filter).await?;
         for ((part, field), after, number) in events {
             all += 1;
+            let mut earlier = before.iter().filter(|entry| {
+                let place = (&entry.event.part, entry.event.field);
+                entry.number < number && place == (&part, field)
+            });
+            // The newest first: that is what is gone now.
+            let Some(gone) = earlier.next() else { continue };
+            let was_there = |event: &AuditEvent| event.before.is_some() && event.before == after;
             // A life that comes back is a past by itself.
-            let is_back = field.is_none()
-                || before.iter().any(|entry| {
-                    let event = &entry.event;
-                    entry.number < number
-                        && (&event.part, event.field) == (&part, field)
-                        && event.before.is_some()
-                        && event.before == after
-                });
-            back += usize::from(is_back);
+            if field.is_none() || was_there(&gone.event) || earlier.any(|it| was_there(&it.event)) {
+                back += 1;
+                is_others |= gone.event.system != Some(system);
+                times.insert(gone.run);
+            }
         }
     }
-    Ok(back * 100 >= all * BACK_PERCENT)
+    Ok(back * 100 >= all * BACK_PERCENT && is_others && times.len() > 1)
 }
