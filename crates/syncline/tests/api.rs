@@ -76,6 +76,13 @@ impl Server {
         Self { daemon, address }
     }
 
+    /// One that runs already.
+    #[track_caller]
+    pub(crate) fn of(daemon: Daemon) -> Self {
+        let address = address(&daemon);
+        Self { daemon, address }
+    }
+
     /// Everything that it said so far.
     pub(crate) fn log(&self) -> String {
         self.daemon.log()

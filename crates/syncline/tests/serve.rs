@@ -41,6 +41,21 @@ impl Daemon {
         Self { child: command.spawn().unwrap(), folder: folder.to_path_buf() }
     }
 
+    /// Starts it where no file can grow beyond so many bytes, as on a full disk.
+    #[track_caller]
+    pub(crate) fn on_a_full_disk(folder: &Path, bytes: u64, arguments: &str) -> Self {
+        let program = env!("CARGO_BIN_EXE_syncline");
+        let script =
+            format!("trap '' XFSZ; ulimit -f {}; exec {program} serve {arguments}", bytes / 512);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).current_dir(folder).env("NO_COLOR", "1");
+        let file = |name: &str| File::create(folder.join(name)).unwrap();
+        command.stdin(Stdio::null()).stdout(file("serve.out")).stderr(file("serve.log"));
+        let daemon = Self { child: command.spawn().unwrap(), folder: folder.to_path_buf() };
+        daemon.says("serve.ready");
+        daemon
+    }
+
     /// Everything that it said so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("serve.log")).unwrap()
