@@ -2,6 +2,7 @@
 
 mod bad;
 mod payloads;
+mod silence;
 
 use std::{
     io::{Read as _, Write as _},
