@@ -7,7 +7,7 @@ pub(crate) mod apply;
 mod ask;
 pub(crate) mod audit;
 mod backup;
-mod causes;
+pub(crate) mod causes;
 mod check;
 mod completions;
 mod config;

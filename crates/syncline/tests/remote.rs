@@ -41,6 +41,9 @@ fn what_is_looked_at_from_elsewhere_is_what_is_seen_where_the_hub_is() {
         vec!["conflicts", "list", "--where", "field=name"],
         vec!["conflicts", "show", "1"],
         vec!["quarantine", "list"],
+        vec!["quarantine", "list", "--causes"],
+        vec!["conflicts", "list", "--causes"],
+        vec!["conflicts", "list", "--causes", "--where", "field=name"],
         vec!["guards", "list"],
         vec!["history", "--limit", "3"],
         vec!["history", "contacts/crm:1", "--field", "name"],
@@ -149,4 +152,23 @@ fn what_is_refused_elsewhere_ends_as_it_would_here() {
     ask("http://ada:pw@127.0.0.1:7700").ends(2, &["usage.server", "a password"]);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     ask(&format!("http://{nobody}")).ends(3, &["error[connect.unreachable]"]);
+}
+
+#[test]
+fn many_that_wait_for_one_cause_are_left_alone_from_elsewhere() {
+    let world = World::in_step(3);
+    world.sql("crm", "update contacts set status = 'strange' where id < 3");
+    world.run(&["run"]).ends(4, &["2 set aside"]);
+    let (server, token) = guarded(&world);
+    let far = Far::with(&server, &token("ada", &["--role", "steward"]));
+    far.run(&["quarantine", "list", "--causes"]).ends(0, &["map.unknown_value"]);
+    let all =
+        ["quarantine", "drop", "--code", "map.unknown_value", "--reason", "typed by a script"];
+
+    far.run(&[&all[..], &["--dry-run"]].concat()).ends(0, &["2 entries would be left alone"]);
+    far.run(&["quarantine", "list"]).ends(0, &["contacts/crm:1", "contacts/crm:2"]);
+    far.run(&all).ends(0, &["2 entries are left alone"]);
+
+    far.run(&["quarantine", "list"]).ends(0, &["nothing is held back"]);
+    world.run(&["audit"]).ends(0, &["quarantine.drop", "token:ada"]);
 }

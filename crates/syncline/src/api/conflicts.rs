@@ -12,13 +12,27 @@ use crate::{
         request::{Request, refused, typed},
     },
     cli::{
-        Context,
+        Context, causes,
         conflicts::{self, Resolve},
         history,
     },
     report::{Answer, Failure},
     session::Session,
 };
+
+/// How many wait for each cause, the most first.
+pub(super) async fn by_cause(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let entities = request.roots(session)?;
+    let said = ["field", "system"].iter().filter_map(|name| {
+        let value = request.text(name)?;
+        Some(format!("{name}={value}"))
+    });
+    let filter = said.collect::<Vec<_>>().join(" ");
+    let filter = Some(filter.as_str()).filter(|filter| !filter.is_empty());
+    let mut found = conflicts::matching(session, filter).await?;
+    found.retain(|conflict| entities.contains(&session.plan.root_of(conflict.entity)));
+    Ok(Reply::new(causes::conflicts(session, found).result))
+}
 
 /// The queue.
 pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, Failure> {

@@ -11,7 +11,7 @@ use crate::{
         request::{Request, typed},
     },
     cli::{
-        Context, history,
+        Context, causes, history,
         quarantine::{self, Action, Drop, Quarantine},
         retry::Retry,
     },
@@ -50,6 +50,15 @@ pub(super) async fn list(session: &Session, request: &Request) -> Result<Reply, 
     Ok(page.reply(request, &items, next, total))
 }
 
+/// How many there are of each cause, the most first.
+pub(super) async fn by_cause(session: &Session, request: &Request) -> Result<Reply, Failure> {
+    let entities = request.roots(session)?;
+    let mut entries =
+        quarantine::select(session, request.text("code"), request.text("run")).await?;
+    entries.retain(|entry| entities.contains(&session.plan.root_of(entry.entity)));
+    Ok(Reply::new(causes::set_aside(session, &entries).result))
+}
+
 /// One, with the row as it was shown.
 pub(super) async fn one(session: &Session, request: &Request) -> Result<Reply, Failure> {
     let entry = quarantine::find(session, request.number("quarantine entry", "")?).await?;
@@ -77,6 +86,19 @@ pub(super) async fn drop(context: &Context, request: &Request) -> Result<Answer,
     let id = request.number("quarantine entry", "")?;
     let reason = request.said("reason");
     let drop = Drop { id: Some(id), code: None, entity: None, run: None, reason, dry_run: false };
+    command(Action::Drop(drop)).run(context).await
+}
+
+/// Leaves all with a code alone, or shows which those are.
+pub(super) async fn drop_all(context: &Context, request: &Request) -> Result<Answer, Failure> {
+    let drop = Drop {
+        id: None,
+        code: request.said("code"),
+        entity: request.said("entity"),
+        run: request.said("run"),
+        reason: request.said("reason"),
+        dry_run: request.says("dry_run"),
+    };
     command(Action::Drop(drop)).run(context).await
 }
 

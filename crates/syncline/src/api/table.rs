@@ -242,6 +242,12 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         conflicts::list
     ),
+    get!(
+        "/conflicts/causes",
+        "How many wait for each cause, the most first",
+        [ENTITY, FIELD, SYSTEM],
+        conflicts::by_cause
+    ),
     get!("/conflicts/{id}", "One, side by side", [], conflicts::one),
     list!(
         "/quarantine",
@@ -253,6 +259,12 @@ pub(super) static ROUTES: &[Route] = &[
             parameter("dropped", "Also those that a person dropped", Kind::Flag)
         ],
         quarantine::list
+    ),
+    get!(
+        "/quarantine/causes",
+        "How many there are of each cause, the most first",
+        [ENTITY, RUN, parameter("code", "With this code", Kind::Text)],
+        quarantine::by_cause
     ),
     get!("/quarantine/{id}", "One, with the row as it was shown", [], quarantine::one),
     list!(
@@ -371,6 +383,20 @@ pub(super) static ROUTES: &[Route] = &[
             parameter("all", "All", Kind::Flag)
         ],
         quarantine::retry_all
+    ),
+    act!(
+        POST,
+        "/quarantine/drop",
+        Steward,
+        "Leave all with a code alone, or show which those are",
+        [
+            needed("code", "With this code", Kind::Text),
+            parameter("entity", "Of this entity", Kind::Text),
+            parameter("run", "Of this run: r-1042, or last", Kind::Text),
+            needed("reason", "Why", Kind::Text),
+            parameter("dry_run", "Only show which those are", Kind::Flag)
+        ],
+        quarantine::drop_all
     ),
     act!(
         DELETE,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use syncline_core::{group::Author, name::Timestamp};
-use syncline_ports::reader::Conflict;
+use syncline_ports::reader::{Conflict, Quarantined};
 
 use crate::{
     cli::{
@@ -42,9 +42,15 @@ pub(crate) async fn quarantine(
     run: Option<&str>,
 ) -> Result<Answer, Failure> {
     let session = Session::open(context, Use::Look, Reach::Hub).await?;
+    let entries = select(&session, code, run).await?;
+    Ok(set_aside(&session, &entries))
+}
+
+/// These entries, by cause.
+pub(crate) fn set_aside(session: &Session, entries: &[Quarantined]) -> Answer {
     let mut causes = BTreeMap::new();
-    for entry in select(&session, code, run).await? {
-        let place = route(&session, &entry);
+    for entry in entries {
+        let place = route(session, entry);
         // Of a row that was read, its system says where; its key is its own.
         let place = match place.split_once(':') {
             Some((system, _)) if !place.starts_with("->") => format!("{system} ->"),
@@ -57,7 +63,7 @@ pub(crate) async fn quarantine(
     let settles = |key: &[String; 3]| {
         format!("syncline quarantine drop --code {} --entity {} --reason …", key[1], key[0])
     };
-    Ok(answer(["ENTITY", "CODE", "ROUTE"], causes, settles))
+    answer(["ENTITY", "CODE", "ROUTE"], causes, settles)
 }
 
 /// Conflicts that wait, by entity, field, and who competes.

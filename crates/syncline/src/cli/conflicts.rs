@@ -104,7 +104,10 @@ pub(crate) fn author(session: &Session, author: Author) -> String {
 }
 
 /// Open conflicts that fit `entity=… field=… system=…`.
-async fn matching(session: &Session, filter: Option<&str>) -> Result<Vec<Conflict>, Failure> {
+pub(crate) async fn matching(
+    session: &Session,
+    filter: Option<&str>,
+) -> Result<Vec<Conflict>, Failure> {
     let mut found = session.hub.conflicts(false, ALL).await?;
     for part in filter.unwrap_or_default().split_whitespace() {
         let Some((key, value)) = part.split_once('=') else {

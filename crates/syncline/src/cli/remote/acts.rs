@@ -45,6 +45,21 @@ async fn one(daemon: &Daemon, list: &str, id: u64) -> Result<Answer, Failure> {
     Ok(shown(format!("{} {id}", list.trim_end_matches('s')), result))
 }
 
+/// How many wait in a queue for each cause.
+async fn by_cause(
+    daemon: &Daemon,
+    list: &str,
+    query: &[(&str, String)],
+) -> Result<Answer, Failure> {
+    let rows = daemon.get(&[list, "causes"], query).await?;
+    let causes = rows.as_array().map_or(0, Vec::len);
+    let summary = match causes as u64 {
+        0 => "nothing waits".to_owned(),
+        count => words::counted(count, "cause"),
+    };
+    Ok(shown(summary, rows))
+}
+
 /// All that wait in a queue.
 async fn queue(
     daemon: &Daemon,
@@ -62,10 +77,7 @@ async fn queue(
 
 pub(super) async fn conflicts(daemon: &Daemon, it: Conflicts) -> Result<Answer, Failure> {
     match it.command.unwrap_or(conflicts::Action::List { filter: None, causes: false }) {
-        conflicts::Action::List { causes: true, .. } => {
-            Err(no_form("syncline conflicts list --causes"))
-        }
-        conflicts::Action::List { filter, causes: false } => {
+        conflicts::Action::List { filter, causes } => {
             let mut query = Vec::new();
             for part in filter.as_deref().unwrap_or_default().split_whitespace() {
                 let Some((key, value)) = part.split_once('=') else {
@@ -73,6 +85,9 @@ pub(super) async fn conflicts(daemon: &Daemon, it: Conflicts) -> Result<Answer, 
                         .fix("say entity=NAME, field=NAME or system=NAME"));
                 };
                 query.push((key, value.to_owned()));
+            }
+            if causes {
+                return by_cause(daemon, "conflicts", &query).await;
             }
             let words = (
                 "no conflict is open",
@@ -115,9 +130,11 @@ async fn resolve(daemon: &Daemon, it: Resolve) -> Result<Answer, Failure> {
 pub(super) async fn quarantine(daemon: &Daemon, it: Quarantine) -> Result<Answer, Failure> {
     use quarantine::{Action, Drop};
     match it.command.unwrap_or(Action::List { code: None, run: None, causes: false }) {
-        Action::List { causes: true, .. } => Err(no_form("syncline quarantine list --causes")),
-        Action::List { code, run, causes: false } => {
+        Action::List { code, run, causes } => {
             let query = said(&[("code", &code), ("run", &run)]);
+            if causes {
+                return by_cause(daemon, "quarantine", &query).await;
+            }
             let words = ("nothing is held back", "entry set aside", "entries set aside");
             queue(daemon, "quarantine", &query, words).await
         }
@@ -140,7 +157,19 @@ pub(super) async fn quarantine(daemon: &Daemon, it: Quarantine) -> Result<Answer
             let said = body(&[("reason", json!(reason))]);
             daemon.act("DELETE", &["quarantine", &id.to_string()], said).await
         }
-        Action::Drop(_) => Err(no_form("syncline quarantine drop --code … or --dry-run")),
+        Action::Drop(Drop { id: Some(_), .. }) => {
+            Err(no_form("syncline quarantine drop ID --dry-run"))
+        }
+        Action::Drop(it) => {
+            let said = body(&[
+                ("code", json!(it.code)),
+                ("entity", json!(it.entity)),
+                ("run", json!(it.run)),
+                ("reason", json!(it.reason)),
+                ("dry_run", json!(it.dry_run)),
+            ]);
+            daemon.act("POST", &["quarantine", "drop"], said).await
+        }
     }
 }
 
