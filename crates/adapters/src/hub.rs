@@ -8,6 +8,7 @@ pub mod backup;
 mod beside;
 pub mod calls;
 mod codec;
+pub mod envelope;
 pub mod inbox;
 pub mod news;
 pub mod outbox;

@@ -12,7 +12,7 @@ pub mod otlp;
 #[cfg(test)]
 mod pages;
 mod postgres;
-mod push;
+pub mod push;
 pub mod remote;
 pub mod rest;
 pub mod settings;

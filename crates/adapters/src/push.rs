@@ -15,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use syncline_core::{
     change::{Outcome, WriteGroup},
+    error::PortError,
     name::{IntentId, SystemIndex},
     plan::{Class, Plan},
 };
@@ -23,6 +24,7 @@ use syncline_ports::{catalog::Catalog, target::Target};
 pub(crate) use self::told::{Telling, Told, What, place};
 use crate::{
     Connector,
+    hub::envelope::Envelope,
     push::{catalog::PushCatalog, source::PushSource},
     settings::Settings,
     sql::invalid,
@@ -40,6 +42,15 @@ pub(crate) fn open(settings: &Settings, plan: Arc<Plan>, _system: SystemIndex) -
         target: Box::new(Closed),
         class: Class::Plain,
     }
+}
+
+/// Seals with the key of the present what systems of the hub beside this file have told, where that is in clear or
+/// sealed with a key before it. Gives how many items that were.
+///
+/// # Errors
+/// The file's; what opens with none of the keys.
+pub fn reseal(told: &std::path::Path, envelope: &Envelope) -> Result<u64, PortError> {
+    told::reseal(told, envelope)
 }
 
 /// Nothing can be written to it; the configuration does not ask for that.

@@ -10,6 +10,7 @@ pub mod hook;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use crate::hub::envelope::Envelope;
 use syncline_core::Text;
 
 pub use path::{Blocked, Path};
@@ -136,6 +137,8 @@ pub struct Settings {
     pub folder: Option<Arc<folder::Folder>>,
     /// For a system that only tells: the members that tell the rows of each table apart.
     pub keys: BTreeMap<Text, Vec<Text>>,
+    /// For a system that only tells: what it has told is sealed with these.
+    pub envelope: Option<Envelope>,
 }
 
 /// How to listen to a system.

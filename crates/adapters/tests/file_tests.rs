@@ -104,6 +104,7 @@ impl Bench for FileBench {
             api: None,
             folder: Some(Arc::new(folder)),
             keys: std::collections::BTreeMap::new(),
+            envelope: None,
         };
         let open =
             syncline_adapters::open(&settings, Arc::new(plan), SystemIndex(0)).await.unwrap();

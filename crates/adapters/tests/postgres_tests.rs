@@ -81,6 +81,7 @@ pub(crate) fn settings(server: &Server, url: &str) -> Settings {
         api: None,
         folder: None,
         keys: std::collections::BTreeMap::new(),
+        envelope: None,
     }
 }
 

@@ -143,6 +143,7 @@ impl RestBench {
             api: Some(Arc::new(self.api.clone())),
             folder: None,
             keys: std::collections::BTreeMap::new(),
+            envelope: None,
         }
     }
 

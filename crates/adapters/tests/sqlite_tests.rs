@@ -88,6 +88,7 @@ impl SqliteBench {
             api: None,
             folder: None,
             keys: std::collections::BTreeMap::new(),
+            envelope: None,
         }
     }
 }

@@ -25,6 +25,7 @@ fn settings(server: &Server, kind: Kind, tls: Tls) -> Settings {
         api: None,
         folder: None,
         keys: std::collections::BTreeMap::new(),
+        envelope: None,
     }
 }
 

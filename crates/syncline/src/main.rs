@@ -6,6 +6,7 @@ mod api;
 mod approved;
 mod auto;
 mod backups;
+mod beside;
 mod books;
 mod cli;
 mod columns;

@@ -35,12 +35,12 @@ use std::{
 };
 
 use serde_json::json;
-use syncline_adapters::hub::outbox::Outbox;
+use syncline_adapters::hub::{envelope::Envelope, outbox::Outbox};
 use syncline_engine::backoff;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    alerts,
+    alerts, beside,
     cli::Context,
     config::{self, Loaded},
     exit::Exit,
@@ -410,6 +410,15 @@ impl Daemon {
 
     /// The door goes by the configuration that was just read, too.
     async fn renew_door(&mut self) {
+        // What was sent meanwhile is sealed with the key of the present, too.
+        let resealed = match self.loaded.hub_keys().await {
+            Ok(keys) => beside::reseal(&self.loaded.hub_path(), &Envelope::new(keys)),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = resealed {
+            let failure = failure.done("what systems have sent stays as it is");
+            self.journal.failed(Level::Error, "serve.refused", &failure, &json!({}));
+        }
         let renewed = match &self.door {
             Some(door) => door.update(&self.loaded).await,
             None => Door::open(&self.context, &self.loaded, self.options.listen, &self.journal)

@@ -116,6 +116,35 @@ fn a_record_that_is_gone_everywhere_is_forgotten_and_the_books_are_whole() {
 }
 
 #[test]
+fn a_record_is_forgotten_before_and_after_its_history_was_made_short() {
+    let world = sealed();
+    world.sql("crm", "delete from contacts where id in (1, 2)");
+    world.run(&["run"]).ends(0, &["erp 2"]);
+    let forget = |row: &str| {
+        let said = world.run(&["forget", &format!("contacts/crm:{row}")]).ends(5, &[]).said();
+        let address = said.split_whitespace().find(|word| word.starts_with("contacts/0")).unwrap();
+        let address = address.trim_end_matches(',').to_owned();
+        world.run(&["forget", &address, "--yes"]).ends(0, &["is erased"]);
+    };
+    forget("1");
+    world.edit("version: 1\n", "version: 1\ndefaults: {retention: {history: 0s}}\n");
+    world.sql("crm", "update contacts set name = 'Eva' where id = 3");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    world.run(&["audit"]).ends(0, &["history.compact"]);
+    world.run(&["audit", "--verify-chain"]).ends(0, &["chain ok"]);
+    world.run(&["audit", "--rebuild"]).ends(0, &["all as the hub holds them"]);
+
+    forget("2");
+
+    world.run(&["audit", "--verify-chain"]).ends(0, &["chain ok"]);
+    world.run(&["audit", "--rebuild"]).ends(0, &["all as the hub holds them"]);
+    world.sql("crm", "update contacts set name = 'Zoe' where id = 3");
+    world.run(&["run"]).ends(0, &["erp 1"]);
+    world.run(&["audit", "--verify-chain"]).ends(0, &["chain ok"]);
+    world.run(&["verify"]).ends(0, &[]);
+}
+
+#[test]
 fn nothing_is_forgotten_by_a_hub_without_a_key() {
     let world = World::in_step(2);
     world.sql("crm", "delete from contacts where id = 1");

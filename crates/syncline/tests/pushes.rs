@@ -327,3 +327,51 @@ fn nothing_can_be_asked_of_it_or_written_to_it() {
     world.file("syncline.yaml", &FILE.replace("\"push:\"", "\"push:\"\n    password: env:X"));
     world.run(&["check"]).ends(2, &["`password` means nothing for a system that only tells"]);
 }
+
+#[test]
+fn what_is_sent_and_told_is_sealed_with_the_hub() {
+    let app = Application::with("pushes_sealed", 3);
+    let held = |text: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(app.world.path("")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let ours = paths.filter(|path| path.to_string_lossy().contains("syncline.hub"));
+        let holds = ours.filter(|path| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            bytes.windows(text.len()).any(|seen| seen == text.as_bytes())
+        });
+        holds.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    let (daemon, address) = {
+        app.world.run(&["run", "--yes"]).ends(0, &[]);
+        app.serve()
+    };
+    app.posts(&address);
+    app.becomes(&daemon, ALL, "3");
+    daemon.stop().ends(143, &[]);
+    assert!(!held("p2@example.com").is_empty(), "in clear, without a key");
+
+    app.world.file("old", &"5".repeat(64));
+    app.world.file("new", &"6".repeat(64));
+    app.world.edit("version: 1", "version: 1\nhub: {key: \"file:old\"}");
+    app.world.run(&["run"]).ends(0, &[]);
+    let (daemon, address) = app.serve();
+    app.sql("update people set name = 'Quetzal' where id = 2");
+    app.posts(&address);
+    let name = "select name from contacts where email = 'p2@example.com'";
+    app.becomes(&daemon, name, "Quetzal");
+    for value in ["p2@example.com", "Quetzal", "Name 3"] {
+        assert_eq!(held(value), Vec::<String>::new(), "{value}");
+    }
+    // Another key, while it runs.
+    app.world.edit("\"file:old\"", "\"file:new\", previous_key: \"file:old\"");
+    app.world.run(&["keys", "rotate"]).ends(0, &["has read the file again"]);
+    app.world.edit(", previous_key: \"file:old\"", "");
+    daemon.signal("HUP");
+    daemon.says("serve.reloaded");
+    app.sql("update people set name = 'Quincy' where id = 2");
+    app.posts(&address);
+    app.becomes(&daemon, name, "Quincy");
+    daemon.stop().ends(143, &[]);
+    assert_eq!(held("Quincy"), Vec::<String>::new());
+    app.world.agrees();
+}

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     alerts::Sink,
-    api::guarded,
+    api::{Server, guarded},
     serve::{Daemon, eventually},
     servers::postgres,
     world::World,
@@ -336,6 +336,112 @@ fn what_is_hidden_is_shown_to_an_administrator_who_asks_and_that_is_on_the_books
     assert_eq!(who, [asked("--field phone"), asked("--field name")], "{books}");
     holds_none(&books.to_string(), "the books");
     no_file_holds_a_value(&world);
+}
+
+/// What anybody may ask of a daemon, with the names of everything that there is put in.
+fn questions(server: &Server, token: &str) -> Vec<String> {
+    let described = server.ask(token, "GET", "/openapi.json", "").is(200);
+    let paths = described["paths"].as_object().unwrap();
+    let asked = paths.iter().filter(|(_, of)| of.get("get").is_some());
+    // A stream of events has no end.
+    let paths = asked.map(|(path, _)| path.clone()).filter(|path| !path.ends_with("/events"));
+    let listed = server.ask(token, "GET", "/records?limit=10", "").is(200);
+    let records = listed["items"].as_array().unwrap();
+    let mut ids: Vec<String> = ["1", "2", "r-1", "r-2", "r-3", "contacts", "crm", "erp", "phone"]
+        .map(str::to_owned)
+        .into();
+    ids.extend(records.iter().map(|it| it["id"].as_str().unwrap().to_owned()));
+    let mut all = Vec::new();
+    for path in paths {
+        let path = path.trim_start_matches("/api/v1").to_owned();
+        let Some((before, rest)) = path.split_once('{') else {
+            all.push(path);
+            continue;
+        };
+        let after = rest.split_once('}').unwrap().1;
+        for id in &ids {
+            all.push(format!("{before}{id}{}", after.replace("{field}", "phone")));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_answer_every_page_and_every_file_is_searched_for_each_label() {
+    let sink = Sink::open();
+    let world = contacts(&sink);
+    world.file("key", &"c0ffee11".repeat(8));
+    world.edit("version: 1", "version: 1\nhub: {key: \"file:key\"}");
+    let encrypted = "phone: {crm: phone, erp: TEL, sensitive: encrypt";
+    world.edit("phone: {crm: phone, erp: TEL, sensitive: mask", encrypted);
+    world.edit(
+        "      iban:",
+        "      nir: {type: int, crm: nir, erp: NIR, sensitive: hash}\n      iban:",
+    );
+    world.sql(
+        "crm",
+        &format!(
+            "alter table contacts add nir text; update contacts set nir = '{NIR}' where id = 1"
+        ),
+    );
+    world.sql(
+        "erp",
+        &format!("alter table CUSTOMER add NIR integer; update CUSTOMER set NIR = {NIR}"),
+    );
+    let mut said = world.run(&["run", "--yes"]).ends(0, &[]).said();
+    // A conflict, a refused write, a wrong configuration, a guard, a rollback.
+    world.sql("crm", "update contacts set phone = '+33698765001' where id = 1");
+    world.sql("erp", &format!("update CUSTOMER set TEL = '{OTHER_PHONE}' where NO = 1"));
+    world.sql("crm", "update contacts set phone = '+330666quay' where id = 2");
+    said += &world.run(&["run"]).ends(4, &[]).said();
+    said += &world.run(&["rollback", "run", "r-1"]).said();
+    said += &world.run(&["plan", "--replay", "7"]).said();
+    world.edit("name: {crm: name", "name: {validate: \"phone != ''\", crm: name");
+    said += &world.run(&["check"]).said();
+    world.edit("name: {validate: \"phone != ''\", crm: name", "name: {crm: name");
+    said += &everything_said(&world);
+    holds_none(&said, "what the commands say");
+    assert!(!said.contains("1850578"), "{said}");
+
+    let (server, token) = guarded(&world);
+    let admin = token("root", &["--role", "admin"]);
+    world.sql("crm", "update contacts set name = 'Quincy' where id = 1");
+    let name = "select CNAME from CUSTOMER where NO = 1";
+    eventually("the name arrives", || world.value("erp", name) == "Quincy", || server.log());
+    eventually("people are told", || sink.heard("/ops").len() > 1, || server.log());
+    let mut asked = 0;
+    for path in questions(&server, &admin) {
+        let answer = server.ask(&admin, "GET", &path, "");
+        holds_none(&answer.body, &path);
+        assert!(!answer.body.contains("1850578"), "{path}: {}", answer.body);
+        asked += u32::from(answer.status == 200);
+    }
+    assert!(asked >= 40, "only {asked} answers");
+    let bearer = format!("Bearer {admin}");
+    for page in ["/", "/metrics", "/records", "/conflicts"] {
+        let answer = server.send("GET", page, &[("authorization", bearer.as_str())], "");
+        holds_none(&answer.body, page);
+    }
+    // What was shown to somebody who may see it is kept nowhere, also not to answer them once more.
+    let listed = server.ask(&admin, "GET", "/records?q=crm:1", "").is(200);
+    let reveal = format!("/api/v1/records/{}/reveal", listed["items"][0]["id"].as_str().unwrap());
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "once"),
+    ];
+    let shown = server.send("POST", &reveal, &headers, r#"{"field": "phone"}"#);
+    assert!(shown.body.contains("98765"), "{shown:?}");
+    server.ask(&admin, "POST", "/runs", r#"{"entity": "contacts"}"#);
+    world.run(&["backup", "--to", "copy.db"]).ends(0, &[]);
+    for one in sink.heard("/ops") {
+        holds_none(&one.body, "an alert");
+    }
+    holds_none(&server.log(), "the daemon's log");
+    no_file_holds_a_value(&world);
+    drop(server);
+    no_file_holds_a_value(&world);
+    assert_eq!(files_with(&world, NIR.as_bytes()), Vec::<String>::new());
 }
 
 /// A number of the state; found nowhere but in the systems.

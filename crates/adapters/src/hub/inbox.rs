@@ -6,6 +6,7 @@
 //! which they became durable, and no number is given twice.
 
 mod read;
+mod reseal;
 mod schema;
 
 use std::{
@@ -24,8 +25,14 @@ use syncline_core::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::read::{Delivery, Look, Told, Waiting};
-use crate::hub::sqlite::error::{Failure, Outcome};
+pub use self::{
+    read::{Delivery, Look, Told, Waiting},
+    reseal::reseal,
+};
+use crate::hub::{
+    envelope::Envelope,
+    sqlite::error::{Failure, Outcome},
+};
 
 /// So many deliveries wait for the disk; then whoever sends waits.
 const WAITING: usize = 4_096;
@@ -109,6 +116,7 @@ pub struct Arrival {
 #[derive(Debug)]
 pub struct Inbox {
     path: PathBuf,
+    envelope: Envelope,
     identity: i64,
     tell: mpsc::Sender<Job>,
     last: watch::Receiver<i64>,
@@ -145,7 +153,7 @@ impl Inbox {
     ///
     /// # Errors
     /// As with the hub's file.
-    pub fn open(hub: &Path, max_bytes: u64) -> Result<Arc<Self>, PortError> {
+    pub fn open(hub: &Path, max_bytes: u64, envelope: Envelope) -> Result<Arc<Self>, PortError> {
         let path = path_of(hub);
         let action = format!("open the inbox {}", path.display());
         let (connection, identity) = schema::open(&path).map_err(|it| it.during(&action))?;
@@ -156,6 +164,7 @@ impl Inbox {
         let is_full = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             connection,
+            envelope: envelope.clone(),
             moved,
             max_bytes,
             waiting,
@@ -166,7 +175,7 @@ impl Inbox {
             .name("inbox".into())
             .spawn(move || writer.work(jobs))
             .map_err(|error| PortError::new(ErrorKind::Unexpected, action, error.to_string()))?;
-        Ok(Arc::new(Self { path, identity, tell, last, is_full }))
+        Ok(Arc::new(Self { path, envelope, identity, tell, last, is_full }))
     }
 
     /// Puts a delivery on record. It is durable when this has returned; what it turned out to be.
@@ -219,6 +228,11 @@ impl Inbox {
         self.identity
     }
 
+    /// The keys that bodies are sealed with.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -227,6 +241,7 @@ impl Inbox {
 
 struct Writer {
     connection: Connection,
+    envelope: Envelope,
     moved: watch::Sender<i64>,
     max_bytes: u64,
     /// So many bytes wait to be dealt with.
@@ -262,7 +277,7 @@ impl Writer {
                 other @ (Job::Opened(_) | Job::Forget { .. }) => others.push(other),
             }
         }
-        self.take(&arrivals, answers, &done);
+        self.take(arrivals, answers, &done);
         for job in others {
             match job {
                 Job::Take(..) | Job::Done { .. } => {}
@@ -279,7 +294,19 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, arrivals: &[Arrival], answers: Vec<Answer>, done: &[(String, i64)]) {
+    fn take(&mut self, mut arrivals: Vec<Arrival>, answers: Vec<Answer>, done: &[(String, i64)]) {
+        let mut bodies = arrivals.iter_mut().filter(|it| it.fate == Fate::Accepted);
+        let sealed = bodies.try_for_each(|it| {
+            it.body = self.envelope.seal(BODY, std::mem::take(&mut it.body))?;
+            Ok(())
+        });
+        if let Err(error) = sealed {
+            for answer in answers {
+                let _gone = answer.send(Err(PortError::clone(&error)));
+            }
+            return;
+        }
+        let arrivals = arrivals.as_slice();
         match commit(&mut self.connection, arrivals, done) {
             Ok((fates, newest, freed)) => {
                 let taken =
@@ -439,6 +466,9 @@ pub fn replay(hub: &Path, seq: i64, now: Timestamp) -> Result<Option<i64>, PortE
     };
     again().map_err(|failure: Failure| failure.during(&action))
 }
+
+/// What a body is, for whoever seals it.
+const BODY: &str = "delivery";
 
 /// How long a writer waits for another.
 const BUSY: Duration = Duration::from_secs(5);

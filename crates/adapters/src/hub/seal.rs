@@ -45,6 +45,14 @@ impl HubKey {
     }
 }
 
+impl HubKey {
+    /// What seals files beside the hub.
+    fn beside(&self) -> Key {
+        let context = "syncline 2026 files beside the hub";
+        Key::new(&Zeroizing::new(blake3::derive_key(context, &*self.0)))
+    }
+}
+
 impl std::fmt::Debug for HubKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("(key)")
@@ -64,6 +72,17 @@ impl Keyring {
     /// The key of the present.
     pub(in crate::hub) fn current(&self) -> (KeyId, Key) {
         (self.key.id(), Key::new(&self.key.0))
+    }
+
+    /// The same, for files beside the hub.
+    pub(in crate::hub) fn beside(&self) -> (KeyId, Key) {
+        (self.key.id(), self.key.beside())
+    }
+
+    /// What seals them, of the key with this id.
+    pub(in crate::hub) fn find_beside(&self, id: KeyId) -> Option<Key> {
+        let mut keys = std::iter::once(&self.key).chain(&self.previous);
+        keys.find(|key| key.id() == id).map(HubKey::beside)
     }
 
     /// The key with this id, if it is here.

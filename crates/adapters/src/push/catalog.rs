@@ -119,8 +119,10 @@ impl Catalog for PushCatalog {
                  and (place = ?2 or place glob ?2 || char(10) || '*') limit ?3",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement
-                .query_map(rusqlite::params![self.told.system, table, limit], |row| row.get(0))?;
+            let item =
+                |row: &rusqlite::Row<'_>| Ok(self.told.opened(row.get(0)?)?.unwrap_or_default());
+            let rows =
+                statement.query_map(rusqlite::params![self.told.system, table, limit], item)?;
             rows.collect::<rusqlite::Result<Vec<String>>>()
         };
         let items = items().map_err(|error| self.told.failed(&error))?;

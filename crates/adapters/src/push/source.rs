@@ -130,7 +130,8 @@ fn batch(
                 more = true;
                 break;
             }
-            let (key, text): (Vec<u8>, String) = (row.get(0)?, row.get(1)?);
+            let key: Vec<u8> = row.get(0)?;
+            let text = told.opened(row.get(1)?)?.unwrap_or_default();
             bytes += text.len();
             let found = RowKey(key.clone().into());
             match bound.observe(&found, &text) {
@@ -160,7 +161,7 @@ fn by_key(
     let Some(connection) = told.look()? else { return Ok(BTreeMap::new()) };
     let mut results = BTreeMap::new();
     for key in wanted {
-        let found = item(&connection, &told.system, &bound.place, &key);
+        let found = item(&connection, told, &bound.place, &key);
         let Some(text) = found.map_err(|error| told.failed(&error))? else { continue };
         let result = match bound.observe(&key, &text) {
             Ok(observed) if observed.row.is_none() => ReadResult::Absent,

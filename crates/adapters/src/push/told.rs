@@ -20,7 +20,12 @@ use syncline_core::{
     error::{ErrorKind, PortError},
 };
 
-use crate::settings::Settings;
+use rusqlite::types::Value as Stored;
+
+use crate::{hub::envelope::Envelope, settings::Settings};
+
+/// What an item is, for whoever seals it.
+const ITEM: &str = "item";
 
 /// What this version writes.
 const VERSION: i64 = 1;
@@ -47,6 +52,7 @@ create table upto(system text primary key, inbox integer not null, seq integer n
 pub(crate) struct Told {
     pub(super) system: String,
     path: PathBuf,
+    envelope: Envelope,
 }
 
 /// One thing that a delivery tells.
@@ -83,7 +89,11 @@ pub(crate) fn place(table: &str, key: &[Text]) -> String {
 
 impl Told {
     pub(crate) fn of(settings: &Settings) -> Self {
-        Self { system: settings.name.clone(), path: PathBuf::from(&settings.database) }
+        Self {
+            system: settings.name.clone(),
+            path: PathBuf::from(&settings.database),
+            envelope: settings.envelope.clone().unwrap_or_default(),
+        }
     }
 
     /// The last delivery of this inbox that was put together.
@@ -112,7 +122,7 @@ impl Told {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let known = upto(&transaction, &self.system, inbox)?;
             for telling in tellings.iter().filter(|telling| telling.seq > known) {
-                put(&transaction, &self.system, telling)?;
+                put(&transaction, self, telling)?;
             }
             transaction.execute(
                 "insert or replace into upto(system, inbox, seq) values (?1, ?2, ?3)",
@@ -163,6 +173,27 @@ impl Told {
         if found > VERSION { Err(self.newer(found)) } else { Ok(connection) }
     }
 
+    /// An item as it is kept, opened.
+    pub(super) fn opened(&self, stored: Stored) -> rusqlite::Result<Option<String>> {
+        let bytes = match stored {
+            Stored::Null | Stored::Integer(_) | Stored::Real(_) => return Ok(None),
+            Stored::Text(text) => return Ok(Some(text)),
+            Stored::Blob(bytes) => bytes,
+        };
+        let opened = self.envelope.open(ITEM, bytes).map_err(broken)?;
+        String::from_utf8(opened).map(Some).map_err(|error| broken(error.utf8_error()))
+    }
+
+    /// An item as it is to be kept.
+    fn kept(&self, item: Option<&Json>) -> rusqlite::Result<Stored> {
+        let Some(item) = item else { return Ok(Stored::Null) };
+        let text = item.to_string();
+        if !self.envelope.is_due(text.as_bytes()) {
+            return Ok(Stored::Text(text));
+        }
+        self.envelope.seal(ITEM, text.into_bytes()).map(Stored::Blob).map_err(broken)
+    }
+
     fn action(&self) -> String {
         format!("look up what \"{}\" has told", self.system)
     }
@@ -189,6 +220,57 @@ impl Told {
     }
 }
 
+/// What cannot be sealed or opened, in the words of who has it.
+fn broken(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
+}
+
+/// Seals with the key of the present what systems of this hub have told, where that is in clear or sealed with a
+/// key before it.
+///
+/// # Errors
+/// The file's; what opens with none of the keys.
+pub(crate) fn reseal(path: &Path, envelope: &Envelope) -> Result<u64, PortError> {
+    let told = Told { system: String::new(), path: path.to_owned(), envelope: envelope.clone() };
+    if !path.exists() {
+        return Ok(0);
+    }
+    let connection = told.open()?;
+    let work = || -> rusqlite::Result<u64> {
+        // Nothing of what was there stays in the file.
+        connection.pragma_update(None, "secure_delete", true)?;
+        let (mut after, mut count) = (i64::MIN, 0);
+        loop {
+            let mut page = connection.prepare_cached(
+                "select rowid, item from told where rowid > ?1 and item is not null
+                 order by rowid limit 500",
+            )?;
+            let rows = page.query_map([after], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows: Vec<(i64, Stored)> = rows.collect::<Result<_, _>>()?;
+            let Some((last, _)) = rows.last() else { break };
+            after = *last;
+            for (row, stored) in rows {
+                let is_due = match &stored {
+                    Stored::Text(text) => envelope.is_due(text.as_bytes()),
+                    Stored::Blob(bytes) => envelope.is_due(bytes),
+                    Stored::Null | Stored::Integer(_) | Stored::Real(_) => false,
+                };
+                let Some(text) = told.opened(stored)?.filter(|_| is_due) else { continue };
+                let sealed = envelope.seal(ITEM, text.into_bytes()).map_err(broken)?;
+                let sql = "update told set item = ?2 where rowid = ?1";
+                connection.prepare_cached(sql)?.execute(params![row, Stored::Blob(sealed)])?;
+                count += 1;
+            }
+        }
+        if count > 0 {
+            // Where somebody reads, it is done by whoever writes next.
+            let _busy = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+        }
+        Ok(count)
+    };
+    work().map_err(|error| told.failed(&error))
+}
+
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("pragma user_version", [], |row| row.get(0))
 }
@@ -204,30 +286,30 @@ type Known = (Option<String>, String);
 
 fn known(
     connection: &Connection,
-    system: &str,
+    told: &Told,
     place: &str,
     key: &RowKey,
 ) -> rusqlite::Result<Option<Known>> {
     let mut statement = connection.prepare_cached(
         "select item, versions from told where system = ?1 and place = ?2 and key = ?3",
     )?;
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    statement.query_row(params![system, place, &key.0[..]], row).optional()
+    let row = |row: &rusqlite::Row<'_>| Ok((told.opened(row.get(0)?)?, row.get(1)?));
+    statement.query_row(params![told.system, place, &key.0[..]], row).optional()
 }
 
 /// The item of a row that is there.
 pub(super) fn item(
     connection: &Connection,
-    system: &str,
+    told: &Told,
     place: &str,
     key: &RowKey,
 ) -> rusqlite::Result<Option<String>> {
-    Ok(known(connection, system, place, key)?.and_then(|(item, _)| item))
+    Ok(known(connection, told, place, key)?.and_then(|(item, _)| item))
 }
 
-fn put(connection: &Connection, system: &str, telling: &Telling) -> rusqlite::Result<()> {
+fn put(connection: &Connection, whose: &Told, telling: &Telling) -> rusqlite::Result<()> {
     let Telling { place, key, version, .. } = telling;
-    let found = known(connection, system, place, key)?;
+    let (found, system) = (known(connection, whose, place, key)?, &whose.system);
     // What this program has written itself can be read again.
     let (mut item, mut versions): (Option<Json>, BTreeMap<String, i64>) = match found {
         None => (None, BTreeMap::new()),
@@ -266,7 +348,7 @@ fn put(connection: &Connection, system: &str, telling: &Telling) -> rusqlite::Re
         // An item is an object; whoever sends something else was not taken.
         What::Item(_) => return Ok(()),
     }
-    let (item, versions) = (item.map(|item| item.to_string()), serde_json::to_string(&versions));
+    let (item, versions) = (whose.kept(item.as_ref())?, serde_json::to_string(&versions));
     let mut statement = connection.prepare_cached(
         "insert into told(system, place, key, item, versions) values (?1, ?2, ?3, ?4, ?5)
          on conflict(system, place, key) do update
@@ -301,7 +383,8 @@ mod tests {
     use super::*;
 
     fn told(folder: &tempfile::TempDir) -> Told {
-        Told { system: "app".into(), path: folder.path().join("hub.db.told") }
+        let envelope = Envelope::default();
+        Told { system: "app".into(), path: folder.path().join("hub.db.told"), envelope }
     }
 
     fn telling(seq: i64, number: i64, what: What) -> Telling {
@@ -312,7 +395,7 @@ mod tests {
     fn shown(told: &Told, number: i64) -> Option<Json> {
         let asked = telling(0, number, What::Gone);
         let connection = told.look().unwrap()?;
-        let text = item(&connection, "app", &asked.place, &asked.key).unwrap()?;
+        let text = item(&connection, told, &asked.place, &asked.key).unwrap()?;
         Some(serde_json::from_str(&text).unwrap())
     }
 

@@ -56,6 +56,7 @@ impl File {
             api: None,
             folder: None,
             keys: std::collections::BTreeMap::new(),
+            envelope: None,
         }
     }
 

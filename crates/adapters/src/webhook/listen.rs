@@ -68,7 +68,8 @@ impl Webhooks {
         let last = inbox.last();
         let (system, keys) = (settings.name.clone(), Arc::new(keys));
         let payloads = Arc::new(payloads);
-        let (look, cooling, began) = (Look::at(hub), Cooling::default(), Instant::now());
+        let (look, cooling, began) =
+            (Look::at(hub).with(inbox.envelope()), Cooling::default(), Instant::now());
         let told = (settings.kind == Kind::Push).then(|| Told::of(settings));
         Self { system, keys, payloads, hook, inbox, look, told, last, at: 0, cooling, began }
     }

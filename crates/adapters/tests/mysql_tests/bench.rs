@@ -78,6 +78,7 @@ pub(super) fn settings(server: &Server, url: &str, marks: Marks) -> Settings {
         api: None,
         folder: None,
         keys: std::collections::BTreeMap::new(),
+        envelope: None,
     }
 }
 

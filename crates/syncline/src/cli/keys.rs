@@ -3,7 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
+use syncline_adapters::hub::envelope::Envelope;
+
 use crate::{
+    beside,
     cli::Context,
     config, loan,
     report::{Answer, Failure},
@@ -60,8 +63,10 @@ async fn rotate(context: &Context) -> Result<Answer, Failure> {
             return Ok(Answer::new(summary).with_exit(exit));
         }
     }
-    let result = json!({ "records": count });
-    if count == 0 && session.loaded.draft.hub_previous_key.is_none() {
+    let envelope = Envelope::new(session.loaded.hub_keys().await?);
+    let sent = beside::reseal(&session.loaded.hub_path(), &envelope)?;
+    let result = json!({ "records": count, "sent": sent });
+    if count == 0 && sent == 0 && session.loaded.draft.hub_previous_key.is_none() {
         let answer = Answer::new("the hub is sealed with `hub.key` already");
         return Ok(answer.with_result(result));
     }

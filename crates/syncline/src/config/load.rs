@@ -7,7 +7,10 @@ use std::{
 
 use jiff::tz::TimeZone;
 use syncline_adapters::{
-    hub::seal::{HubKey, Keyring},
+    hub::{
+        envelope::Envelope,
+        seal::{HubKey, Keyring},
+    },
     settings::{Kind, Secret, Settings, folder::Folder, hook::Hook},
 };
 use syncline_core::{Text, plan::Plan};
@@ -344,6 +347,9 @@ impl Loaded {
                 .fix(format!("systems: {}", known.join(", ")))
         })?;
         let mut settings = self.settings_without_secret(draft)?;
+        if settings.kind == Kind::Push {
+            settings.envelope = Some(Envelope::new(self.hub_keys().await?));
+        }
         if let Some(password) = &draft.password {
             settings.password = Some(self.secret(system, "password", password).await?);
         }
@@ -464,6 +470,7 @@ impl Loaded {
             api: None,
             folder,
             keys,
+            envelope: None,
         })
     }
 }

@@ -24,7 +24,10 @@ use axum::{
 };
 use serde_json::json;
 use syncline_adapters::{
-    hub::inbox::{Arrival, Fate, Inbox},
+    hub::{
+        envelope::Envelope,
+        inbox::{Arrival, Fate, Inbox},
+    },
     settings::hook::Hook,
     tls::{self, ServerConfig},
     webhook::{self, Label, Refusal},
@@ -38,6 +41,7 @@ use self::{
 };
 use crate::{
     api::{self, Api},
+    beside,
     cli::Context,
     config::Loaded,
     measure,
@@ -121,7 +125,9 @@ impl Door {
         }
         let shown = shown(loaded)?;
         let scheme = if shown.is_some() { "https" } else { "http" };
-        let inbox = Inbox::open(&loaded.hub_path(), INBOX_MAX)?;
+        let envelope = Envelope::new(loaded.hub_keys().await?);
+        beside::reseal(&loaded.hub_path(), &envelope)?;
+        let inbox = Inbox::open(&loaded.hub_path(), INBOX_MAX, envelope)?;
         let unfit = |error: std::io::Error| {
             Failure::new("server.address", format!("{wanted} cannot be listened on"))
                 .cause(error.to_string())
@@ -196,6 +202,7 @@ impl Door {
         let shown = shown(loaded)?;
         let known =
             Known { hooks: hooks(loaded).await?, loaded: loaded.clone(), looked: Instant::now() };
+        self.shared.inbox.envelope().renew(loaded.hub_keys().await?);
         // Those who are inside go on as they began.
         *self.shared.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = known;

@@ -6,7 +6,8 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use syncline_core::{error::PortError, name::Timestamp};
 
 use crate::hub::{
-    inbox::{Fate, path_of, schema},
+    envelope::{Envelope, IS_SEALED, OVERHEAD},
+    inbox::{BODY, Fate, path_of, schema},
     sqlite::error::{Failure, Outcome},
 };
 
@@ -65,12 +66,18 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub struct Look {
     path: std::path::PathBuf,
+    envelope: Envelope,
 }
 
 impl Look {
     /// Looks at the inbox of this hub.
     pub fn at(hub: &Path) -> Self {
-        Self { path: path_of(hub) }
+        Self { path: path_of(hub), envelope: Envelope::default() }
+    }
+
+    /// The same, with the keys that open bodies.
+    pub fn with(self, envelope: &Envelope) -> Self {
+        Self { envelope: envelope.clone(), ..self }
     }
 
     fn ask<T: Default>(
@@ -96,7 +103,7 @@ impl Look {
         rows: usize,
         bytes: usize,
     ) -> Result<Vec<Waiting>, PortError> {
-        self.ask(|connection| {
+        let mut all: Vec<Waiting> = self.ask(|connection| {
             let mut statement = connection.prepare_cached(
                 "select seq, at, topic, body, again from delivery
                  where system = ?1 and seq > ?2 and waits = 1 order by seq limit ?3",
@@ -119,7 +126,11 @@ impl Look {
                 }
             }
             Ok(all)
-        })
+        })?;
+        for waiting in &mut all {
+            waiting.body = self.envelope.open(BODY, std::mem::take(&mut waiting.body))?;
+        }
+        Ok(all)
     }
 
     /// The last deliveries, newest first.
@@ -141,11 +152,12 @@ impl Look {
         limit: usize,
     ) -> Result<Vec<Delivery>, PortError> {
         self.ask(|connection| {
-            let mut statement = connection.prepare_cached(
-                "select seq, system, at, fate, id, topic, length(body), waits, more, again
+            let mut statement = connection.prepare_cached(&format!(
+                "select seq, system, at, fate, id, topic, {}, waits, more, again
                  from delivery where (?1 is null or system = ?1) and seq < ?2
                  order by seq desc limit ?3",
-            )?;
+                length()
+            ))?;
             let below = below.unwrap_or(i64::MAX);
             let found = statement.query_map(params![system, below, limit as i64], delivery)?;
             Ok(found.collect::<Result<_, _>>()?)
@@ -165,17 +177,18 @@ impl Look {
         })
     }
 
-    /// One delivery with its body.
+    /// One delivery with its body, as it is kept.
     ///
     /// # Errors
     /// The file's.
     pub fn one(&self, seq: i64) -> Result<Option<(Delivery, Vec<u8>)>, PortError> {
         self.ask(|connection| {
             let found = connection
-                .prepare_cached(
-                    "select seq, system, at, fate, id, topic, length(body), waits, more, again, body
+                .prepare_cached(&format!(
+                    "select seq, system, at, fate, id, topic, {}, waits, more, again, body
                      from delivery where seq = ?1",
-                )?
+                    length()
+                ))?
                 .query_row([seq], |row| {
                     let body: Option<Vec<u8>> = row.get(10)?;
                     Ok((delivery(row)?, body.unwrap_or_default()))
@@ -219,6 +232,11 @@ impl Look {
             })
         })
     }
+}
+
+/// How long a body is, sealed or not.
+fn length() -> String {
+    format!("length(body) - {OVERHEAD} * {IS_SEALED}")
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {

@@ -1,6 +1,7 @@
 //! The inbox: durable, in order, each once, bounded.
 
 use super::*;
+use crate::hub::seal::{HubKey, Keyring};
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -27,14 +28,14 @@ fn waiting(hub: &Path, after: i64) -> Vec<String> {
 #[tokio::test]
 async fn what_was_taken_is_there_after_it_was_opened_again_and_in_order() {
     let (_folder, hub) = folder();
-    let inbox = Inbox::open(&hub, 1 << 20).unwrap();
+    let inbox = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
     for number in 0..5 {
         let taken = inbox.take(arrival(None, &number.to_string())).await;
         assert_eq!(taken.unwrap(), Fate::Accepted);
     }
     let identity = inbox.identity();
     drop(inbox);
-    let inbox = Inbox::open(&hub, 1 << 20).unwrap();
+    let inbox = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
     assert_eq!((inbox.identity(), *inbox.last().borrow()), (identity, 5));
     assert_eq!(waiting(&hub, 0), ["0", "1", "2", "3", "4"]);
     assert_eq!(waiting(&hub, 3), ["3", "4"]);
@@ -43,7 +44,7 @@ async fn what_was_taken_is_there_after_it_was_opened_again_and_in_order() {
 #[tokio::test]
 async fn what_comes_again_is_a_duplicate_and_other_systems_have_numbers_of_their_own() {
     let (_folder, hub) = folder();
-    let inbox = Inbox::open(&hub, 1 << 20).unwrap();
+    let inbox = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
     assert_eq!(inbox.take(arrival(Some("e"), "a")).await.unwrap(), Fate::Accepted);
     assert_eq!(inbox.take(arrival(Some("e"), "b")).await.unwrap(), Fate::Duplicate);
     let other = Arrival { system: "crm".into(), ..arrival(Some("e"), "c") };
@@ -54,7 +55,7 @@ async fn what_comes_again_is_a_duplicate_and_other_systems_have_numbers_of_their
 #[tokio::test]
 async fn more_than_may_wait_is_not_taken_until_some_of_it_is_dealt_with() {
     let (_folder, hub) = folder();
-    let inbox = Inbox::open(&hub, 10).unwrap();
+    let inbox = Inbox::open(&hub, 10, Envelope::default()).unwrap();
     inbox.take(arrival(None, "eleven byte")).await.unwrap();
     let refused = inbox.take(arrival(None, "x")).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Throttled);
@@ -68,7 +69,7 @@ async fn more_than_may_wait_is_not_taken_until_some_of_it_is_dealt_with() {
 #[tokio::test]
 async fn only_what_is_old_and_dealt_with_is_forgotten() {
     let (_folder, hub) = folder();
-    let inbox = Inbox::open(&hub, 1 << 20).unwrap();
+    let inbox = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
     for number in 0..4 {
         let at = Timestamp(number * 1_000_000);
         inbox.take(Arrival { at, ..arrival(None, &number.to_string()) }).await.unwrap();
@@ -87,7 +88,7 @@ async fn only_what_is_old_and_dealt_with_is_forgotten() {
 #[tokio::test]
 async fn whoever_knocks_without_end_fills_no_disk() {
     let (_folder, hub) = folder();
-    let inbox = Inbox::open(&hub, 1 << 20).unwrap();
+    let inbox = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
     for _ in 0..500 {
         let refused = Arrival { fate: Fate::BadSignature, ..arrival(None, "x") };
         inbox.take(refused).await.unwrap();
@@ -102,7 +103,7 @@ async fn whoever_knocks_without_end_fills_no_disk() {
 #[tokio::test]
 async fn a_delivery_is_put_into_the_line_once_more() {
     let (_folder, hub) = folder();
-    let inbox = Inbox::open(&hub, 1 << 20).unwrap();
+    let inbox = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
     inbox.take(arrival(Some("e"), "a")).await.unwrap();
     inbox.done("shop", 1).await;
     inbox.forget(Timestamp(0)).await.unwrap();
@@ -124,6 +125,50 @@ fn what_is_no_inbox_is_refused() {
     let (_folder, hub) = folder();
     std::fs::write(path_of(&hub), "not a database, and long enough to look like one to somebody")
         .unwrap();
-    assert_eq!(Inbox::open(&hub, 1).unwrap_err().kind, ErrorKind::HubDamaged);
+    assert_eq!(Inbox::open(&hub, 1, Envelope::default()).unwrap_err().kind, ErrorKind::HubDamaged);
     assert_eq!(Look::at(&hub).list(None, 1).unwrap_err().kind, ErrorKind::HubDamaged);
+}
+
+#[tokio::test]
+async fn bodies_are_sealed_with_the_key_of_the_hub_and_sealed_anew_with_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = folder.path().join("hub.db");
+    let keys = |digit: &str, previous: Option<&str>| {
+        let key = |digit: &str| HubKey::parse(&digit.repeat(64)).unwrap();
+        Some(Keyring { key: key(digit), previous: previous.map(key) })
+    };
+    let body = br#"{"email": "quetzalcoatl@example.com"}"#.to_vec();
+    let arrival = |id: &str| Arrival {
+        system: "shop".into(),
+        at: Timestamp(1),
+        fate: Fate::Accepted,
+        id: Some(id.into()),
+        topic: None,
+        body: body.clone(),
+    };
+    let clear = Inbox::open(&hub, 1 << 20, Envelope::default()).unwrap();
+    clear.take(arrival("1")).await.unwrap();
+    drop(clear);
+
+    let envelope = Envelope::new(keys("a", None));
+    assert_eq!(reseal(&hub, &envelope).unwrap(), 1, "what was kept in clear");
+    let inbox = Inbox::open(&hub, 1 << 20, envelope.clone()).unwrap();
+    inbox.take(arrival("2")).await.unwrap();
+
+    let held = || {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect::<Vec<u8>>()
+    };
+    assert!(!held().windows(7).any(|seen| seen == b"quetzal"), "in no file");
+    let look = Look::at(&hub).with(&envelope);
+    let bodies = |look: &Look| -> Vec<Vec<u8>> {
+        look.after("shop", 0, 10, 1 << 20).unwrap().into_iter().map(|it| it.body).collect()
+    };
+    assert_eq!(bodies(&look), [body.clone(), body.clone()]);
+    assert_eq!(look.list(None, 9).unwrap()[0].bytes, Some(body.len() as u64));
+    envelope.renew(keys("b", Some("a")));
+    assert_eq!(reseal(&hub, &envelope).unwrap(), 2);
+    envelope.renew(keys("b", None));
+    assert_eq!(bodies(&look), [body.clone(), body]);
+    assert!(Look::at(&hub).after("shop", 0, 10, 1 << 20).is_err(), "not without a key");
 }

@@ -72,6 +72,7 @@ impl Desk {
             api: None,
             folder: None,
             keys: std::collections::BTreeMap::new(),
+            envelope: None,
         }
     }
 
