@@ -284,9 +284,7 @@ impl Pass<'_> {
             }
             Err(problem) => {
                 let record = group.id;
-                if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system))
-                    && !link.must_read
-                {
+                if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
                     // Nothing is written over a row that could not be read.
                     link.must_read = true;
                     self.put_changed(group, before);
@@ -320,7 +318,13 @@ impl Pass<'_> {
         let (own, settled) = echo::attribute(self.plan, class, link, binding, sight.row, traces);
         let own = doubt::of_somebody(own, at.part(group));
         let judged = self.to_be_judged(group);
-        let merged = self.merge_part(sight, group, at, sight.row, &own)?;
+        let merged = match self.merge_part(sight, group, at, sight.row, &own) {
+            Ok(merged) => merged,
+            Err(problem) => {
+                self.told_beside(sight, group, at, settled);
+                return Err(problem);
+            }
+        };
         if let Some(judged) = judged.filter(|_| merged.changed) {
             self.judge(&judged, group, at, system);
         }

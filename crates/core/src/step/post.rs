@@ -1,10 +1,14 @@
-//! The row that the answer to a write of ours shows.
+//! What becomes of a write of ours when its row is seen: the image that its answer shows, and a log that tells of it
+//! beside something that means nothing.
 
 use crate::{
     change::{Row, RowKey},
-    group::{Group, Link},
+    echo,
+    group::{Group, Lane, Link},
     merge::Own,
+    name::IntentId,
     step::{
+        link::PartAt,
         pass::Pass,
         sight::{How, Sight},
         written::Answered,
@@ -12,6 +16,34 @@ use crate::{
 };
 
 impl Pass<'_> {
+    /// A log tells of a write of ours once: it is known to be made, although its row says something beside it that
+    /// means nothing and is not taken.
+    pub(super) fn told_beside(
+        &mut self,
+        sight: &Sight<'_>,
+        group: &mut Group,
+        at: PartAt,
+        settled: Option<IntentId>,
+    ) {
+        let found = self.plan.binding(sight.binding).filter(|_| sight.how == How::Log);
+        let Some((binding, id)) = found.zip(settled) else { return };
+        let link = at.part(group).and_then(|part| part.link(binding.system));
+        let Some(link) = link else { return };
+        let intent = link.unresolved.iter().find(|intent| intent.id == id).cloned();
+        let Some(intent) = intent else { return };
+        let row = echo::image_after(binding, &intent, link.shadow.as_ref());
+        let own = echo::exact(&intent);
+        if self.merge_part(sight, group, at, row.as_ref(), &own).is_err() {
+            return;
+        }
+        if let Some(link) = at.part_mut(group).and_then(|part| part.link_mut(binding.system)) {
+            link.unresolved.retain(|intent| intent.id != id);
+            if matches!(link.lane, Lane::Write(own) | Lane::Echo(own) if own == id) {
+                link.lane = Lane::Free;
+            }
+        }
+    }
+
     pub(super) fn merge_answer(
         &mut self,
         group: &mut Group,

@@ -60,7 +60,8 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// on its way when the hub was saved was waited for. 2 000 874 388 and 2 000 886 039: our new row was given a key of
 /// which the log had not told yet that it was free. 2 000 920 280: no mark tells which value it was that a system
 /// shows in its own form. 3 000 015 836: what was mended before our write, as its answer showed, still waited.
-const FOUND_DRAWN: [u64; 53] = [
+/// 2 001 194 062: a log told of our write beside what nobody could read. 2 001 238 889: two processes again.
+const FOUND_DRAWN: [u64; 55] = [
     723,
     30_870,
     36_329,
@@ -113,6 +114,8 @@ const FOUND_DRAWN: [u64; 53] = [
     2_000_874_388,
     2_000_886_039,
     2_000_920_280,
+    2_001_194_062,
+    2_001_238_889,
     3_000_015_836,
 ];
 

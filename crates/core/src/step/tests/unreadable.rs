@@ -149,3 +149,20 @@ fn it_waits_for_nobody_once_the_answer_to_a_write_shows_that_it_is_mended() {
         assert!(world.show("A").ends_with("P1 S1"), "{class:?}: {}", world.show("A"));
     }
 }
+
+#[test]
+fn a_write_of_ours_beside_it_is_known_to_be_made_although_its_record_is_gone() {
+    let mut world = pair(Class::Log);
+    edit(&mut world, "B", "status=?");
+    edit(&mut world, "A", "phone=P1");
+    world.scan("A");
+    world.apply("B");
+    world.delete("A", "a1");
+    world.scan("A");
+    world.scan("B");
+    let row = world.keys("B")[0].to_string();
+    world.set("B", &row, "status=S0");
+    world.run();
+    assert_eq!(world.keys("A").len(), world.keys("B").len(), "{}", world.hub());
+    assert_eq!(world.codes(), Vec::<&str>::new());
+}
