@@ -68,6 +68,40 @@ async fn credentials_and_headers_go_with_every_request() {
     let (mut source, _target) = bench.doors().await;
     scan(source.as_mut()).await.unwrap();
     assert!(bench.server.requests().iter().all(|request| request.parameter("key") == Some("a&b")));
+    let secret = || syncline_adapters::settings::Secret::new("Aladdin's");
+    for (auth, header, value) in [
+        (Auth::Basic("user".into(), secret()), "authorization", "Basic dXNlcjpBbGFkZGluJ3M="),
+        (Auth::Header("X-Api-Key".into(), secret()), "x-api-key", "Aladdin's"),
+    ] {
+        bench.api.auth = auth;
+        bench.server.forget();
+        let (mut source, _target) = bench.doors().await;
+        scan(source.as_mut()).await.unwrap();
+        let requests = bench.server.requests();
+        assert!(
+            requests.iter().all(|request| request.header(header) == Some(value)),
+            "{requests:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_come_in_chunks() {
+    let mut bench = bench().await;
+    bench.server.weather(|_| {
+        Weather::Changed(|mut answer| {
+            let mut chunks = Vec::new();
+            for part in answer.body.chunks(7) {
+                chunks.extend(format!("{:x}\r\n", part.len()).bytes());
+                chunks.extend([part, b"\r\n"].concat());
+            }
+            chunks.extend(b"0\r\n\r\n");
+            answer.body = chunks;
+            answer.with("Transfer-Encoding", "chunked")
+        })
+    });
+    let (mut source, _target) = bench.doors().await;
+    assert_eq!(scan(source.as_mut()).await, Ok((20, Then::ScanComplete { rows: 20 })));
 }
 
 #[tokio::test]

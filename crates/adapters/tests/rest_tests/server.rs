@@ -141,7 +141,10 @@ async fn serve(
         for (name, value) in &answer.headers {
             out.extend(format!("{name}: {value}\r\n").bytes());
         }
-        out.extend(format!("Content-Length: {}\r\n\r\n", answer.body.len()).bytes());
+        if !answer.headers.iter().any(|(name, _)| name == "Transfer-Encoding") {
+            out.extend(format!("Content-Length: {}\r\n", answer.body.len()).bytes());
+        }
+        out.extend(b"\r\n");
         out.extend(&answer.body);
         if stream.write_all(&out).await.is_err() {
             return;

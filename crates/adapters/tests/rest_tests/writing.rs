@@ -243,6 +243,27 @@ async fn w12_what_is_not_answered_is_read_back() {
 }
 
 #[tokio::test]
+async fn a_conflict_is_looked_at() {
+    let mut bench = RestBench::new(Version::None).await;
+    let (_source, mut target) = bench.doors().await;
+    assert!(applied(&apply(target.as_mut(), insert("a@example.com")).await).is_some());
+    bench.server.weather(|request| match request.method.as_str() {
+        "PATCH" => Weather::Instead(Answer::new(409, &json!({"error": "busy"}))),
+        _ => Weather::Fair,
+    });
+    // Nobody has changed it, and no other item holds what it wants: it is refused with what was said.
+    let outcome = apply(target.as_mut(), rename(1, "Eva")).await;
+    let Outcome::Invalid { code: "write.refused", reason } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(reason.contains("409"), "{reason}");
+    // Somebody has: that is read, and decided about.
+    bench.other.execute("update contacts set name = 'Ida' where id = 1", []).unwrap();
+    let outcome = apply(target.as_mut(), rename(1, "Eva")).await;
+    assert!(matches!(&outcome, Outcome::Precondition { current: Some(_), .. }), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_refusal_says_what_the_server_said() {
     let mut bench = RestBench::new(Version::Etag).await;
     let (_source, mut target) = bench.doors().await;
