@@ -453,7 +453,8 @@ fn what_a_browser_loads_first_is_small() {
     bytes += page.body.len();
     while let Some(text) = waiting.pop() {
         // What a page or a script names is loaded, wherever it stands.
-        for name in text.split(['"', '\'']).filter(|it| it.ends_with(".js") || it.ends_with(".css"))
+        for name in
+            text.split(['"', '\'']).filter(|it| [".js", ".css"].iter().any(|end| it.ends_with(end)))
         {
             let name = name.trim_start_matches("./").trim_start_matches("../");
             for place in [format!("/{name}"), format!("/ui/{name}"), format!("/ui/pages/{name}")] {
