@@ -1,6 +1,6 @@
 //! `/conflicts`: what waits for a decision.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use syncline_core::name::RecordId;
 use syncline_ports::reader::{ConflictFilter, Reader as _};
 
@@ -31,7 +31,7 @@ pub(super) async fn by_cause(session: &Session, request: &Request) -> Result<Rep
     let filter = Some(filter.as_str()).filter(|filter| !filter.is_empty());
     let mut found = conflicts::matching(session, filter).await?;
     found.retain(|conflict| entities.contains(&session.plan.root_of(conflict.entity)));
-    Ok(Reply::new(causes::conflicts(session, found).result))
+    Ok(Reply::new(json!({ "items": causes::conflicts(session, found).result, "next": null })))
 }
 
 /// The queue.

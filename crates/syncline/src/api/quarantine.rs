@@ -1,6 +1,6 @@
 //! `/quarantine`: what was set aside.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use syncline_ports::reader::{QuarantineFilter, Reader as _};
 
 use crate::{
@@ -56,7 +56,7 @@ pub(super) async fn by_cause(session: &Session, request: &Request) -> Result<Rep
     let mut entries =
         quarantine::select(session, request.text("code"), request.text("run")).await?;
     entries.retain(|entry| entities.contains(&session.plan.root_of(entry.entity)));
-    Ok(Reply::new(causes::set_aside(session, &entries).result))
+    Ok(Reply::new(json!({ "items": causes::set_aside(session, &entries).result, "next": null })))
 }
 
 /// One, with the row as it was shown.

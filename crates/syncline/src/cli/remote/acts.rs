@@ -51,7 +51,8 @@ async fn by_cause(
     list: &str,
     query: &[(&str, String)],
 ) -> Result<Answer, Failure> {
-    let rows = daemon.get(&[list, "causes"], query).await?;
+    let mut found = daemon.get(&[list, "causes"], query).await?;
+    let rows = found.get_mut("items").map(Json::take).unwrap_or_default();
     let causes = rows.as_array().map_or(0, Vec::len);
     let summary = match causes as u64 {
         0 => "nothing waits".to_owned(),
