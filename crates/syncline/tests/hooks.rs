@@ -306,6 +306,14 @@ fn hooks_are_tried_and_dealt_with_again_by_command() {
     becomes(&town, &daemon, NAME_OF_2, "Nora");
     town.world.run(&["hooks", "list"]).ends(0, &["OUTCOME", "once more"]);
     town.world.run(&["hooks", "replay", "99"]).ends(2, &["usage.unknown_number"]);
+    // Who listens begins again after somebody has borrowed the hub, and knows what was put there beside the door.
+    let all_done = || deliveries(&town).iter().all(|it| it["waits"] == false);
+    eventually("that is dealt with, too", all_done, || daemon.log());
+    town.world.run(&["run"]).ends(0, &[]);
+    rename(&town, "c2@example.com", "Nadia");
+    town.world.run(&["hooks", "send", "shop", "--body", "body.json"]).ends(0, &["accepted"]);
+    becomes(&town, &daemon, NAME_OF_2, "Nadia");
+    assert!(!daemon.log().contains("detect.position_lost"), "{}", daemon.log());
 }
 
 #[test]

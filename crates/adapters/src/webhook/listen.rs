@@ -81,7 +81,9 @@ impl Webhooks {
     /// The number in a position of this inbox.
     fn seq(&self, position: &Position) -> Result<i64, PortError> {
         let (identity, seq) = read(position).unwrap_or_default();
-        if identity != self.inbox.identity() || seq > *self.last.borrow() {
+        // Who has a delivery dealt with again puts it there beside the door.
+        let is_known = seq <= *self.last.borrow() || seq <= self.look.newest()?;
+        if identity != self.inbox.identity() || !is_known {
             let action = format!("listen to \"{}\"", self.system);
             let detail = "the inbox is not the one that was read: what had been sent is not known";
             return Err(PortError::new(ErrorKind::PositionLost, action, detail));

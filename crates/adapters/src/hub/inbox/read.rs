@@ -7,7 +7,7 @@ use syncline_core::{error::PortError, name::Timestamp};
 
 use crate::hub::{
     envelope::{Envelope, IS_SEALED, OVERHEAD},
-    inbox::{BODY, Fate, path_of, schema},
+    inbox::{BODY, Fate, newest, path_of, schema},
     sqlite::error::{Failure, Outcome},
 };
 
@@ -175,6 +175,14 @@ impl Look {
                 .query_row(params![system], |row| row.get(0))?;
             Ok(count.unsigned_abs())
         })
+    }
+
+    /// The number of the last one.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn newest(&self) -> Result<i64, PortError> {
+        self.ask(newest)
     }
 
     /// One delivery with its body, as it is kept.
