@@ -17,8 +17,8 @@ use syncline_core::{
 use syncline_ports::{reader::Work, store::CommitError};
 
 use crate::{
-    damage,
     desk::Desk,
+    garbled,
     measure::Tally,
     reconcile::{Attempt, Beside, Decided, attempt, decide, first_loop, hold, reads, reconcile},
 };
@@ -156,7 +156,7 @@ impl<'d, 'a> Pipeline<'d, 'a> {
         if is_behind {
             held.clone_from(&checkpoints);
         }
-        damage::remember(self.desk.plan, &mut commit);
+        garbled::remember(self.desk.plan, &mut commit);
         let footprint = Footprint::of(&commit);
         let decided = Decided { effects, ledger: commit.ledger.clone(), held };
         let (operation, suspected) = (commit.operation, first_loop(&commit));

@@ -11,7 +11,7 @@ use syncline_core::{
 };
 use syncline_ports::{reader::Work, store::CommitError};
 
-use crate::{damage, desk::Desk, turns::Turn};
+use crate::{desk::Desk, garbled, turns::Turn};
 
 /// What a batch of inputs came to, after its commit.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ async fn reconciled(
         commit.run = desk.run();
         let (durable, held) = hold(&effects, checkpoints.clone());
         commit.checkpoints = durable;
-        damage::remember(desk.plan, &mut commit);
+        garbled::remember(desk.plan, &mut commit);
         let (ledger, operation) = (commit.ledger.clone(), commit.operation);
         let (suspected, tally) = (first_loop(&commit), desk.tally(&commit));
         // Others may decide about other records while this is committed.

@@ -14,7 +14,7 @@ impl Pass<'_> {
     /// nothing but rows to create and to change, and all that a plan must see is at hand. The rest is
     /// due, as ever.
     pub(super) fn carry(&mut self, systems: &[SystemIndex]) {
-        // What looks damaged is looked at before it goes anywhere.
+        // What looks garbled is looked at before it goes anywhere.
         if systems.is_empty() || !self.journal.garbled.is_empty() {
             return;
         }

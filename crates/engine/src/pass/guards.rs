@@ -12,8 +12,8 @@ use syncline_core::{
 };
 
 use crate::{
-    damage,
     desk::Desk,
+    garbled,
     pass::{Allow, EntityPassed, Tripped},
     preview,
 };
@@ -35,7 +35,7 @@ pub(super) async fn check(
     }
     let Verdicts { tripped, judged, is_unharmed } = judge(desk, allow, report).await?;
     if is_unharmed {
-        damage::is_over(desk, report.entity).await?;
+        garbled::is_over(desk, report.entity).await?;
     }
     report.tripped.extend(tripped);
     report.judged = judged;
@@ -60,7 +60,7 @@ struct Count {
 pub(super) struct Verdicts {
     pub(super) tripped: Vec<Tripped>,
     judged: BTreeMap<SystemIndex, Judged>,
-    /// It was suspected that what is to be written is damaged, and nothing is.
+    /// It was suspected that what is to be written is garbled, and nothing is.
     is_unharmed: bool,
 }
 
@@ -74,8 +74,8 @@ pub(super) async fn judge(
     let judged = report.judged.clone();
     let mut verdicts = Verdicts { tripped: Vec::new(), judged, is_unharmed: false };
     let Some(entity) = desk.plan.entity(report.entity) else { return Ok(verdicts) };
-    let is_suspect = damage::is_suspected(desk, report.entity).await?;
-    let mut is_damaged = false;
+    let is_suspect = garbled::is_suspected(desk, report.entity).await?;
+    let mut is_garbled = false;
     for (system, count) in desk.store.count_behind(report.entity, desk.now()).await? {
         let written = report.written.get(&system).copied().unwrap_or_default();
         let judged = verdicts.judged.entry(system).or_default();
@@ -93,15 +93,15 @@ pub(super) async fn judge(
             judged.all = judged.all.max(all);
             let is_let_through = allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips);
             let may_blank = !is_delete && guard::may_blank(&entity.guards, due);
-            let may_damage = !is_delete && is_suspect;
-            is_damaged |= may_damage && due > 0 && !is_more;
-            let is_looked_at = verdict != Verdict::Pass || may_blank || may_damage;
+            let may_be_garbled = !is_delete && is_suspect;
+            is_garbled |= may_be_garbled && due > 0 && !is_more;
+            let is_looked_at = verdict != Verdict::Pass || may_blank || may_be_garbled;
             if !is_looked_at || !is_more || is_let_through {
                 continue;
             }
             let Planned { digest, samples, waiting, blanks, garbled } =
                 planned(desk, report.entity, system, kind).await?;
-            is_damaged |= garbled > 0;
+            is_garbled |= garbled > 0;
             // What waits is judged once it can be written.
             let all = all.saturating_sub(waiting);
             judged.all = known.max(all);
@@ -129,7 +129,7 @@ pub(super) async fn judge(
             });
         }
     }
-    verdicts.is_unharmed = is_suspect && !is_damaged;
+    verdicts.is_unharmed = is_suspect && !is_garbled;
     Ok(verdicts)
 }
 

@@ -26,8 +26,8 @@ pub(super) fn find(guards: &Guards, tripped: &[Tripped], compiled: &Plan, plan: 
         let blanks = of_system.map(|(_, count)| *count).max().unwrap_or_default();
         let blanked = (guard::blanks(guards, blanks, behind.linked), blanks);
         let garbled = plan.garbled.get(system).copied().unwrap_or_default();
-        let damaged = (guard::corrupt(guards, garbled), garbled);
-        for (verdict, count) in checks.into_iter().chain([blanked, damaged]) {
+        let corrupt = (guard::corrupt(guards, garbled), garbled);
+        for (verdict, count) in checks.into_iter().chain([blanked, corrupt]) {
             if let Verdict::Trip { code, max } = verdict {
                 plan.tripped.push((code.to_owned(), *system, count, behind.linked, max));
             }

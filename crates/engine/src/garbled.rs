@@ -18,7 +18,7 @@ pub(crate) fn remember(plan: &Plan, commit: &mut Commit) {
     commit.checkpoints.extend(marks);
 }
 
-/// Whether edits of this entity looked damaged, and may wait to be written.
+/// Whether edits of this entity looked garbled, and may wait to be written.
 pub(crate) async fn is_suspected(desk: &Desk<'_>, entity: EntityIndex) -> Result<bool, PortError> {
     let known = desk.store.checkpoint(&mark(desk.plan, entity, &[]).stream).await?;
     Ok(known.is_some_and(|position| !position.0.is_empty()))
@@ -32,5 +32,5 @@ pub(crate) async fn is_over(desk: &Desk<'_>, entity: EntityIndex) -> Result<(), 
 
 fn mark(plan: &Plan, entity: EntityIndex, said: &[u8]) -> Checkpoint {
     let name = plan.entity(entity).map_or("", |entity| &entity.name);
-    Checkpoint { stream: format!("damage:{name}").into(), position: Position(said.to_vec()) }
+    Checkpoint { stream: format!("garbled:{name}").into(), position: Position(said.to_vec()) }
 }
