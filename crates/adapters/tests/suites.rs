@@ -9,7 +9,7 @@ macro_rules! suites {
             poll_shows_all_rows_of_one_stamp, poll_meets_a_late_commit,
             poll_meets_commits_between_pages, poll_shows_what_changed, keys_are_found_or_absent,
             composite_keys_are_exact, children_come_with_their_parent, doubts_are_settled_by_marks,
-            new_rows_are_found_by_their_marks,
+            heartbeats_tell_that_a_system_went_back, new_rows_are_found_by_their_marks,
             large_texts_are_read_in_bounded_batches,
         }
         $crate::suites::each! { $bench, target,

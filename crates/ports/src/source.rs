@@ -191,6 +191,17 @@ pub struct Heartbeat {
     pub installation: Text,
     /// What it leaves now; `None`: it only looks.
     pub leave: Option<u64>,
+    /// What it has left before (0: nothing). Where less is found the system went back, and that stays
+    /// as it is: to be seen.
+    pub left: u64,
+}
+
+impl Heartbeat {
+    /// What is left where `found` is there (0: nothing). It only grows, whoever of several processes comes last.
+    #[must_use]
+    pub fn leaves(&self, found: u64) -> Option<u64> {
+        self.leave.filter(|leave| self.left <= found && found < *leave)
+    }
 }
 
 /// Reads from a system. Never blocks for longer than its time-outs.

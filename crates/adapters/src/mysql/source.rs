@@ -122,21 +122,24 @@ impl MysqlSource {
         }
         if has_marks {
             let (table, id) = (marks::TABLE, marks::heartbeat_id(&heartbeat.installation));
-            if let Some(leave) = heartbeat.leave {
-                let (state, at) = (marks::BEAT, marks::FOREVER);
-                let sql = format!(
-                    "insert into {table} (intent_id, state, at, row_key) \
-                     values ('{id}', '{state}', {at}, '{leave}') \
-                     on duplicate key update row_key = '{leave}'"
-                );
-                session.run(&sql).await?;
-            }
-            let sql = format!(
+            let look = format!(
                 "select row_key from {table} where intent_id = '{id}' and state = '{}'",
                 marks::BEAT
             );
-            let found = session.rows(&sql).await?.into_iter().flatten().find_map(cell_text);
-            ages.push(marks::beaten(found.as_deref()));
+            let found = session.rows(&look).await?.into_iter().flatten().find_map(cell_text);
+            let mut age = marks::beaten(found.as_deref());
+            if let Some(leave) = heartbeat.leaves(age.count) {
+                let (state, at, found) = (marks::BEAT, marks::FOREVER, age.count);
+                let sql = format!(
+                    "insert into {table} (intent_id, state, at, row_key) \
+                     values ('{id}', '{state}', {at}, '{leave}') on duplicate key update \
+                     row_key = if(coalesce(row_key, '0') + 0 = {found}, '{leave}', row_key)"
+                );
+                session.run(&sql).await?;
+                let found = session.rows(&look).await?.into_iter().flatten().find_map(cell_text);
+                age = marks::beaten(found.as_deref());
+            }
+            ages.push(age);
         }
         Ok(ages)
     }

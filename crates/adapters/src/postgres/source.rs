@@ -132,18 +132,24 @@ impl PostgresSource {
         if self.has_marks {
             let failed = |error| port_error("leave a heartbeat in the table of marks", &error);
             let id = marks::heartbeat_id(&heartbeat.installation);
-            if let Some(leave) = heartbeat.leave {
-                let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+            let look = async || {
+                let rows = session.client.query_typed(sql::HEARTBEAT, &[(&id, Type::BPCHAR)]).await;
+                let rows = rows.map_err(failed)?;
+                Ok::<Option<String>, PortError>(rows.first().and_then(|row| row.get(0)))
+            };
+            let mut found = look().await?;
+            if let Some(leave) = heartbeat.leaves(marks::beaten(found.as_deref()).count) {
+                let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
                     (&id, Type::BPCHAR),
                     (&marks::BEAT, Type::TEXT),
                     (&marks::FOREVER, Type::INT8),
                     (&leave.to_string(), Type::TEXT),
+                    (&found, Type::TEXT),
                 ];
                 session.client.execute_typed(sql::BEAT, &parameters).await.map_err(failed)?;
+                found = look().await?;
             }
-            let rows = session.client.query_typed(sql::HEARTBEAT, &[(&id, Type::BPCHAR)]).await;
-            let rows = rows.map_err(failed)?;
-            ages.push(marks::beaten(rows.first().and_then(|row| row.get(0))));
+            ages.push(marks::beaten(found.as_deref()));
         }
         Ok(ages)
     }

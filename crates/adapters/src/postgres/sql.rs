@@ -131,10 +131,11 @@ pub(crate) const LOG_END: &str = "\
 select 'log of server ' || s.system_identifier::text, (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::int8 \
 from pg_control_system() s where not pg_is_in_recovery()";
 
-/// Leaves a heartbeat: locks the one row of this hub.
+/// Leaves a heartbeat in the place of the one that was found: locks the one row of this hub.
 pub(crate) const BEAT: &str = "\
-insert into syncline_applied (intent_id, state, at, row_key) values ($1, $2, $3, $4) \
-on conflict (intent_id) do update set row_key = excluded.row_key";
+insert into syncline_applied as m (intent_id, state, at, row_key) values ($1, $2, $3, $4) \
+on conflict (intent_id) do update set row_key = excluded.row_key \
+where m.row_key::text is not distinct from $5";
 
 /// The heartbeat of a hub.
 pub(crate) const HEARTBEAT: &str =

@@ -88,19 +88,26 @@ impl SqliteSource {
 /// Leaves a heartbeat, and reads what is there.
 fn beaten(connection: &Connection, heartbeat: &Heartbeat) -> rusqlite::Result<Age> {
     let id = marks::heartbeat_id(&heartbeat.installation);
-    if let Some(leave) = heartbeat.leave {
-        connection
+    let look = || -> rusqlite::Result<Option<String>> {
+        let found: Option<Option<String>> = connection
             .prepare_cached(
-                "insert into syncline_applied (intent_id, state, at, row_key) values (?1, ?2, ?3, ?4) \
-                 on conflict (intent_id) do update set row_key = excluded.row_key",
+                "select row_key from syncline_applied where intent_id = ?1 and state = ?2",
             )?
-            .execute(params![id, marks::BEAT, marks::FOREVER, leave.to_string()])?;
-    }
-    let found: Option<Option<String>> = connection
-        .prepare_cached("select row_key from syncline_applied where intent_id = ?1 and state = ?2")?
-        .query_row(params![id, marks::BEAT], |row| row.get(0))
-        .optional()?;
-    Ok(marks::beaten(found.flatten().as_deref()))
+            .query_row(params![id, marks::BEAT], |row| row.get(0))
+            .optional()?;
+        Ok(found.flatten())
+    };
+    let found = look()?;
+    let Some(leave) = heartbeat.leaves(marks::beaten(found.as_deref()).count) else {
+        return Ok(marks::beaten(found.as_deref()));
+    };
+    connection
+        .prepare_cached(
+            "insert into syncline_applied (intent_id, state, at, row_key) values (?1, ?2, ?3, ?4) \
+             on conflict (intent_id) do update set row_key = excluded.row_key where row_key is ?5",
+        )?
+        .execute(params![id, marks::BEAT, marks::FOREVER, leave.to_string(), found])?;
+    Ok(marks::beaten(look()?.as_deref()))
 }
 
 #[async_trait]

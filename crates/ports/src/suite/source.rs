@@ -12,7 +12,7 @@ use syncline_core::{
 };
 
 use crate::{
-    source::{Batch, KeyRead, Limit, ReadRequest, Source, Then},
+    source::{Batch, HEARTBEAT, Heartbeat, KeyRead, Limit, ReadRequest, Source, Then},
     suite::bench::{Bench, CONTACTS, Edit, LINES, STOCK, Writer, number_key, plan, shown, text},
 };
 
@@ -395,6 +395,24 @@ pub async fn doubts_are_settled_by_marks(bench: &mut dyn Bench) {
     let batch = read(source.as_mut(), &ask(vec![late.intent]), SMALL).await;
     let fates = batch.answers.first().map(|answer| answer.marks.clone()).unwrap_or_default();
     assert_eq!(fates, [(late.intent, MarkFate::Void)]);
+}
+
+/// A heartbeat only grows, and is left only where the one before is still there: a system that goes back while one is
+/// left is seen to have.
+pub async fn heartbeats_tell_that_a_system_went_back(bench: &mut dyn Bench) {
+    if !bench.has_marks() {
+        return;
+    }
+    let (mut source, _target) = bench.open(plan(), TIMEOUT).await;
+    let mut found = Vec::new();
+    for (leave, left) in [(5, 0), (9, 5), (7, 9), (12, 10), (12, 9)] {
+        let heartbeat = Heartbeat { installation: "0a1b2c3d".into(), leave: Some(leave), left };
+        let ages = source.ages(&heartbeat).await.unwrap();
+        found.extend(ages.into_iter().filter(|age| *age.of == *HEARTBEAT).map(|age| age.count));
+    }
+
+    // The fourth had left 10, and so much is not there: it stays as it is.
+    assert_eq!(found, [5, 9, 9, 9, 12]);
 }
 
 /// The mark of a new row whose key the table makes tells that key; one that is voided is never made.

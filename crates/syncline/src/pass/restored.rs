@@ -127,7 +127,7 @@ async fn back(
             let Some(known) = known(session, entity, system).await? else { continue };
             if let Entry::Vacant(place) = seen.entry(system) {
                 let installation = installation::of(session).await?.into();
-                let heartbeat = Heartbeat { installation, leave: None };
+                let heartbeat = Heartbeat { installation, leave: None, left: 0 };
                 place.insert(ages(session, system, &heartbeat).await?);
             }
             let Some(Some(now)) = seen.get(&system) else { continue };
@@ -259,30 +259,36 @@ pub(crate) async fn remember(
     entities: &[EntityIndex],
     heartbeats: Heartbeats,
 ) -> Result<(), Failure> {
-    // Nothing is left in a system that went back just now: it would not be noticed any more.
-    look(session, entities).await?;
     let installation = installation::of(session).await?;
     let resting = resting(session).await?;
-    let mut seen: BTreeMap<SystemIndex, Option<Ages>> = BTreeMap::new();
-    for entity in entities.iter().copied() {
-        if resting.iter().any(|guard| guard.entity == entity) {
+    let awake = entities.iter().filter(|entity| resting.iter().all(|it| it.entity != **entity));
+    let mut of_systems: BTreeMap<SystemIndex, Vec<(EntityIndex, Ages)>> = BTreeMap::new();
+    for entity in awake.copied() {
+        for system in systems_of(session, entity) {
+            let known = known(session, entity, system).await?.unwrap_or_default();
+            of_systems.entry(system).or_default().push((entity, known));
+        }
+    }
+    let leave = match heartbeats {
+        Heartbeats::Left => Some(Session::now().ms().max(0).unsigned_abs()),
+        Heartbeats::LookedAt => None,
+    };
+    for (system, known) in of_systems {
+        let left = known.iter().filter_map(|(_, known)| known.get(HEARTBEAT)).max();
+        let installation = installation.as_str().into();
+        let heartbeat = Heartbeat { installation, leave, left: left.copied().unwrap_or_default() };
+        let Some(now) = ages(session, system, &heartbeat).await? else { continue };
+        if now.is_empty() {
             continue;
         }
-        for system in systems_of(session, entity) {
-            if let Entry::Vacant(place) = seen.entry(system) {
-                let leave = match heartbeats {
-                    Heartbeats::Left => Some(Session::now().ms().max(0).unsigned_abs()),
-                    Heartbeats::LookedAt => None,
-                };
-                let heartbeat = Heartbeat { installation: installation.as_str().into(), leave };
-                place.insert(ages(session, system, &heartbeat).await?);
+        let text = serde_json::to_string(&now).unwrap_or_default();
+        for (entity, known) in known {
+            // One that went back since it was looked at is not known anew: it would not be noticed any more.
+            if went_back(&known, &now) {
+                trip(session, entity, system).await?;
+            } else {
+                session.hub.set_note(&note(session, entity, system), &text).await?;
             }
-            let Some(Some(now)) = seen.get(&system) else { continue };
-            if now.is_empty() {
-                continue;
-            }
-            let text = serde_json::to_string(now).unwrap_or_default();
-            session.hub.set_note(&note(session, entity, system), &text).await?;
         }
     }
     Ok(())
