@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU16, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -15,6 +16,7 @@ use ring::hmac;
 use serde_json::Value as Json;
 
 use crate::{
+    api::Server,
     serve::{Daemon, eventually},
     world::World,
 };
@@ -337,6 +339,39 @@ fn a_daemon_tells_that_a_system_is_down_and_up_again() {
     eventually("it is told that erp is up", || paged("resolve"), || daemon.log());
     let events = || sink.events("/siem");
     eventually("runs are told", || events().contains(&"run.finished".into()), || daemon.log());
+}
+
+#[test]
+fn o9_a_conflict_is_told_within_seconds_and_every_count_of_them_is_that_of_the_books() {
+    let (world, sink) = told_world(4);
+    let server = Server::start(&world);
+    disagree(&world, 1..=3);
+    let began = Instant::now();
+    let told = || sink.heard("/slack").iter().map(|told| told.body.clone()).collect::<String>();
+    eventually(
+        "they are told",
+        || told().contains("3 conflicts opened"),
+        || format!("{}\n{}", told(), server.log()),
+    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+
+    let opened = || {
+        let changes = server.get("/changes?limit=100").is(200);
+        let changes = changes["items"].as_array().unwrap().clone();
+        changes.iter().filter(|it| it["kind"] == "conflict_opened").count() as u64
+    };
+    let counts = || {
+        let metrics = server.send("GET", "/metrics", &[], "").body;
+        let name = "syncline_conflicts_open{entity=\"contacts\"} ";
+        let metric = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok());
+        let metric = metric.map(|count| count as u64);
+        let listed = server.get("/conflicts?count=true").is(200)["total"].as_u64();
+        let status = server.get("/status").is(200)["entities"][0]["conflicts"].as_u64();
+        [metric, listed, status]
+    };
+    assert_eq!((counts(), opened()), ([Some(3); 3], 3));
+    world.run(&["conflicts", "resolve", "2", "--take", "crm"]).ends(0, &[]);
+    assert_eq!((counts(), opened()), ([Some(2); 3], 3), "one is settled, and stays on the books");
 }
 
 #[test]

@@ -9,19 +9,19 @@
 //! | row | file |
 //! |---|---|
 //! | 1.1: P5, P12 | `propagation.rs` |
-//! | 1.2: M10, M20 | `concurrent.rs` |
-//! | 1.3: D4, D15, D16 | `deletes.rs` |
+//! | 1.2: M10, M19, M20 | `concurrent.rs` |
+//! | 1.3: D4, D8, D15, D16 | `deletes.rs` |
 //! | 1.4 and 1.7: L2; S4, S14 | `mapping.rs` |
 //! | 1.3: D12 | `reads.rs` |
 //! | 1.7: S2, S3 | `times.rs` |
-//! | 1.7: S8, S10 | `schema.rs` |
+//! | 1.7: S8, S10, S12, S13 | `schema.rs` |
 //! | 1.9: O2, O3 | `plans.rs` |
 //! | 1.2 and 1.6: M17, W5, W9, W12, W13 | `faults.rs` |
 //! | 1.6: W13 | `crashes.rs` |
 //! | 1.4: L3, L5 to L8 | `loops.rs` |
 //! | 1.6: W1 | `answers.rs` |
 //! | 1.6 and 1.8: W6; I1 | `writes.rs` |
-//! | 1.8: I2 | `identity.rs` |
+//! | 1.8: I2, I7 | `identity.rs` |
 //!
 //! F1, F2 and F3 are `poll_meets_…` and `poll_shows_…` of `ports::suite::source`, on every kind; W15 is
 //! in `bad_input.rs`; O6 is the simulator's whole subject, and M20 here.

@@ -298,10 +298,8 @@ fn its_memory_is_nobody_elses() {
     assert!(of("status").unwrap().contains("THP_enabled:\t0"), "{}", of("status").unwrap());
 }
 
-#[test]
-fn two_daemons_are_one_too_many() {
-    let world = World::in_step(1);
-    let daemon = world.serve(&[]);
+/// Another folder with the same configuration, of the same hub and systems.
+fn elsewhere(world: &World) -> World {
     let folder = World::empty();
     let file = std::fs::read_to_string(world.path("syncline.yaml")).unwrap();
     let hub = world.path("syncline.hub.db");
@@ -311,12 +309,46 @@ fn two_daemons_are_one_too_many() {
         .replace("sqlite:erp.db", &system("erp.db"))
         .replace("systems:", &format!("hub: {{path: \"{}\"}}\nsystems:", hub.display()));
     folder.file("syncline.yaml", &file);
+    folder
+}
+
+#[test]
+fn two_daemons_are_one_too_many() {
+    let world = World::in_step(1);
+    let daemon = world.serve(&[]);
+    let folder = elsewhere(&world);
 
     let second = Daemon::launch(&folder.path(""), &[], &[]).ended();
 
     second.ends(3, &["hub.in_use"]);
     world.sql("crm", "update contacts set name = 'Ada'");
     world.becomes(&daemon, "erp", NAMES, "Ada");
+}
+
+#[test]
+fn o7_a_daemon_that_hangs_keeps_its_hub_and_whoever_takes_over_makes_nothing_twice() {
+    let world = World::in_step(2);
+    let first = world.serve(&[]);
+    first.says("crm is listened to");
+    let insert = |number: usize| {
+        let row = format!("('n{number}@x', 'New {number}', 'lead')");
+        world.sql("crm", &format!("insert into contacts (email, name, status) values {row}"));
+    };
+    (0..40).for_each(&insert);
+    // In the middle of whatever it does.
+    first.signal("STOP");
+    let folder = elsewhere(&world);
+    Daemon::launch(&folder.path(""), &[], &[]).ended().ends(3, &["hub.in_use"]);
+    (40..80).for_each(&insert);
+    first.kill();
+
+    let second = Daemon::start(&folder.path(""), &[]);
+
+    world.becomes(&second, "erp", "select count(*) from CUSTOMER", "82");
+    world.becomes(&second, "erp", "select count(distinct EMAIL) from CUSTOMER", "82");
+    second.stop();
+    world.agrees();
+    assert_eq!(world.value("crm", "select count(*) from contacts"), "82");
 }
 
 #[test]

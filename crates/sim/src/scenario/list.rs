@@ -66,6 +66,9 @@ macro_rules! scenarios {
             d5_two_deletes_are_one
             d6_a_delete_by_a_system_that_may_not_is_undone
             d7_a_row_made_again_under_another_key_is_the_same_record
+            d8_whoever_was_away_while_a_record_was_deleted_has_its_copy_deleted
+            d9_what_was_edited_while_away_is_deleted_and_kept_where_the_deleter_stands_first
+            d9_what_was_edited_while_away_comes_back_everywhere_where_update_wins
             d14_a_record_that_leaves_the_scope_stays_linked
             d14_a_record_that_leaves_the_scope_is_let_go_and_comes_back
             d14_a_record_that_leaves_the_scope_is_taken_away_and_comes_back

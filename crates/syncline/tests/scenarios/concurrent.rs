@@ -2,7 +2,7 @@
 
 use super::{
     CONTACT, LINKED,
-    stage::{ALL, Given, Step::*, everywhere, play},
+    stage::{ALL, Given, Step::*, everywhere, play, play_with},
 };
 
 const STOCK: Given = Given {
@@ -58,4 +58,31 @@ fn m20_edits_heard_in_any_order_come_to_the_same() {
             }
         }
     });
+}
+
+#[test]
+fn m19_an_expression_that_fails_or_takes_too_long_decides_nothing_and_holds_up_nobody() {
+    // Each asks whoever is offered twice again: a million steps.
+    let endless =
+        (0..20).fold("'x'".to_owned(), |inner, depth| format!("candidates.map(v{depth}, {inner})"));
+    for expression in ["string(1 / (base.size() - 2))", &format!("string({endless}.size())")] {
+        let cell = format!("phone: {{@phone, conflicts: {{expr: \"{expression}\"}}}}");
+        play_with(
+            &CONTACT,
+            &[("phone: {@phone}", &cell)],
+            &[
+                LINKED,
+                In("a", "update contact set phone = 'P1', name = 'N1'"),
+                In("a", "insert into contact (email, phone) values ('s@x', 'Q0')"),
+                In("b", "update contact set phone = 'P2'"),
+                RunEnds(4, [0, 2, 2]),
+                Conflicts(&["phone P0: a=P1 b=P2, open"]),
+                Show("a", &["r@x|N1|P1|S0", "s@x|NULL|Q0|NULL"]),
+                Show("b", &["r@x|N1|P2|S0", "s@x|NULL|Q0|NULL"]),
+                Show("c", &["r@x|N1|P0|S0", "s@x|NULL|Q0|NULL"]),
+                Cli(0, "conflicts resolve 1 --take b"),
+                Show(ALL, &["r@x|N1|P2|S0", "s@x|NULL|Q0|NULL"]),
+            ],
+        );
+    }
 }

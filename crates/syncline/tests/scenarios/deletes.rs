@@ -193,3 +193,24 @@ fn d16_what_goes_with_its_customer_is_planned_and_guarded_like_any_delete() {
         ]);
     });
 }
+
+#[test]
+fn d8_a_delete_is_remembered_for_as_long_as_somebody_is_away_however_short_history_is_kept() {
+    play_with(
+        &CONTACT,
+        &[(
+            "\nentities:",
+            "\ndefaults: {retention: {logs: 0s, quarantine: 0s, history: 0s}}\nentities:",
+        )],
+        &[
+            LINKED,
+            Do(|stage| stage.leave(2)),
+            In("a", "delete from contact"),
+            RunEnds(3, [0, 1, 0]),
+            RunEnds(3, [0, 0, 0]),
+            Do(|stage| stage.come_back(2)),
+            Run([0, 0, 1]),
+            Show(ALL, &[]),
+        ],
+    );
+}

@@ -135,3 +135,32 @@ fn i2_rows_that_lie_far_apart_are_neither_linked_nor_written() {
         ]);
     });
 }
+
+#[test]
+fn i7_a_system_that_joins_later_with_old_rows_is_linked_by_a_plan_and_overwrites_nobody() {
+    let two = [
+        ("in: {@contact}", "in: {a: contact, b: contact}"),
+        ("email: {@email}", "email: {a: email, b: email}"),
+        ("name: {@name}", "name: {a: name, b: name}"),
+        ("phone: {@phone}", "phone: {a: phone, b: phone}"),
+        ("status: {@status}", "status: {a: status, b: status}"),
+    ];
+    everywhere(&CONTACT, &two, |stage| {
+        stage.take_steps(&[
+            Run([0, 0, 0]),
+            In("a", "insert into contact (email, name) values ('s@x', 'N1')"),
+            Run([0, 1, 0]),
+            In("c", "update contact set name = 'OLD', phone = null"),
+            In("c", "insert into contact (email, name) values ('t@x', 'N2')"),
+        ]);
+        stage.map(CONTACT.mapping);
+        stage.take_steps(&[
+            Cli(5, "run"),
+            Show("ab", &["r@x|N0|P0|S0", "s@x|N1|NULL|NULL"]),
+            Show("c", &["r@x|OLD|NULL|S0", "t@x|N2|NULL|NULL"]),
+            Cli(0, "plan --out joins.plan"),
+            Cli(0, "apply joins.plan --yes"),
+            Show(ALL, &["r@x|N0|P0|S0", "s@x|N1|NULL|NULL", "t@x|N2|NULL|NULL"]),
+        ]);
+    });
+}

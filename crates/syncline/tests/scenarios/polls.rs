@@ -3,7 +3,7 @@
 
 use super::{
     CONTACT, LINKED, STAMPED,
-    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play},
+    stage::{ALL, Given, Kind, Stage, Step::*, everywhere, play, written},
 };
 use crate::world::{Done, finished};
 
@@ -144,5 +144,27 @@ fn o6_whoever_is_heard_first_and_wherever_a_run_is_killed_the_end_is_the_same() 
                 assert_eq!(stage.sql(at, &query), ["N1|a|S1"], "heard in the order {order:?}");
             }
         }
+    });
+}
+
+#[test]
+fn o12_a_run_costs_what_has_changed_and_not_what_there_is() {
+    const COUNT: usize = 3_000;
+    let stamp = |at: usize| {
+        let (year, month, day) = (2010 + at / 336, 1 + at / 28 % 12, 1 + at % 28);
+        format!("'{year}-{month:02}-{day:02} 10:00:00'")
+    };
+    let rows: Vec<String> = (0..COUNT).map(|at| format!("('{at:05}@x', {})", stamp(at))).collect();
+    let rows = format!("insert into contact (email, changed) values {}", rows.join(", "));
+    everywhere(&Given { rows: [""; 3], ..STAMPED }, &[], |stage| {
+        for system in 0..3 {
+            stage.sql(system, &rows);
+        }
+        let edit = "update contact set phone = 'P1', changed = '2024-05-02 10:00:00' where email < '00030@x'";
+        stage.take_steps(&[LINKED, In("a", edit)]);
+        let run = stage.expect(0, &["run"]);
+        assert_eq!(written(&run), [0, 30, 30], "{run}");
+        let checked = run["result"][0]["checked"].as_u64().unwrap();
+        assert!((30..=120).contains(&checked), "1 % has changed, {checked} rows were read");
     });
 }

@@ -103,3 +103,56 @@ fn s10_what_is_too_long_for_a_narrow_column_waits_and_the_plan_says_so_before() 
         ]);
     });
 }
+
+#[test]
+fn s12_a_column_that_nobody_asked_for_goes_nowhere() {
+    const CANARY: &str = "canary-7b1e";
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[
+            LINKED,
+            In("a", "alter table contact add column password_hash {text}"),
+            In("a", "update contact set password_hash = 'canary-7b1e', phone = 'P1'"),
+            In("a", "insert into contact (email, password_hash) values ('s@x', 'canary-7b1e')"),
+            Run([0, 2, 2]),
+            Show(ALL, &["r@x|N0|P1|S0", "s@x|NULL|NULL|NULL"]),
+            Cli(0, "refresh contact --full"),
+        ]);
+        let files = std::fs::read_dir(stage.path("")).unwrap().map(|file| file.unwrap().path());
+        let ours = files.filter(|path| path.is_file() && !path.ends_with("scene.db"));
+        for path in ours {
+            let bytes = std::fs::read(&path).unwrap();
+            let is_there = bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+            assert!(!is_there, "{}", path.display());
+        }
+        // Nobody can ask for whatever there is, now or later.
+        let file = std::fs::read_to_string(stage.path("syncline.yaml")).unwrap();
+        let all = file.replace("    fields:", "    include: \"*\"\n    fields:");
+        std::fs::write(stage.path("syncline.yaml"), all).unwrap();
+        let said = stage.syncline(&["run"]);
+        assert_eq!(said.code, 2, "{}", said.said());
+        assert!(said.said().contains("unknown key `include`"), "{}", said.said());
+        std::fs::write(stage.path("syncline.yaml"), file).unwrap();
+    });
+}
+
+#[test]
+fn s13_what_is_still_to_be_written_when_the_mapping_changes_is_shown_by_a_plan_first() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[LINKED]);
+        stage.leave(2);
+        stage.take_steps(&[In("a", "update contact set phone = 'p1'"), RunEnds(3, [0, 1, 0])]);
+        stage.come_back(2);
+        stage.map(&CONTACT.mapping.replace(
+            "phone: {@phone}",
+            "phone: {a: phone, b: phone, c: {column: phone, case: upper}}",
+        ));
+        stage.take_steps(&[
+            Cli(5, "run"),
+            Show("c", &["r@x|N0|P0|S0"]),
+            Cli(0, "plan --out new.plan"),
+            Cli(0, "apply new.plan --yes"),
+            Show("ab", &["r@x|N0|p1|S0"]),
+            Show("c", &["r@x|N0|P1|S0"]),
+        ]);
+    });
+}
