@@ -1,6 +1,6 @@
 //! What a run did is taken back, a plan first: contact lists in SQLite files.
 
-use crate::world::World;
+use crate::{api::Server, serve::eventually, world::World};
 
 const FILE: &str = r#"version: 1
 systems:
@@ -231,18 +231,22 @@ fn what_a_guard_stops_is_taken_back_by_itself_where_the_file_says_so() {
     assert!(world.value("erp", NAMES).starts_with("anna b c d e"), "an edit made since flows");
 }
 
+/// Whoever writes the last in the ERP has the first go wrong.
+fn goes_wrong(world: &World) {
+    world.sql(
+        "erp",
+        "create trigger wrong after update on CUSTOMER when new.EMAIL = 'e@x' begin \
+         update CUSTOMER set CNAME = 'wrong' where EMAIL = 'a@x'; end",
+    );
+}
+
 #[test]
 fn a_run_that_fails_its_verify_is_taken_back_where_the_file_says_so() {
     let world = five_contacts();
     world.says(0, &["run", "--yes"]);
     world.sql("crm", "update contacts set name = 'anna' where id = 1");
     world.run(&["run", "--verify"]).ends(0, &["verified: 1 record of contacts"]);
-    // Whoever writes the last in the ERP has the first go wrong.
-    world.sql(
-        "erp",
-        "create trigger wrong after update on CUSTOMER when new.EMAIL = 'e@x' begin \
-         update CUSTOMER set CNAME = 'wrong' where EMAIL = 'a@x'; end",
-    );
+    goes_wrong(&world);
     world.sql("crm", "update contacts set name = upper(name) where id in (1, 5)");
     let said = world.says(10, &["run", "--verify"]);
     assert!(said.contains("run.not_verified") && said.contains("1 row of contacts"), "{said}");
@@ -256,4 +260,28 @@ fn a_run_that_fails_its_verify_is_taken_back_where_the_file_says_so() {
     assert!(said.contains("taken back by itself (`auto_rollback`)"), "{said}");
     world.run(&["audit"]).ends(0, &["auto_rollback", "run.not_verified"]);
     assert!(world.value("erp", NAMES).ends_with("b c d E"), "the ERP is as it was: {said}");
+}
+
+#[test]
+fn a_run_of_the_daemon_that_fails_its_verify_is_taken_back_too() {
+    let world = five_contacts();
+    world.edit("    match: email", "    schedule: {cron: \"0 2 29 2 *\"}\n    match: email");
+    world.edit("version: 1\n", "version: 1\ndefaults: {auto_rollback: true}\n");
+    world.says(0, &["run", "--yes"]);
+    goes_wrong(&world);
+    world.sql("crm", "update contacts set name = upper(name) where id in (1, 5)");
+    let server = Server::start(&world);
+
+    server.act("POST", "/runs", r#"{"entity": "contacts", "verify": true}"#).is(202);
+
+    let taken_back = || {
+        let runs = server.get("/runs?kind=rollback").is(200);
+        runs["items"][0]["outcome"] == "ok"
+    };
+    eventually("it is taken back", taken_back, || server.log());
+    let is_back = || world.value("erp", NAMES).ends_with("b c d e");
+    eventually("the ERP is as it was", is_back, || world.value("erp", NAMES));
+    let own = "select group_concat(name, ' ') from contacts";
+    assert_eq!(world.value("crm", own), "A b c d E");
+    world.run(&["audit"]).ends(0, &["auto_rollback", "run.not_verified"]);
 }

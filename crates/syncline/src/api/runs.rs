@@ -188,7 +188,7 @@ pub(super) async fn run(context: &Context, request: &Request) -> Result<Answer, 
         allow,
         allow_partial: false,
         limit: request.said_number("limit"),
-        verify: false,
+        verify: request.says("verify"),
     };
     run.run(context).await
 }

@@ -477,7 +477,12 @@ pub(super) static ROUTES: &[Route] = &[
                 "Let these through the guards: deletes, updates, creates",
                 Kind::Texts
             ),
-            parameter("limit", "Write only so many records", Kind::Number)
+            parameter("limit", "Write only so many records", Kind::Number),
+            parameter(
+                "verify",
+                "Compare afterwards what it wrote; with `auto_rollback`, what does not hold is taken back",
+                Kind::Flag
+            )
         ],
         runs::run
     ),

@@ -278,6 +278,7 @@ pub(super) async fn run(daemon: &Daemon, it: Run) -> Result<Answer, Failure> {
         ("since", json!(it.since)),
         ("allow", json!(allow)),
         ("limit", json!(it.limit)),
+        ("verify", json!(it.verify)),
     ]);
     let mut answer = daemon.act("POST", &["runs"], said).await?;
     if it.allow_partial && answer.exit == Exit::SetAside {
