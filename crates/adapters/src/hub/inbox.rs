@@ -5,6 +5,7 @@
 //! syncs of the disk. Readers have connections of their own. Deliveries are numbered in the order in
 //! which they became durable, and no number is given twice.
 
+mod erase;
 mod read;
 mod reseal;
 mod schema;
@@ -26,6 +27,7 @@ use syncline_core::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::{
+    erase::{Erased, Named, erase, waiting_for},
     read::{Delivery, Look, Told, Waiting},
     reseal::reseal,
 };

@@ -158,7 +158,10 @@ impl Told {
         let open = || {
             let mut connection = Connection::open_with_flags(&self.path, flags)?;
             connection.busy_timeout(BUSY)?;
-            connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;")?;
+            // Of an item that is told to be gone, nothing stays in the file.
+            connection.execute_batch(
+                "pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;",
+            )?;
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let found = version(&transaction)?;

@@ -2,7 +2,11 @@
 
 use clap::Args;
 use serde_json::json;
-use syncline_adapters::hub::backup;
+use syncline_adapters::hub::{
+    backup,
+    envelope::Envelope,
+    inbox::{self, Named},
+};
 use syncline_core::{
     group::{Group, Link},
     name::RecordId,
@@ -41,6 +45,9 @@ impl Forget {
         }
         let ids: Vec<RecordId> =
             std::iter::once(group.id).chain(merged.iter().map(|one| one.id)).collect();
+        let rows = rows(&session, std::iter::once(&group).chain(&merged));
+        let envelope = Envelope::new(session.loaded.hub_keys().await?);
+        unheard(&session, &envelope, &rows, &name)?;
         let plan = plan(&session, &ids, &name).await?;
         if !context.yes {
             let question = format!("{plan} This cannot be taken back. Erase it?");
@@ -52,16 +59,25 @@ impl Forget {
             }
         }
         deeds::act(&session, "forget", &name, "").await?;
+        // First of all: once the record is erased, nobody knows any more what named it.
+        let sent = inbox::erase(&session.loaded.hub_path(), &envelope, &rows)?;
         let erased = session.hub.erase(&ids, Session::now()).await?;
         let summary = format!("{name} is erased");
         let mut lines = vec![format!(
-            "{summary}: its key is destroyed, with it what the history held of it; {} and {} are gone.",
+            "{summary}: its key is destroyed, with it what the history held of it; {}, {} and {} are gone.",
             words::counted(erased.conflicts, "conflict"),
-            words::counted(erased.set_aside, "quarantined row")
+            words::counted(erased.set_aside, "quarantined row"),
+            words::several(sent.bodies, "body of a call", "bodies of calls")
         )];
         if !erased.is_clean {
             lines.push(
                 "Somebody is looking at the hub: the log beside its file (…-wal) still holds the key. Once they have ended: syncline keys rotate"
+                    .to_owned(),
+            );
+        }
+        if !sent.is_clean {
+            lines.push(
+                "Somebody is looking at the inbox: the log beside its file (….hooks-wal) still holds what was sent, until it is next written"
                     .to_owned(),
             );
         }
@@ -71,7 +87,8 @@ impl Forget {
             "merged": ids.len() - 1,
             "conflicts": erased.conflicts,
             "set_aside": erased.set_aside,
-            "is_clean": erased.is_clean,
+            "bodies": sent.bodies,
+            "is_clean": erased.is_clean && sent.is_clean,
         });
         Ok(Answer::new(summary).with_text(lines.join("\n")).with_result(result))
     }
@@ -116,6 +133,34 @@ fn gone(session: &Session, group: &Group, name: &str) -> Result<(), Failure> {
         return refused(cause, "syncline run");
     }
     Ok(())
+}
+
+/// The rows that it ever had, as far as that is known.
+fn rows<'a>(session: &Session, groups: impl Iterator<Item = &'a Group>) -> Vec<Named> {
+    let links = groups.flat_map(Group::parts).flat_map(|(_, part)| &part.links);
+    let named = links.filter_map(|link| {
+        let key = link.key.as_ref()?.values().iter().map(ToString::to_string).collect();
+        Some(Named { system: session.system_name(link.system).to_owned(), key })
+    });
+    named.collect()
+}
+
+/// What was sent of it and is not dealt with yet could bring it back.
+fn unheard(
+    session: &Session,
+    envelope: &Envelope,
+    rows: &[Named],
+    name: &str,
+) -> Result<(), Failure> {
+    match inbox::waiting_for(&session.loaded.hub_path(), envelope, rows)? {
+        None => Ok(()),
+        Some(number) => {
+            Err(Failure::new("forget.lives", format!("{name} cannot be forgotten yet"))
+                .cause(format!("delivery {number}, which names it, is not dealt with yet"))
+                .done("nothing was changed")
+                .fix("syncline serve deals with it; syncline hooks list shows when"))
+        }
+    }
 }
 
 /// What would be erased.

@@ -131,3 +131,60 @@ fn payloads_count_only_where_one_can_tell_the_newer_one() {
     );
     town.world.run(&["check"]).ends(2, &["whether an item is gone, this one is asked"]);
 }
+
+#[test]
+fn who_is_forgotten_is_found_in_nothing_that_was_sent_either() {
+    let town = town();
+    town.world.file("key", &"5".repeat(64));
+    let file = std::fs::read_to_string(town.world.path("syncline.yaml")).unwrap();
+    town.world.file("syncline.yaml", &format!("{file}hub: {{key: \"file:key\"}}\n"));
+    let (daemon, address) = listening(&town);
+    let of_one = json!({"id": 1, "updated_at": "2020-01-01T00:00:00Z", "email": "c1@example.com"});
+    tell_item(&address, "e-1", &of_one);
+    tell(&address, "e-2", "Zenobia", &updated_at(&town));
+    is_quiet(&town, &daemon, 3);
+    town.world.sql("crm", "delete from contacts where email = 'c2@example.com'");
+    let gone = || {
+        let sql = "select count(*) from items where unique_value = 'c2@example.com'";
+        town.world.value("shop", sql) == "0"
+    };
+    eventually("it is gone everywhere", gone, || daemon.log());
+    daemon.stop();
+    town.world.run(&["run"]).ends(0, &[]);
+    let bodies = sealed_bodies(&town);
+    assert_eq!(bodies.len(), 3);
+    assert!(bodies.iter().all(|(_, body)| holds(&town, body)));
+
+    let said = town.world.run(&["forget", "contacts/shop:2"]).ends(5, &["run.unapproved"]).said();
+    let name = said.split_whitespace().find(|word| word.starts_with("contacts/0")).unwrap();
+    let name = name.trim_end_matches(',');
+    town.world.run(&["forget", name, "--yes"]).ends(0, &["is erased", "2 bodies of calls"]);
+
+    let left = sealed_bodies(&town);
+    assert_eq!(left.len(), 1, "what names another stays");
+    for (number, body) in bodies {
+        assert_eq!(holds(&town, &body), left.iter().any(|(kept, _)| *kept == number));
+    }
+    let calls = deliveries(&town);
+    assert_eq!(calls.len(), 3, "that they were made stays: {calls:?}");
+    town.world.run(&["hooks", "replay", &left[0].0.to_string()]).ends(0, &[]);
+}
+
+/// The bodies that are kept, as they are kept: by number.
+fn sealed_bodies(town: &Town) -> Vec<(i64, Vec<u8>)> {
+    let inbox = rusqlite::Connection::open(town.world.path("syncline.hub.db.hooks")).unwrap();
+    let sql = "select seq, body from delivery where body is not null order by seq";
+    let mut rows = inbox.prepare(sql).unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// Whether the hub, or what lies beside it, holds these bytes.
+fn holds(town: &Town, bytes: &[u8]) -> bool {
+    std::fs::read_dir(town.world.path("")).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        let is_ours = path.file_name().unwrap().to_string_lossy().starts_with("syncline.hub");
+        let held = if is_ours { std::fs::read(path).unwrap() } else { Vec::new() };
+        held.windows(bytes.len()).any(|seen| seen == bytes)
+    })
+}
