@@ -12,6 +12,7 @@ mod bad_services;
 mod browser;
 mod bulk;
 mod config_diff;
+mod contract;
 mod dashboard;
 mod discover;
 mod encrypted;
