@@ -4,6 +4,7 @@
 
 pub mod clock;
 mod file;
+pub mod followed;
 pub mod hashed;
 pub mod hub;
 mod mysql;

@@ -54,6 +54,8 @@ pub(crate) struct Tracer {
     calls: Mutex<Recent<(String, Timestamp), Context>>,
     /// Rows that callers have told of.
     told: Mutex<Recent<(BindingIndex, RowKey), Context>>,
+    /// Writes that systems were asked for, and that are not answered yet.
+    sent: Mutex<Recent<(RecordId, String), Context>>,
     changes: Mutex<Followed>,
 }
 
@@ -119,6 +121,18 @@ pub(crate) fn heard(system: &str, hints: &[Hint]) {
 /// The trace that the last change of a record belongs to.
 pub(crate) fn of_record(record: RecordId) -> Option<Context> {
     here().and_then(|tracer| lock(&tracer.changes).last(record))
+}
+
+/// What a request to a system says of the trace that it belongs to: `traceparent`, where traces are sent.
+fn outgoing(system: &str, record: Option<RecordId>) -> Option<String> {
+    let tracer = here()?;
+    let context = match record {
+        Some(record) => Some(tracer.sends(system, record)),
+        None => current().map(Context::child),
+    };
+    // What no span tells of is nothing for others to record.
+    let context = context.unwrap_or_else(|| Context { is_recorded: false, ..Context::new() });
+    Some(context.header())
 }
 
 /// Which trace a request belongs to: that of the caller, who says so; or one of its own, if it changes
@@ -305,6 +319,19 @@ impl Tracer {
         });
     }
 
+    /// A system is asked to write this record: the span of that write, which is told of once it is answered.
+    fn sends(&self, system: &str, record: RecordId) -> Context {
+        let parent = lock(&self.changes).last(record);
+        let place = (record, system.to_owned());
+        let mut sent = lock(&self.sent);
+        let known = sent.get(&place).filter(|it| parent.is_none_or(|of| of.trace == it.trace));
+        known.unwrap_or_else(|| {
+            let context = parent.map_or_else(Context::new, Context::child);
+            sent.put(place, context);
+            context
+        })
+    }
+
     /// A write was answered: a code, if it was refused.
     pub(crate) fn wrote(&self, plan: &Plan, write: &Write<'_>, code: Option<&str>) {
         let Some(found) = plan.binding(write.binding) else { return };
@@ -314,6 +341,8 @@ impl Tracer {
             // Nobody knows any more what it comes from.
             None => (None, Vec::new()),
         };
+        let sent = lock(&self.sent).take(&(write.record, write.system.to_owned()));
+        let sent = sent.filter(|it| parent.is_none_or(|of| of.trace == it.trace));
         let statement = match write.operation {
             Operation::Create => "INSERT",
             Operation::Update => "UPDATE",
@@ -328,7 +357,7 @@ impl Tracer {
             let name = Text::new(write.system);
             attributes.extend(of_system(plan, &name, write.binding, write.kind, statement));
             Span {
-                context: parent.map_or_else(Context::new, Context::child),
+                context: sent.unwrap_or_else(|| parent.map_or_else(Context::new, Context::child)),
                 parent: parent.map(|parent| parent.span),
                 name: format!("write {}", write.system),
                 kind: Kind::Client,

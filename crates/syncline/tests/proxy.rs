@@ -47,9 +47,19 @@ pub(crate) struct Asked {
     /// With its parameters.
     pub(crate) path: String,
     pub(crate) body: String,
+    /// The lines of its head behind the first.
+    head: Vec<String>,
 }
 
 impl Asked {
+    /// A line of its head.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.iter().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
     /// It writes.
     pub(crate) fn writes(&self) -> bool {
         self.method != "GET"
@@ -127,6 +137,7 @@ impl Shared {
             method: words.next()?.into(),
             path: words.next()?.into(),
             body: String::from_utf8_lossy(&body).into_owned(),
+            head: head.iter().skip(1).cloned().collect(),
         };
         let fault = (self.sky.lock().unwrap())(&asked);
         self.seen.lock().unwrap().push(asked);

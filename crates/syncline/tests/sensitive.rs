@@ -3,11 +3,14 @@
 
 use std::fs;
 
+use serde_json::Value as Json;
+
 use crate::{
     alerts::Sink,
     api::{Server, guarded},
     serve::{Daemon, eventually},
     servers::postgres,
+    traces::{Collector, traced},
     world::World,
 };
 
@@ -403,6 +406,8 @@ fn every_answer_every_page_and_every_file_is_searched_for_each_label() {
     holds_none(&said, "what the commands say");
     assert!(!said.contains("1850578"), "{said}");
 
+    let collector = Collector::open();
+    traced(&world, &collector);
     let (server, token) = guarded(&world);
     let admin = token("root", &["--role", "admin"]);
     world.sql("crm", "update contacts set name = 'Quincy' where id = 1");
@@ -437,9 +442,13 @@ fn every_answer_every_page_and_every_file_is_searched_for_each_label() {
     for one in sink.heard("/ops") {
         holds_none(&one.body, "an alert");
     }
+    let spans = || Json::from(collector.spans()).to_string();
+    eventually("the change is followed", || spans().contains("write erp"), || server.log());
     holds_none(&server.log(), "the daemon's log");
     no_file_holds_a_value(&world);
     drop(server);
+    holds_none(&spans(), "traces");
+    assert!(!spans().contains("1850578"), "{}", spans());
     no_file_holds_a_value(&world);
     assert_eq!(files_with(&world, NIR.as_bytes()), Vec::<String>::new());
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A collector: what it was sent, and by whom.
-struct Collector {
+pub(crate) struct Collector {
     address: SocketAddr,
     bodies: Arc<Mutex<Vec<(String, Json)>>>,
     /// What it answers.
@@ -29,7 +29,7 @@ struct Collector {
 }
 
 impl Collector {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (bodies, status) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(AtomicU16::new(200)));
@@ -44,7 +44,7 @@ impl Collector {
     }
 
     /// All spans that came.
-    fn spans(&self) -> Vec<Json> {
+    pub(crate) fn spans(&self) -> Vec<Json> {
         let bodies = self.bodies.lock().unwrap();
         let of = |body: &Json| body["resourceSpans"][0]["scopeSpans"][0]["spans"].clone();
         bodies.iter().flat_map(|(_, body)| of(body).as_array().unwrap().clone()).collect()
@@ -99,7 +99,7 @@ fn attribute(span: &Json, name: &str) -> Option<String> {
 }
 
 /// This configuration, with traces that go there.
-fn traced(world: &World, collector: &Collector) {
+pub(crate) fn traced(world: &World, collector: &Collector) {
     world.file("collector", "open-sesame");
     let said = format!(
         "version: 1\ntraces:\n  endpoint: http://{}\n  headers: {{x-token: file:collector}}\n",
@@ -251,6 +251,34 @@ fn a_webhook_s_trace_goes_on_to_the_other_systems() {
     let change = named(&trace, "change contacts");
     assert_eq!(change["parentSpanId"], named(&trace, whole[0])["spanId"]);
     assert_eq!(attribute(change, "syncline.trigger").as_deref(), Some("hook"));
+}
+
+#[test]
+fn requests_to_a_rest_system_belong_to_the_trace_of_the_change_and_to_none_without_a_collector() {
+    let (town, collector) = (Town::with(3), Collector::open());
+    let proxy = town.behind_a_proxy();
+    town.world.run(&["run", "--yes"]).ends(0, &[]);
+    assert!(proxy.writes() > 0);
+    assert!(proxy.seen().iter().all(|asked| asked.header("traceparent").is_none()));
+
+    traced(&town.world, &collector);
+    let already = proxy.seen().len();
+    let server = Server::start(&town.world);
+    town.world.sql("crm", "update contacts set first_name = 'Ada' where id = 2");
+
+    let whole = || names(&collector.trace_of("write shop")).contains("change contacts");
+    eventually("the trace has arrived", whole, || server.log());
+    let seen = proxy.seen();
+    let traced: Vec<&str> =
+        seen.iter().skip(already).map(|it| it.header("traceparent").unwrap()).collect();
+    let trace = collector.trace_of("write shop");
+    let write = named(&trace, "write shop");
+    let said = |key: &str| write[key].as_str().unwrap().to_owned();
+    let expected = format!("00-{}-{}-01", said("traceId"), said("spanId"));
+    let wrote = seen.iter().rfind(|asked| asked.writes()).unwrap();
+    assert_eq!(wrote.header("traceparent"), Some(expected.as_str()));
+    let reads = traced.iter().filter(|said| said.ends_with("-00")).count();
+    assert!(reads > 0, "reads belong to no change: {traced:?}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     clock::SystemClock,
+    followed::{self, TRACEPARENT},
     rest::{
         pace::Pace,
         quota,
@@ -313,6 +314,9 @@ impl Client {
         }
         for (name, value) in &call.headers {
             request = request.header(name, value);
+        }
+        if let Some(trace) = followed::header(&self.name) {
+            request = request.header(TRACEPARENT, trace);
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());

@@ -28,6 +28,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     clock::SystemClock,
+    followed,
     rest::{
         System, at_once,
         bound::{Bound, Item},
@@ -85,7 +86,7 @@ impl RestTarget {
             let new = if is_refused {
                 vec![(write.intent, Outcome::Sibling)]
             } else {
-                self.one(group, write, &made).await
+                followed::made_for(write.record, self.one(group, write, &made)).await
             };
             for (intent, outcome) in &new {
                 is_refused |= !matches!(outcome, Outcome::Applied { .. });

@@ -74,6 +74,11 @@ impl Context {
         })
     }
 
+    /// What a request says of it.
+    pub(super) fn header(self) -> String {
+        format!("00-{}-{}-{:02x}", self.trace_id(), self.span_id(), u8::from(self.is_recorded))
+    }
+
     /// The number of the trace, as logs write it.
     pub(crate) fn trace_id(self) -> String {
         format!("{:032x}", self.trace)
@@ -121,6 +126,7 @@ mod tests {
         assert_eq!(context.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(context.span_id(), "00f067aa0ba902b7");
         assert!(context.is_recorded);
+        assert_eq!(context.header(), said);
         assert!(!Context::parse(&said.replace("-01", "-00")).unwrap().is_recorded);
         assert!(Context::parse(&format!("{}-more", said.replacen("00", "01", 1))).is_some());
         for wrong in [

@@ -4,11 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use syncline_adapters::{notify::Sent, otlp::Collector};
+use syncline_adapters::{followed, notify::Sent, otlp::Collector};
 use syncline_engine::backoff;
 use tokio::sync::watch;
 
-use super::{HERE, Tracer, queue::TOGETHER, span::body};
+use super::{HERE, Tracer, outgoing, queue::TOGETHER, span::body};
 use crate::{
     serve::journal::{Journal, Level},
     words,
@@ -29,6 +29,7 @@ pub(crate) async fn work(
 ) {
     let tracer = HERE.get_or_init(Tracer::default);
     tracer.queue.open(true);
+    followed::ask(outgoing);
     let mut failures = 0;
     loop {
         let is_over = tokio::select! {
