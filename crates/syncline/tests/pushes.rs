@@ -353,6 +353,10 @@ fn what_is_sent_and_told_is_sealed_with_the_hub() {
     app.world.file("old", &"5".repeat(64));
     app.world.file("new", &"6".repeat(64));
     app.world.edit("version: 1", "version: 1\nhub: {key: \"file:old\"}");
+    // The value itself is kept, if sealed: a hash would be no promise.
+    app.world.edit("app: name}", "app: name, sensitive: hash}");
+    app.world.run(&["check"]).ends(2, &["config.unsupported", "`sensitive: hash` in app"]);
+    app.world.edit("sensitive: hash", "sensitive: encrypt");
     app.world.run(&["run"]).ends(0, &[]);
     let (daemon, address) = app.serve();
     app.sql("update people set name = 'Quetzal' where id = 2");

@@ -26,19 +26,15 @@ impl Checker<'_> {
             self.keys(entity, field);
         }
         for field in entity.fields.iter().filter(|it| it.sensitive == Sensitive::Encrypt) {
+            // What systems send and tell is kept sealed with the key of the hub, as everything is.
             self.encrypted(field, "encrypted");
-            self.stored(field, "encrypt");
         }
         for field in entity.fields.iter().filter(|it| it.sensitive == Sensitive::Hash) {
             self.encrypted(field, "hashed");
-            self.stored(field, "hash");
+            for cell in &field.cells {
+                self.stored_elsewhere(field, &cell.system, "hash");
+            }
             self.hashed(entity, field);
-        }
-    }
-
-    fn stored(&mut self, field: &FieldDraft, word: &str) {
-        for cell in &field.cells {
-            self.stored_elsewhere(field, &cell.system, word);
         }
     }
 
