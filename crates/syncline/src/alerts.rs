@@ -97,8 +97,8 @@ pub(crate) fn look(
     Ok(said)
 }
 
-/// How those who are told know this hub from others.
-pub(crate) fn installation(hub: &Path) -> String {
+/// How those who are told know this hub from others: by where it is.
+pub(crate) fn sender(hub: &Path) -> String {
     let path = std::path::absolute(hub).unwrap_or_else(|_| hub.to_path_buf());
     let digest = Digest::of(path.as_os_str().as_encoded_bytes());
     let short: String = words_of(&digest).chars().take(8).collect();
@@ -119,7 +119,7 @@ pub(crate) async fn after_command(loaded: &Loaded, now: Timestamp) -> Result<(),
     let channels = loaded.channels().await?;
     // What is told together within some seconds is told now: nobody comes later.
     let soon = now.plus_ms(rules::TOGETHER_MS);
-    let own = installation(&hub);
+    let own = sender(&hub);
     let told = postman::once(&hub, &channels, &own, soon);
     match tokio::time::timeout(PATIENCE, told).await {
         Ok(told) => told.map(|_| ()),

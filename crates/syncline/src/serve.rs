@@ -367,7 +367,7 @@ impl Daemon {
         }
         let hub = self.loaded.hub_path();
         Outbox::open(&hub)?.enable_all()?;
-        let (name, logs_ms) = (alerts::installation(&hub), self.loaded.draft.logs_ms());
+        let (name, logs_ms) = (alerts::sender(&hub), self.loaded.draft.logs_ms());
         let journal = self.journal.clone();
         let tell = move |round: &alerts::postman::Round| {
             for (channel, why) in &round.failed {
@@ -390,7 +390,7 @@ impl Daemon {
         let collector = self.loaded.collector().await;
         self.end_tracing().await;
         if let Some(collector) = collector? {
-            let instance = alerts::installation(&self.loaded.hub_path());
+            let instance = alerts::sender(&self.loaded.hub_path());
             let (tell, over) = watch::channel(false);
             let work = traces::work(Arc::new(collector), instance, self.journal.clone(), over);
             self.tracing = Some((tokio::spawn(work), tell));

@@ -51,7 +51,7 @@ pub(crate) struct Round {
 pub(crate) async fn once(
     hub: &Path,
     channels: &[Channel],
-    installation: &str,
+    sender: &str,
     now: Timestamp,
 ) -> Result<Round, Failure> {
     let due = with(hub, move |outbox| Ok(outbox.due(now, TOGETHER)?)).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn once(
     }
     let rounds = by_channel.into_iter().map(|(name, messages)| async move {
         match channels.iter().find(|channel| channel.name == name) {
-            Some(channel) => serve(channel, messages, installation, now).await,
+            Some(channel) => serve(channel, messages, sender, now).await,
             // The file names it no more: nobody is there to be told.
             None => {
                 let why = || Fared::GivenUp("the configuration has no such channel".into());
@@ -126,14 +126,9 @@ struct Served {
 }
 
 /// Sends to one channel; what follows a message that was not taken waits for the next round.
-async fn serve(
-    channel: &Channel,
-    messages: Vec<Message>,
-    installation: &str,
-    now: Timestamp,
-) -> Served {
+async fn serve(channel: &Channel, messages: Vec<Message>, sender: &str, now: Timestamp) -> Served {
     let mut served = Served::default();
-    for letter in letters(channel, &messages, installation) {
+    for letter in letters(channel, &messages, sender) {
         let sent = notify::send(channel, &letter.message, now).await;
         let fared = match &sent {
             Sent::Taken => Fared::Sent,
@@ -179,8 +174,8 @@ struct Letter {
 }
 
 /// What is sent to a channel: to people all of it in one, to programs each by itself.
-fn letters(channel: &Channel, messages: &[Message], installation: &str) -> Vec<Letter> {
-    let id = |number: i64| format!("{installation}-{number}");
+fn letters(channel: &Channel, messages: &[Message], sender: &str) -> Vec<Letter> {
+    let id = |number: i64| format!("{sender}-{number}");
     match &channel.kind {
         Kind::Slack(_) | Kind::Email(..) => {
             let Some(first) = messages.first() else { return Vec::new() };
@@ -211,7 +206,7 @@ fn letters(channel: &Channel, messages: &[Message], installation: &str) -> Vec<L
                 message: notify::Message {
                     id: id(message.number),
                     subject: line(message),
-                    body: payload(&channel.kind, message, installation, &id(message.number)),
+                    body: payload(&channel.kind, message, sender, &id(message.number)),
                 },
             })
             .collect(),
@@ -242,14 +237,14 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 pub(crate) async fn work(
     hub: PathBuf,
     channels: Vec<Channel>,
-    installation: String,
+    sender: String,
     logs_ms: i64,
     tell: impl Fn(&Round),
 ) {
     let mut forgot: Option<tokio::time::Instant> = None;
     loop {
         let now = Session::now();
-        match once(&hub, &channels, &installation, now).await {
+        match once(&hub, &channels, &sender, now).await {
             Ok(round) => tell(&round),
             // What cannot be read or put on record now is tried again.
             Err(failure) => tell(&Round {

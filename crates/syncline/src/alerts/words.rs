@@ -157,12 +157,7 @@ pub(super) fn line(message: &Message) -> String {
 }
 
 /// What is posted to a program.
-pub(super) fn payload(
-    channel: &Channel,
-    message: &Message,
-    installation: &str,
-    id: &str,
-) -> String {
+pub(super) fn payload(channel: &Channel, message: &Message, sender: &str, id: &str) -> String {
     let body = body(message);
     let said = |name: &str| body.get(name).cloned().unwrap_or_default();
     match channel {
@@ -171,10 +166,10 @@ pub(super) fn payload(
             json!({
                 "routing_key": key.reveal().trim(),
                 "event_action": if is_over { "resolve" } else { "trigger" },
-                "dedup_key": format!("{installation}|{}", message.topic),
+                "dedup_key": format!("{sender}|{}", message.topic),
                 "payload": {
                     "summary": line(message),
-                    "source": installation,
+                    "source": sender,
                     "severity": said("severity"),
                     "timestamp": words::time(message.at),
                     "component": said("system"),
@@ -189,7 +184,7 @@ pub(super) fn payload(
             let mut event = json!({
                 "specversion": "1.0",
                 "id": id,
-                "source": format!("urn:{}", installation.replacen('-', ":", 1)),
+                "source": format!("urn:{}", sender.replacen('-', ":", 1)),
                 "type": format!("syncline.{}", message.event),
                 "time": words::time(message.at),
                 "datacontenttype": "application/json",
