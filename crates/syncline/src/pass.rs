@@ -201,6 +201,7 @@ async fn carry_out(
         .beside(turns.as_deref())
         .paced(Some(&*paces))
         .found(found);
+    let mut caught = Vec::new();
     let passed = async {
         // What others have sent and not heard of yet is not in doubt.
         if is_alone {
@@ -209,7 +210,7 @@ async fn carry_out(
         match order.halves {
             Halves::Both => {
                 let mut passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
-                let caught = restored::caught(session, &passed).await?;
+                caught = restored::caught(session, &passed).await?;
                 let rests = |it: &mut EntityPassed| {
                     paused.unwritten.contains(&it.entity) || caught.contains(&it.entity)
                 };
@@ -222,7 +223,7 @@ async fn carry_out(
             Halves::Reads => {
                 let passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
                 if order.kind != restored::KIND {
-                    restored::caught(session, &passed).await?;
+                    caught = restored::caught(session, &passed).await?;
                 }
                 Ok(passed)
             }
@@ -258,7 +259,7 @@ async fn carry_out(
         let heartbeats = if written { Heartbeats::Left } else { Heartbeats::LookedAt };
         restored::remember(session, &order.entities, heartbeats).await?;
     }
-    let mut outcome = conclude(session, passed, &order, &modes, began).await?;
+    let mut outcome = conclude(session, passed, &order, (&modes, &caught), began).await?;
     outcome.lines.extend(paused::lines(&paused));
     for failure in held.into_iter().chain(restored::said(session, &order).await?) {
         outcome.exit = outcome.exit.and(Exit::Refused);
@@ -272,7 +273,7 @@ async fn conclude(
     session: &Session,
     passed: Passed,
     order: &Order<'_>,
-    modes: &BTreeMap<BindingIndex, Mode>,
+    (modes, caught): (&BTreeMap<BindingIndex, Mode>, &[EntityIndex]),
     began: Timestamp,
 ) -> Result<Outcome, Failure> {
     contact::remember(session, &passed).await?;
@@ -282,7 +283,11 @@ async fn conclude(
     for report in &outcome.passed.entities {
         tripped::settle(session, report, order, modes).await?;
         let doubts = doubts::of(session, report.entity).await?;
-        let (exit, error) = judge(session, report, &doubts, order).await?;
+        let (mut exit, error) = judge(session, report, &doubts, order).await?;
+        if caught.contains(&report.entity) {
+            // What it has read is no success: it waits for a decision.
+            exit = exit.and(Exit::Refused);
+        }
         let aside = session.hub.count_set_aside(report.run).await?;
         let mut waiting = doubts::shown(session, &doubts);
         waiting

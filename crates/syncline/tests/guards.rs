@@ -126,6 +126,63 @@ fn values_in_another_character_set_are_held_and_put_back() {
     world.says(0, &["help", "guard.corrupt_values"]);
 }
 
+/// Reads of this world's hub whether its values are still suspected to be garbled.
+fn is_suspected(world: &World) -> bool {
+    let sql = "select coalesce(sum(length(position)), 0) from checkpoint where stream = 'garbled:contacts'";
+    world.value("syncline.hub", sql) != "0"
+}
+
+#[test]
+fn what_was_let_through_although_it_looks_garbled_is_suspected_no_longer() {
+    let world = twenty_contacts();
+    world.edit("updates: {max: 3, max_percent: 10}", "updates: {max: 100, max_percent: 100}");
+    world.sql("crm", "update contacts set name = 'García ' || id");
+    world.says(0, &["run"]);
+    world
+        .sql("crm", "update contacts set name = 'GarcÃ' || char(173) || 'a ' || id where id <= 12");
+    let wrong = "select count(*) from CUSTOMER where CNAME like '%Ã%'";
+
+    // That many may be updated is no word about what they say.
+    let said = world.says(5, &["run", "--allow", "updates"]);
+    assert!(said.contains("guard.corrupt_values"), "{said}");
+    assert_eq!((world.value("erp", wrong), is_suspected(&world)), ("0".into(), true));
+    world.says(0, &["guards", "dismiss", "1"]);
+    let said = world.says(5, &["run"]);
+    assert!(said.contains("guards apply 2"), "what stays held is asked about again: {said}");
+
+    world.says(0, &["guards", "apply", "2", "--yes"]);
+
+    assert_eq!(world.value("erp", wrong), "12");
+    assert!(world.says(0, &["run"]).contains("nothing changed"));
+    assert!(!is_suspected(&world));
+    assert!(world.says(0, &["guards"]).contains("no guard waits"));
+    // The same values are as good as any others from now on.
+    world.sql("crm", "update contacts set email = 'x' || email where id <= 12");
+    world.says(0, &["run"]);
+    assert!(world.says(0, &["guards"]).contains("no guard waits"));
+    world.agrees();
+}
+
+#[test]
+fn emptied_values_need_a_decision_however_many_updates_are_allowed() {
+    let world = twenty_contacts();
+    world.edit("updates: {max: 3, max_percent: 10}", "blanks: {max: 3, max_percent: 10}");
+    world.sql("crm", "update contacts set name = null where id > 12");
+    let planned = world.says(0, &["plan"]);
+    assert!(
+        planned.contains("held until somebody decides") && !planned.contains("--allow"),
+        "{planned}"
+    );
+
+    let said = world.says(5, &["run", "--allow", "updates"]);
+
+    assert!(said.contains("guard.mass_blank"), "{said}");
+    let empty = "select count(*) from CUSTOMER where CNAME is null";
+    assert_eq!(world.value("erp", empty), "0");
+    world.says(0, &["guards", "apply", "1", "--yes"]);
+    assert_eq!(world.value("erp", empty), "8");
+}
+
 #[test]
 fn guards_of_several_systems_are_let_through_one_after_the_other() {
     // Few rows are missing at each source, and too many would go from each of two targets.

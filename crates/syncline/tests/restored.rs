@@ -143,9 +143,12 @@ fn a_system_without_marks_that_shows_its_past_is_noticed_by_that() {
     world.run(&["run"]).ends(0, &[]);
     fs::copy(world.path("copy.db"), world.path("crm.db")).unwrap();
     world.sql("erp", "update CUSTOMER set CNAME = 'Two' where NO = 2");
+    let status = || world.run(&["status", "--json"]).json()["result"]["entities"][0].clone();
+    let before = status()["last_success"].clone();
 
-    world.run(&["run"]).ends(5, &["guard.restored"]);
+    world.run(&["run"]).ends(5, &["guard.restored", "nothing of it was written anywhere"]);
 
+    assert_eq!(status()["last_success"], before, "to have read that was no success");
     let other = "select count(*) from CUSTOMER where CNAME glob 'Other *'";
     assert_eq!(world.value("erp", other), "10");
     world.run(&["run"]).ends(5, &["guard.restored"]);

@@ -87,11 +87,16 @@ pub(super) async fn judge(
         for (kind, allowed, done, due, judged) in portions {
             let (all, is_delete) = (done + due, kind == WriteKind::Delete);
             let asked = judged.approved + if is_delete { report.let_through } else { 0 };
-            let guard = if is_delete { guard::deletes } else { guard::updates };
-            let verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
+            // Who allows many updates does not allow harm: what is emptied or garbled is asked about all the same.
+            let counted = |all: u64| match (allowed, is_delete) {
+                (true, _) => Verdict::Pass,
+                (false, true) => guard::deletes(&entity.guards, all, linked),
+                (false, false) => guard::updates(&entity.guards, all, linked),
+            };
+            let verdict = counted(all.saturating_sub(asked));
             let (is_more, known) = (all > judged.all, judged.all);
             judged.all = judged.all.max(all);
-            let is_let_through = allowed || desk.plan.is_mutant(Mutant::GuardNeverTrips);
+            let is_let_through = desk.plan.is_mutant(Mutant::GuardNeverTrips);
             let may_blank = !is_delete && guard::may_blank(&entity.guards, due);
             let may_be_garbled = !is_delete && is_suspect;
             is_garbled |= may_be_garbled && due > 0 && !is_more;
@@ -105,7 +110,7 @@ pub(super) async fn judge(
             // What waits is judged once it can be written.
             let all = all.saturating_sub(waiting);
             judged.all = known.max(all);
-            let mut verdict = guard(&entity.guards, all.saturating_sub(asked), linked);
+            let mut verdict = counted(all.saturating_sub(asked));
             let mut count = due.saturating_sub(waiting);
             if verdict == Verdict::Pass && may_blank {
                 (verdict, count) = (guard::blanks(&entity.guards, blanks, linked), blanks);

@@ -115,8 +115,7 @@ fn allow_flags(planned: &Planned) -> String {
         planned.entities.iter().any(|entity| entity.tripped.iter().any(|(found, ..)| found == code))
     };
     let deletes = trips("guard.mass_delete") || trips("guard.empty_source");
-    let updates = ["guard.mass_update", "guard.mass_blank", "guard.corrupt_values"];
-    match (deletes, updates.into_iter().any(trips)) {
+    match (deletes, trips("guard.mass_update")) {
         (true, true) => " --allow deletes,updates".into(),
         (true, false) => " --allow deletes".into(),
         (false, true) => " --allow updates".into(),

@@ -246,7 +246,7 @@ pub(crate) fn refusal(session: &Session, guard: &Guard) -> Failure {
     let message = format!("{system} was restored to an older state; {entity} waits for a decision");
     Failure::new(guard::RESTORED, message)
         .cause("it has not come as far as it had before, or shows again what it had shown earlier")
-        .done(format!("{entity} is neither read nor written, in no system"))
+        .done(format!("nothing of it was written anywhere; from now on {entity} is neither read nor written, in no system"))
         .fix(format!(
             "syncline verify {entity}; then syncline guards apply {number} (what {system} shows is wanted) or syncline guards reverse {number} (what the hub holds is written back to it)"
         ))

@@ -170,9 +170,9 @@ pub(super) async fn settle(
         };
         if guard.entity == report.entity && seen.all(is_whole) {
             let was_let_through = match guard.code.as_str() {
-                "guard.mass_update" | "guard.mass_blank" | "guard.corrupt_values" => {
-                    order.allow.updates
-                }
+                "guard.mass_update" => order.allow.updates,
+                // Nothing but a decision lets these through.
+                "guard.mass_blank" | "guard.corrupt_values" => false,
                 _ => order.allow.deletes,
             };
             let state = if was_let_through { "applied" } else { "over" };

@@ -252,14 +252,14 @@ fn guards(session: &Session, entity: &EntityPlan) -> String {
     for (_, system, count, ..) in entity.tripped.iter().filter(|it| it.0 == "guard.mass_blank") {
         let (count, system) = (words::count(*count), session.system_name(*system));
         parts.push(format!(
-            "{count} values of a field of {system} emptied \u{2717}  -> needs --allow updates"
+            "{count} values of a field of {system} emptied \u{2717}  -> held until somebody decides"
         ));
     }
     for (_, system, count, ..) in entity.tripped.iter().filter(|it| it.0 == "guard.corrupt_values")
     {
         let (count, system) = (words::count(*count), session.system_name(*system));
         parts.push(format!(
-            "{count} values of {system} look corrupted \u{2717}  -> needs --allow updates"
+            "{count} values of {system} look corrupted \u{2717}  -> held until somebody decides"
         ));
     }
     format!("Guards   {}\n", parts.join("    "))
