@@ -21,8 +21,6 @@ mod types;
 mod value;
 mod wire;
 
-use std::sync::Arc;
-
 use syncline_core::{
     error::{ErrorKind, PortError},
     name::SystemIndex,
@@ -66,8 +64,7 @@ pub(crate) async fn open(
             return Err(PortError::new(kind, action, detail));
         }
     };
-    let bound: Vec<Arc<bound::Bound>> =
-        bound::bind(&session, plan, system).await?.into_iter().map(Arc::new).collect();
+    let bound = bound::bind(&session, plan, system).await?;
     let source = source::PostgresSource::new(settings, bound.clone(), has_marks, session);
     let target = target::PostgresTarget::new(settings, bound, has_marks);
     Ok(Connector {

@@ -38,7 +38,7 @@ use syncline_ports::{
 pub type ColumnIndex = usize;
 
 /// Which columns of a table a binding needs, and what they mean.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// The binding.
     pub binding: BindingIndex,
@@ -63,7 +63,7 @@ pub struct Shape {
 }
 
 /// Where the native atom of a field is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Atom {
     Column(ColumnIndex),
     /// A list; for a reference, NULL if all its columns are.

@@ -85,7 +85,7 @@ pub(crate) struct Session {
     /// How fast systems may be written, where that is bounded.
     pub(crate) paces: Arc<Paces>,
     /// The schemas of the systems that were reached.
-    live: Option<Live>,
+    live: Option<Arc<Live>>,
     /// The daemon that works on this hub stands still for as long as this is kept. Dropped last.
     _lent: Option<loan::Lent>,
 }
@@ -177,7 +177,7 @@ impl Session {
             who: context.who.clone(),
             stop,
             turns: None,
-            live,
+            live: live.map(Arc::new),
             _lent: lent,
         };
         if usage != Use::Compare {
@@ -228,7 +228,7 @@ impl Session {
 
     /// Columns that hold less than others of their field.
     pub(crate) fn narrow(&self) -> Vec<Complaint> {
-        let live = self.live.as_ref();
+        let live = self.live.as_deref();
         live.map(|live| self.loaded.narrow(&self.plan, live)).unwrap_or_default()
     }
 

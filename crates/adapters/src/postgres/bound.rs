@@ -1,5 +1,7 @@
 //! A binding, tied to its table: what to select, how to read it, and how to find rows by key.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use syncline_core::{
     Text,
     change::{Observed, RowKey},
@@ -22,8 +24,8 @@ use crate::{
     sql::{ColumnIndex, Shape},
 };
 
-/// A binding, tied to its table.
-#[derive(Clone, Debug)]
+/// A binding, tied to its table. Of the table's own description only what is asked for later is kept.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bound {
     pub(crate) shape: Shape,
     pub(crate) known: Known,
@@ -43,7 +45,7 @@ pub(crate) async fn bind(
     session: &Session,
     plan: &Plan,
     system: SystemIndex,
-) -> Result<Vec<Bound>, PortError> {
+) -> Result<Vec<Arc<Bound>>, PortError> {
     let mut all = Vec::new();
     for (at, binding) in plan.bindings.iter().enumerate() {
         if binding.system != system {
@@ -51,13 +53,30 @@ pub(crate) async fn bind(
         }
         let known = table::require(session, &binding.table.table).await?;
         let index = BindingIndex(u16::try_from(at).unwrap_or(u16::MAX));
-        all.push(Bound::new(plan, index, known)?);
+        all.push(shared(Bound::new(plan, index, known)?));
     }
     Ok(all)
 }
 
+/// All doors to a table have one description of it: a daemon has several to each.
+fn shared(bound: Bound) -> Arc<Bound> {
+    static KNOWN: Mutex<Vec<Weak<Bound>>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|one| one.strong_count() > 0);
+    let same = known.iter().filter_map(Weak::upgrade).find(|one| **one == bound);
+    same.unwrap_or_else(|| {
+        let new = Arc::new(bound);
+        known.push(Arc::downgrade(&new));
+        new
+    })
+}
+
 impl Bound {
-    pub(crate) fn new(plan: &Plan, index: BindingIndex, known: Known) -> Result<Self, PortError> {
+    pub(crate) fn new(
+        plan: &Plan,
+        index: BindingIndex,
+        mut known: Known,
+    ) -> Result<Self, PortError> {
         let shape = Shape::of(plan, index, &known.table)?;
         let mut carriers = Vec::with_capacity(shape.columns.len());
         let mut list = Vec::with_capacity(shape.columns.len());
@@ -73,6 +92,7 @@ impl Bound {
             carriers.push(carrier.clone());
         }
         let documents = shape.documents();
+        known.forget_columns();
         Ok(Self { known, carriers, list: list.join(", "), documents, shape })
     }
 

@@ -100,7 +100,7 @@ struct WalListener {
     server: Server,
     plan: Arc<Plan>,
     system: SystemIndex,
-    bound: Vec<Bound>,
+    bound: Vec<Arc<Bound>>,
     /// What was found where the stream began.
     tables: Tables,
     session: Session,

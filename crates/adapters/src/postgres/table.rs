@@ -18,7 +18,7 @@ use crate::postgres::{
 };
 
 /// A table with what the adapter needs to know of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// As people are told.
     pub(crate) table: Table,
@@ -47,6 +47,16 @@ impl Known {
     /// would not.
     pub(crate) fn tells_when_written(&self) -> bool {
         self.tells_writers && !self.hides_rows
+    }
+
+    /// Forgets what is said of columns elsewhere by now: of the table's, only those that tell its rows apart stay.
+    pub(crate) fn forget_columns(&mut self) {
+        let table = &mut self.table;
+        let unique = &table.unique;
+        table.columns.retain(|column| unique.iter().any(|it| it.columns.contains(&column.name)));
+        table.columns.shrink_to_fit();
+        table.rows_estimate = 0;
+        self.carriers.clear();
     }
 }
 

@@ -62,6 +62,8 @@ impl Shape {
         unique.extend(table.unique.iter().map(|unique| unique.columns.clone()));
         unique.retain(|columns| !columns.is_empty());
         unique.dedup();
+        // One is kept for each table for as long as a daemon runs.
+        build.columns.shrink_to_fit();
         Ok(Self {
             binding: index,
             table: spec.table.clone(),

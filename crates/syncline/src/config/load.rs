@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::tz::TimeZone;
@@ -36,15 +37,16 @@ use crate::{
 
 mod api;
 
-/// A configuration, as far as it can be known without asking a system.
+/// A configuration, as far as it can be known without asking a system. Everybody who works with one has it:
+/// what is large is there once.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// The files.
-    pub(crate) sources: Sources,
+    pub(crate) sources: Arc<Sources>,
     /// What stands in them, the overlay laid over the file; `None` if that could not be read.
-    pub(crate) root: Option<Node>,
+    pub(crate) root: Option<Arc<Node>>,
     /// What they say.
-    pub(crate) draft: Draft,
+    pub(crate) draft: Arc<Draft>,
     /// What is wrong with them, in the file's order.
     pub(crate) complaints: Vec<Complaint>,
     /// Systems and entities that the hub still knows and whose numbers would be given to others.
@@ -126,6 +128,7 @@ pub(crate) fn understand(
     }
     let complaints = complaint::sorted(complaints);
     let (gone, path) = (Vec::new(), path.to_path_buf());
+    let (sources, root, draft) = (Arc::new(sources), root.map(Arc::new), Arc::new(draft));
     Loaded { sources, root, draft, complaints, gone, folder, path }
 }
 
@@ -331,7 +334,7 @@ impl Loaded {
     /// Puts everything into the order in which the hub numbers it, if there is a hub.
     fn number(&mut self) -> Result<(), Failure> {
         if let Some(known) = numbering::known(&self.hub_path())? {
-            self.gone = numbering::settle(&mut self.draft, &known);
+            self.gone = numbering::settle(Arc::make_mut(&mut self.draft), &known);
         }
         Ok(())
     }
@@ -354,7 +357,7 @@ impl Loaded {
             settings.password = Some(self.secret(system, "password", password).await?);
         }
         if let (Some(rest), Kind::Rest) = (&draft.rest, settings.kind) {
-            settings.api = Some(std::sync::Arc::new(self.api(system, &settings, rest).await?));
+            settings.api = Some(Arc::new(self.api(system, &settings, rest).await?));
         }
         Ok(settings)
     }
@@ -440,10 +443,7 @@ impl Loaded {
             Kind::Push => format!("{}.told", self.hub_path().display()),
             Kind::Postgres | Kind::Mysql | Kind::Rest => address.database.clone(),
         };
-        let folder = draft
-            .folder
-            .as_ref()
-            .map(|said| std::sync::Arc::new(self.files(&name, said, &database)));
+        let folder = draft.folder.as_ref().map(|said| Arc::new(self.files(&name, said, &database)));
         let span = |ms: i64| std::time::Duration::from_millis(ms.unsigned_abs());
         let keys = match address.kind {
             Kind::Push => self.keys(&name),

@@ -28,7 +28,7 @@ pub(crate) fn json(loaded: &Loaded) -> Json {
 
 /// The tree, completed.
 fn effective(loaded: &Loaded) -> Option<Node> {
-    let mut root = loaded.root.clone()?;
+    let mut root = loaded.root.as_deref()?.clone();
     let guards = syncline_core::plan::Guards::default();
     let hub = loaded.hub_path();
     let hub = hub.strip_prefix(&loaded.folder).unwrap_or(&hub).display().to_string();

@@ -256,11 +256,14 @@ impl Builder<'_> {
     fn close(&mut self, end: Place) -> Result<(), Complaint> {
         let Some(open) = self.stack.pop() else { return Ok(()) };
         let node = match open {
-            Open::List { start, items } => {
+            // A daemon keeps the tree: without room for what does not come any more.
+            Open::List { start, mut items } => {
+                items.shrink_to_fit();
                 let last = items.last().map_or(start, |item| item.place);
                 Node { place: self.extent(start, last, end), kind: Kind::List(items) }
             }
-            Open::Map { start, entries, .. } => {
+            Open::Map { start, mut entries, .. } => {
+                entries.shrink_to_fit();
                 let first = entries.first().map_or(start, |(key, _)| key.place);
                 let start = if start.start == start.end { first } else { start };
                 let last = entries.last().map_or(start, |(key, value)| {

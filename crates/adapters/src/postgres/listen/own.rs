@@ -1,6 +1,9 @@
 //! Passes over rows that this process has written and answered itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use syncline_core::{change::RowKey, name::BindingIndex};
 
@@ -20,10 +23,10 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) fn of(bound: &[Bound]) -> Self {
+    pub(super) fn of(bound: &[Arc<Bound>]) -> Self {
         let readers =
             bound.iter().filter_map(|bound| Some((bound.shape.binding, keys::readers(bound)?)));
-        Self { stamp: Stamp::of(bound), readers: readers.collect() }
+        Self { stamp: Stamp::of(bound.iter().map(Arc::as_ref)), readers: readers.collect() }
     }
 
     /// Adds an event to those that came before it.

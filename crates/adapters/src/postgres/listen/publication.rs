@@ -1,7 +1,10 @@
 //! Sees to it that the publication tells of our tables, and of no table that could not be published
 //! without harm: an update of one without a replica identity fails for everybody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use syncline_core::{
     Text,
@@ -51,7 +54,7 @@ impl Tables {
     /// Looks at them.
     pub(super) async fn survey(
         session: &Session,
-        bound: &[Bound],
+        bound: &[Arc<Bound>],
         name: &str,
         action: &str,
     ) -> Result<Self, PortError> {
@@ -85,7 +88,7 @@ impl Tables {
 
     /// For each table what changes when its rows change otherwise than one by one: when they are
     /// written anew, when partitions come and go, when one of our columns is another.
-    pub(super) fn marks(&self, bound: &[Bound]) -> Marks {
+    pub(super) fn marks(&self, bound: &[Arc<Bound>]) -> Marks {
         let mut marks: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
         for part in &self.parts {
             let mark = marks.entry(part.whole).or_default();
@@ -122,7 +125,7 @@ impl Tables {
     }
 
     /// Who wants to hear of each part of a table.
-    fn wanted(&self, bound: &[Bound]) -> BTreeMap<u32, Vec<Wanted>> {
+    fn wanted(&self, bound: &[Arc<Bound>]) -> BTreeMap<u32, Vec<Wanted>> {
         let mut wanted: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
         for part in &self.parts {
             let list = wanted.entry(part.oid).or_default();
@@ -178,7 +181,7 @@ struct Publication<'a> {
 /// changed; `Forbidden` if somebody else has to make the publication, with the statement.
 pub(super) async fn publish(
     session: &Session,
-    bound: &[Bound],
+    bound: &[Arc<Bound>],
     name: &str,
     version: i32,
     action: &str,

@@ -41,6 +41,8 @@ impl Reader<'_> {
                 None => {}
             }
         }
+        // A daemon keeps them: there may be thousands.
+        fields.shrink_to_fit();
         (fields, never)
     }
 
@@ -57,6 +59,7 @@ impl Reader<'_> {
             let system = Spanned { value: Text::new(&key.text), place: key.place };
             cells.extend(self.cell(system, value));
         }
+        cells.shrink_to_fit();
         let words = ["never", "mask", "encrypt", "hash"];
         let sensitive =
             entries.get("sensitive").and_then(|node| self.word(node, "sensitive", &words));
