@@ -126,6 +126,11 @@ impl KnownRow {
         self.quiet && self.digest.is_some()
     }
 
+    /// Whether it was there when it was last seen.
+    pub fn is_at_hand(&self) -> bool {
+        !self.rival && self.digest.is_some()
+    }
+
     /// Whether another row may refer to this one. A row that is gone, and that nothing of ours brings
     /// back, is nobody's parent: its key may be another's by now, who was not heard of yet.
     pub fn is_parent(&self) -> bool {

@@ -408,6 +408,14 @@ impl Part {
         self.cells.get(field.at())
     }
 
+    /// The key of its row in this system, if others may refer to it: not while that row is about to go with
+    /// its record, or by a delete of ours that is under way; its key may be another's by then.
+    pub fn key_in(&self, system: SystemIndex) -> Option<&RowKey> {
+        let link = self.link(system).filter(|link| self.exists.alive && link.is_present())?;
+        let goes = link.unresolved.iter().any(|intent| intent.kind == WriteKind::Delete);
+        link.key.as_ref().filter(|_| !goes)
+    }
+
     /// The version of this field's golden value; 0 before the first.
     pub fn version_of(&self, field: FieldIndex) -> u64 {
         self.cell(field).map_or(0, |cell| cell.version)

@@ -64,7 +64,8 @@ pub fn of(plan: &Plan, group: &Group) -> GroupIndex {
             child: binding.entity != group.entity,
             shadow: None,
             version: None,
-            quiet: false,
+            // Nothing of ours brings it back: it is nobody's parent.
+            quiet: true,
             must_read: false,
             rival: false,
             held: 0,
@@ -102,7 +103,7 @@ fn add_part(
             child,
             shadow: link.shadow.clone(),
             version: link.order.and_then(Order::version),
-            quiet: is_quiet(link),
+            quiet: is_quiet(link) || is_unread(link),
             // What a row could not say may be said by now, or mean something to another configuration.
             must_read: link.must_read || link.is_unreadable(),
             rival: false,
@@ -119,6 +120,11 @@ fn add_part(
 fn loops(link: &Link) -> u16 {
     let held = link.held.iter().filter(|(_, hold)| *hold == Hold::Loop).count();
     u16::try_from(held).unwrap_or(u16::MAX)
+}
+
+/// A row that is there and was never read: it may turn out to be another record's, and is nobody's parent yet.
+fn is_unread(link: &Link) -> bool {
+    link.shadow.is_none() && link.is_unreadable()
 }
 
 fn is_quiet(link: &Link) -> bool {

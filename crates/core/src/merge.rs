@@ -177,7 +177,11 @@ impl Scene<'_> {
         let before = (part.exists.version, versions(part), link.clone());
         let (awaits, unreadable) = (reading.awaits.first().cloned(), reading.problem.take());
         let taken = match (link.shadow.is_some(), seen) {
-            (false, None) => Taken::Nothing,
+            (false, None) => {
+                // Whatever it said, it is gone without having been taken.
+                link.held.clear();
+                Taken::Nothing
+            }
             (true, None) => self.vanish(source, part, &mut link, own),
             (true, Some(row)) => self.changed(source, part, &mut link, row, own, reading),
             (false, Some(row)) => self.appear(source, part, &mut link, row, own, reading),

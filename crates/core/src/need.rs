@@ -51,11 +51,11 @@ impl Rows<'_> {
     /// itself and is not in the working set while it is worked on.
     pub fn find(&self, record: RecordId, system: SystemIndex, own: (RecordId, &Part)) -> RowAt {
         if own.0 == record {
-            return row_of(own.1, system);
+            return own.1.key_in(system).cloned().map_or(RowAt::Nowhere, RowAt::Key);
         }
         let Some(working) = self.working else { return RowAt::Unknown };
         if let Some(Some(group)) = working.groups.get(&record) {
-            return row_of(&group.root, system);
+            return group.root.key_in(system).cloned().map_or(RowAt::Nowhere, RowAt::Key);
         }
         match working.row_keys.get(&(record, system)) {
             Some(Some(key)) => RowAt::Key(key.clone()),
@@ -63,15 +63,6 @@ impl Rows<'_> {
             None => RowAt::Unknown,
         }
     }
-}
-
-/// A row that is about to go with its record is nowhere: nothing is made to refer to it any more.
-fn row_of(root: &Part, system: SystemIndex) -> RowAt {
-    if !root.exists.alive {
-        return RowAt::Nowhere;
-    }
-    let link = root.link(system).filter(|link| link.shadow.is_some());
-    link.and_then(|link| link.key.clone()).map_or(RowAt::Nowhere, RowAt::Key)
 }
 
 /// Why a native value cannot be written.
@@ -246,7 +237,10 @@ pub fn need(view: &View<'_>, binding: &Binding, part: &Part, root_alive: bool) -
             let fields = view.fields(binding, part, link);
             if fields.is_empty() { Need::Nothing } else { Need::Update(fields) }
         }
-        (None, true, Scope::In) if !exists_agreed && may_insert(part) => Need::Insert,
+        // A row that is there and could not be read is its own: no second one beside it.
+        (None, true, Scope::In) if !exists_agreed && may_insert(part) && !link.is_unreadable() => {
+            Need::Insert
+        }
         // A child goes with its parent, whose version it does not share.
         (Some(_), false, Scope::In) if may_delete && (!exists_agreed || part.exists.alive) => {
             Need::Delete

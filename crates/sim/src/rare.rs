@@ -118,8 +118,8 @@ impl Script {
         if rare.crowd {
             self.add_crowd(chance);
         }
-        // A program would read it; and what a conflict holds is not told apart from it.
-        self.rare.unreadable &= !self.draft.extras.programs && !self.draft.extras.manual;
+        // A program would read it.
+        self.rare.unreadable &= !self.draft.extras.programs;
         if self.rare.unreadable {
             self.add_unreadable();
         }

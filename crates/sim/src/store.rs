@@ -200,9 +200,7 @@ impl Memory {
             working.matches.insert(*key, records);
         }
         for (record, system) in &wants.row_keys {
-            let living = self.groups.get(record).filter(|group| group.root.exists.alive);
-            let link = living.and_then(|group| group.root.link(*system));
-            let key = link.filter(|link| link.is_present()).and_then(|link| link.key.clone());
+            let key = self.groups.get(record).and_then(|group| group.root.key_in(*system)).cloned();
             working.row_keys.insert((*record, *system), key);
         }
         for counted in &wants.tallies {

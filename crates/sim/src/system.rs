@@ -10,7 +10,7 @@ use std::{
 
 use syncline_core::{
     Text,
-    change::{MarkFate, Observed, Order, Row, RowKey, Token, WriteGroup},
+    change::{MarkFate, Observed, Order, Outcome, Row, RowKey, RowWrite, Token, WriteGroup},
     name::{BindingIndex, FieldIndex, IntentId, Timestamp},
     plan::Class,
     value::{Slot, Value},
@@ -136,8 +136,11 @@ pub struct SimState {
     told: Vec<(BindingIndex, RowKey)>,
     /// A guard held what was told: only a comparison finds it again.
     pub(crate) must_compare: bool,
-    /// Writes still on their way although the caller gave up.
-    pub(crate) zombies: Vec<(Timestamp, WriteGroup)>,
+    /// Writes still on their way although the caller gave up, and the version of each row when they were sent.
+    pub(crate) zombies: Vec<(Timestamp, WriteGroup, Vec<Option<u64>>)>,
+    /// Texts that a write brought which came after others had changed its row, and changed it back (ABA): who
+    /// compares values, as class D does, takes it for one of its own time.
+    pub(crate) outdated: BTreeSet<String>,
     /// How the weather is.
     pub weather: Weather,
     /// What happens to the next write.
@@ -210,6 +213,7 @@ impl SimSystem {
             must_compare: false,
             log: Vec::new(),
             zombies: Vec::new(),
+            outdated: BTreeSet::new(),
             weather: Weather::default(),
             disturbance: None,
             chance: Chance::new(seed),
@@ -303,20 +307,36 @@ impl SimState {
 
     /// A write stays on its way although nobody waits for it any more.
     pub(crate) fn delay(&mut self, group: WriteGroup) {
-        self.zombies.push((self.now, group));
+        let versions = self.versions(&group);
+        self.zombies.push((self.now, group, versions));
+    }
+
+    fn versions(&self, group: &WriteGroup) -> Vec<Option<u64>> {
+        let version = |write: &RowWrite| {
+            let row = self.tables.get(&write.binding)?.rows.get(write.key.as_ref()?)?;
+            Some(row.version)
+        };
+        group.writes.iter().map(version).collect()
     }
 
     /// Whether a write on its way can still arrive.
     pub(crate) fn has_zombies(&self) -> bool {
-        self.zombies.iter().any(|(sent, _)| self.now <= sent.plus_ms(REQUEST_LIFE_MS))
+        self.zombies.iter().any(|(sent, ..)| self.now <= sent.plus_ms(REQUEST_LIFE_MS))
     }
 
     /// Writes on their way arrive after all.
     pub fn deliver_zombies(&mut self) {
-        for (sent, group) in std::mem::take(&mut self.zombies) {
+        for (sent, group, versions) in std::mem::take(&mut self.zombies) {
             // No request lives for ever: that is what the hub's patience rests on.
-            if self.now <= sent.plus_ms(REQUEST_LIFE_MS) {
-                self.apply_group(&group);
+            if self.now > sent.plus_ms(REQUEST_LIFE_MS) {
+                continue;
+            }
+            let is_outdated = self.versions(&group) != versions;
+            let outcomes = self.apply_group(&group);
+            let is_made = |(_, outcome): &(_, Outcome)| matches!(outcome, Outcome::Applied { .. });
+            if self.class == Class::Plain && is_outdated && outcomes.iter().all(is_made) {
+                let set = group.writes.iter().flat_map(|write| &write.set);
+                self.outdated.extend(set.map(|(_, value)| value.to_string().to_lowercase()));
             }
         }
     }

@@ -18,26 +18,32 @@ pub enum Hold {
 }
 
 impl Link {
-    /// What holds this field here.
+    /// What holds this field here. What means nothing may be held for another reason, too: that comes first.
     pub fn hold_of(&self, field: FieldIndex) -> Option<Hold> {
         self.held.iter().find(|(held, _)| *held == field).map(|(_, hold)| *hold)
     }
 
-    /// Holds this field here; a hold that is there already gives way.
+    /// Holds this field here; a hold that is there already gives way, unless its value means nothing.
     pub fn hold(&mut self, field: FieldIndex, hold: Hold) {
-        self.lift(field);
-        let at = self.held.partition_point(|(held, _)| *held < field);
+        let at = if hold == Hold::Unreadable {
+            self.held.retain(|known| *known != (field, hold));
+            self.held.partition_point(|(held, _)| *held <= field)
+        } else {
+            self.lift(field);
+            self.held.partition_point(|(held, _)| *held < field)
+        };
         self.held.insert(at, (field, hold));
     }
 
-    /// Lifts what holds this field here.
+    /// Lifts what holds this field here. A value that means nothing is held until the row shows another.
     pub fn lift(&mut self, field: FieldIndex) {
-        self.held.retain(|(held, _)| *held != field);
+        self.held.retain(|(held, hold)| *held != field || *hold == Hold::Unreadable);
     }
 
-    /// Lifts what was held while the record lived. What means nothing in its row stays so.
+    /// Lifts what was held while the record lived. What means nothing in its row stays so, and so does what
+    /// waits for another row: whoever brings the record back does not know it either.
     pub fn lift_at_death(&mut self) {
-        self.held.retain(|(_, hold)| *hold == Hold::Unreadable);
+        self.held.retain(|(_, hold)| matches!(hold, Hold::Unreadable | Hold::Parent));
     }
 
     /// Whether the row shows a value somewhere that means nothing.

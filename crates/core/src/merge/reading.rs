@@ -144,9 +144,7 @@ pub(super) fn hold_waiting(
         link.hold(waiting.field, Hold::Parent);
     }
     for field in unreadable {
-        // What is held for another reason is not written either, and goes on by its own rule.
-        if link.hold_of(*field).is_none() {
-            link.hold(*field, Hold::Unreadable);
-        }
+        // What is held for another reason, too, goes on by its own rule, and waits when that is over.
+        link.hold(*field, Hold::Unreadable);
     }
 }

@@ -2,10 +2,13 @@
 
 use crate::{
     Text,
-    change::{Input, RowKey},
+    change::{Input, Row, RowKey},
     commit::{Disposition, QuarantineChange, Subject},
-    merge::{Awaits, Trouble},
-    name::{BindingIndex, EntityIndex, RecordId},
+    group::{Hold, Link},
+    merge::{Awaits, Trouble, take},
+    name::{BindingIndex, EntityIndex, FieldIndex, RecordId},
+    need::{cells, reference_key},
+    plan::Binding,
     step::{
         gather::{Found, gather},
         pass::Pass,
@@ -81,7 +84,7 @@ impl Pass<'_> {
         let entity = self.plan.binding(binding).map(|found| found.entity);
         self.journal.quarantine.push(QuarantineChange::Park {
             subject: Subject::Row { binding, key: key.clone() },
-            entity: entity.unwrap_or(crate::name::EntityIndex(0)),
+            entity: entity.unwrap_or(EntityIndex(0)),
             record,
             code: code.into(),
             message: reason.clone(),
@@ -104,7 +107,7 @@ impl Pass<'_> {
                 self.journal.ended(sight, Disposition::Quarantined);
             }
             Trouble::Parent(binding, key) => {
-                let field = crate::name::FieldIndex(0);
+                let field = FieldIndex(0);
                 let awaits = Awaits { field, binding, key };
                 self.wait_for_parent(sight, record, awaits, "write.parent_missing");
             }
@@ -134,6 +137,24 @@ impl Pass<'_> {
         });
     }
 
+    /// What means nothing in a row that was not taken is held: the row is its record's all the same, and not
+    /// another one in the place of a row that is gone.
+    pub(super) fn hold_unread(&self, link: &mut Link, binding: &Binding, row: Option<&Row>) {
+        let Some((row, entity)) = row.zip(self.plan.entity(binding.entity)) else { return };
+        if link.shadow.is_some() {
+            return;
+        }
+        for (field, cell) in cells(binding) {
+            let read = row.value(field).map(|native| {
+                let (plan, working, system) = (self.plan, &*self.working, binding.system);
+                take(plan, working, entity, system, field, cell, native, None)
+            });
+            if matches!(read, Some(Err(Trouble::Problem(_)))) {
+                link.hold(field, Hold::Unreadable);
+            }
+        }
+    }
+
     /// A row was taken after all.
     pub(super) fn release(&mut self, sight: &Sight<'_>) {
         let subject = Subject::Row { binding: sight.binding, key: sight.key.clone() };
@@ -149,6 +170,25 @@ impl Pass<'_> {
         code: &'static str,
     ) {
         self.waiting.push(Waiting::new(sight, record, awaits, code));
+    }
+
+    /// Whether a row refers to one of which something was put off, or is a line of it: whose that is, is not
+    /// decided yet.
+    pub(super) fn leans_on_put_off(&self, sight: &Sight<'_>) -> bool {
+        let Some(row) = sight.row.filter(|_| !self.put_off.is_empty()) else { return false };
+        let Some(binding) = self.plan.binding(sight.binding) else { return false };
+        let Some(entity) = self.plan.entity(binding.entity) else { return false };
+        let is_put_off = |other: EntityIndex, key: RowKey| {
+            let place = self.plan.binding_of(other, binding.system);
+            place.is_some_and(|place| self.put_off.contains(&(place, key)))
+        };
+        let refers = |field: FieldIndex| {
+            let other = entity.field(field).and_then(|found| found.reference)?;
+            Some((other, row.value(field).and_then(reference_key)?))
+        };
+        let owner = entity.parent.zip(sight.parent.cloned());
+        let named = cells(binding).filter_map(|(field, _)| refers(field));
+        owner.into_iter().chain(named).any(|(other, key)| is_put_off(other, key))
     }
 
     /// Rows whose parents came later in the same batch are looked at again; the rest is set aside

@@ -73,6 +73,8 @@ impl Pass<'_> {
             match self.draft(member, system, cycles) {
                 Planned::Writes(writes) => drafts.push((member, writes)),
                 Planned::Nothing if member == record => return,
+                // Whoever waits for it goes with it: a circle would never be seen as a whole otherwise.
+                Planned::Nothing if self.is_busy(member, system) => return,
                 Planned::Nothing => self.stop_waiting(record, member, system),
             }
         }
@@ -87,7 +89,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The holder needs nothing, or cannot be written now: the value may be free already.
+    /// The holder needs nothing, or waits for somebody: the value may be free already.
     fn stop_waiting(&mut self, record: RecordId, holder: RecordId, system: SystemIndex) {
         let Some(mut group) = self.take(record) else { return };
         let before = self.before(&group);

@@ -3,6 +3,7 @@
 
 use crate::{
     change::{Order, RowKey},
+    commit::KnownRow,
     group::{Former, Group},
     name::{BindingIndex, RecordId},
     plan::Plan,
@@ -34,10 +35,23 @@ impl Pass<'_> {
                     group.former.remove(0);
                 }
                 group.former.push(Former { binding, key: key.clone(), order });
-                self.learn(binding, key, group.id, at != PartAt::Root);
+                // Whose it is now was perhaps not heard yet.
+                self.learn_childless(binding, key, group.id, at != PartAt::Root);
             }
             Some(Order::Version(_) | Order::Operation(_)) | None => self.forget(binding, key),
         }
+    }
+
+    /// This row belongs to this record as far as is known, and no other row refers to the record by it.
+    pub(super) fn learn_childless(
+        &mut self,
+        binding: BindingIndex,
+        key: RowKey,
+        record: RecordId,
+        child: bool,
+    ) {
+        let known = KnownRow { record, child, digest: None, quiet: true, rival: false };
+        self.working.keys.insert((binding, key), Some(known));
     }
 
     /// The row under this key is this record's from now on. Whose it was before need not remember it: what a log

@@ -398,12 +398,14 @@ impl Pass<'_> {
                         let mut link = part.take_link(system);
                         link.key = Some(sight.key.clone());
                         link.must_read = true;
+                        self.hold_unread(&mut link, binding, sight.row);
                         part.put_link(link);
                     }
                     if let Some(old) = old.filter(|old| old != sight.key) {
                         self.give_up(&mut group, at, sight.binding, old, order);
                     }
-                    self.learn(sight.binding, sight.key.clone(), record, at != PartAt::Root);
+                    let is_child = at != PartAt::Root;
+                    self.learn_childless(sight.binding, sight.key.clone(), record, is_child);
                     self.put_changed(group, before);
                     of = Some(record);
                 } else if !is_new {

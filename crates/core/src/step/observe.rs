@@ -115,8 +115,9 @@ impl Pass<'_> {
 
     /// Decides what one sight means.
     pub(super) fn observe(&mut self, sight: &Sight<'_>, route: Route) {
-        if matches!(sight.how, How::Log) && self.is_put_off(sight) {
-            // Otherwise a row that is put off would come after its own end.
+        if matches!(sight.how, How::Log) && (self.is_put_off(sight) || self.leans_on_put_off(sight))
+        {
+            // Otherwise a row that is put off would come after its own end, or after whoever refers to it.
             self.again(sight);
             return;
         }
@@ -287,6 +288,7 @@ impl Pass<'_> {
                 if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
                     // Nothing is written over a row that could not be read.
                     link.must_read = true;
+                    self.hold_unread(link, binding, sight.row);
                     self.put_changed(group, before);
                 } else {
                     self.put_back(group);

@@ -36,7 +36,10 @@ impl Pass<'_> {
             .root
             .link(system)
             .filter(|link| !matches!(sight.how, How::Log) || !is_covered(sight.order, link))
-            .is_some_and(|link| link.shadow.is_none() && link.unresolved.is_empty());
+            .is_some_and(|link| {
+                // A row that was there and could not be read is no other one once it can.
+                link.shadow.is_none() && link.unresolved.is_empty() && !link.is_unreadable()
+            });
         if !is_absent {
             return Some(group);
         }

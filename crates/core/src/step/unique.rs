@@ -7,7 +7,7 @@
 use crate::{
     Text,
     change::RowKey,
-    group::Group,
+    group::{Group, Lane},
     name::{BindingIndex, FieldIndex, RecordId, SystemIndex},
     need::{Need, Rows, needs},
     plan::{Binding, Class, Place},
@@ -82,6 +82,13 @@ impl Pass<'_> {
             }
             Need::Insert | Need::Nothing => false,
         })
+    }
+
+    /// Whether something of a record's row is under way, waited for or to be read: not for long.
+    pub(super) fn is_busy(&self, record: RecordId, system: SystemIndex) -> bool {
+        let group = self.working.groups.get(&record).and_then(Option::as_ref);
+        let link = group.and_then(|group| group.root.link(system));
+        link.is_some_and(|link| link.lane != Lane::Free || link.must_read || link.wait)
     }
 
     /// The records to be written together with this one, in order, and whether they wait for each

@@ -4,7 +4,7 @@ use crate::{
     Text,
     audit::event,
     change::{Effect, Order, Outcome, Row, RowKey, Token, WriteKind},
-    commit::{AuditEvent, AuditKind, QuarantineChange, Subject},
+    commit::{AuditEvent, AuditKind, KnownRow, QuarantineChange, Subject},
     echo,
     group::{Group, Intent, IntentStatus, Lane, Link, Parked, Part},
     index::{keyless_doubt, versions},
@@ -75,7 +75,13 @@ impl Pass<'_> {
                 self.changed_meanwhile(&mut group, &answered, current.as_ref(), token.as_ref());
             }
             Outcome::Unique { columns, holder } => {
-                drop_intent(&mut group, &answered);
+                if self.is_perhaps_our_own(&answered, holder.as_ref()) {
+                    if let Some(link) = link_mut(&mut group, &answered) {
+                        put_in_doubt(link, &answered);
+                    }
+                } else {
+                    drop_intent(&mut group, &answered);
+                }
                 self.unique(&mut group, answered.at, answered.binding, columns, holder.as_ref());
             }
             Outcome::Foreign { constraint } => {
@@ -189,6 +195,7 @@ impl Pass<'_> {
             }
         };
         let mut own = echo::exact(&answered.intent);
+        self.add_earlier(group, answered, post, &mut own);
         own.whole |= self.plan.is_mutant(Mutant::AckIsWholeRow);
         if self.plan.is_mutant(Mutant::EchoAdopted) {
             own = Own { fields: Vec::new(), whole: false, ..own };
@@ -198,8 +205,15 @@ impl Pass<'_> {
         }
         let result = self.merge_answer(group, answered, after.key, post, &own);
         if let Some(link) = link_mut(group, answered) {
-            // What was sent before and not answered expected what is no longer there.
-            link.unresolved.retain(|intent| intent.id > answered.intent.id);
+            // What was sent before and not answered expected what is no longer there; unless it is about others
+            // of its values, and their system compares values.
+            link.unresolved.retain(|intent| {
+                let is_late = answered.class == Class::Plain && intent.expect.is_met_by(post);
+                intent.id > answered.intent.id
+                    || (is_late
+                        && intent.status == IntentStatus::InDoubt
+                        && intent.id != answered.intent.id)
+            });
             link.token = after.token.cloned();
             link.order = match (after.order, link.order) {
                 // The image has no version: what comes late could be taken for newer.
@@ -214,6 +228,25 @@ impl Pass<'_> {
         }
         self.confirm(group, answered);
         self.conclude(group, Some(answered.system));
+    }
+
+    /// What a write of ours left that was given up before, and arrived beside the one that is answered.
+    fn add_earlier(&self, group: &Group, answered: &Answered, post: Option<&Row>, own: &mut Own) {
+        let part = answered.at.part(group);
+        let link = part.and_then(|part| part.link(answered.system));
+        let Some((link, binding)) = link.zip(self.plan.binding(answered.binding)) else { return };
+        let is_earlier = |intent: &&Intent| intent.id < answered.intent.id;
+        let unresolved = link.unresolved.iter().filter(is_earlier).cloned().collect();
+        let earlier = Link { unresolved, ..link.clone() };
+        let traces = echo::Traces::default();
+        let (theirs, _) =
+            echo::attribute(self.plan, answered.class, &earlier, binding, post, traces);
+        for (field, version) in theirs.fields {
+            if !own.whole && !own.fields.iter().any(|(known, _)| *known == field) {
+                own.fields.push((field, version));
+                own.ambiguous = true;
+            }
+        }
     }
 
     /// The row has this key from now on.
@@ -264,6 +297,14 @@ impl Pass<'_> {
     /// Whether a request may reach the system twice.
     fn retries(&self, system: SystemIndex) -> bool {
         self.plan.system(system).is_some_and(|system| system.path_retries)
+    }
+
+    /// Whether an insert may have been refused because of the row that it has made itself: a request that
+    /// reached its system twice finds its own values taken (F1). Not if their holder is known for another's.
+    fn is_perhaps_our_own(&self, answered: &Answered, holder: Option<&RowKey>) -> bool {
+        let known = holder.and_then(|key| self.working.keys.get(&(answered.binding, key.clone())));
+        let is_anothers = known.and_then(Option::as_ref).is_some_and(KnownRow::is_at_hand);
+        answered.intent.kind == WriteKind::Insert && self.retries(answered.system) && !is_anothers
     }
 
     /// Not done: somebody changed the row between our read and our write.

@@ -208,7 +208,7 @@ impl Small<'_> {
         for observed in system.log_from(from, usize::MAX) {
             pen.observed(&observed);
         }
-        for (sent, group) in &system.zombies {
+        for (sent, group, _) in &system.zombies {
             let is_dead = self.now > sent.plus_ms(REQUEST_LIFE_MS);
             if !is_dead {
                 pen.write(group);

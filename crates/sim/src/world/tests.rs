@@ -61,7 +61,13 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// which the log had not told yet that it was free. 2 000 920 280: no mark tells which value it was that a system
 /// shows in its own form. 3 000 015 836: what was mended before our write, as its answer showed, still waited.
 /// 2 001 194 062: a log told of our write beside what nobody could read. 2 001 238 889: two processes again.
-const FOUND_DRAWN: [u64; 55] = [
+///
+/// 2 001 476 449, 2 001 545 201, 2 001 703 631 and 4 000 360 056: an order was its customer's who had the key before, or
+/// nobody's. 2 001 128 683: an insert that came twice was refused by itself. 2 001 195 962: what comes late in class D is
+/// nobody's to tell. 3 000 024 675 and 4 000 518 547: a value that means nothing was held for another reason, too.
+/// 4 000 434 264, 4 000 465 331 and 4 000 540 158: who waited for a value waited for ever. 4 000 532 327: a write that was
+/// given up came beside another.
+const FOUND_DRAWN: [u64; 67] = [
     723,
     30_870,
     36_329,
@@ -114,9 +120,21 @@ const FOUND_DRAWN: [u64; 55] = [
     2_000_874_388,
     2_000_886_039,
     2_000_920_280,
+    2_001_128_683,
     2_001_194_062,
+    2_001_195_962,
     2_001_238_889,
+    2_001_476_449,
+    2_001_545_201,
+    2_001_703_631,
     3_000_015_836,
+    3_000_024_675,
+    4_000_360_056,
+    4_000_434_264,
+    4_000_465_331,
+    4_000_518_547,
+    4_000_532_327,
+    4_000_540_158,
 ];
 
 #[test]

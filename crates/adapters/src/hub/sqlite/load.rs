@@ -202,9 +202,7 @@ fn row_keys(
     let more = groups(seals, connection, more.iter())?;
     let key = |id: &RecordId, system: SystemIndex| {
         let group = loaded.get(id).or_else(|| more.get(id))?.as_ref()?;
-        let group = group.root.exists.alive.then_some(group)?;
-        let link = group.root.link(system).filter(|link| link.is_present())?;
-        link.key.clone()
+        group.root.key_in(system).cloned()
     };
     Ok(wanted.iter().map(|(id, system)| ((*id, *system), key(id, *system))).collect())
 }

@@ -3,7 +3,7 @@
 use crate::{
     audit::{SettledConflict, put_candidate},
     commit::{AuditEvent, AuditKind},
-    group::{Candidate, Link, Part},
+    group::{Candidate, Hold, Link, Part},
     merge::{Base, Edit, Scene, Source, Taken},
     mutant::Mutant,
     policy::{self, Deed, Existence},
@@ -22,6 +22,13 @@ impl Scene<'_> {
         let mut taken = Taken::Nothing;
         let mut at = 0;
         while let Some(edit) = edits.get(at) {
+            if part.version_of(edit.field) == 0 && link.hold_of(edit.field) == Some(Hold::Parent) {
+                // It was said before the record went, and waited: nobody has edited anything.
+                let edit = edits.remove(at);
+                self.set(source, part, link, edit, AuditKind::Changed, "filled");
+                taken = taken.max(Taken::Applied);
+                continue;
+            }
             let same = part.cell(edit.field).is_some_and(|cell| cell.value == edit.theirs);
             match self.forbids(source, edit.field) {
                 Some(why) if !same => {

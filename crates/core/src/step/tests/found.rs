@@ -414,3 +414,91 @@ fn a_row_that_its_record_has_had_for_long_does_not_become_the_rival_of_a_new_one
     let link = world.group().root.link(B).cloned();
     assert_eq!(link.and_then(|link| link.key).map(|key| key.to_string()), Some("b1".to_owned()));
 }
+
+#[test]
+fn an_insert_that_reaches_a_system_twice_is_not_refused_by_itself() {
+    let mut world = World::new(2).class(Class::Plain);
+    world = world.with(|plan| plan.systems[1].path_retries = true);
+    world.unique = vec![EMAIL];
+    world.insert("A", "a1", "name=N1 email=E1 phone=P1 status=S0");
+    world.scan("A");
+    for (system, group) in world.plan_writes("B", Cycles::Wait) {
+        world.execute(system, &group);
+        let answers = world.execute(system, &group);
+        // What the hub asks now is answered by nobody.
+        world.decide(&answers);
+    }
+    world.set("A", "a1", "email=E2");
+    world.insert("A", "a2", "name=N2 email=E1 phone=P2 status=S0");
+    world.scan("A");
+    world.run();
+    world.later(10);
+    world.run();
+    assert!(world.losers().is_empty(), "{:?}", world.losers());
+    assert_eq!((world.keys("B").len(), world.living()), (2, 2), "{}", world.hub());
+    assert_eq!(world.images("contact")[0], world.images("contact")[1]);
+}
+
+#[test]
+fn three_who_exchange_their_addresses_are_written_together_where_requests_come_twice() {
+    for emails in [["E3", "E1", "E2"], ["E2", "E3", "E1"]] {
+        let mut world = World::new(2).class(Class::Plain);
+        world = world.with(|plan| plan.systems[1].path_retries = true);
+        world.unique = vec![EMAIL];
+        for number in ["1", "2", "3"] {
+            let values = format!("name=N{number} email=E{number} phone=P{number} status=S0");
+            world.insert("A", &format!("a{number}"), &values);
+        }
+        world.run();
+        for (name, email) in ["a1", "a2", "a3"].iter().zip(emails) {
+            world.set("A", name, &format!("email={email}"));
+        }
+        for _ in 0..8 {
+            world.scan("A");
+            world.must_read();
+            // Twice in a row, and the answers are heard together.
+            for _ in 0..2 {
+                let groups = world.plan_writes("B", Cycles::Wait).into_iter();
+                let answers = groups.flat_map(|(system, group)| world.execute(system, &group));
+                let answers: Vec<Input> = answers.collect();
+                world.decide(&answers);
+            }
+            world.later(10);
+        }
+        assert_eq!(world.images("contact")[0], world.images("contact")[1], "{}", world.hub());
+    }
+}
+
+#[test]
+fn a_write_that_was_given_up_and_comes_beside_another_is_nobodys_edit() {
+    for is_before in [true, false] {
+        let mut world = contact_in(World::new(2).class(Class::Plain));
+        edit(&mut world, "A", "phone=P1");
+        world.scan("A");
+        let late = world.plan_writes("B", Cycles::Wait);
+        for (system, group) in &late {
+            world.weather.insert(B, Weather::WriteLost);
+            let answers = world.execute(*system, group);
+            world.decide(&answers);
+        }
+        edit(&mut world, "A", "phone=P0 name=N1");
+        world.scan("A");
+        world.must_read();
+        for (system, group) in world.plan_writes("B", Cycles::Wait) {
+            let mut answers = Vec::new();
+            if !is_before {
+                answers = world.execute(system, &group);
+            }
+            for (system, group) in &late {
+                world.execute(*system, group);
+            }
+            if is_before {
+                answers = world.execute(system, &group);
+            }
+            world.decide(&answers);
+        }
+        world.run();
+        assert_eq!(world.show("A"), "a1: N1 E0 P0 S0", "{is_before}");
+        assert!(world.show("B").ends_with("N1 E0 P0 S0"), "{is_before}: {}", world.show("B"));
+    }
+}

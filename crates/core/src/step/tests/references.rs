@@ -2,21 +2,21 @@
 //! goes.
 
 use super::{
-    B, only,
+    B, active_only, only,
     world::{World, entity},
 };
 use crate::{
-    change::Command,
+    change::{Command, Cycles},
     commit::AuditKind,
     name::{BindingIndex, EntityIndex},
-    plan::{DeleteConflict, OnParentDelete},
+    plan::{Class, DeleteConflict, OnLeave, OnParentDelete},
     value::Value,
 };
 
 const CUSTOMER: &str = "name=N0 email=E0 phone=P0 status=S0";
 
 /// Orders that refer to contacts, in this many systems.
-fn shop(systems: usize) -> World {
+pub(super) fn shop(systems: usize) -> World {
     let contact = entity("contact", &["name", "email", "phone", "status"], 1);
     let mut order = entity("order", &["number", "customer", "note"], 0);
     order.fields[1].reference = Some(EntityIndex(0));
@@ -251,4 +251,39 @@ fn an_order_that_is_heard_of_before_its_customer_is_not_one_of_the_deleted_whose
         world.show("B.order")
     );
     assert!(world.codes().is_empty(), "{:?}", world.codes());
+}
+
+#[test]
+fn an_order_of_whoever_was_given_the_key_of_a_customer_that_is_gone_is_his() {
+    let mut world = shop(2).class(Class::Log);
+    world.insert("A", "a1", CUSTOMER);
+    world.run();
+    world.delete("A", "a1");
+    world.run();
+    world.insert("A", "a1", "name=N5 email=E5 phone=P5 status=S5");
+    world.insert("A.order", "o1", "number=1 customer=a1 note=x");
+    world.run();
+    let customer = only(&world, "B");
+    assert!(world.show("B").ends_with("N5 E5 P5 S5"), "{}", world.hub());
+    assert!(world.show("B.order").ends_with(&format!("1 {customer} x")), "{}", world.hub());
+}
+
+#[test]
+fn nothing_is_made_to_refer_to_a_row_that_we_have_deleted_before_the_log_tells_of_it() {
+    let mut world = active_only(shop(2).class(Class::Log)).with(|plan| {
+        plan.bindings[1].on_leave = OnLeave::Delete;
+    });
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=active");
+    world.run();
+    world.set("A", "a1", "status=away");
+    world.scan("A");
+    for (system, group) in world.plan_writes("B", Cycles::Wait) {
+        let answers = world.execute(system, &group);
+        world.decide(&answers);
+    }
+    assert_eq!(world.show("B"), "", "it has left the scope");
+    world.insert("A.order", "o1", "number=1 customer=a1 note=x");
+    world.scan("A");
+    // Its key may be another's by now.
+    assert!(world.plan_writes("B", Cycles::Wait).is_empty());
 }

@@ -2,6 +2,7 @@
 
 use super::{
     A, PHONE, check, contact, edit, only,
+    references::shop,
     world::{World, text},
 };
 use crate::{
@@ -129,4 +130,31 @@ fn what_is_counted_where_a_rollback_left_a_counter_adds_to_the_others() {
     world.run();
     edit(&mut world, "A", "phone=7");
     check(&mut world, "N0 E0 4 S0");
+}
+
+#[test]
+fn an_order_that_waited_for_its_customer_waits_when_it_was_taken_back_and_is_brought_back() {
+    let mut world = shop(3);
+    world.insert("A.order", "o1", "number=1 customer=a9 note=x");
+    world.scan("A");
+    roll_back(&mut world, None, Value::Bool(false), &[A]);
+    roll_back(&mut world, None, Value::Bool(true), &[]);
+    world.apply("B");
+    assert_eq!(world.show("B.order"), "", "never without its customer");
+    world.insert("A", "a9", "name=N0 email=E0 phone=P0 status=S0");
+    world.run();
+    let customer = only(&world, "B");
+    assert!(world.show("B.order").ends_with(&format!("1 {customer} x")), "{}", world.hub());
+}
+
+#[test]
+fn a_customer_that_comes_late_does_not_bring_back_an_order_that_was_taken_back() {
+    let mut world = shop(2);
+    world.insert("A.order", "o1", "number=1 customer=a9 note=x");
+    world.scan("A");
+    roll_back(&mut world, None, Value::Bool(false), &[A]);
+    world.insert("A", "a9", "name=N0 email=E0 phone=P0 status=S0");
+    world.run();
+    assert_eq!(world.living(), 1, "{}", world.hub());
+    assert_eq!(world.show("B.order"), "");
 }

@@ -2,11 +2,13 @@
 
 use super::{World, contact_in, edit};
 use crate::{
+    change::{Command, PartKey, RolledBack},
     lens::{self, CellSpec, FieldType},
     name::FieldIndex,
     plan::{Class, Plan, Unit},
 };
 
+const STATUS: FieldIndex = FieldIndex(3);
 const CLASSES: [Class; 5] =
     [Class::Log, Class::Marked, Class::Versioned, Class::Plain, Class::Blind];
 
@@ -16,6 +18,10 @@ fn pair(class: Class) -> World {
 }
 
 fn pair_with(class: Class, change: impl FnOnce(&mut Plan)) -> World {
+    contact_in(apart(class, change))
+}
+
+fn apart(class: Class, change: impl FnOnce(&mut Plan)) -> World {
     let states = |plan: &mut Plan| {
         let known =
             ["S0", "S1"].map(|state| (super::world::text(state), vec![super::world::text(state)]));
@@ -24,7 +30,7 @@ fn pair_with(class: Class, change: impl FnOnce(&mut Plan)) -> World {
         plan.bindings[1].cells[3].as_mut().unwrap().lens = lens;
         change(plan);
     };
-    contact_in(World::new(2).class(class).with(states))
+    World::new(2).class(class).with(states)
 }
 
 #[test]
@@ -165,4 +171,94 @@ fn a_write_of_ours_beside_it_is_known_to_be_made_although_its_record_is_gone() {
     world.run();
     assert_eq!(world.keys("A").len(), world.keys("B").len(), "{}", world.hub());
     assert_eq!(world.codes(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_row_that_says_it_from_the_beginning_is_its_records_whatever_it_is_called_by_then() {
+    for class in CLASSES {
+        let mut world = apart(class, |_| {});
+        world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+        world.scan("A");
+        world.insert("B", "b1", "name=N1 email=E0 phone=P1 status=?");
+        world.scan("B");
+        world.set("B", "b1", "email=E9");
+        world.run();
+        world.set("B", "b1", "status=S0");
+        world.run();
+        assert_eq!((world.living(), world.keys("A").len()), (1, 1), "{class:?}: {}", world.hub());
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+        assert_eq!(world.images("contact")[0], world.images("contact")[1], "{class:?}");
+    }
+}
+
+#[test]
+fn an_order_of_a_row_that_was_never_read_waits_until_it_is_known_whose_it_is() {
+    let world = super::references::shop(2).class(Class::Plain);
+    let mut world = world.with(|plan| {
+        let known =
+            ["S0", "S1"].map(|state| (super::world::text(state), vec![super::world::text(state)]));
+        let spec = CellSpec { values: Some(known.to_vec()), ..CellSpec::default() };
+        let lens = lens::compile(&FieldType::Any, &spec, None).unwrap();
+        plan.bindings[1].cells[3].as_mut().unwrap().lens = lens;
+    });
+    world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+    world.scan("A");
+    world.insert("B", "b1", "name=N1 email=E0 phone=P1 status=?");
+    world.insert("B.order", "o1", "number=1 customer=b1 note=x");
+    world.scan("B");
+    world.set("B", "b1", "email=E9");
+    world.insert("B", "b2", "name=N2 email=E0 phone=P2 status=S0");
+    world.run();
+    assert_eq!(world.show("A.order"), "", "{}", world.hub());
+    world.set("B", "b1", "status=S0");
+    world.run();
+    let shown = world.show("A");
+    let row = shown.lines().find(|row| row.contains(" E9 ")).unwrap_or_default();
+    let key = row.split(':').next().unwrap_or_default();
+    assert!(world.show("A.order").contains(&format!("1 {key} x")), "{shown}\n{}", world.hub());
+}
+
+#[test]
+fn it_waits_on_when_it_was_held_for_another_reason_and_that_is_over() {
+    for class in CLASSES {
+        let mut world = pair(class);
+        edit(&mut world, "B", "status=S1");
+        world.run();
+        let (record, after_version) = (world.group().id, world.group().root.version_of(STATUS));
+        let rolled = RolledBack {
+            field: Some(STATUS),
+            before: super::world::text("S0"),
+            after_version,
+            keeps: vec![super::B],
+        };
+        let (part, fields, who) = (PartKey::Root, vec![rolled], "a steward".into());
+        world.command(Command::Rollback { record, part: part.clone(), fields, who });
+        world.run();
+        edit(&mut world, "B", "status=?");
+        world.run();
+        world.command(Command::Release { record, system: None, field: Some(STATUS) });
+        world.run();
+        assert!(world.show("B").ends_with("P0 ?"), "{class:?}: {}", world.show("B"));
+        assert_eq!(world.codes(), ["map.unknown_value"], "{class:?}");
+        edit(&mut world, "B", "status=S1");
+        world.run();
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+        assert_eq!(world.images("contact")[0], world.images("contact")[1], "{class:?}");
+    }
+}
+
+#[test]
+fn a_row_that_went_before_it_could_be_read_holds_nothing() {
+    for class in CLASSES {
+        let mut world = apart(class, |_| {});
+        world.insert("A", "a1", "name=N0 email=E0 phone=P0 status=S0");
+        world.scan("A");
+        world.insert("B", "b1", "name=N1 email=E0 phone=P1 status=?");
+        world.scan("B");
+        world.delete("B", "b1");
+        world.run();
+        assert_eq!((world.living(), world.keys("B").len()), (1, 1), "{class:?}: {}", world.hub());
+        assert!(world.show("B").ends_with("N0 E0 P0 S0"), "{class:?}: {}", world.show("B"));
+        assert_eq!(world.codes(), Vec::<&str>::new(), "{class:?}");
+    }
 }

@@ -474,9 +474,7 @@ impl World {
             working.matches.insert(*wanted, found.collect());
         }
         for (record, system) in &wants.row_keys {
-            let living = self.groups.get(record).filter(|group| group.root.exists.alive);
-            let link = living.and_then(|group| group.root.link(*system));
-            let row = link.filter(|link| link.shadow.is_some()).and_then(|link| link.key.clone());
+            let row = self.groups.get(record).and_then(|group| group.root.key_in(*system)).cloned();
             working.row_keys.insert((*record, *system), row);
         }
         for counted in &wants.tallies {
