@@ -376,7 +376,8 @@ fn versions(part: &Part) -> u64 {
     part.cells.iter().map(|cell| cell.version).sum()
 }
 
-/// Brings the whole group in line after any change: scope, and what agrees by value.
+/// Brings the whole group in line after any change: scope, and what agrees by value. Returns whether that changed
+/// anything: it has to be on the books then, whatever it came from.
 pub(crate) fn conclude(
     plan: &Plan,
     working: &Working,
@@ -384,7 +385,7 @@ pub(crate) fn conclude(
     clock: (Timestamp, Option<&Zone>),
     group: &mut Group,
     cause: Option<SystemIndex>,
-) {
-    settle::rescope(plan, journal, clock, group, cause);
-    settle::settle(plan, working, group);
+) -> bool {
+    let moved = settle::rescope(plan, journal, clock, group, cause);
+    settle::settle(plan, working, group) | moved
 }

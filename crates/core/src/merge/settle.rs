@@ -72,18 +72,19 @@ fn belongs(
 }
 
 /// Moves links into and out of scope. The system that caused the change keeps its row whatever
-/// `on_leave` says: nobody's own row is taken away by his own edit.
+/// `on_leave` says: nobody's own row is taken away by his own edit. Returns whether any moved.
 pub(super) fn rescope(
     plan: &Plan,
     journal: &mut Journal,
     clock: (Timestamp, Option<&Zone>),
     group: &mut Group,
     cause: Option<SystemIndex>,
-) {
-    let Some(entity) = plan.entity(group.entity) else { return };
+) -> bool {
+    let Some(entity) = plan.entity(group.entity) else { return false };
     if !group.root.exists.alive {
-        return;
+        return false;
     }
+    let mut changed = false;
     for binding in entity.bindings.iter().filter_map(|index| plan.binding(*index)) {
         if entity.when.is_none() && binding.when.is_none() {
             continue;
@@ -94,6 +95,7 @@ pub(super) fn rescope(
         if inside == was_inside {
             continue;
         }
+        changed = true;
         let mut link = group.root.take_link(binding.system);
         let before = link.scope;
         if inside {
@@ -120,6 +122,7 @@ pub(super) fn rescope(
             });
         }
     }
+    changed
 }
 
 fn enter(link: &mut Link, exists_version: u64) {
@@ -138,16 +141,18 @@ fn leave(link: &mut Link, on_leave: OnLeave) {
     };
 }
 
-/// Agreement by value: whatever a system shows exactly as the hub would write it is agreed.
-pub(super) fn settle(plan: &Plan, working: &Working, group: &mut Group) {
+/// Agreement by value: whatever a system shows exactly as the hub would write it is agreed. Returns whether that
+/// is news.
+pub(super) fn settle(plan: &Plan, working: &Working, group: &mut Group) -> bool {
     let rows = Rows { working: Some(working) };
-    let Some(entity) = plan.entity(group.entity) else { return };
+    let Some(entity) = plan.entity(group.entity) else { return false };
     let (root, children) = find_agreed(plan, entity, group, rows);
     let root_alive = group.root.exists.alive;
-    apply_agreed(&mut group.root, root_alive, root);
+    let mut changed = apply_agreed(&mut group.root, root_alive, root);
     for (child, agreed) in group.children.iter_mut().zip(children) {
-        apply_agreed(&mut child.part, root_alive, agreed);
+        changed |= apply_agreed(&mut child.part, root_alive, agreed);
     }
+    changed
 }
 
 type Agreed = Vec<(SystemIndex, FieldIndex, u64)>;
@@ -197,12 +202,14 @@ fn agreed_fields(view: &View<'_>, part: &Part, is_alive: bool) -> Agreed {
     agreed
 }
 
-fn apply_agreed(part: &mut Part, root_alive: bool, agreed: Agreed) {
+fn apply_agreed(part: &mut Part, root_alive: bool, agreed: Agreed) -> bool {
+    let mut changed = !agreed.is_empty();
     let alive = part.exists.alive && root_alive;
     let version = part.exists.version;
     for link in &mut part.links {
         // A row that is there agrees with a living record; one that is gone, with a dead one.
         if link.shadow.is_some() == alive && (alive || link.key.is_some()) {
+            changed |= link.agreed_exists != version;
             link.agreed_exists = version;
         }
     }
@@ -211,4 +218,5 @@ fn apply_agreed(part: &mut Part, root_alive: bool, agreed: Agreed) {
             link.agree(field, version);
         }
     }
+    changed
 }

@@ -10,7 +10,7 @@ use crate::{
     group::{Group, Lane, Link, Part},
     merge::{Merged, Own, Scene, Source, Taken, Trouble, conclude},
     mutant::Mutant,
-    name::{BindingIndex, OperationId, RecordId},
+    name::{BindingIndex, OperationId, RecordId, SystemIndex},
     step::{
         doubt,
         fence::{Fence, fence, in_doubt},
@@ -222,12 +222,7 @@ impl Pass<'_> {
         }
     }
 
-    pub(super) fn mark_must_read(
-        &mut self,
-        mut group: Group,
-        at: PartAt,
-        system: crate::name::SystemIndex,
-    ) {
+    pub(super) fn mark_must_read(&mut self, mut group: Group, at: PartAt, system: SystemIndex) {
         let before = self.before(&group);
         if let Some(link) = at.part_mut(&mut group).and_then(|part| part.link_mut(system)) {
             link.must_read = true;
@@ -348,7 +343,7 @@ impl Pass<'_> {
             echo::retire(class, link, sight.marks, self.now);
             echo::retire_shown(class, link, binding, sight.row);
         }
-        self.conclude(group, changed.then_some(system));
+        changed |= self.conclude(group, changed.then_some(system));
         Ok(Merged { taken, changed, ..merged })
     }
 
@@ -428,11 +423,12 @@ impl Pass<'_> {
         Ok(changed)
     }
 
-    /// Brings the group in line after a change.
-    pub(crate) fn conclude(&mut self, group: &mut Group, cause: Option<crate::name::SystemIndex>) {
+    /// Brings the group in line after a change. Returns whether that changed more.
+    pub(crate) fn conclude(&mut self, group: &mut Group, cause: Option<SystemIndex>) -> bool {
         let clock = (self.now, self.zone.as_ref());
-        conclude(self.plan, self.working, &mut self.journal, clock, group, cause);
+        let moved = conclude(self.plan, self.working, &mut self.journal, clock, group, cause);
         self.release_writes(group);
+        moved
     }
 
     /// A linked key that a complete scan did not show, or that must be read again: asks by key.

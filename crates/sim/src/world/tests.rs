@@ -66,8 +66,8 @@ const FOUND_LATER: [u64; 4] = [54_819, 508_053, 518_528, 538_051];
 /// nobody's. 2 001 128 683: an insert that came twice was refused by itself. 2 001 195 962: what comes late in class D is
 /// nobody's to tell. 3 000 024 675 and 4 000 518 547: a value that means nothing was held for another reason, too.
 /// 4 000 434 264, 4 000 465 331 and 4 000 540 158: who waited for a value waited for ever. 4 000 532 327: a write that was
-/// given up came beside another.
-const FOUND_DRAWN: [u64; 67] = [
+/// given up came beside another. 4 000 714 549: that a system agreed was not on the books.
+const FOUND_DRAWN: [u64; 68] = [
     723,
     30_870,
     36_329,
@@ -135,6 +135,7 @@ const FOUND_DRAWN: [u64; 67] = [
     4_000_518_547,
     4_000_532_327,
     4_000_540_158,
+    4_000_714_549,
 ];
 
 #[test]
