@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
+use futures_util::future;
 use syncline_core::{
     Text,
     change::{Effect, Input, Observed, Order, Position, ReadResult, RowKey},
@@ -184,14 +185,10 @@ pub(crate) async fn read(
         let is_told: BTreeSet<&RowKey> = told.iter().map(|row| &row.key).collect();
         let keys: Vec<RowKey> = rows.keys().filter(|key| !is_told.contains(key)).cloned().collect();
         let (mut gone, mut first, mut lists) = (Vec::new(), None, Lists::default());
-        for chunk in keys.chunks(BATCH.rows) {
-            // Rows count as fenced reads only if nothing of ours was in flight since before.
-            let began = desk.operation().await?;
-            let one =
-                |key: &RowKey| KeyRead { key: key.clone(), operation: began, in_doubt: Vec::new() };
-            let request = ReadRequest::Keys { binding, keys: chunk.iter().map(one).collect() };
-            let limit = Limit { rows: chunk.len(), bytes: usize::MAX };
-            let mut batch = match fetch(desk, systems, binding, &request, limit).await {
+        let mut chunks = keys.chunks(BATCH.rows);
+        let mut asked = ask(desk, systems, binding, chunks.next()).await?;
+        while let Some(Asked { chunk, began, batch }) = asked.take() {
+            let mut batch = match batch {
                 Ok(batch) => batch,
                 Err(failure) => {
                     reading.failure = Some(failure);
@@ -219,8 +216,11 @@ pub(crate) async fn read(
             reading.rows += shown(desk, binding, batch, account, &mut inputs, heard);
             let line = |row: Observed| Input::Heard { row, began, others: 0 };
             lists.take(desk, held, account, &mut inputs, line).await?;
-            let decided = pipeline.push(inputs, Vec::new()).await?;
-            settle(desk, systems, decided, &mut read).await?;
+            // The system reads the next rows while it is decided about these.
+            let next = ask(desk, systems, binding, chunks.next());
+            let (next, decided) = future::join(next, pipeline.push(inputs, Vec::new())).await;
+            settle(desk, systems, decided?, &mut read).await?;
+            asked = next?;
         }
         reading.complete = reading.failure.is_none() && reading.incomplete.is_none();
         if let Some(began) = first {
@@ -238,6 +238,33 @@ pub(crate) async fn read(
     }
     settle(desk, systems, pipeline.finish().await?, &mut read).await?;
     Ok(read)
+}
+
+/// Rows that were asked for by key.
+struct Asked<'k> {
+    chunk: &'k [RowKey],
+    /// They count as fenced reads only if nothing of ours was in flight since before.
+    began: OperationId,
+    batch: Result<Batch, PortError>,
+}
+
+/// Reads these rows of a system, if there are any.
+///
+/// # Errors
+/// The store's.
+async fn ask<'k>(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    binding: BindingIndex,
+    chunk: Option<&'k [RowKey]>,
+) -> Result<Option<Asked<'k>>, PortError> {
+    let Some(chunk) = chunk else { return Ok(None) };
+    let began = desk.operation().await?;
+    let one = |key: &RowKey| KeyRead { key: key.clone(), operation: began, in_doubt: Vec::new() };
+    let request = ReadRequest::Keys { binding, keys: chunk.iter().map(one).collect() };
+    let limit = Limit { rows: chunk.len(), bytes: usize::MAX };
+    let batch = fetch(desk, systems, binding, &request, limit).await;
+    Ok(Some(Asked { chunk, began, batch }))
 }
 
 /// Does the reads that a decision asks for, and keeps what must be heard of again.
