@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_core::{Text, error::PortError};
 use syncline_ports::catalog::{Check, CheckState};
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 
 use crate::postgres::{
     catalog::{check, passed},
@@ -80,8 +80,37 @@ pub(in crate::postgres) async fn checks(
                 format!("the owner of {names} has to publish it: `syncline serve` says how");
             checks.push(check("publication", CheckState::Warning, message, Vec::new()));
         }
+        let may_filter = client.query_typed(sql::MAY_FILTER, &[]).await.map_err(failed)?;
+        if may_filter.first().is_some_and(|row| row.get(0)) {
+            let ours: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] =
+                [(&"syncline%", Type::TEXT)];
+            let filtered = client.query_typed(sql::FILTERED, &ours).await.map_err(failed)?;
+            checks.extend(filtered.iter().filter_map(|row| left_out(row, &tables)));
+        }
     }
     Ok(checks)
+}
+
+/// What a publication leaves out of a table of ours, and whether that does harm.
+fn left_out(row: &Row, tables: &[&Known]) -> Option<Check> {
+    let (oid, table, publication): (u32, &str, &str) = (row.get(0), row.get(1), row.get(2));
+    let known = tables.iter().find(|known| known.oid == oid)?;
+    let columns: Vec<&str> = row.get(4);
+    let key = &known.table.primary_key;
+    let what = if row.get(3) {
+        format!("{publication} tells only of some rows of {table}")
+    } else if let Some(lacking) = key.iter().find(|name| !columns.contains(&name.as_str())) {
+        format!("{publication} tells of {table} without {lacking}, which its rows are known by")
+    } else {
+        let message = format!(
+            "{publication} tells of {table} only {}: that is enough, changed rows are read from the table",
+            columns.join(", ")
+        );
+        return Some(passed("publication", message));
+    };
+    let fix = vec![format!("DROP PUBLICATION {}; -- it is made anew", quoted(publication))];
+    let message = format!("{what}: changes are polled");
+    Some(check("publication", CheckState::Warning, message, fix))
 }
 
 /// Tables that do not say which row an update or a delete was about.

@@ -198,7 +198,7 @@ pub(super) async fn publish(
         publication.withdraw(&tables, fit.map(|bound| bound.known.oid).collect()).await?;
         refuse(&unfit, action)?;
         if version >= 150_000 {
-            publication.refuse_filters().await?;
+            publication.refuse_filters(bound, &tables).await?;
         }
         let (is_complete, is_ours): (bool, bool) = (row.get(0), row.get(1));
         if !is_complete {
@@ -314,16 +314,32 @@ impl Publication<'_> {
         }
     }
 
-    async fn refuse_filters(&self) -> Result<(), PortError> {
-        let rows = self.query.rows(sql::FILTERED, &[(&self.name, Type::TEXT)]).await?;
-        let Some(row) = rows.first() else { return Ok(()) };
-        let table: &str = row.get(0);
+    /// Rows that are left out would be missed. Columns may be, but for the key: changed rows are read from the
+    /// table, and nothing else of them is taken from the log.
+    async fn refuse_filters(&self, bound: &[Arc<Bound>], tables: &Tables) -> Result<(), PortError> {
+        let named = self.name.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
+        let rows = self.query.rows(sql::FILTERED, &[(&named, Type::TEXT)]).await?;
+        let what = |row: &Row| {
+            let (part, table): (u32, &str) = (row.get(0), row.get(1));
+            if row.get(3) {
+                return Some(format!("only of some rows of {table:?}"));
+            }
+            let columns: Vec<&str> = row.get(4);
+            let wholes = tables.parts.iter().filter(|it| it.oid == part).map(|it| it.whole);
+            let wholes: BTreeSet<u32> = wholes.collect();
+            let mut ours = bound.iter().filter(|bound| wholes.contains(&bound.known.oid));
+            let lacks = |bound: &Arc<Bound>| {
+                key_columns(bound).into_iter().find(|key| !columns.contains(&key.as_str()))
+            };
+            let lacking = ours.find_map(lacks)?;
+            Some(format!("of {table:?} without {lacking:?}, which its rows are known by"))
+        };
+        let Some(what) = rows.iter().find_map(what) else { return Ok(()) };
         Err(PortError::new(
             ErrorKind::Unheard,
             self.query.action,
             format!(
-                "publication {:?} tells only of some rows or columns of {table:?}: drop \
-                 publication {}; it is made anew",
+                "publication {:?} tells {what}: drop publication {}; it is made anew",
                 self.name,
                 quoted(self.name)
             ),

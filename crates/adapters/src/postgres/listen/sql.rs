@@ -88,14 +88,21 @@ join pg_namespace n on n.oid = c.relnamespace
 where p.pubname = $1
 order by n.nspname, c.relname";
 
-/// The same, of those of which only some rows or columns are told (since version 15).
+/// Tables of which only some rows or columns are told (since version 15), by this publication or by any that may be
+/// for us: whether rows are left out, and the columns, all if none is named.
 pub(super) const FILTERED: &str = "\
-select c.relname::text
+select r.prrelid, c.relname::text, p.pubname::text, r.prqual is not null,
+       array(select a.attname::text from pg_attribute a
+              where a.attrelid = r.prrelid and a.attnum = any (r.prattrs::int2[])
+              order by a.attnum)
 from pg_publication_rel r
 join pg_publication p on p.oid = r.prpubid
 join pg_class c on c.oid = r.prrelid
-where p.pubname = $1 and (r.prqual is not null or r.prattrs is not null)
-order by 1";
+where p.pubname like $1 and (r.prqual is not null or r.prattrs is not null)
+order by 3, 2";
+
+/// Whether publications may leave out rows and columns.
+pub(super) const MAY_FILTER: &str = "select current_setting('server_version_num')::int4 >= 150000";
 
 /// The slot: whether it is one of ours, what it still has, who uses it, how much it keeps.
 pub(super) const SLOT: &str = "\

@@ -6,7 +6,7 @@ use syncline_core::{
     change::Position,
     error::{ErrorKind, PortError},
 };
-use syncline_ports::listener::Listener;
+use syncline_ports::{catalog::CheckState, listener::Listener};
 
 use crate::{
     postgres_tests::{
@@ -197,4 +197,48 @@ async fn the_doctor_says_what_listening_lacks() {
     let identity = r#"ALTER TABLE "public"."loose" REPLICA IDENTITY FULL;"#;
     assert!(said("replica_identity").ends_with(identity));
     assert!(said("publication").contains("the owner of contacts, loose has"));
+}
+
+/// An administrator who publishes as little as possible: the key is enough.
+#[tokio::test]
+async fn columns_that_are_not_published_are_read_all_the_same() {
+    let scene = Scene::new(servers::postgres(), CONTACTS, &[("contacts", &["id"])]).await;
+    let name = &scene.listening.name;
+    scene.execute("insert into contacts values (1, 'Ada')").await;
+    scene.execute(&format!("create publication {name} for table contacts (id)")).await;
+
+    let (mut listener, _) = scene.begin().await;
+    scene.execute("update contacts set name = 'Eva'").await;
+    let found = heard(listener.as_mut()).await;
+    let mut catalog = syncline_adapters::catalog(&scene.settings).await.unwrap();
+    let fitness = catalog.examine(&["contacts".into()]).await.unwrap();
+
+    assert_eq!(found, ["0 1"]);
+    let said = fitness.checks.iter().find(|check| check.name == "publication").unwrap();
+    assert_eq!(said.state, CheckState::Passed);
+    let enough = "tells of contacts only id: that is enough, changed rows are read from the table";
+    assert!(said.message.ends_with(enough), "{}", said.message);
+}
+
+#[tokio::test]
+async fn a_publication_that_leaves_out_rows_or_keys_is_refused_by_name() {
+    let sql = "create table contacts (id int primary key, code int not null unique);
+               alter table contacts replica identity full";
+    for (left_out, why) in [
+        ("contacts (id)", "without \"code\", which its rows are known by"),
+        ("contacts where (id > 1)", "only of some rows of \"contacts\""),
+    ] {
+        let scene = Scene::new(servers::postgres(), sql, &[("contacts", &["code"])]).await;
+        let name = &scene.listening.name;
+        scene
+            .execute(&format!(
+                "create publication {name} for table {left_out} with (publish = 'insert')"
+            ))
+            .await;
+
+        let (kind, detail) = refusal(scene.try_begin(None).await);
+
+        assert_eq!(kind, ErrorKind::Unheard);
+        assert!(detail.contains(why) && detail.contains("drop publication"), "{detail}");
+    }
 }
