@@ -18,6 +18,7 @@ mod discover;
 mod encrypted;
 mod files;
 mod files_many;
+mod frozen;
 mod grace;
 mod guards;
 mod hooks;

@@ -93,14 +93,22 @@ impl Source for MysqlSource {
     async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
         let action = format!("look how far \"{}\" has come", self.settings.name);
         let was_idle = self.session.is_some();
-        let ages = match self.counted(heartbeat).await {
-            // It was closed while nobody used it; leaving the same heartbeat twice is leaving it once.
-            Err(Failure::Lost(_)) if was_idle => {
-                self.session = None;
-                self.counted(heartbeat).await
+        let wait = self.settings.connect_timeout;
+        let counting = async {
+            match self.counted(heartbeat).await {
+                // It was closed while nobody used it; leaving the same heartbeat twice is leaving it once.
+                Err(Failure::Lost(_)) if was_idle => {
+                    self.session = None;
+                    self.counted(heartbeat).await
+                }
+                ages => ages,
             }
-            ages => ages,
         };
+        // Little is asked, and who asks has others to look after: a line may freeze.
+        let ages = tokio::time::timeout(wait, counting).await.unwrap_or_else(|_| {
+            self.session = None;
+            Err(Failure::Late(wait))
+        });
         ages.map_err(|failure| failure.error(action))
     }
 }

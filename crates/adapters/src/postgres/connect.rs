@@ -23,6 +23,8 @@ use crate::{
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a transaction of ours may do nothing, before the server ends it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much longer than the server's own limit we wait for the end of a read: a line may freeze without being closed.
+const SLACK: Duration = Duration::from_secs(5);
 /// Prepared statements per connection; then all are forgotten.
 const PREPARED_MAX: usize = 500;
 
@@ -42,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     prepared: BTreeMap<String, Statement>,
     driver: JoinHandle<()>,
+    /// How long an answer of a few statements may take.
+    patience: Duration,
 }
 
 impl Drop for Session {
@@ -67,7 +71,8 @@ impl Session {
             Ok(connected) => {
                 let (client, driver) =
                     connected.map_err(|error| failure::port_error(action(), &error))?;
-                Ok(Self { client, prepared: BTreeMap::new(), driver })
+                let patience = settings.statement_timeout.saturating_mul(2) + SLACK;
+                Ok(Self { client, prepared: BTreeMap::new(), driver, patience })
             }
             Err(_) => Err(PortError::new(
                 ErrorKind::Unreachable,
@@ -75,6 +80,11 @@ impl Session {
                 format!("no answer within {} s", settings.connect_timeout.as_secs()),
             )),
         }
+    }
+
+    /// How long an answer of a few statements may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Whether it can still be used.
@@ -103,6 +113,21 @@ impl Session {
     pub(crate) fn forget(&mut self) {
         self.prepared.clear();
     }
+}
+
+/// What `work` gives, if that comes in time.
+///
+/// # Errors
+/// Those of the work; `TimedOut`: whoever waited must let go of the session.
+pub(crate) async fn answered<T>(
+    patience: Duration,
+    action: impl FnOnce() -> String,
+    work: impl Future<Output = Result<T, PortError>>,
+) -> Result<T, PortError> {
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
+        let waited = format!("no answer within {} s", patience.as_secs());
+        Err(PortError::new(ErrorKind::TimedOut, action(), waited))
+    })
 }
 
 /// Connects over this kind of line, and lets the driver run beside us.

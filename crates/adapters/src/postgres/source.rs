@@ -31,7 +31,7 @@ use tokio_postgres::{
 use crate::{
     postgres::{
         bound::Bound,
-        connect::{Purpose, Session, borrowed},
+        connect::{Purpose, Session, answered, borrowed},
         failure::port_error,
         scan::Scan,
         sql,
@@ -172,14 +172,19 @@ impl Source for PostgresSource {
         };
         let bound = self.bound(binding)?;
         let mut session = self.take_session().await?;
+        let patience = session.patience();
         let reading = Reading { bound: &bound, session: &mut session, has_marks: self.has_marks };
-        let batch = match request {
-            ReadRequest::Scan { .. } | ReadRequest::ScanFrom { .. } => Ok(Batch::default()),
-            ReadRequest::Poll { from, .. } => reading.poll(from.as_ref(), limit).await,
-            ReadRequest::Keys { keys, .. } => reading.keys(keys).await,
-            ReadRequest::Marks { intents, .. } => reading.marks(intents).await,
-            ReadRequest::Children { parents, .. } => reading.children(parents).await,
-        };
+        let action = || format!("read table {:?}", bound.shape.table);
+        let batch = answered(patience, action, async {
+            match request {
+                ReadRequest::Scan { .. } | ReadRequest::ScanFrom { .. } => Ok(Batch::default()),
+                ReadRequest::Poll { from, .. } => reading.poll(from.as_ref(), limit).await,
+                ReadRequest::Keys { keys, .. } => reading.keys(keys).await,
+                ReadRequest::Marks { intents, .. } => reading.marks(intents).await,
+                ReadRequest::Children { parents, .. } => reading.children(parents).await,
+            }
+        })
+        .await;
         // After an error there may be a transaction left open: the session goes, and with it that.
         if batch.is_ok() {
             self.session = Some(session);
@@ -189,7 +194,10 @@ impl Source for PostgresSource {
 
     async fn ages(&mut self, heartbeat: &Heartbeat) -> Result<Vec<Age>, PortError> {
         let session = self.take_session().await?;
-        let ages = self.counted(&session, heartbeat).await;
+        let action = || format!("look how far {:?} is", self.settings.name);
+        let counted = self.counted(&session, heartbeat);
+        // Little is asked, and who asks has others to look after.
+        let ages = answered(self.settings.connect_timeout, action, counted).await;
         if ages.is_ok() {
             self.session = Some(session);
         }

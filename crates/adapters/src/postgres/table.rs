@@ -11,7 +11,7 @@ use syncline_ports::catalog::{Column, Foreign, Privileges, Table, Unique};
 use tokio_postgres::{Row, types::Type};
 
 use crate::postgres::{
-    connect::Session,
+    connect::{Session, answered},
     failure::port_error,
     sql,
     types::{self, Carrier, TypeName},
@@ -61,7 +61,15 @@ impl Known {
 }
 
 /// Looks up a table; `None` if we cannot see it.
+///
+/// # Errors
+/// The server's, and `TimedOut`.
 pub(crate) async fn look_up(session: &Session, name: &str) -> Result<Option<Known>, PortError> {
+    let action = || format!("describe table {name:?}");
+    answered(session.patience(), action, looked_up(session, name)).await
+}
+
+async fn looked_up(session: &Session, name: &str) -> Result<Option<Known>, PortError> {
     let action = || format!("describe table {name:?}");
     let failed = |error: tokio_postgres::Error| port_error(action(), &error);
     let client = &session.client;

@@ -244,7 +244,8 @@ impl Writing<'_> {
                     }
                     Ok(Err(failure)) => failure,
                     Err(_) => {
-                        let reason = Text::new("the server did not answer in time");
+                        let reason =
+                            Text::new("connect.timeout: the server did not answer in time");
                         return Err(Broken(Outcome::Retry { reason }));
                     }
                 }
