@@ -149,7 +149,7 @@ fn a_target_that_freezes_while_it_is_written_keeps_no_other_waiting() {
     let desk = || {
         world.value("desk", "select (select count(*) from people) || (select count(*) from towns)")
     };
-    eventually("the desk has all of it", || desk() == "31", || desk());
+    eventually("the desk has all of it", || desk() == "31", desk);
     assert!(line.is_frozen(), "the ERP was not asked yet");
     assert_eq!(postgres().execute(&erp, COUNT).trim(), "0");
 
