@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -87,16 +87,9 @@ pub struct Desk<'a> {
     /// The run that what happens now belongs to.
     run: AtomicU64,
     /// The hub's operation counter, as of the last commit or load seen here.
-    operation: Arc<AtomicU64>,
+    operation: AtomicU64,
     /// The last numbers that decisions made here have taken, where nobody works beside it.
     numbers: Numbers,
-    /// What is to be told of the runs.
-    seen: Arc<Seen>,
-}
-
-/// What is to be told of runs: all who work on them put it together here.
-#[derive(Debug, Default)]
-struct Seen {
     /// The first field that each run began to hold because it looked like a loop.
     suspected: Mutex<BTreeMap<RunId, AuditEvent>>,
     /// Why writes of each run were put off, until a later sweep makes them.
@@ -133,31 +126,12 @@ impl<'a> Desk<'a> {
             relearns: false,
             measured: None,
             run: AtomicU64::new(run.0),
-            operation: Arc::default(),
+            operation: AtomicU64::new(0),
             numbers: Numbers::default(),
-            seen: Arc::default(),
-        }
-    }
-
-    /// A desk for one of several who go on with the work of this one side by side, each with a run of its own at a
-    /// time; they take turns to decide.
-    pub(crate) fn abreast<'b>(&'b self, turns: &'b Turns) -> Desk<'b> {
-        Desk {
-            plan: self.plan,
-            store: self.store,
-            clock: self.clock,
-            watch: self.watch,
-            stop: self.stop,
-            turns: Some(turns),
-            paces: self.paces,
-            carrier: None,
-            carries: AtomicBool::new(false),
-            relearns: self.relearns,
-            measured: self.measured,
-            run: AtomicU64::new(self.run().0),
-            operation: Arc::clone(&self.operation),
-            numbers: Numbers::default(),
-            seen: Arc::clone(&self.seen),
+            suspected: Mutex::default(),
+            put_off: Mutex::default(),
+            silent: Mutex::default(),
+            altered: Mutex::default(),
         }
     }
 
@@ -285,19 +259,19 @@ impl<'a> Desk<'a> {
     /// Remembers the first loop that was committed in the present run.
     pub(crate) fn saw_loop(&self, event: Option<AuditEvent>) {
         if let Some(event) = event {
-            let mut known = self.seen.suspected.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
             known.entry(self.run()).or_insert(event);
         }
     }
 
     /// The first field that this run began to hold because it looked like a loop.
     pub(crate) fn suspected(&self, run: RunId) -> Option<AuditEvent> {
-        self.seen.suspected.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
+        self.suspected.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
     }
 
     /// Remembers why the last sweep of the present run could not write, or that it could.
     pub(crate) fn saw_put_off(&self, system: SystemIndex, kinds: Kinds, reason: Option<Text>) {
-        let mut known = self.seen.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (self.run(), system, kinds);
         match reason {
             Some(reason) => known.insert(place, reason),
@@ -307,7 +281,7 @@ impl<'a> Desk<'a> {
 
     /// Remembers why a system did not answer a question of the present run, or that it did.
     pub(crate) fn saw_silence(&self, system: SystemIndex, error: Option<&PortError>) {
-        let mut known = self.seen.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (self.run(), system);
         match error {
             Some(error) => {
@@ -321,11 +295,11 @@ impl<'a> Desk<'a> {
     /// Systems in which writes of this run are still put off, or of which it could not learn what
     /// became of them, and why.
     pub(crate) fn put_off(&self, run: RunId) -> BTreeMap<SystemIndex, Text> {
-        let silent = self.seen.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = silent.iter().filter(|((found, _), _)| *found == run);
         let mut all: BTreeMap<SystemIndex, Text> =
             silent.map(|((_, system), reason)| (*system, reason.clone())).collect();
-        let known = self.seen.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
         let own = known.iter().filter(|((found, ..), _)| *found == run);
         all.extend(own.map(|((_, system, _), reason)| (*system, reason.clone())));
         all
@@ -336,7 +310,7 @@ impl<'a> Desk<'a> {
         if fields.is_empty() {
             return;
         }
-        let mut altered = self.seen.altered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut altered = self.altered.lock().unwrap_or_else(PoisonError::into_inner);
         let of_run = altered.entry(self.run()).or_default();
         for field in fields {
             *of_run.entry((binding, *field)).or_default() += 1;
@@ -345,7 +319,7 @@ impl<'a> Desk<'a> {
 
     /// Which cells a system holds otherwise than this run gave them.
     pub(crate) fn altered(&self, run: RunId) -> Altered {
-        let altered = self.seen.altered.lock().unwrap_or_else(PoisonError::into_inner);
+        let altered = self.altered.lock().unwrap_or_else(PoisonError::into_inner);
         altered.get(&run).cloned().unwrap_or_default()
     }
 

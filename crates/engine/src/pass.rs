@@ -14,14 +14,13 @@ use syncline_core::{
 
 use crate::{
     account::Account,
-    apply::{Chooses, Kinds, Written},
+    apply::{self, Chooses, Kinds, Written},
     capture::{self, Absences, HeldAbsences, Mode, Reading},
     desk::{Altered, Desk, Systems},
     read,
     reconcile::reconcile,
 };
 
-mod abreast;
 mod guards;
 pub mod live;
 mod orphans;
@@ -219,12 +218,15 @@ pub async fn write_all(
             guards::check(desk, &errand.allow, report).await?;
         }
         let before = (total(passed), learnt(passed));
-        abreast::write(desk, systems, errand, Kinds::Puts, &mut passed.entities).await?;
+        for report in &mut passed.entities {
+            desk.set_run(report.run);
+            write(desk, systems, errand, Kinds::Puts, report).await?;
+        }
         for report in passed.entities.iter_mut().rev() {
             // What waited for the rows that have just gone can be written now.
             guards::check(desk, &errand.allow, report).await?;
-            let report = std::slice::from_mut(report);
-            abreast::write(desk, systems, errand, Kinds::Deletes, report).await?;
+            desk.set_run(report.run);
+            write(desk, systems, errand, Kinds::Deletes, report).await?;
         }
         for report in &mut passed.entities {
             desk.set_run(report.run);
@@ -411,6 +413,30 @@ async fn reread_of(
 fn is_open(plan: &Plan, systems: &Systems, binding: BindingIndex) -> bool {
     let system = plan.binding(binding).map(|found| found.system);
     system.is_some_and(|system| systems.get(system.at()).is_some_and(Option::is_some))
+}
+
+async fn write(
+    desk: &Desk<'_>,
+    systems: &mut Systems,
+    errand: &Errand<'_>,
+    kinds: Kinds,
+    report: &mut EntityPassed,
+) -> Result<(), PortError> {
+    if !report.tripped.is_empty() {
+        return Ok(());
+    }
+    let Some(entity) = desk.plan.entity(report.entity) else { return Ok(()) };
+    for binding in &entity.bindings {
+        let Some(system) = desk.plan.binding(*binding).map(|found| found.system) else { continue };
+        if errand.closed.contains(&system) {
+            continue;
+        }
+        let (written, account) =
+            apply::apply(desk, systems, report.entity, system, kinds, errand.chooses).await?;
+        report.account.absorb(&account);
+        report.written.entry(system).or_default().absorb(written);
+    }
+    Ok(())
 }
 
 /// The bindings of an entity, then those of its child lists.
