@@ -181,6 +181,7 @@ async fn poll(
     absences: Absences,
     captured: &mut Captured,
 ) -> Result<(), PortError> {
+    let _reads = desk.reads(&[binding]);
     let Captured { account, readings } = captured;
     let mut reading = Reading::new(binding);
     let (mut lists, mut first) = (Lists::default(), None);

@@ -22,7 +22,7 @@ use crate::{
     carry::{Carrier, Carrying},
     measure::{Found, Measure, Tally},
     pace::Paces,
-    turns::{Numbers, Turns},
+    turns::{Numbers, Reads, Turns},
 };
 
 /// Shown to people while long work goes on.
@@ -221,6 +221,18 @@ impl<'a> Desk<'a> {
     pub(crate) fn carries_to(&self) -> Vec<SystemIndex> {
         let carrier = self.carrier.filter(|_| self.carries.load(Ordering::Relaxed));
         carrier.map(Carrier::open).unwrap_or_default()
+    }
+
+    /// Tables of these bindings are about to be read, until what this gives is dropped.
+    pub(crate) fn reads(&self, bindings: &[BindingIndex]) -> Option<Reads<'a>> {
+        let systems = bindings.iter().filter_map(|it| Some(self.plan.binding(*it)?.system));
+        self.turns.map(|turns| turns.reads(systems.collect()))
+    }
+
+    /// Whether somebody beside reads tables of this binding's system.
+    pub(crate) fn is_read(&self, binding: BindingIndex) -> bool {
+        let system = self.plan.binding(binding).map(|found| found.system);
+        self.turns.zip(system).is_some_and(|(turns, system)| turns.is_read(system))
     }
 
     /// How fast systems may be written.

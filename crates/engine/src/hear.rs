@@ -293,7 +293,7 @@ async fn went(
     desk: &Desk<'_>,
     systems: &mut Systems,
     reading: &mut Reading,
-    gone: Vec<RowKey>,
+    mut gone: Vec<RowKey>,
     rows: &BTreeMap<RowKey, u32>,
     began: OperationId,
     read: &mut Read,
@@ -302,7 +302,23 @@ async fn went(
     if gone.is_empty() {
         return Ok(());
     }
+    // Who reads the table beside this may be about to show a row that nobody knows yet, as it was before it went: it
+    // is heard of again once that is decided. Asked before the hub is, since whoever ends has decided.
+    let is_read = desk.is_read(binding);
     let known = linked_of(desk, binding, &gone).await?;
+    if is_read {
+        let linked: BTreeSet<&RowKey> = known.iter().collect();
+        let unknown = gone.iter().filter(|key| !linked.contains(key));
+        let open = unknown.map(|key| (key.clone(), rows.get(key).copied().unwrap_or_default()));
+        let open: BTreeMap<RowKey, u32> = open.collect();
+        if !open.is_empty() {
+            read.later.entry(binding).or_default().extend(open);
+        }
+        gone.clone_from(&known);
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
     let linked = desk.store.count_present(binding).await?;
     // Of all that are known, those that were not heard of are there as far as anybody knows.
     let there = linked.saturating_sub(known.len() as u64);

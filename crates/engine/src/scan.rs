@@ -59,6 +59,7 @@ pub(crate) async fn scan(
     bindings: &[BindingIndex],
     absences: Absences,
 ) -> Result<Captured, PortError> {
+    let _reads = desk.reads(bindings);
     let mut account = Account::default();
     let mut scans = Vec::with_capacity(bindings.len());
     for binding in bindings {

@@ -4,18 +4,22 @@
 //! again: right, but where one writer per system goes through the same records, each would make the
 //! other begin again and again. So they decide one after the other; reading from systems, writing to
 //! them, and commits, which take the time, go on beside it. Who must see what a commit under way
-//! touches waits for its end.
+//! touches waits for its end. They know of each other, too, whose tables somebody reads: who hears that a row went
+//! which nobody knows asks again once that is decided.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::lock;
 use syncline_core::{
     commit::{Commit, Wants, Working},
     footprint::Footprint,
-    name::OperationId,
+    name::{OperationId, SystemIndex},
 };
 
 /// Whose turn it is to decide, and what was decided and is being committed.
@@ -23,7 +27,28 @@ use syncline_core::{
 pub struct Turns {
     turn: lock::Mutex<()>,
     under_way: Mutex<Vec<Arc<Decision>>>,
+    /// Systems whose tables are being read, each by so many.
+    read: Mutex<BTreeMap<SystemIndex, usize>>,
     pub(crate) numbers: Numbers,
+}
+
+/// Tables of these systems are being read, until this is dropped: what was read and is not decided about yet may
+/// show rows that are gone by now.
+pub(crate) struct Reads<'a> {
+    turns: &'a Turns,
+    systems: Vec<SystemIndex>,
+}
+
+impl Drop for Reads<'_> {
+    fn drop(&mut self) {
+        let mut read = self.turns.read.lock().unwrap_or_else(PoisonError::into_inner);
+        for system in &self.systems {
+            if let Some(count) = read.get_mut(system) {
+                *count -= 1;
+            }
+        }
+        read.retain(|_, count| *count > 0);
+    }
 }
 
 /// The last numbers that decisions have taken, committed or not.
@@ -73,6 +98,21 @@ impl Turns {
     /// Waits for one's turn.
     pub(crate) async fn take(&self) -> Turn<'_> {
         Turn { _held: self.turn.lock().await, turns: self }
+    }
+
+    /// Tables of these systems are about to be read.
+    pub(crate) fn reads(&self, systems: Vec<SystemIndex>) -> Reads<'_> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        for system in &systems {
+            *read.entry(*system).or_default() += 1;
+        }
+        drop(read);
+        Reads { turns: self, systems }
+    }
+
+    /// Whether somebody is reading tables of this system.
+    pub fn is_read(&self, system: SystemIndex) -> bool {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&system)
     }
 
     fn decisions(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Decision>>> {

@@ -17,7 +17,7 @@ use syncline_core::{
 use syncline_engine::{
     apply::Everything,
     capture::Mode,
-    hear::{self, Gathered, Rows},
+    hear::{Gathered, Rows},
     measure::Found,
     pass::{Allow, EntityPassed, Errand, bindings, live},
 };
@@ -105,6 +105,19 @@ struct Hearing {
     lag_ms: Option<i64>,
 }
 
+impl Hearing {
+    /// These rows must be dealt with again.
+    fn waits(&mut self, later: Rows) {
+        for (binding, rows) in later {
+            let waiting = self.later.entry(binding).or_default();
+            for (key, changes) in rows {
+                let known = waiting.entry(key).or_default();
+                *known = known.saturating_add(changes);
+            }
+        }
+    }
+}
+
 /// A run of living traffic.
 struct Running {
     id: RunId,
@@ -172,7 +185,8 @@ impl Hearer {
                     remember(session, hearing, system).await?;
                 }
                 Told::Listens { word, from, anew } => {
-                    begins(session, shared, system, word, from, anew.map(Failure::from)).await?;
+                    listening::begins(session, shared, system, word, from, anew.map(Failure::from))
+                        .await?;
                     hearing.word = Some(word);
                     remember(session, hearing, system).await?;
                 }
@@ -183,7 +197,11 @@ impl Hearer {
                 }
             }
         }
-        gathered.again(std::mem::take(&mut hearing.later));
+        // What waits for a table to be read is heard again after that.
+        let is_read = session.turns.as_ref().is_some_and(|turns| turns.is_read(system));
+        if !is_read {
+            gathered.again(std::mem::take(&mut hearing.later));
+        }
         if gathered.is_empty() {
             hearing.upto = upto.or(hearing.upto.take());
             self.record(at, session).await?;
@@ -211,9 +229,12 @@ impl Hearer {
                 hearing.lag_ms = lag.or(hearing.lag_ms);
             }
             Some(later) => {
+                if is_read {
+                    hearing.since = None;
+                }
                 let since = *hearing.since.get_or_insert_with(Instant::now);
                 if since.elapsed() < LATER_MAX {
-                    hearing.later = later;
+                    hearing.waits(later);
                 } else {
                     hearing.since = None;
                     let name = session.system_name(system);
@@ -447,40 +468,6 @@ impl Hearer {
         }
         Ok(())
     }
-}
-
-/// A system is listened to from now on.
-async fn begins(
-    session: &Session,
-    shared: &Shared,
-    system: SystemIndex,
-    word: &'static str,
-    from: Position,
-    anew: Option<Failure>,
-) -> Result<(), Failure> {
-    let stream = hear::stream_name(&session.plan, system);
-    let is_first = session.hub.checkpoint(&stream).await?.is_none();
-    let name = session.system_name(system);
-    if is_first || anew.is_some() {
-        // What came before is not known: everything is compared, and only then is it forgotten that
-        // it has to be.
-        for (at, binding) in session.plan.bindings.iter().enumerate() {
-            if binding.system == system {
-                let at = syncline_core::name::BindingIndex(u16::try_from(at).unwrap_or(u16::MAX));
-                scans::forget(session, at).await?;
-            }
-        }
-        listening::record(session, system, from).await?;
-    }
-    if let Some(failure) = &anew {
-        shared.journal.failed(Level::Warn, &failure.code, failure, &json!({ "system": name }));
-    }
-    if shared.set_heard(system, Some(word)) {
-        let message = format!("{name} is listened to ({word})");
-        shared.journal.say(Level::Info, "hear.begins", &message, json!({ "system": name }));
-    }
-    shared.wake_poller.notify_one();
-    Ok(())
 }
 
 /// Remembers for `status` how a system is listened to.

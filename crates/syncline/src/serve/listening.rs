@@ -5,16 +5,17 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use syncline_core::{
     change::Position,
-    name::{RunId, SystemIndex, Timestamp},
+    name::{BindingIndex, RunId, SystemIndex, Timestamp},
 };
 use syncline_engine::{
     desk::Unwatched,
     hear::{self, Rows},
     reconcile::reconcile,
 };
-use syncline_ports::reader::Reader as _;
+use syncline_ports::{reader::Reader as _, store::Store as _};
 
 use crate::{
+    pass::scans,
     report::Failure,
     serve::{
         journal::Level,
@@ -85,6 +86,40 @@ fn note(system: &str) -> String {
 pub(crate) async fn of(session: &Session, system: &str) -> Result<Option<Listened>, Failure> {
     let text = session.hub.note(&note(system)).await?.unwrap_or_default();
     Ok(Listened::parse(&text))
+}
+
+/// A system is listened to from now on.
+pub(super) async fn begins(
+    session: &Session,
+    shared: &Shared,
+    system: SystemIndex,
+    word: &'static str,
+    from: Position,
+    anew: Option<Failure>,
+) -> Result<(), Failure> {
+    let stream = hear::stream_name(&session.plan, system);
+    let is_first = session.hub.checkpoint(&stream).await?.is_none();
+    let name = session.system_name(system);
+    if is_first || anew.is_some() {
+        // What came before is not known: everything is compared, and only then is it forgotten that
+        // it has to be.
+        for (at, binding) in session.plan.bindings.iter().enumerate() {
+            if binding.system == system {
+                let at = BindingIndex(u16::try_from(at).unwrap_or(u16::MAX));
+                scans::forget(session, at).await?;
+            }
+        }
+        record(session, system, from).await?;
+    }
+    if let Some(failure) = &anew {
+        shared.journal.failed(Level::Warn, &failure.code, failure, &json!({ "system": name }));
+    }
+    if shared.set_heard(system, Some(word)) {
+        let message = format!("{name} is listened to ({word})");
+        shared.journal.say(Level::Info, "hear.begins", &message, json!({ "system": name }));
+    }
+    shared.wake_poller.notify_one();
+    Ok(())
 }
 
 /// A system is not listened to just now: it is asked instead.

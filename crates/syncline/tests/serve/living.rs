@@ -61,7 +61,12 @@ fn edits_of_the_rows_that_a_first_reading_shows_are_neither_lost_nor_undone() {
                 let mail = format!("'n{}@example.com'", 1 + chance.below(COUNT));
                 let value = chance.below(1_000_000);
                 let sql = match chance.below(4) {
-                    0 => format!("delete from contacts where email = {mail}"),
+                    // Rows that are yet to be read, too, and those that were read and nobody has decided about.
+                    0 => format!(
+                        "delete from contacts where id % {} = {}",
+                        COUNT / 10,
+                        chance.below(COUNT / 10)
+                    ),
                     1 => format!(
                         "insert into contacts (email, name) values ({mail}, 'back {value}')
                          on conflict (email) do update set name = excluded.name"

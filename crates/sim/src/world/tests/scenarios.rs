@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures_util::future::{self, BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{self, BoxFuture},
+};
 use syncline_core::{
     commit::{AuditKind, Behind},
     error::PortError,
@@ -17,7 +20,9 @@ use syncline_core::{
 };
 use syncline_engine::{
     apply::{Chooses, Everything},
+    capture::Mode,
     desk::Desk,
+    hear::Rows,
     pass::{Allow, Tripped},
     preview,
 };
@@ -67,6 +72,45 @@ fn rows_of_one_record_in_neighbouring_batches_are_linked() {
         stage.pass(&SCAN);
         assert_eq!(stage.0.store.memory().groups.len(), 12, "{ahead} ahead");
         assert_eq!(stage.written(), [0, 0, 12], "{ahead} ahead");
+    }
+}
+
+#[test]
+fn a_row_that_goes_between_its_reading_and_the_decision_about_it_is_not_brought_back() {
+    // F10: whoever hears of it knows no such row, at every moment of a first reading
+    let heard = Ask { mode: Mode::Heard, ..SCAN };
+    for moment in 0.. {
+        let stage = Stage::of(&THREE);
+        stage.create(0, 0..3);
+        let told = stage.told(0, 1);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut reading = Box::pin(stage.read_whole().map(Result::unwrap).fuse());
+        let is_over = (0..moment).any(|_| reading.as_mut().poll(&mut context).is_ready());
+        stage.delete(0, 1);
+        // Who hears is fast, and waits for nobody but for whose turn it is to decide.
+        let mut hearing = Box::pin(stage.hear(0, told));
+        let later = loop {
+            let heard = (0..100).find_map(|_| match hearing.as_mut().poll(&mut context) {
+                Poll::Ready(later) => Some(later.unwrap()),
+                Poll::Pending => None,
+            });
+            match heard {
+                Some(later) => break later,
+                None => assert!(reading.as_mut().poll(&mut context).is_pending()),
+            }
+        };
+        if !is_over {
+            through(reading);
+        }
+        assert_eq!(through(stage.hear(0, later)).unwrap(), Rows::new(), "at moment {moment}");
+        stage.pass(&heard);
+        for system in 1..3 {
+            assert_eq!(stage.rows(system), stage.rows(0), "at moment {moment}");
+        }
+        stage.at_rest();
+        if is_over {
+            break;
+        }
     }
 }
 

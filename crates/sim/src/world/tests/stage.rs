@@ -1,6 +1,9 @@
 //! A world in calm weather, told step by step.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use syncline_core::{
     change::RowKey,
@@ -13,12 +16,14 @@ use syncline_engine::{
     apply::{Chooses, Everything},
     capture::Mode,
     desk::{Desk, Unwatched},
-    pass::{self, Allow, Errand, Passed},
+    hear::{Gathered, Rows},
+    pass::{self, Allow, Errand, Passed, live},
     preview::{self, Operation},
     recover,
 };
 
 use crate::{
+    checks,
     draft::{self, Draft, Extras},
     script::Script,
     store::MemoryStore,
@@ -188,6 +193,50 @@ impl Stage {
         pass::run(&desk, &mut doors, &errand).await
     }
 
+    /// One of several workers of a process reads every system whole, and writes nothing.
+    pub(super) async fn read_whole(&self) -> Result<Passed, PortError> {
+        let world = &self.0;
+        let stop = AtomicBool::new(false);
+        let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(1))
+            .beside(Some(&world.turns));
+        let all = (0..world.plan.bindings.len()).map(|at| (BindingIndex(at as u16), Mode::Scan));
+        let errand = Errand {
+            entities: vec![(EntityIndex(0), RunId(1))],
+            modes: all.collect(),
+            allow: Allow::default(),
+            chooses: &Everything,
+            closed: Vec::new(),
+        };
+        pass::observe_all(&desk, &mut World::doors(&world.systems), &errand).await
+    }
+
+    /// Another is told that this contact changed. Gives what he must be told of again.
+    pub(super) async fn hear(&self, system: usize, rows: Rows) -> Result<Rows, PortError> {
+        let world = &self.0;
+        let stop = AtomicBool::new(false);
+        let desk = Desk::new(&world.plan, &world.store, &*world.clock, &Unwatched, &stop, RunId(2))
+            .beside(Some(&world.turns));
+        let errand = Errand {
+            entities: vec![(EntityIndex(0), RunId(2))],
+            modes: BTreeMap::new(),
+            allow: Allow::default(),
+            chooses: &Everything,
+            closed: Vec::new(),
+        };
+        let mut doors = World::doors(&world.systems[..=system]);
+        let gathered = Gathered { rows, ..Gathered::default() };
+        let dealt = live::hear(&desk, &mut doors, &errand, gathered).await?;
+        for report in &dealt.passed.entities {
+            checks::conserved(&report.account)?;
+        }
+        Ok(dealt.later)
+    }
+
+    /// A change of the contact with this number, as a listener tells of it.
+    pub(super) fn told(&self, system: usize, number: u32) -> Rows {
+        BTreeMap::from([(self.binding(system), BTreeMap::from([(self.key(system, number), 1)]))])
+    }
+
     /// Two more passes write nothing.
     #[track_caller]
     pub(super) fn at_rest(&self) {
@@ -206,7 +255,7 @@ impl Stage {
         let mut doors = World::doors(&world.systems);
         let errand = Errand {
             entities: vec![(EntityIndex(0), RunId(1))],
-            modes: std::collections::BTreeMap::new(),
+            modes: BTreeMap::new(),
             allow: Allow::default(),
             chooses: &Everything,
             closed: Vec::new(),
