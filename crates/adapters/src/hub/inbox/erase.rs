@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::Value as Json;
 use syncline_core::error::PortError;
 
@@ -44,11 +44,10 @@ pub fn waiting_for(
     rows: &[Named],
 ) -> Result<Option<i64>, PortError> {
     let mut first = None;
-    each(hub, envelope, rows, &mut |_, seq, waits| {
+    each(hub, envelope, rows, &mut |seq, waits| {
         if waits && first.is_none() {
             first = Some(seq);
         }
-        Ok(())
     })?;
     Ok(first)
 }
@@ -59,36 +58,47 @@ pub fn waiting_for(
 /// # Errors
 /// As with [`waiting_for`].
 pub fn erase(hub: &Path, envelope: &Envelope, rows: &[Named]) -> Result<Erased, PortError> {
-    let (mut bodies, mut is_clean) = (0, true);
-    let connection = each(hub, envelope, rows, &mut |connection, seq, _| {
-        connection.pragma_update(None, "secure_delete", true)?;
-        let sql = "update delivery set body = null, waits = 0 where seq = ?1";
-        connection.prepare_cached(sql)?.execute([seq])?;
-        bodies += 1;
-        Ok(())
-    })?;
-    if let Some(connection) = connection.filter(|_| bodies > 0) {
-        let busy = connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0));
-        is_clean = busy.is_ok_and(|busy: i64| busy == 0);
-    }
-    Ok(Erased { bodies, is_clean })
+    let mut named = Vec::new();
+    let connection = each(hub, envelope, rows, &mut |seq, _| named.push(seq))?;
+    let Some(mut connection) = connection.filter(|_| !named.is_empty()) else {
+        return Ok(Erased { bodies: 0, is_clean: true });
+    };
+    clear(&mut connection, &named).map_err(|failure| failure.during(&action(hub)))?;
+    let busy = connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0));
+    let is_clean = busy.is_ok_and(|busy: i64| busy == 0);
+    Ok(Erased { bodies: named.len() as u64, is_clean })
 }
 
-/// What is done with a delivery: its number, and whether it is yet to be dealt with.
-type Act<'a> = &'a mut dyn FnMut(&Connection, i64, bool) -> Outcome<()>;
+fn action(hub: &Path) -> String {
+    format!("clear the inbox {}", path_of(hub).display())
+}
 
-/// Does this with each delivery that names one of these rows. Gives the file, if there is one.
+/// All of them or none.
+fn clear(connection: &mut Connection, deliveries: &[i64]) -> Outcome<()> {
+    connection.pragma_update(None, "secure_delete", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut update =
+        transaction.prepare("update delivery set body = null, waits = 0 where seq = ?1")?;
+    for seq in deliveries {
+        update.execute([seq])?;
+    }
+    drop(update);
+    Ok(transaction.commit()?)
+}
+
+/// Is told of each delivery that names one of these rows: its number, and whether it is yet to be dealt with. Gives
+/// the file, if there is one.
 fn each(
     hub: &Path,
     envelope: &Envelope,
     rows: &[Named],
-    act: Act<'_>,
+    tell: &mut dyn FnMut(i64, bool),
 ) -> Result<Option<Connection>, PortError> {
     let path = path_of(hub);
     if !path.exists() {
         return Ok(None);
     }
-    let action = format!("clear the inbox {}", path.display());
+    let action = action(hub);
     let failed = |failure: Failure| failure.during(&action);
     let (connection, _) = schema::open(&path).map_err(failed)?;
     let mut after = i64::MIN;
@@ -103,7 +113,7 @@ fn each(
             }
             let texts = texts(&envelope.open(BODY, body)?);
             if own.iter().any(|row| names(&texts, &row.key)) {
-                act(&connection, seq, waits).map_err(failed)?;
+                tell(seq, waits);
             }
         }
     }
