@@ -5,11 +5,9 @@ use std::fs;
 use crate::{
     serve::eventually,
     servers::{Server, mariadb, postgres},
-    world::World,
+    world::{MARKS, World},
 };
 
-const MARKS: &str = "create table syncline_applied (intent_id char(32) not null primary key, \
-     state varchar(7) not null, at bigint not null, row_key varchar(1024));";
 const NAMES: &str =
     "select group_concat(NO || CNAME, ' ') from (select * from CUSTOMER order by NO)";
 const NAMES_THERE: &str =

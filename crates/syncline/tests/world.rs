@@ -9,6 +9,10 @@ use std::{
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+/// The table of marks, as `doctor` says it.
+pub(crate) const MARKS: &str = "create table syncline_applied (intent_id char(32) not null primary key, \
+     state varchar(7) not null, at bigint not null, row_key varchar(1024));";
+
 /// A folder that goes away with the test.
 pub(crate) struct World {
     home: TempDir,

@@ -9,7 +9,7 @@ use std::{
 
 use syncline_core::chance::Chance;
 
-use super::{Daemon, eventually, faults::Three};
+use super::{Daemon, MARKS, eventually, faults::Three};
 
 impl Three {
     /// Many contacts that nobody has read, and nothing that keeps them back.
@@ -127,10 +127,8 @@ fn a_busy_neighbour_does_not_hold_up_how_far_was_heard() {
 fn one_huge_transaction_is_taken_in_parts_and_gone_on_with_after_a_kill() {
     let three = Three::grown_by(0);
     // What is written leaves its mark, so that its fate is known at once.
-    let marks = "create table syncline_applied (intent_id char(32) not null primary key,
-        state varchar(7) not null, at bigint not null, row_key varchar(1024))";
-    three.erp.execute(&three.erp_url, marks);
-    three.world.sql("desk", marks);
+    three.erp.execute(&three.erp_url, MARKS);
+    three.world.sql("desk", MARKS);
     let daemon = three.serve();
     daemon.says("crm is listened to (wal)");
 
