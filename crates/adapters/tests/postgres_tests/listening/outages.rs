@@ -54,16 +54,20 @@ async fn a_commit_is_heard_when_everybody_sees_it() {
     let (mut listener, _) = scene.begin().await;
     scene.execute("alter system set synchronous_standby_names = 'nobody'").await;
     scene.execute("select pg_reload_conf()").await;
-    let writer = other_user(&scene.url).await;
-    // Until the server has read its configuration again, a commit does not wait.
-    while writer.query_one("show synchronous_standby_names", &[]).await.unwrap().get::<_, &str>(0)
-        != "nobody"
-    {}
-    let writing = tokio::spawn(async move {
-        writer.batch_execute("insert into contacts values (1)").await.unwrap();
+    // Sessions know at once that a commit must wait, and the server lets them only once its checkpointer does, too.
+    let probe = other_user(&scene.url).await;
+    probe.batch_execute("set synchronous_commit = local; create table probe (n int)").await.unwrap();
+    let probing = tokio::spawn(async move {
+        probe.batch_execute("reset synchronous_commit").await.unwrap();
+        while probe.batch_execute("insert into probe values (1)").await.is_ok() {}
     });
     let waiting = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
     while scene.ask(waiting).await != "1" {}
+    let writer = other_user(&scene.url).await;
+    let writing = tokio::spawn(async move {
+        writer.batch_execute("insert into contacts values (1)").await.unwrap();
+    });
+    while scene.ask(waiting).await != "2" {}
 
     let before = listener.hear(10).await.unwrap();
     let seen = scene.ask("select count(*) from contacts").await;
@@ -71,6 +75,7 @@ async fn a_commit_is_heard_when_everybody_sees_it() {
     scene.execute("alter system reset synchronous_standby_names").await;
     scene.execute("select pg_reload_conf()").await;
     writing.await.unwrap();
+    probing.abort();
     let after = heard(listener.as_mut()).await;
 
     assert_eq!((before.hints.len(), seen.as_str()), (0, "0"));
