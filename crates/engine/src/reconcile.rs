@@ -1,12 +1,16 @@
 //! Loop 2: inputs in, one commit out. The only caller of the core's `step`.
 //! (`pipeline.rs` does the same for many batches in a row.)
 
+use std::collections::BTreeMap;
+
 use syncline_core::{
     change::{Effect, Input},
     commit::{AuditEvent, AuditKind, Checkpoint, Commit, Ledger, Wants, Working},
     error::{ErrorKind, PortError},
     footprint::Footprint,
+    group::Group,
     mutant::Mutant,
+    name::RecordId,
     step::{self, Batch, Step},
 };
 use syncline_ports::{reader::Work, store::CommitError};
@@ -66,7 +70,25 @@ pub async fn reconcile(
     checkpoints: Vec<Checkpoint>,
 ) -> Result<Decided, PortError> {
     let from = desk.now();
-    let decided = reconciled(desk, inputs, checkpoints).await;
+    let decided = reconciled(desk, inputs, checkpoints, Working::default()).await;
+    desk.worked(Work::Merge, from);
+    decided
+}
+
+/// The same for whoever has just loaded these groups: they are not loaded again, unless somebody changes
+/// them meanwhile.
+///
+/// # Errors
+/// As [`reconcile`].
+pub async fn reconcile_loaded(
+    desk: &Desk<'_>,
+    inputs: &[Input],
+    groups: BTreeMap<RecordId, Group>,
+) -> Result<Decided, PortError> {
+    let groups = groups.into_iter().map(|(record, group)| (record, Some(group))).collect();
+    let from = desk.now();
+    let loaded = Working { groups, ..Working::default() };
+    let decided = reconciled(desk, inputs, Vec::new(), loaded).await;
     desk.worked(Work::Merge, from);
     decided
 }
@@ -75,13 +97,15 @@ async fn reconciled(
     desk: &Desk<'_>,
     inputs: &[Input],
     checkpoints: Vec<Checkpoint>,
+    mut loaded: Working,
 ) -> Result<Decided, PortError> {
     for _ in 0..STALE_MAX {
         let turn = match desk.turns() {
             Some(turns) => Some(turns.take().await),
             None => None,
         };
-        let (mut commit, effects) = decide_in(desk, inputs, turn.as_ref()).await?;
+        let loaded = std::mem::take(&mut loaded);
+        let (mut commit, effects) = decide_in(desk, inputs, turn.as_ref(), loaded).await?;
         commit.run = desk.run();
         let (durable, held) = hold(&effects, checkpoints.clone());
         commit.checkpoints = durable;
@@ -118,19 +142,21 @@ async fn reconciled(
 /// # Errors
 /// The store's.
 pub async fn decide(desk: &Desk<'_>, inputs: &[Input]) -> Result<(Commit, Vec<Effect>), PortError> {
-    decide_in(desk, inputs, None).await
+    decide_in(desk, inputs, None, Working::default()).await
 }
 
-/// Decides in this turn, if there are others.
+/// Decides in this turn, if there are others, from these groups and what else it needs.
 async fn decide_in(
     desk: &Desk<'_>,
     inputs: &[Input],
     turn: Option<&Turn<'_>>,
+    loaded: Working,
 ) -> Result<(Commit, Vec<Effect>), PortError> {
     let carried_to = desk.carries_to();
     let mut batch = Batch::new(inputs).carried_to(&carried_to).relearning(desk.relearns());
-    let wants = batch.wants(desk.plan);
-    match attempt(desk, &mut batch, Working::default(), wants, Beside::from(turn)).await? {
+    let mut wants = batch.wants(desk.plan);
+    wants.records.retain(|record| !loaded.groups.contains_key(record));
+    match attempt(desk, &mut batch, loaded, wants, Beside::from(turn)).await? {
         Attempt::Made(commit, effects) => Ok((*commit, effects)),
         Attempt::Met(..) => Err(PortError::new(ErrorKind::Unexpected, "decide", NO_COMMIT)),
     }

@@ -20,7 +20,11 @@ use syncline_core::{
     plan::Entity,
     value::Value,
 };
-use syncline_engine::{desk::Desk, preview, reconcile::reconcile};
+use syncline_engine::{
+    desk::Desk,
+    preview,
+    reconcile::{reconcile, reconcile_loaded},
+};
 use syncline_ports::{
     reader::{Entry, HistoryFilter, Number, Reader as _},
     store::Store as _,
@@ -116,7 +120,7 @@ pub(crate) async fn take_back(
         desk,
         what,
         manner,
-        done: BTreeMap::new(),
+        done: Restored::default(),
         joined: BTreeSet::new(),
         losers: BTreeMap::new(),
         report: Report::default(),
@@ -203,13 +207,40 @@ fn is_unseen(group: &Group, system: SystemIndex, kind: WriteKind, entry: &Entry)
 /// A value, or the life of a part (no field).
 type Place = (RecordId, PartKey, Option<FieldIndex>);
 
+/// The version in which each place was left by what was taken back. A run may have changed a million records, and
+/// most have no lists: what is a record's own has a short key.
+#[derive(Default)]
+struct Restored {
+    own: BTreeMap<(RecordId, Option<FieldIndex>), u64>,
+    of_lists: BTreeMap<Place, u64>,
+}
+
+impl Restored {
+    /// This version is the one that was left there.
+    fn put(&mut self, (record, part, field): Place, version: u64) {
+        match part {
+            PartKey::Root => self.own.insert((record, field), version),
+            PartKey::Child { .. } => self.of_lists.insert((record, part, field), version),
+        };
+    }
+
+    /// Whether this version was left there.
+    fn left(&self, place: &Place, version: u64) -> bool {
+        let known = match &place.1 {
+            PartKey::Root => self.own.get(&(place.0, place.2)),
+            PartKey::Child { .. } => self.of_lists.get(place),
+        };
+        known == Some(&version)
+    }
+}
+
 struct Work<'a> {
     hub: &'a SqliteHub,
     desk: &'a Desk<'a>,
     what: What,
     manner: &'a Manner,
     /// What was taken back already, and the version that this left.
-    done: BTreeMap<Place, u64>,
+    done: Restored,
     /// Records that the run joined from rows of several systems.
     joined: BTreeSet<RecordId>,
     /// What stands in place of what was before.
@@ -276,7 +307,7 @@ impl Work<'_> {
             self.commands(group, &covered, &mut inputs).await?;
         }
         if !inputs.is_empty() {
-            reconcile(self.desk, &inputs, Vec::new()).await?;
+            reconcile_loaded(self.desk, &inputs, groups).await?;
         }
         Ok(())
     }
@@ -362,8 +393,8 @@ impl Work<'_> {
         }
         let place = (group.id, key.clone(), None);
         let is_disputed = part.conflicts.iter().any(|open| open.field.is_none());
-        let is_changed = part.exists.version != net.version
-            && self.done.get(&place) != Some(&part.exists.version);
+        let is_changed =
+            part.exists.version != net.version && !self.done.left(&place, part.exists.version);
         if is_disputed {
             self.leave(group.id, Left::Disputed);
             return Ok(None);
@@ -392,7 +423,7 @@ impl Work<'_> {
             let place = (group.id, key.clone(), Some(field));
             cell.version <= 1
                 || all.fields.get(&field).is_some_and(|net| net.version == cell.version)
-                || self.done.get(&place) == Some(&cell.version)
+                || self.done.left(&place, cell.version)
         };
         let has_lines = *key == PartKey::Root && !group.children.is_empty();
         if net.is_first && !has_lines {
@@ -438,7 +469,7 @@ impl Work<'_> {
             if part.conflicts.iter().any(|open| open.field == Some(*field)) {
                 open.insert(*field, Left::Disputed);
             } else if cell.version != net.version
-                && self.done.get(&place) != Some(&cell.version)
+                && !self.done.left(&place, cell.version)
                 && !self.manner.force
             {
                 open.insert(*field, Left::Changed);
@@ -482,7 +513,7 @@ impl Work<'_> {
     ) -> RolledBack {
         self.report.restored += 1;
         let field = place.2;
-        self.done.insert(place, version + 1);
+        self.done.put(place, version + 1);
         let keeps =
             if self.manner.revert_source { Vec::new() } else { keeps.into_iter().collect() };
         RolledBack { field, before, after_version: version, keeps }

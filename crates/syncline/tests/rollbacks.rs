@@ -102,6 +102,37 @@ fn the_origin_is_put_back_where_that_is_asked_for() {
 }
 
 #[test]
+fn what_a_system_cannot_take_back_is_counted_with_its_reason() {
+    let telephones = r#"{column: TEL, values: {"1": one, "2": two}}"#;
+    let world = World::with(&FILE.replace("erp: TEL", &format!("erp: {telephones}")));
+    world.sql(
+        "crm",
+        "create table contacts (id integer primary key, email text, name text, phone text);
+         insert into contacts (email, name, phone) values ('a@x', 'a', '1'), ('b@x', 'b', '2')",
+    );
+    world.sql(
+        "erp",
+        "create table CUSTOMER (NO integer primary key, EMAIL text, CNAME text, TEL text)",
+    );
+    world.says(0, &["run", "--yes"]);
+    // Of two new numbers ERP has no word for one, and then both are changed to what it has one for.
+    world.sql("crm", "update contacts set phone = '9' where email = 'a@x'");
+    world.run(&["run"]);
+    world.sql("crm", "update contacts set phone = '2' where email = 'a@x'");
+    world.sql("crm", "update contacts set phone = '1' where email = 'b@x'");
+    world.says(0, &["run"]);
+
+    let planned = world.says(0, &["rollback", "run", "last"]);
+    let done = world.run(&["rollback", "run", "last", "--yes"]);
+
+    let (planned, done) = (planned.as_str(), done.stdout.as_str());
+    assert!(planned.contains("1 impossible in erp: "), "{planned}");
+    assert!(done.contains("1 impossible in erp: "), "{done}");
+    let phones = "select group_concat(TEL, ' ') from (select TEL from CUSTOMER order by EMAIL)";
+    assert_eq!(world.value("erp", phones), "two two");
+}
+
+#[test]
 fn rows_that_an_import_brought_go_again_and_it_keeps_its_own() {
     let world = five_contacts();
     world.sql(

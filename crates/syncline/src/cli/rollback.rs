@@ -1,14 +1,15 @@
 //! `syncline rollback`: takes back what a run, a change, or everything since a time has done. A plan
 //! first; what was edited since is left alone and said.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod writes;
+
+use std::collections::BTreeSet;
 
 use clap::Args;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use syncline_adapters::hub::sqlite::{Open, SqliteHub};
 use syncline_core::{
-    change::WriteKind,
     commit::Behind,
     error::PortError,
     name::{EntityIndex, RecordId, RunId, SystemIndex},
@@ -17,10 +18,10 @@ use syncline_engine::{
     apply::Chooses,
     desk::{Desk, Unwatched},
     pass::Allow,
-    preview,
 };
 use syncline_ports::reader::{HistoryFilter, Reader as _};
 
+use self::writes::Writes;
 use crate::{
     address,
     cli::{Context, history, run},
@@ -256,12 +257,13 @@ pub(crate) async fn carry_out(
         Err(failure) => ("failed", failure.message.clone()),
     };
     hub.end_run(own, Session::now(), word, &message, &[]).await?;
-    let report = taken?;
-    let writes = Writes::of(&desk, &report).await?;
-    let only = Only(report.records.clone());
+    let mut report = taken?;
+    let only = Only(std::mem::take(&mut report.records));
     let entities = report.entities.iter().copied().collect();
     let written = order(kind, entities, Halves::Writes, Some(&only));
     let outcome = crate::pass::run(session, written, progress).await?;
+    report.records = only.0;
+    let writes = Writes::made(session, &outcome, &report).await?;
     Ok(Done { own, report, writes, outcome })
 }
 
@@ -328,72 +330,6 @@ impl Chooses for Only {
     }
 }
 
-/// What systems are to be written for it.
-#[derive(Default)]
-struct Writes {
-    /// Creates, updates and deletes.
-    counts: BTreeMap<SystemIndex, [u64; 3]>,
-    /// What a system cannot take, by why.
-    impossible: BTreeMap<(SystemIndex, String), u64>,
-}
-
-impl Writes {
-    async fn of(desk: &Desk<'_>, report: &Report) -> Result<Self, Failure> {
-        let mut writes = Self::default();
-        for entity in &report.entities {
-            let bindings = desk.plan.entity(*entity).map(|it| it.bindings.clone());
-            for binding in bindings.unwrap_or_default() {
-                let Some(found) = desk.plan.binding(binding) else { continue };
-                writes.system(desk, *entity, found.system, report).await?;
-            }
-        }
-        Ok(writes)
-    }
-
-    async fn system(
-        &mut self,
-        desk: &Desk<'_>,
-        entity: EntityIndex,
-        system: SystemIndex,
-        report: &Report,
-    ) -> Result<(), Failure> {
-        let mut after = None;
-        loop {
-            let (page, last) = preview::page(desk, entity, system, after, 2_000).await?;
-            for operation in page.into_iter().filter(|it| report.records.contains(&it.record)) {
-                if let Some((_, message)) = operation.refused {
-                    *self.impossible.entry((system, message.to_string())).or_default() += 1;
-                    continue;
-                }
-                let counts = self.counts.entry(system).or_default();
-                let [creates, updates, deletes] = counts;
-                *match operation.kind {
-                    WriteKind::Insert => creates,
-                    WriteKind::Update => updates,
-                    WriteKind::Delete => deletes,
-                } += 1;
-            }
-            match last {
-                Some(last) => after = Some(last),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// `: crm 128, erp 2,013`.
-    fn by_system(&self, session: &Session) -> String {
-        let parts: Vec<String> = self
-            .counts
-            .iter()
-            .map(|(system, counts)| {
-                let rows = words::count(counts.iter().sum());
-                format!("{} {rows}", session.system_name(*system))
-            })
-            .collect();
-        if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
-    }
-}
-
 /// `2,340 exactly; 17 changed again since, left alone (--force takes them)`, and what cannot be done.
 async fn left(
     session: &Session,
@@ -417,8 +353,8 @@ async fn left(
     }
     let mut text = format!("\n  {}", parts.join("; "));
     for ((system, message), count) in &writes.impossible {
-        let (system, count) = (session.system_name(*system), words::count(*count));
-        text.push_str(&format!("\n  {count} impossible in {system}: {message}"));
+        let place = system.map(|it| format!(" in {}", session.system_name(it))).unwrap_or_default();
+        text.push_str(&format!("\n  {} impossible{place}: {message}", words::count(*count)));
     }
     for (record, why) in report.samples.iter().take(5) {
         let group = session.hub.group(*record).await?;
@@ -464,7 +400,8 @@ fn result(
         .impossible
         .iter()
         .map(|((system, message), count)| {
-            json!({ "system": session.system_name(*system), "count": count, "message": message })
+            let system = system.map(|system| session.system_name(system));
+            json!({ "system": system, "count": count, "message": message })
         })
         .collect();
     json!({

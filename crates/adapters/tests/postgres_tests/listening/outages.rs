@@ -56,7 +56,10 @@ async fn a_commit_is_heard_when_everybody_sees_it() {
     scene.execute("select pg_reload_conf()").await;
     // Sessions know at once that a commit must wait, and the server lets them only once its checkpointer does, too.
     let probe = other_user(&scene.url).await;
-    probe.batch_execute("set synchronous_commit = local; create table probe (n int)").await.unwrap();
+    probe
+        .batch_execute("set synchronous_commit = local; create table probe (n int)")
+        .await
+        .unwrap();
     let probing = tokio::spawn(async move {
         probe.batch_execute("reset synchronous_commit").await.unwrap();
         while probe.batch_execute("insert into probe values (1)").await.is_ok() {}
