@@ -92,7 +92,7 @@ impl Remote {
     ///
     /// # Errors
     /// `Unreachable`, `TimedOut`, `Tls`; `Answer` if it is too large or no text.
-    pub async fn ask(&self, question: &Question<'_>) -> Result<(u16, String), PortError> {
+    pub async fn ask(&self, question: &Question<'_>) -> Result<(u16, String), Unanswered> {
         let action = format!("ask {}", self.base.host_str().unwrap_or_default());
         let failed = |error: reqwest::Error| {
             let error = error.without_url();
@@ -100,9 +100,13 @@ impl Remote {
             if error.is_timeout() {
                 kind = ErrorKind::TimedOut;
             }
-            PortError::new(kind, action.as_str(), cause(&error))
+            let was_sent = !error.is_connect();
+            Unanswered { error: PortError::new(kind, action.as_str(), cause(&error)), was_sent }
         };
-        let wrong = |detail: &str| PortError::new(ErrorKind::Answer, action.as_str(), detail);
+        let wrong = |detail: &str| Unanswered {
+            error: PortError::new(ErrorKind::Answer, action.as_str(), detail),
+            was_sent: true,
+        };
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(question.path);
@@ -133,6 +137,15 @@ impl Remote {
         let text = String::from_utf8(bytes).map_err(|_| wrong("its answer is no text"))?;
         Ok((status, text))
     }
+}
+
+/// A question without an answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub error: PortError,
+    /// Somebody may have heard it: there was a connection.
+    pub was_sent: bool,
 }
 
 /// What the name stands for, if all of it is this machine.

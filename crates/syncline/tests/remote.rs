@@ -139,9 +139,9 @@ fn what_is_refused_elsewhere_ends_as_it_would_here() {
     far.run(&["status"]).ends(3, &["error[server.token]"]);
     far.folder.file("token", "");
     far.run(&["status"]).ends(2, &["error[usage.server]", "it holds no token"]);
+    far.folder.file("secret", &secret);
     let ask = |url: &str| {
         let all = ["status", "--server", url, "--token-file", "secret"];
-        far.folder.file("secret", &secret);
         let done = finished(&mut command(&far.folder.path(""), &all));
         assert!(!done.said().contains(&secret), "{}", done.said());
         done
@@ -152,6 +152,10 @@ fn what_is_refused_elsewhere_ends_as_it_would_here() {
     ask("http://ada:pw@127.0.0.1:7700").ends(2, &["usage.server", "a password"]);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     ask(&format!("http://{nobody}")).ends(3, &["error[connect.unreachable]"]);
+    let url = format!("http://{nobody}");
+    let run = ["run", "contacts", "--server", &url, "--token-file", "secret"];
+    let unheard = finished(&mut command(&far.folder.path(""), &run));
+    unheard.ends(3, &["error[connect.unreachable]", "nothing: nobody was reached"]);
 }
 
 #[test]

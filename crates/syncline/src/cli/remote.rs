@@ -149,7 +149,7 @@ impl Daemon {
     async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Json, Failure> {
         let (method, headers) = ("GET", &[]);
         let question = Question { method, path, query, body: None, headers, patience: LOOK };
-        let (status, text) = self.remote.ask(&question).await?;
+        let (status, text) = self.remote.ask(&question).await.map_err(|it| it.error)?;
         read(status, &text)
     }
 
@@ -165,12 +165,18 @@ impl Daemon {
         let question =
             Question { method, path, query: &[], body, headers: &headers, patience: HOLD };
         let until = Instant::now() + DONE;
-        let (mut was_taken, mut lost) = (false, 0);
+        let (mut was_taken, mut was_sent, mut lost) = (false, false, 0);
         loop {
             let asked = Instant::now();
             let answered = match self.remote.ask(&question).await {
-                Ok((status, text)) => read(status, &text),
-                Err(error) => Err(error.into()),
+                Ok((status, text)) => {
+                    was_sent = true;
+                    read(status, &text)
+                }
+                Err(unanswered) => {
+                    was_sent |= unanswered.was_sent;
+                    Err(unanswered.error.into())
+                }
             };
             let failure = match answered {
                 Ok(document) => return outcome(document),
@@ -182,7 +188,11 @@ impl Daemon {
             // The same key: what was done is not done again, and its answer is given.
             let is_lost = failure.code.starts_with("connect.") && was_taken && lost <= LOST_MAX;
             if !(is_running || is_lost) || Instant::now() > until {
-                let done = "it may have been done: look before you do it again";
+                let done = if was_sent {
+                    "it may have been done: look before you do it again"
+                } else {
+                    "nothing: nobody was reached"
+                };
                 let is_known = !failure.code.starts_with("connect.");
                 return Err(if is_known { failure } else { failure.part("done", done) });
             }
