@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     Text,
-    commit::Disposition,
+    commit::{Behind, Disposition},
     name::{BindingIndex, FieldIndex, IntentId, OperationId, RecordId, SystemIndex, Timestamp},
     value::{Digest, Slot, Value, bytes, read_bytes, read_varint, varint},
 };
@@ -282,6 +282,23 @@ pub enum Input {
     Renew { record: RecordId, system: Option<SystemIndex> },
     /// The hub, or a system, was restored to an older state (2.16).
     Restored(Restored),
+    /// Columns of a system are gone, or are there again.
+    Drifted(Drifted),
+}
+
+/// Fields of a system whose columns are gone have no cell in the plan, and what a row showed there is remembered.
+/// What the record lacks in the system is worked out by the plan as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drifted {
+    /// The record concerned (the engine feeds one input per record).
+    pub record: RecordId,
+    /// The system.
+    pub system: SystemIndex,
+    /// What the store lists of the record there, by the plan as it was.
+    pub listed: Option<Behind>,
+    /// Fields whose columns are there again. What they show is nobody's edit where the hub writes them: they may have
+    /// been made anew, and be empty.
+    pub back: Arc<[(BindingIndex, FieldIndex)]>,
 }
 
 /// Whether references that are not linked yet may be left empty, to be written in a second step.

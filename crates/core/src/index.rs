@@ -134,7 +134,7 @@ fn is_quiet(link: &Link) -> bool {
 }
 
 /// What this system does not show of the group, if anything.
-pub(crate) fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
+pub fn behind(plan: &Plan, group: &Group, system: SystemIndex) -> Option<Behind> {
     let needs = needs(plan, group, system, Rows { working: None });
     let root = needs.iter().find(|need| need.child.is_none())?;
     let kind = match &root.need {

@@ -22,6 +22,7 @@ mod carry;
 mod child;
 mod displaced;
 pub(crate) mod doubt;
+mod drift;
 pub(crate) mod due;
 mod fence;
 mod fit;
@@ -170,6 +171,7 @@ impl Pass<'_> {
             Input::Recovered { record } => self.recovered(*record),
             Input::Renew { record, system } => self.renew(*record, *system),
             Input::Restored(restored) => self.restored(restored),
+            Input::Drifted(drifted) => self.drifted(drifted),
             // These are sights.
             Input::Change(_)
             | Input::Push(_)

@@ -11,6 +11,7 @@ pub mod backoff;
 pub mod capture;
 pub mod carry;
 pub mod desk;
+pub mod drift;
 mod garbled;
 pub mod hear;
 mod lists;

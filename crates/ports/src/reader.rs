@@ -12,7 +12,7 @@ pub use span::{Span, Work};
 use syncline_core::{
     Text,
     change::{PartKey, Row, RowKey},
-    commit::{AuditEvent, Disposition, Settled, Subject},
+    commit::{AuditEvent, Behind, Disposition, Settled, Subject},
     error::PortError,
     group::{Candidate, Excess, Group},
     name::{BindingIndex, EntityIndex, FieldIndex, RecordId, RunId, SystemIndex, Timestamp},
@@ -423,6 +423,14 @@ pub trait Reader: Send + Sync {
     ) -> Result<Vec<RecordId>, PortError>;
     /// How many records of the entity live.
     async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError>;
+
+    /// What is listed as behind in this system of the records of an entity from the first to the last.
+    async fn listed(
+        &self,
+        entity: EntityIndex,
+        system: SystemIndex,
+        records: (RecordId, RecordId),
+    ) -> Result<BTreeMap<RecordId, Behind>, PortError>;
 
     /// Records that some system does not show yet, and that are not tried before a later time than
     /// `now`; with that time.

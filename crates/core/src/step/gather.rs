@@ -325,6 +325,9 @@ impl<'a> Gather<'a> {
             Input::Restored(restored) => {
                 self.record(restored.record);
             }
+            Input::Drifted(drifted) => {
+                self.record(drifted.record);
+            }
             Input::Command(command) => self.command(command),
             Input::Change(_)
             | Input::Push(_)

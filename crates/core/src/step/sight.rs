@@ -133,7 +133,8 @@ pub(crate) fn items(inputs: &[Input]) -> Vec<Item<'_>> {
             | Input::Command(_)
             | Input::Recovered { .. }
             | Input::Renew { .. }
-            | Input::Restored(_) => items.push(Item::Other(input)),
+            | Input::Restored(_)
+            | Input::Drifted(_) => items.push(Item::Other(input)),
         }
     }
     fold(&mut items);

@@ -9,6 +9,7 @@ use crate::{
 
 mod again;
 mod chance;
+mod drift;
 mod forgotten;
 mod found;
 mod limits;

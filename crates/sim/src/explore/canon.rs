@@ -1,9 +1,8 @@
 //! When are two moments the same? If nothing that can follow tells them apart.
 //!
-//! Ids, operations and times are compared by the core and never computed with, so they are replaced
-//! by their rank among those that the moment holds; where an age matters, it is noted as young or
-//! old. Counters that only people read (revisions, the audit) are left out. What the oracles look
-//! at is part of the moment.
+//! Ids, operations and times are compared by the core and never computed with, so they are replaced by their rank among
+//! those that the moment holds; where an age matters, it is noted as young or old. Counters that only people read
+//! (revisions, the audit) are left out. What the oracles look at is part of the moment.
 
 use std::{collections::BTreeMap, fmt, io::Write};
 
@@ -321,7 +320,8 @@ impl Small<'_> {
             | Input::Command(_)
             | Input::Recovered { .. }
             | Input::Renew { .. }
-            | Input::Restored(_) => pen.say(format_args!("{input:?}")),
+            | Input::Restored(_)
+            | Input::Drifted(_) => pen.say(format_args!("{input:?}")),
         }
     }
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use syncline_core::{
     Text,
     change::RowKey,
+    commit::Behind,
     error::PortError,
     group::Group,
     name::{BindingIndex, EntityIndex, RecordId, RunId, SystemIndex, Timestamp},
@@ -26,7 +27,7 @@ use crate::hub::sqlite::{
     history,
     load::{self, record_in},
     moves, pages, queues, rows, runs,
-    store::{count, oldest_behind},
+    store::{count, listed, oldest_behind},
 };
 
 macro_rules! conflict_columns {
@@ -120,6 +121,15 @@ impl Reader for SqliteHub {
 
     async fn count_records(&self, entity: EntityIndex) -> Result<u64, PortError> {
         self.read("count records", |connection| count(connection, Counter::Alive, entity.0, 0))
+    }
+
+    async fn listed(
+        &self,
+        entity: EntityIndex,
+        system: SystemIndex,
+        records: (RecordId, RecordId),
+    ) -> Result<BTreeMap<RecordId, Behind>, PortError> {
+        self.read("list what is behind", |connection| listed(connection, (entity, system), records))
     }
 
     async fn later(

@@ -1,6 +1,6 @@
 //! The hub as the engine sees it.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use async_trait::async_trait;
 use rusqlite::params;
@@ -238,6 +238,28 @@ fn count_behind(
         entry.parked += number;
     }
     Ok(counts.into_iter().collect())
+}
+
+/// What is listed as behind of the records from the first to the last, also what is not tried.
+pub(super) fn listed(
+    connection: &rusqlite::Connection,
+    (entity, system): (EntityIndex, SystemIndex),
+    (first, last): (RecordId, RecordId),
+) -> Outcome<BTreeMap<RecordId, Behind>> {
+    let mut select = connection.prepare_cached(
+        "select record, kind, not_before, parked from behind
+         where entity = ? and system = ? and record between ? and ?",
+    )?;
+    let mut rows = select.query(params![entity.0, system.0, blob(first), blob(last)])?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let id = record(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        let kind =
+            read_write_kind(row.get(1)?).ok_or_else(|| Failure::stored("a kind of write"))?;
+        let not_before = row.get::<_, Option<i64>>(2)?.map(Timestamp);
+        found.insert(id, Behind { system, kind, not_before, parked: row.get(3)? });
+    }
+    Ok(found)
 }
 
 /// Since when the row waits that waits longest, by system; an earlier version of the hub, which can

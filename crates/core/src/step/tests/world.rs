@@ -8,8 +8,8 @@ use std::{
 use crate::{
     Text,
     change::{
-        Command, Cycles, Effect, Expected, Input, MarkAnswer, MarkFate, Observed, Order, Outcome,
-        PartKey, ReadResult, Row, RowKey, RowWrite, Token, WriteGroup, WriteKind,
+        Command, Cycles, Drifted, Effect, Expected, Input, MarkAnswer, MarkFate, Observed, Order,
+        Outcome, PartKey, ReadResult, Row, RowKey, RowWrite, Token, WriteGroup, WriteKind,
     },
     commit::{
         AuditEvent, AuditKind, Commit, ConflictChange, Disposition, GroupIndex, KnownRow, Ledger,
@@ -891,9 +891,14 @@ impl World {
             let (post, token, transaction) = (None, None, None);
             return Outcome::Applied { key, post, token, order: None, transaction };
         }
-        let fields = self.plan.bindings[binding.at()].cells.len();
+        let cells = self.plan.bindings[binding.at()].cells.iter();
         let mut slots = found.as_ref().map_or_else(
-            || vec![Slot::Present(Value::Null); fields],
+            // A field whose column is gone has no cell.
+            || {
+                cells
+                    .map(|cell| cell.as_ref().map_or(Slot::Missing, |_| Slot::Present(Value::Null)))
+                    .collect()
+            },
             |stored| stored.row.0.to_vec(),
         );
         for ((place, field), value) in &self.computes {
@@ -1179,6 +1184,47 @@ impl World {
         let binding = self.binding_at(place);
         let stored = self.tables.get_mut(&binding).unwrap().get_mut(&key(name)).unwrap();
         Arc::make_mut(&mut stored.row.0)[field.at()] = Slot::Present(value);
+    }
+
+    /// A column of a system is gone: its field has no cell there, and no row shows it. Gives the cell.
+    pub(super) fn lose_column(&mut self, system: SystemIndex, field: FieldIndex) -> Cell {
+        let binding = self.bindings(system)[0];
+        let cell = self.plan.bindings[binding.at()].cells[field.at()].take().unwrap();
+        self.fill_column(binding, field, &Slot::Missing);
+        self.drift(system, &[]);
+        cell
+    }
+
+    /// It is there again, with this in every row.
+    pub(super) fn regain_column(
+        &mut self,
+        system: SystemIndex,
+        field: FieldIndex,
+        (cell, value): (Cell, Value),
+    ) {
+        let binding = self.bindings(system)[0];
+        self.plan.bindings[binding.at()].cells[field.at()] = Some(cell);
+        self.fill_column(binding, field, &Slot::Present(value));
+        self.drift(system, &[(binding, field)]);
+    }
+
+    fn fill_column(&mut self, binding: BindingIndex, field: FieldIndex, with: &Slot) {
+        for stored in self.tables.get_mut(&binding).into_iter().flat_map(BTreeMap::values_mut) {
+            let slots = stored.row.0.iter().zip(0u16..);
+            let slots = slots.map(|(slot, at)| if at == field.0 { with } else { slot }.clone());
+            stored.row = Row(slots.collect());
+        }
+    }
+
+    fn drift(&mut self, system: SystemIndex, back: &[(BindingIndex, FieldIndex)]) {
+        let inputs: Vec<Input> = (self.indices.iter())
+            .map(|(record, index)| {
+                let listed = index.behind.iter().find(|behind| behind.system == system).cloned();
+                let back = back.into();
+                Input::Drifted(Drifted { record: *record, system, listed, back })
+            })
+            .collect();
+        self.hear(&inputs);
     }
 
     /// One value of a row.
