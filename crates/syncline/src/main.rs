@@ -16,6 +16,7 @@ mod decide;
 mod deeds;
 mod discover;
 mod doubts;
+mod drift;
 mod exit;
 mod fights;
 mod grace;

@@ -42,6 +42,7 @@ use crate::{
     address,
     columns::{self, Appeared},
     config::numbering,
+    drift,
     grace::{self, Grace},
     limits,
     pass::{Depth, modes},
@@ -148,11 +149,12 @@ pub(crate) async fn plan(
         closed: Vec::new(),
     };
     numbering::rehearse(session, &desk, &hub).await?;
+    drift::rehearse(session, &desk, &hub).await?;
     let passed = pass::observe_all(&desk, &mut session.systems, &errand).await?;
     let mut planned = Planned {
         entities: Vec::new(),
         operations: Vec::new(),
-        failures: session.failures.clone(),
+        failures: session.troubles().collect(),
         incomplete: Vec::new(),
     };
     for report in &passed.entities {

@@ -335,6 +335,16 @@ async fn conclude(
         outcome.exit = outcome.exit.and(Exit::Environment);
         outcome.error = Some(failure);
     }
+    // A daemon says once what is paused.
+    let paused = session.drift.paused.iter().filter(|_| order.kind != "serve");
+    let paused = paused.map(|it| of_system(&it.system, &it.failure()));
+    if let Some(failure) = paused.reduce(|first, other| first.also(&other)) {
+        outcome.exit = outcome.exit.and(Exit::Environment);
+        outcome.error = Some(match outcome.error.take() {
+            Some(other) => failure.also(&other),
+            None => failure,
+        });
+    }
     if let Some(exit) = session.stopped() {
         outcome.exit = outcome.exit.and(exit);
     }

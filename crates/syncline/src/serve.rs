@@ -20,6 +20,7 @@ pub(crate) mod listening;
 mod notify;
 mod outbox;
 mod poller;
+mod returning;
 mod runs;
 mod shift;
 mod start;

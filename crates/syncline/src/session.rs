@@ -1,5 +1,7 @@
 //! What a command that works with the hub has at hand: the plan, the hub, and the systems that can
 //! be reached.
+//!
+//! Long because everything that a session has is opened, and opened beside another, in one place.
 
 use std::{
     path::Path,
@@ -34,7 +36,7 @@ use syncline_ports::{
 use crate::{
     cli::Context,
     config::{self, Complaint, Live, Loaded, numbering},
-    deeds,
+    deeds, drift,
     exit::Exit,
     loan, measure, pace,
     progress::Progress,
@@ -76,6 +78,8 @@ pub(crate) struct Session {
     pub(crate) systems: Systems,
     /// Systems that could not be reached, and why.
     pub(crate) failures: Vec<(String, Failure)>,
+    /// Fields that are paused in a system, because their column is gone there.
+    pub(crate) drift: drift::Drift,
     /// Who works with it, for the books.
     pub(crate) who: String,
     /// Set by the first signal.
@@ -115,6 +119,7 @@ impl Session {
         }
         if matches!(usage, Use::Write | Use::Keep) {
             deeds::note_configuration(&session).await?;
+            drift::remember(&session).await?;
         }
         if let Some(deed) = context.deed.as_ref().filter(|_| usage == Use::Write) {
             deeds::note(&session, deed).await?;
@@ -144,6 +149,7 @@ impl Session {
         };
         let keys = loaded.hub_keys().await?;
         let hub = Arc::new(open_hub(&loaded.hub_path(), usage, keys.as_ref())?);
+        let drift = drift::pause(&mut plan, live.as_ref(), &loaded, &hub).await?;
         let stop = stop_on_signals();
         let mut systems: Systems = plan.systems.iter().map(|_| None).collect();
         if reach == Reach::Systems {
@@ -174,6 +180,7 @@ impl Session {
             hub,
             systems,
             failures,
+            drift,
             who: context.who.clone(),
             stop,
             turns: None,
@@ -210,6 +217,7 @@ impl Session {
             hub: self.hub.clone(),
             systems,
             failures: Vec::new(),
+            drift: self.drift.clone(),
             who: self.who.clone(),
             stop: self.stop.clone(),
             turns: self.turns.clone(),
@@ -224,6 +232,12 @@ impl Session {
         let found = self.plan.binding(binding)?;
         let system = self.live.as_ref()?.get(self.system_name(found.system))?;
         system.tables.get(&found.table.table)?.as_ref()
+    }
+
+    /// What is wrong with systems: fields that are paused there, and those that could not be reached.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (String, Failure)> + '_ {
+        let paused = self.drift.paused.iter().map(|it| (it.system.to_string(), it.failure()));
+        paused.chain(self.failures.iter().cloned())
     }
 
     /// Columns that hold less than others of their field.

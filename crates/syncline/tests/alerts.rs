@@ -375,6 +375,22 @@ fn o9_a_conflict_is_told_within_seconds_and_every_count_of_them_is_that_of_the_b
 }
 
 #[test]
+fn a_field_that_is_paused_is_told_and_so_is_its_end() {
+    let (world, sink) = told_world(2);
+    world.sql("erp", "alter table CUSTOMER rename column STAT to STATE");
+    world.run(&["run"]).ends(3, &["schema.drift"]);
+    let told = sink.heard("/siem");
+    let one = told.iter().find(|it| it.json()["type"] == "field.paused").unwrap();
+    assert!(one.body.contains("contacts in erp: 1 field is paused"), "{one:?}");
+    world.run(&["run"]).ends(3, &[]);
+    world.sql("erp", "alter table CUSTOMER rename column STATE to STAT");
+    world.run(&["run"]).ends(0, &[]);
+    let told = sink.events("/siem");
+    let of = |event: &str| told.iter().filter(|it| *it == event).count();
+    assert_eq!((of("field.paused"), of("field.resumed")), (1, 1), "{told:?}");
+}
+
+#[test]
 fn whoever_wants_nothing_more_is_told_nothing_more_and_mail_says_so() {
     let (sink, mail) = (Sink::open(), MailServer::open());
     let (address, port) = (&sink.address, mail.port);

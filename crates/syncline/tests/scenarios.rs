@@ -14,7 +14,7 @@
 //! | 1.4 and 1.7: L2; S4, S14 | `mapping.rs` |
 //! | 1.3: D12 | `reads.rs` |
 //! | 1.7: S2, S3 | `times.rs` |
-//! | 1.7: S8, S10, S12, S13 | `schema.rs` |
+//! | 1.7: S8, S9, S10, S12, S13 | `schema.rs` |
 //! | 1.9: O2, O3 | `plans.rs` |
 //! | 1.2 and 1.6: M17, W5, W9, W12, W13 | `faults.rs` |
 //! | 1.6: W13 | `crashes.rs` |

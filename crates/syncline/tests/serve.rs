@@ -354,6 +354,27 @@ fn o7_a_daemon_that_hangs_keeps_its_hub_and_whoever_takes_over_makes_nothing_twi
 }
 
 #[test]
+fn a_daemon_goes_on_without_a_column_that_is_gone() {
+    let world = World::in_step(2);
+    let daemon = world.serve(&[]);
+    daemon.says("erp is listened to");
+
+    world.sql("erp", "alter table CUSTOMER rename column STAT to STATE");
+    world.sql("erp", "update CUSTOMER set CNAME = 'Eva' where EMAIL = 'c2@example.com'");
+    daemon.says("contacts.status is paused there, all other fields go on");
+    world.becomes(&daemon, "crm", "select name from contacts where id = 2", "Eva");
+    world.sql("crm", "update contacts set name = 'Ada', status = 'customer' where id = 1");
+    world.becomes(&daemon, "erp", NAMES, "Ada Eva");
+
+    world.sql("erp", "alter table CUSTOMER rename column STATE to STAT");
+    daemon.says("contacts.status is paused no more");
+    let state = "select STAT from CUSTOMER where EMAIL = 'c1@example.com'";
+    world.becomes(&daemon, "erp", state, "1");
+    world.sql("erp", "update CUSTOMER set STAT = '0' where EMAIL = 'c1@example.com'");
+    world.becomes(&daemon, "crm", "select status from contacts where id = 1", "lead");
+}
+
+#[test]
 fn another_meaning_is_refused_and_another_pace_is_taken() {
     let world = World::in_step(1);
     let daemon = world.serve(&[]);

@@ -219,7 +219,8 @@ fn read(
     let notes = {
         let mut statement = moment.prepare_cached(
             "select name, value from note
-             where name >= 'contact:' and name < 'contact;' or name >= 'success:' and name < 'success;'",
+             where name >= 'contact:' and name < 'contact;' or name >= 'success:' and name < 'success;'
+                 or name >= 'drift:' and name < 'drift;'",
         )?;
         let found = statement.query_map([], |row| {
             Ok((Text::new(row.get_ref(0)?.as_str()?), Text::new(row.get_ref(1)?.as_str()?)))

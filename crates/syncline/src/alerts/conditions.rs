@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syncline_adapters::hub::news::{Ended, News, Waits};
 use syncline_core::{name::Timestamp, plan::Plan};
 
-use crate::{alerts::waiting, config::Loaded};
+use crate::{alerts::waiting, config::Loaded, drift};
 
 /// What can be so, or happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Loop,
     /// A system does not answer.
     System,
+    /// A field is paused in a system, because its column is gone there.
+    Drift,
     /// An entity has not been brought in step for long.
     Stale,
     /// Much of what changed is refused.
@@ -37,12 +39,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Conflict,
         Self::Quarantine,
         Self::Guard,
         Self::Loop,
         Self::System,
+        Self::Drift,
         Self::Stale,
         Self::Errors,
         Self::Run,
@@ -59,6 +62,7 @@ impl Kind {
             Self::Guard => "guard",
             Self::Loop => "loop",
             Self::System => "system",
+            Self::Drift => "drift",
             Self::Stale => "stale",
             Self::Errors => "errors",
             Self::Run => "run",
@@ -77,6 +81,7 @@ impl Kind {
             Self::Guard => ("guard_tripped", "guard_released"),
             Self::Loop => ("loop_suspected", "loop_released"),
             Self::System => ("system_down", "system_up"),
+            Self::Drift => ("field_paused", "field_resumed"),
             Self::Stale => ("stale", "fresh"),
             Self::Errors => ("error_rate", "error_rate_over"),
             Self::Run => ("run_finished", ""),
@@ -220,6 +225,12 @@ fn open(plan: &Plan, news: &News, loaded: &Loaded, now: Timestamp) -> BTreeSet<(
             let contact = crate::pass::contact::Contact::parse(text);
             if let Some((_, code)) = &contact.failed {
                 open.insert((topic(Kind::System, "", system, code), 0));
+            }
+        }
+        let system = name.strip_prefix(drift::NOTE);
+        if let Some(system) = system.filter(|it| plan.system_named(it).is_some()) {
+            for (number, (entity, ..)) in (0..).zip(drift::parse(text)) {
+                open.insert((topic(Kind::Drift, &entity, system, "schema.drift"), number));
             }
         }
     }

@@ -36,6 +36,7 @@ fn severity(happening: &Happening) -> &'static str {
         _ if happening.is_over => "info",
         Kind::Run | Kind::Config => "info",
         Kind::Conflict
+        | Kind::Drift
         | Kind::Quarantine
         | Kind::Stale
         | Kind::Errors
@@ -121,6 +122,23 @@ fn text(happening: &Happening) -> (String, String) {
             (format!("{system} cannot be used ({code})"), format!("syncline doctor {system}"))
         }
         (Kind::System, true) => (format!("{system} answers again"), String::new()),
+        (Kind::Drift, false) => (
+            format!(
+                "{entity} in {system}: {} paused, whose column is gone",
+                words::several(left, "field is", "fields are")
+            ),
+            "syncline check --online".to_owned(),
+        ),
+        (Kind::Drift, true) if left == 0 => {
+            (format!("{entity} in {system}: no field is paused any more"), String::new())
+        }
+        (Kind::Drift, true) => (
+            format!(
+                "{entity} in {system}: {} still paused",
+                words::several(left, "field is", "fields are")
+            ),
+            "syncline check --online".to_owned(),
+        ),
         (Kind::Stale, false) => (
             format!("{entity} has not been brought in step for longer than it may"),
             format!("syncline status {entity}"),

@@ -9,8 +9,10 @@ use serde_json::json;
 use crate::{
     cli::Context,
     config::{self, Complaint, Loaded, Severity},
+    drift,
     exit::Exit,
     report::{Answer, Failure},
+    session::of_system,
 };
 
 /// Flags of `check`.
@@ -77,8 +79,13 @@ impl Check {
         };
         let complaints = config::sorted(complaints);
         let mut answer = self.answer(context, &loaded, &complaints, fixed, schemas);
-        if let Some(failure) = unreachable {
-            answer = answer.with_error(failure);
+        if schemas == Schemas::Compared {
+            let paused = drift::look(context, &loaded).await;
+            let paused = paused.iter().map(|it| of_system(&it.system, &it.failure()));
+            let failures = unreachable.into_iter().chain(paused);
+            if let Some(failure) = failures.reduce(|first, other| first.also(&other)) {
+                answer = answer.with_error(failure);
+            }
         }
         Ok(answer)
     }

@@ -14,10 +14,11 @@ use crate::{
     backups,
     cli::{Context, ask},
     config::{self, Loaded},
+    drift,
     exit::Exit,
     measure,
     report::{self, Answer, Failure},
-    session::Session,
+    session::{Session, of_system},
     words,
 };
 
@@ -107,7 +108,15 @@ impl Doctor {
         let warnings = words::counted(sums.warnings, "warning");
         let summary = format!("{} passed, {warnings}, {} failed", sums.passed, sums.failed);
         text.push_str(&format!("Summary: {summary}"));
-        let answer = Answer::new(summary).with_text(text).with_result(Json::Array(rows));
+        let mut answer = Answer::new(summary).with_text(text).with_result(Json::Array(rows));
+        let paused = drift::look(context, &loaded).await;
+        let own = paused
+            .iter()
+            .filter(|it| self.system.as_ref().is_none_or(|wanted| *wanted == it.system.as_str()));
+        let own = own.map(|it| of_system(&it.system, &it.failure()));
+        if let Some(failure) = own.reduce(|first, other| first.also(&other)) {
+            answer = answer.with_error(failure);
+        }
         Ok(if sums.failed > 0 { answer.with_exit(Exit::Environment) } else { answer })
     }
 

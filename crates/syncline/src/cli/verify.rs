@@ -94,8 +94,8 @@ impl Verify {
                     .fix("syncline verify"),
             );
         }
-        if let Some((system, failure)) = session.failures.first() {
-            answer = answer.with_error(of_system(system, failure));
+        if let Some((system, failure)) = session.troubles().next() {
+            answer = answer.with_error(of_system(&system, &failure));
         }
         Ok(match session.stopped() {
             Some(exit) => answer.with_exit(exit),

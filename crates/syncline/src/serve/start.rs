@@ -1,6 +1,6 @@
 //! How a shift begins and ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -28,11 +28,11 @@ use crate::{
         hours::Hours,
         journal::{Journal, Level},
         notify::Notify,
-        poller,
+        poller, returning,
         shift::{Event, Shared},
         stuck, teller, writer,
     },
-    session::{Reach, Session, Use},
+    session::{Reach, Session, Use, of_system},
     times::Times,
 };
 
@@ -90,6 +90,7 @@ impl Start<'_> {
         if self.is_first {
             poller::say(&session, &shared);
         }
+        self.say_drift(&session);
         // What was sent and not answered before is asked about before anything else is done.
         {
             let (plan, hub, stop) =
@@ -145,6 +146,13 @@ impl Start<'_> {
         if !rest.is_empty() {
             let (hub, at_work) = (session.hub.clone(), shared.clone());
             workers.push(worker(&shared, async move || asking::watch(hub, rest, at_work).await));
+        }
+        if !session.drift.paused.is_empty() {
+            let (loaded, paused) = (self.loaded.clone(), session.drift.paused.clone());
+            let at_work = shared.clone();
+            workers.push(worker(&shared, async move || {
+                returning::watch(loaded, paused, at_work).await;
+            }));
         }
         if let Some(door) = self.door {
             let (hub, refused, at_work) = (session.hub.clone(), door.refused(), shared.clone());
@@ -206,6 +214,20 @@ impl Start<'_> {
             // A daemon that can do nothing at all says so by not starting.
             Some(failure) if self.is_first && awake.is_empty() && asleep.is_empty() => Err(failure),
             Some(_) | None => Ok(awake),
+        }
+    }
+
+    /// Says which fields are paused because their column is gone, and which are not any more; each once.
+    fn say_drift(&self, session: &Session) {
+        let begun: BTreeSet<_> = session.drift.begun().collect();
+        for paused in session.drift.paused.iter().filter(|it| self.is_first || begun.contains(it)) {
+            let failure = of_system(&paused.system, &paused.failure());
+            let more = json!({ "system": paused.system.as_str() });
+            self.journal.failed(Level::Warn, &failure.code, &failure, &more);
+        }
+        for over in session.drift.over() {
+            let more = json!({ "system": over.system.as_str() });
+            self.journal.say(Level::Info, "field.resumed", &over.over(), more);
         }
     }
 

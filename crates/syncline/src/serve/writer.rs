@@ -10,6 +10,7 @@ use std::{
 use serde_json::json;
 use syncline_core::{
     Text,
+    error::{ErrorKind, PortError},
     name::{EntityIndex, RunId, SystemIndex},
 };
 use syncline_engine::{
@@ -24,7 +25,12 @@ use crate::{
     pace,
     pass::{self, Depth, Halves, Order},
     report::Failure,
-    serve::{hours::Hours, journal::Level, runs, shift::Shared},
+    serve::{
+        hours::Hours,
+        journal::Level,
+        runs,
+        shift::{Event, Shared},
+    },
     session::Session,
 };
 
@@ -240,6 +246,11 @@ impl Writer {
         let more = json!({ "system": name, "retry_ms": wait });
         let message = format!("{name} is not written just now: {reason}");
         shared.journal.say(Level::Warn, "serve.put_off", &message, more);
+        if reason.starts_with(ErrorKind::SchemaDrift.remedy().code) {
+            // Its tables are looked at anew: what can go on without a column does.
+            let error = PortError::new(ErrorKind::SchemaDrift, "write to it", reason.as_str());
+            let _ = shared.events.send(Event::Down(self.system, error.into()));
+        }
         Duration::from_millis(wait)
     }
 

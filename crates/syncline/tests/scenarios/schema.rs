@@ -156,3 +156,135 @@ fn s13_what_is_still_to_be_written_when_the_mapping_changes_is_shown_by_a_plan_f
         ]);
     });
 }
+
+#[test]
+fn s9_a_column_that_is_gone_pauses_its_field_there_and_nothing_else() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[
+            LINKED,
+            In("b", "alter table contact rename column phone to tel"),
+            In("a", "update contact set phone = 'P1', name = 'N1'"),
+            In("b", "update contact set status = 'S2'"),
+            In("c", "insert into contact (email, phone) values ('s@x', 'Q1')"),
+        ]);
+        says_what_is_paused(stage, &[("plan", 3), ("run", 3), ("verify", 3), ("doctor b", 3)]);
+        says_what_is_paused(stage, &[("check --online", 2)]);
+        stage.take_steps(&[
+            Show("ac", &["r@x|N1|P1|S2", "s@x|NULL|Q1|NULL"]),
+            Query(
+                "b",
+                "select email, name, tel, status from contact order by email",
+                &["r@x|N1|P0|S2", "s@x|NULL|NULL|NULL"],
+            ),
+            RunEnds(3, [0, 0, 0]),
+            // What is edited under another name is nobody's edit of the field.
+            In("b", "update contact set tel = 'P9' where email = 's@x'"),
+            RunEnds(3, [0, 0, 0]),
+            In("b", "alter table contact rename column tel to phone"),
+            Cli(0, "plan"),
+            Cli(0, "check --online"),
+            Run([0, 2, 0]),
+            Show(ALL, &["r@x|N1|P1|S2", "s@x|NULL|Q1|NULL"]),
+            Cli(0, "verify"),
+            Run([0, 0, 0]),
+        ]);
+    });
+}
+
+/// Whether each command names the field, the system, what goes on, and what comes next.
+fn says_what_is_paused(stage: &Stage, commands: &[(&str, i32)]) {
+    for (command, code) in commands {
+        let said = stage.syncline(&command.split(' ').collect::<Vec<_>>());
+        assert_eq!(said.code, *code, "{command}: {}{}", said.stdout, said.stderr);
+        for word in [
+            "error[schema.drift]: b: contact.phone is gone",
+            "contact.phone is paused there, all other fields go on",
+            "syncline check --online",
+        ] {
+            assert!(said.stderr.contains(word), "{command}, {word}: {}", said.stderr);
+        }
+    }
+}
+
+#[test]
+fn s9_a_column_that_rows_are_found_by_cannot_be_left_out() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[
+            LINKED,
+            In("b", "alter table contact rename column email to mail"),
+            In("a", "update contact set phone = 'P1'"),
+            RunEnds(3, [0, 0, 1]),
+            Show("ac", &["r@x|N0|P1|S0"]),
+            Query("b", "select mail, phone from contact", &["r@x|P0"]),
+            In("b", "alter table contact rename column mail to email"),
+            Run([0, 1, 0]),
+        ]);
+    });
+}
+
+#[test]
+fn s9_a_field_that_is_mapped_to_the_new_name_goes_on_with_what_was_edited_there() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[
+            LINKED,
+            In("b", "alter table contact rename column phone to tel"),
+            In("a", "update contact set name = 'N1'"),
+            RunEnds(3, [0, 1, 1]),
+            In("b", "update contact set tel = 'P2'"),
+        ]);
+        let mapping = CONTACT.mapping.replace("{@phone}", "{a: phone, b: tel, c: phone}");
+        stage.map(&mapping);
+        stage.take_steps(&[
+            Cli(5, "run"),
+            Cli(0, "plan --out p.plan"),
+            Cli(0, "apply p.plan --yes"),
+            Show("ac", &["r@x|N1|P2|S0"]),
+            Query("b", "select name, tel from contact", &["N1|P2"]),
+            In("b", "alter table contact rename column tel to phone"),
+        ]);
+        stage.map(CONTACT.mapping);
+        stage.take_steps(&[Cli(0, "plan --out p.plan"), Cli(0, "apply p.plan --yes")]);
+    });
+}
+
+#[test]
+fn s9_rows_that_cannot_be_made_without_the_column_are_made_when_it_is_back() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.sql(1, match stage.kinds[1] {
+            Kind::Postgres => "alter table contact alter column phone set not null",
+            Kind::MariaDb => "alter table contact modify phone varchar(100) not null",
+            Kind::Sqlite => "drop table contact; create table contact (id {id}, email {text} not null unique, name {text}, phone {text} not null, status {text}); insert into contact (id, email, name, phone, status) values (21, 'r@x', 'N0', 'P0', 'S0')",
+        });
+        stage.take_steps(&[
+            LINKED,
+            In("b", "alter table contact rename column phone to tel"),
+            In("a", "update contact set name = 'N1'; insert into contact (email, phone) values ('s@x', 'Q1')"),
+            RunEnds(3, [0, 1, 2]),
+            Query("b", "select email, name, tel from contact", &["r@x|N1|P0"]),
+            In("b", "alter table contact rename column tel to phone"),
+            Run([0, 1, 0]),
+            Aside(&[]),
+            Show(ALL, &["r@x|N1|P0|S0", "s@x|NULL|Q1|NULL"]),
+        ]);
+    });
+}
+
+#[test]
+fn s9_a_column_that_was_dropped_and_made_anew_empties_nobody() {
+    everywhere(&CONTACT, &[], |stage| {
+        stage.take_steps(&[
+            LINKED,
+            In("b", "alter table contact drop column phone"),
+            In("a", "update contact set name = 'N1'"),
+            RunEnds(3, [0, 1, 1]),
+            Show("ac", &["r@x|N1|P0|S0"]),
+            In("b", "alter table contact add column phone {text}"),
+            Cli(0, "run"),
+            Show(ALL, &["r@x|N1|P0|S0"]),
+            // From then on it is a column like any other.
+            In("b", "update contact set phone = null"),
+            Run([1, 0, 1]),
+            Show(ALL, &["r@x|N1|NULL|S0"]),
+        ]);
+    });
+}

@@ -54,7 +54,7 @@ pub(crate) static CHANNEL: Section = Section {
 };
 
 /// As the file names what can happen.
-pub(crate) const EVENTS: [&str; 17] = [
+pub(crate) const EVENTS: [&str; 18] = [
     "*",
     "conflict_opened",
     "conflict_resolved",
@@ -67,6 +67,7 @@ pub(crate) const EVENTS: [&str; 17] = [
     "loop_suspected",
     "system_down",
     "system_up",
+    "field_paused",
     "stale",
     "error_rate",
     "run_finished",

@@ -145,6 +145,12 @@ impl Comparer<'_> {
         if only_here {
             return;
         }
+        // Where a column of the mapping is gone, another may have been it: its rows go on, and new ones are refused
+        // by the table itself.
+        let mut mapped = bound.entity.fields.iter().filter_map(|field| field.cell(bound.system()));
+        let is_drifted =
+            mapped.any(|cell| cell.columns.iter().any(|name| bound.column(&name.value).is_none()));
+        let complaint = if is_drifted { Complaint::warning } else { Complaint::error };
         let primary = &bound.table.primary_key;
         for column in &bound.table.columns {
             let is_key = primary.contains(&column.name)
@@ -153,7 +159,7 @@ impl Comparer<'_> {
                 continue;
             }
             self.complain(
-                Complaint::error(
+                complaint(
                     "schema.required_unmapped",
                     bound.binding.table.place,
                     format!(
