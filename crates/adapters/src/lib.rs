@@ -93,16 +93,21 @@ pub async fn listen(
     listening: &Listening,
 ) -> Result<Box<dyn Listener>, PortError> {
     let action = || format!("listen to \"{}\"", settings.name);
-    let Some(way) = settings.kind.way() else {
+    let ways = settings.kind.ways();
+    let Some(best) = ways.first() else {
         let detail = "it tells nobody of its changes: it is polled";
         return Err(PortError::new(ErrorKind::Unheard, action(), detail));
     };
-    if listening.way.is_some_and(|wanted| wanted != way) {
-        let detail = format!("it can be listened to in one way: set `detect: {{{}}}`", way.word());
+    let way = listening.way.unwrap_or(*best);
+    if !ways.contains(&way) {
+        let detail = format!("it cannot be listened to so: set `detect: {{{}}}`", best.word());
         return Err(PortError::new(ErrorKind::Unheard, action(), detail));
     }
     match way {
         Way::Binlog => mysql::listen::listen(settings, plan, system, listening).await,
+        Way::Triggers if settings.kind == Kind::Mysql => {
+            mysql::listen::triggers::listen(settings, plan, system, listening).await
+        }
         Way::Triggers => sqlite::listen::listen(settings, plan, system, listening).await,
         Way::Wal => postgres::listen::listen(settings, plan, system, listening).await,
         Way::Watch => file::listen(settings, &plan, system),
@@ -113,7 +118,8 @@ pub async fn listen(
 /// its positions.
 pub fn position_words(kind: Kind, position: &Position) -> Option<String> {
     match kind {
-        Kind::Mysql => mysql::listen::position_words(position),
+        Kind::Mysql => mysql::listen::position_words(position)
+            .or_else(|| mysql::listen::triggers::position_words(position)),
         Kind::Sqlite => sqlite::listen::position_words(position),
         Kind::Postgres => postgres::listen::position_words(position),
         // It is not listened to.

@@ -56,14 +56,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What can be listened to in a system of this kind, if anything can.
-    pub const fn way(self) -> Option<Way> {
+    /// What can be listened to in a system of this kind. The first is taken where nothing is said,
+    /// others only where they are asked for.
+    pub const fn ways(self) -> &'static [Way] {
         match self {
-            Self::Postgres => Some(Way::Wal),
-            Self::Mysql => Some(Way::Binlog),
-            Self::Sqlite => Some(Way::Triggers),
-            Self::Rest | Self::Push => None,
-            Self::File => Some(Way::Watch),
+            Self::Postgres => &[Way::Wal],
+            Self::Mysql => &[Way::Binlog, Way::Triggers],
+            Self::Sqlite => &[Way::Triggers],
+            Self::Rest | Self::Push => &[],
+            Self::File => &[Way::Watch],
         }
     }
 }
@@ -131,6 +132,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// Marks.
     pub marks: Marks,
+    /// What the file asks to listen to, in this order; nothing where it leaves that open.
+    pub ways: Vec<Way>,
     /// For a REST system: its resources, and how it knows us.
     pub api: Option<Arc<api::Api>>,
     /// For a file system: its folder, and its files.

@@ -105,6 +105,7 @@ impl Bench for FileBench {
             folder: Some(Arc::new(folder)),
             keys: std::collections::BTreeMap::new(),
             envelope: None,
+            ways: Vec::new(),
         };
         let open =
             syncline_adapters::open(&settings, Arc::new(plan), SystemIndex(0)).await.unwrap();

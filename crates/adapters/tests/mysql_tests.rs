@@ -17,6 +17,16 @@ mod listened {
     crate::suites::listens! { bench }
 }
 
+mod listened_by_triggers {
+    use syncline_adapters::settings::{Marks, Way};
+
+    async fn bench() -> super::MysqlBench {
+        super::MysqlBench::new(Marks::None).await.heard_by(Way::Triggers)
+    }
+
+    crate::suites::listens! { bench }
+}
+
 mod marked {
     async fn bench() -> super::MysqlBench {
         super::MysqlBench::new(syncline_adapters::settings::Marks::Table).await

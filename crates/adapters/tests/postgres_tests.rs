@@ -82,6 +82,7 @@ pub(crate) fn settings(server: &Server, url: &str) -> Settings {
         folder: None,
         keys: std::collections::BTreeMap::new(),
         envelope: None,
+        ways: Vec::new(),
     }
 }
 

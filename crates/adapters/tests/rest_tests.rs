@@ -144,6 +144,7 @@ impl RestBench {
             folder: None,
             keys: std::collections::BTreeMap::new(),
             envelope: None,
+            ways: Vec::new(),
         }
     }
 

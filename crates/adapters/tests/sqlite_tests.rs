@@ -89,6 +89,7 @@ impl SqliteBench {
             folder: None,
             keys: std::collections::BTreeMap::new(),
             envelope: None,
+            ways: Vec::new(),
         }
     }
 }

@@ -26,6 +26,7 @@ fn settings(server: &Server, kind: Kind, tls: Tls) -> Settings {
         folder: None,
         keys: std::collections::BTreeMap::new(),
         envelope: None,
+        ways: Vec::new(),
     }
 }
 

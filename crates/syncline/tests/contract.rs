@@ -23,10 +23,8 @@ fn named(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(code, words)| ((*code).to_owned(), (*words).to_owned())).collect()
 }
 
-/// What comes with similar records and the merging of duplicates; and triggers in MariaDB, whose log is read, or which is
-/// polled.
-const NOT_YET: [(&str, &str); 5] = [
-    ("config.unsupported", "`triggers: true` is for SQLite"),
+/// What comes with similar records and the merging of duplicates.
+const NOT_YET: [(&str, &str); 4] = [
     ("config.unsupported", "this version cannot honour `similar`"),
     ("config.unsupported", "this version cannot honour `at_least`"),
     ("config.unsupported", "this version cannot honour `then: review`"),
@@ -70,8 +68,10 @@ fn without_what_is_missing_the_contract_s_example_is_a_configuration() {
             "hub: {path: data/hub.db}",
             "rates: {file: lookups/rates.csv}\nhub: {path: data/hub.db, key: env:HUB_KEY}",
         )
-        .replace("alerts:\n", "alerts:\n  smtp: {host: mail.example, from: \"sync@example.com\"}\n")
-        .replace("fallback: {triggers: true}", "fallback: {poll: 30s}");
+        .replace(
+            "alerts:\n",
+            "alerts:\n  smtp: {host: mail.example, from: \"sync@example.com\"}\n",
+        );
     let lines = file.lines().filter(|line| {
         !line.contains("similar: [first_name") && !line.trim_start().starts_with("survive:")
     });

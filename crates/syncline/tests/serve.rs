@@ -15,6 +15,7 @@ mod alarms;
 mod faults;
 mod living;
 mod soak;
+mod triggers;
 
 /// A daemon that runs in a folder; stopped hard with the test.
 pub(crate) struct Daemon {

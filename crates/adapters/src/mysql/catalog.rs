@@ -20,11 +20,11 @@ use crate::{
         connect::{self, Purpose, Server, Session},
         describe::{self, Described},
         failure::Failure,
-        listen::Logs,
+        listen::{Logs, triggers::refusal},
         literal::{self, cell_text},
         types::{self, Wire},
     },
-    settings::{Marks, Settings, Tls},
+    settings::{Marks, Settings, Tls, Way},
     sql::marks,
 };
 
@@ -101,7 +101,14 @@ impl Catalog for MysqlCatalog {
         let check = marks_check(session, &settings, &user).await.map_err(&failed)?;
         fitness.has_marks = check.state == CheckState::Passed;
         fitness.checks.push(check);
-        fitness.checks.push(log(session).await.map_err(&failed)?);
+        if settings.ways != [Way::Triggers] {
+            let check = log(session, &settings).await.map_err(&failed)?;
+            fitness.checks.push(check);
+        }
+        if settings.ways.contains(&Way::Triggers) {
+            let check = triggers(session, &settings, &user, &found).await.map_err(&failed)?;
+            fitness.checks.push(check);
+        }
         fitness.checks.push(clock(fitness.clock_ahead_ms));
         Ok(fitness)
     }
@@ -214,11 +221,16 @@ fn product(session: &Session) -> String {
 }
 
 /// Whether the binary log can be listened to.
-async fn log(session: &mut Session) -> Result<Check, Failure> {
+async fn log(session: &mut Session, settings: &Settings) -> Result<Check, Failure> {
     const A_WEEK: &str = "SET GLOBAL binlog_expire_logs_seconds = 604800;";
     let logs = Logs::ask(session).await?;
     if let Some(missing) = logs.missing() {
-        let message = format!("changes are polled: {missing}");
+        let instead = if settings.ways.contains(&Way::Triggers) {
+            "triggers note changes instead"
+        } else {
+            "changes are polled"
+        };
+        let message = format!("{instead}: {missing}");
         return Ok(check("binlog", CheckState::Warning, message, &[]));
     }
     if !logs.are_kept_long() {
@@ -226,6 +238,38 @@ async fn log(session: &mut Session) -> Result<Check, Failure> {
         return Ok(check("binlog", CheckState::Warning, message, &[A_WEEK.to_owned()]));
     }
     Ok(check("binlog", CheckState::Passed, logs.words(), &[]))
+}
+
+/// Whether triggers can note what changes in the bound tables.
+async fn triggers(
+    session: &mut Session,
+    settings: &Settings,
+    user: &str,
+    found: &[Option<Described>],
+) -> Result<Check, Failure> {
+    let (mut lacks, mut fix, mut tables) = (Vec::new(), Vec::new(), 0);
+    for described in found.iter().flatten().filter(|described| !described.table.is_view) {
+        if !described.is_transactional() {
+            lacks.push(format!("{} has no transactions", described.table.name));
+            continue;
+        }
+        tables += 1;
+        let name = describe::unquoted(&described.sql_name);
+        if let Some(lacking) = refusal(session, &name, &settings.database, user).await? {
+            if !lacks.contains(&lacking.message) {
+                lacks.push(lacking.message);
+            }
+            fix.extend(lacking.fix);
+        }
+    }
+    fix.sort();
+    fix.dedup();
+    if lacks.is_empty() {
+        let message = format!("can be put into {tables} tables");
+        return Ok(check("triggers", CheckState::Passed, message, &[]));
+    }
+    let message = format!("changes are polled: {}", lacks.join("; "));
+    Ok(check("triggers", CheckState::Warning, message, &fix))
 }
 
 fn check(name: &str, state: CheckState, message: impl AsRef<str>, fix: &[String]) -> Check {

@@ -12,6 +12,7 @@ use syncline_ports::catalog::{Column, Foreign, Table, Unique};
 use crate::mysql::{
     connect::Session,
     failure::Failure,
+    listen::triggers::{COMMENT, MARKER},
     literal::{self, cell_text},
     types::{self, Declared},
 };
@@ -31,19 +32,25 @@ pub(super) struct Described {
 impl Described {
     /// Whether a transaction on it can be taken back.
     pub(super) fn is_transactional(&self) -> bool {
-        self.engine.is_empty()
-            || ["innodb", "rocksdb", "ndbcluster", "tokudb", "xtradb"]
-                .contains(&self.engine.to_ascii_lowercase().as_str())
+        self.engine.is_empty() || is_transactional(&self.engine)
     }
 }
 
-/// The names of all tables and views of the database, without our table of marks.
+/// Whether what is done in an engine can be taken back.
+pub(super) fn is_transactional(engine: &str) -> bool {
+    ["innodb", "rocksdb", "ndbcluster", "tokudb", "xtradb"]
+        .contains(&engine.to_ascii_lowercase().as_str())
+}
+
+/// The names of all tables and views of the database, without our tables of marks and of changes.
 pub(super) async fn tables(session: &mut Session, database: &str) -> Result<Vec<Text>, Failure> {
     let mut sql = b"select table_name from information_schema.tables where table_type in \
         ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') and table_name <> 'syncline_applied' \
         and table_schema = "
         .to_vec();
     literal::text(database, &mut sql);
+    sql.extend_from_slice(b" and table_comment <> ");
+    literal::text(COMMENT, &mut sql);
     sql.extend_from_slice(b" order by table_name");
     let rows = session.rows(&sql).await?;
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).filter_map(text).collect())
@@ -271,9 +278,13 @@ async fn foreign(session: &mut Session, schema: &str, name: &str) -> Result<Vec<
     Ok(keys)
 }
 
+/// Whether there are triggers beside ours, which change no row of it.
 async fn has_triggers(session: &mut Session, schema: &str, name: &str) -> Result<bool, Failure> {
     let place = place(("event_object_schema", "event_object_table"), schema, name);
-    let sql = format!("select 1 from information_schema.triggers where {place} limit 1");
+    let sql = format!(
+        "select 1 from information_schema.triggers where {place} \
+         and locate('{MARKER}', action_statement) = 0 limit 1"
+    );
     Ok(!session.rows(&sql).await?.is_empty())
 }
 

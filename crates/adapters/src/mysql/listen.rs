@@ -30,6 +30,7 @@ mod place;
 mod reading;
 mod statement;
 mod tables;
+pub(crate) mod triggers;
 mod visible;
 
 use std::{
@@ -168,7 +169,8 @@ impl Logs {
         if !self.is_on {
             Some(
                 "the server keeps no binary log: put `log_bin`, `binlog_format = ROW` and a \
-                 `server_id` of its own into its file and restart it, or set `detect: {poll: 30s}`",
+                 `server_id` of its own into its file and restart it, or set \
+                 `detect: {triggers: true}` or `detect: {poll: 30s}`",
             )
         } else if !self.format.eq_ignore_ascii_case("row") {
             Some(

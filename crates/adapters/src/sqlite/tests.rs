@@ -57,6 +57,7 @@ impl File {
             folder: None,
             keys: std::collections::BTreeMap::new(),
             envelope: None,
+            ways: Vec::new(),
         }
     }
 

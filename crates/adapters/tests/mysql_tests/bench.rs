@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable};
-use syncline_adapters::settings::{Kind, Listening, Marks, Settings, Tls};
+use syncline_adapters::settings::{Kind, Listening, Marks, Settings, Tls, Way};
 use syncline_core::{name::SystemIndex, plan::Plan};
 use syncline_ports::{
     listener::Listener,
@@ -58,6 +58,8 @@ create table stock (
 pub(super) struct MysqlBench {
     settings: Settings,
     other: Conn,
+    /// How it is listened to.
+    way: Way,
 }
 
 /// Settings for a database of a test server.
@@ -79,6 +81,7 @@ pub(super) fn settings(server: &Server, url: &str, marks: Marks) -> Settings {
         folder: None,
         keys: std::collections::BTreeMap::new(),
         envelope: None,
+        ways: Vec::new(),
     }
 }
 
@@ -104,7 +107,11 @@ impl MysqlBench {
         server.execute(&url, TABLES);
         let settings = settings(server, &url, marks);
         let other = other(&settings).await;
-        Self { settings, other }
+        Self { settings, other, way: Way::Binlog }
+    }
+
+    pub(super) fn heard_by(self, way: Way) -> Self {
+        Self { way, ..self }
     }
 }
 
@@ -148,7 +155,7 @@ impl Listened for MysqlBench {
     async fn listen(&mut self) -> Box<dyn Listener> {
         // Servers tell replicas apart by a number made of this.
         let name = self.settings.database.clone();
-        let listening = Listening { name, way: None, max_retained: 1 << 30 };
+        let listening = Listening { name, way: Some(self.way), max_retained: 1 << 30 };
         let plan = Arc::new(bench::plan());
         syncline_adapters::listen(&self.settings, plan, SystemIndex(0), &listening).await.unwrap()
     }
@@ -164,7 +171,10 @@ impl Listened for MysqlBench {
     async fn cut(&mut self) {
         let threads: Vec<u64> = self
             .other
-            .query("select id from information_schema.processlist where command = 'Binlog Dump' and db = database()")
+            .query(
+                "select id from information_schema.processlist where db = database() \
+                 and id <> connection_id()",
+            )
             .await
             .unwrap();
         for thread in threads {
@@ -173,6 +183,6 @@ impl Listened for MysqlBench {
     }
 
     fn leaves_something(&self) -> bool {
-        false
+        self.way == Way::Triggers
     }
 }

@@ -1,11 +1,12 @@
 //! What is heard of a server that people work with in every way that rows can be changed.
 
 mod failover;
+mod triggers;
 
 use std::sync::Arc;
 
 use mysql_async::{Conn, prelude::Queryable};
-use syncline_adapters::settings::{Listening, Marks, Settings};
+use syncline_adapters::settings::{Listening, Marks, Settings, Way};
 use syncline_core::{
     change::{Position, RowKey},
     error::ErrorKind,
@@ -28,6 +29,8 @@ struct Shop {
     settings: Settings,
     other: Conn,
     plan: Plan,
+    way: Option<Way>,
+    max_retained: u64,
 }
 
 impl Shop {
@@ -51,7 +54,7 @@ impl Shop {
             binding.table.parent = Vec::new();
             binding.cells.fill(None);
         }
-        Self { settings, other, plan }
+        Self { settings, other, plan, way: None, max_retained: 1 << 30 }
     }
 
     async fn run(&mut self, sql: &str) {
@@ -69,7 +72,7 @@ impl Shop {
         settings: &Settings,
     ) -> Result<Box<dyn Listener>, syncline_core::error::PortError> {
         let name = self.settings.database.clone();
-        let listening = Listening { name, way: None, max_retained: 1 << 30 };
+        let listening = Listening { name, way: self.way, max_retained: self.max_retained };
         syncline_adapters::listen(settings, Arc::new(self.plan.clone()), SystemIndex(0), &listening)
             .await
     }
@@ -121,6 +124,11 @@ const MADE: &str =
 
 #[tokio::test]
 async fn every_type_of_key_is_named_as_a_read_shows_it() {
+    every_type_of_key_is_named(None).await;
+}
+
+/// Listens to tables with keys of each type.
+async fn every_type_of_key_is_named(way: Option<Way>) {
     let keys = [
         ("tinyint", "-128, 127, 0"),
         ("tinyint unsigned", "255, 0"),
@@ -175,6 +183,7 @@ async fn every_type_of_key_is_named_as_a_read_shows_it() {
             &format!("create table {name} (before_it int, k {kind} primary key, after_it text);");
     }
     let mut shop = Shop::new(&[NOTES], &sql).await;
+    shop.way = way;
     // The plan of the suites has few bindings: each table has one of its own here.
     let template = shop.plan.bindings[0].clone();
     shop.plan.bindings.clear();

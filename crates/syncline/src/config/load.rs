@@ -467,6 +467,7 @@ impl Loaded {
             connect_timeout: span(draft.connect_timeout_ms),
             statement_timeout: span(draft.statement_timeout_ms),
             marks: draft.marks,
+            ways: draft.detect.ways.clone(),
             api: None,
             folder,
             keys,

@@ -116,6 +116,9 @@ enum Ended {
 /// Nobody is there any more to be told.
 struct Nobody;
 
+/// What listens, from where, and why not from where it was dealt with before.
+type Begun = (Box<dyn Listener>, Position, Option<PortError>);
+
 impl Task {
     async fn tell(&self, what: Told) -> Result<(), Nobody> {
         let told = self.tell.send(what).await.map_err(|_| Nobody);
@@ -125,19 +128,8 @@ impl Task {
 
     /// Listens until something goes wrong.
     async fn hear(&mut self, failures: &mut u32) -> Ended {
-        let mut listener = match self.open().await {
-            Ok(listener) => listener,
-            Err(error) => return Ended::Failed(error),
-        };
-        let known = self.dealt_with.borrow().clone();
-        let (from, anew) = match listener.begin(known.as_ref()).await {
-            Ok(from) => (from, None),
-            Err(error) if error.kind.remedy().action == RemedyAction::Resynchronise => {
-                match listener.begin(None).await {
-                    Ok(from) => (from, Some(error)),
-                    Err(error) => return Ended::Failed(error),
-                }
-            }
+        let (mut listener, from, anew) = match self.begin().await {
+            Ok(begun) => begun,
             Err(error) => return Ended::Failed(error),
         };
         let listens = Told::Listens { word: listener.word(), from, anew };
@@ -181,21 +173,43 @@ impl Task {
         }
     }
 
-    /// The first way that the system offers.
-    async fn open(&self) -> Result<Box<dyn Listener>, PortError> {
-        let mut refused =
-            PortError::new(ErrorKind::Unheard, "listen", "there is nothing to listen to");
+    /// Begins in the first way that the system offers.
+    async fn begin(&self) -> Result<Begun, PortError> {
         let Place { settings, plan, system, .. } = &self.place;
         if let Some(Calls { hook, inbox, hub }) = &self.place.calls {
             let (hook, inbox) = (hook.clone(), inbox.clone());
-            return webhook::listen(settings, plan.clone(), *system, hook, inbox, hub).await;
+            let listener = webhook::listen(settings, plan.clone(), *system, hook, inbox, hub);
+            return self.begin_with(listener.await?).await;
         }
+        let mut refused =
+            PortError::new(ErrorKind::Unheard, "listen", "there is nothing to listen to");
         for way in &self.place.ways {
-            match syncline_adapters::listen(settings, plan.clone(), *system, way).await {
-                Ok(listener) => return Ok(listener),
-                Err(error) => refused = error,
+            let listener = syncline_adapters::listen(settings, plan.clone(), *system, way).await;
+            let begun = match listener {
+                Ok(listener) => self.begin_with(listener).await,
+                Err(error) => Err(error),
+            };
+            match begun {
+                Ok(begun) => return Ok(begun),
+                // A person would have to change something: the next way may do without. A system that
+                // is only down for a while comes back as it was.
+                Err(error) if error.kind.remedy().action == RemedyAction::Halt => refused = error,
+                Err(error) => return Err(error),
             }
         }
         Err(refused)
+    }
+
+    /// Begins after what was dealt with, or anew where that is no longer known.
+    async fn begin_with(&self, mut listener: Box<dyn Listener>) -> Result<Begun, PortError> {
+        let known = self.dealt_with.borrow().clone();
+        match listener.begin(known.as_ref()).await {
+            Ok(from) => Ok((listener, from, None)),
+            Err(error) if error.kind.remedy().action == RemedyAction::Resynchronise => {
+                let from = listener.begin(None).await?;
+                Ok((listener, from, Some(error)))
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -61,6 +61,7 @@ fn rows_are_keys_that_can_be_stored_or_nothing() {
                 let logged = layout.columns[at % layout.columns.len()];
                 for (wire, name) in WIRES {
                     let column = KeyColumn {
+                        name: String::new(),
                         at,
                         wire,
                         type_name: name.to_owned(),

@@ -14,6 +14,7 @@ use crate::mysql::{
 /// A key column of a table.
 #[derive(Clone, Debug)]
 pub(super) struct KeyColumn {
+    pub name: String,
     /// Its place in the table.
     pub at: usize,
     pub wire: Wire,

@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub on_delete: BTreeSet<BindingIndex>,
     /// The same for changes of these columns.
     pub on_update: Vec<(Vec<usize>, BTreeSet<BindingIndex>)>,
+    /// The names of those columns.
+    pub referenced: BTreeSet<String>,
 }
 
 /// What is known of the tables of a system.
@@ -63,6 +65,11 @@ impl Tables {
     /// What is known of a table, if any of it matters.
     pub(super) fn get(&self, schema: &str, table: &str) -> Option<&Known> {
         self.known.get(&self.name(schema, table))
+    }
+
+    /// The tables that have bindings.
+    pub(super) fn bound(&self) -> impl Iterator<Item = (&Name, &Known)> {
+        self.known.iter().filter(|(_, known)| !known.bound.is_empty())
     }
 
     fn name(&self, schema: &str, table: &str) -> Name {
@@ -128,7 +135,7 @@ impl Tables {
     ) -> Result<(), PortError> {
         let action = || format!("listen to {:?}", described.table.name);
         if described.table.is_view {
-            let detail = "it is a view, and the log has no rows of views: bind a table, or set \
+            let detail = "it is a view, and nothing tells of its rows: bind a table, or set \
                  `detect: {poll: 30s}`";
             return Err(PortError::new(ErrorKind::Unheard, action(), detail));
         }
@@ -188,6 +195,7 @@ impl Tables {
                 known.on_delete.extend(&bindings);
             }
             if edge.updates {
+                known.referenced.extend(edge.columns.iter().cloned());
                 let places = edge
                     .columns
                     .iter()
@@ -244,6 +252,7 @@ fn key_column(shape: &Shape, at: usize, columns: &[Column]) -> Option<KeyColumn>
     let column = shape.columns.get(at)?;
     let place = columns.iter().position(|other| other.name == column.name.as_str())?;
     Some(KeyColumn {
+        name: column.name.to_string(),
         at: place,
         wire: Wire::of(column)?,
         type_name: types::base_name(&column.type_name).to_owned(),

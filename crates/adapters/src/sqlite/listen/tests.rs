@@ -73,6 +73,7 @@ impl Desk {
             folder: None,
             keys: std::collections::BTreeMap::new(),
             envelope: None,
+            ways: Vec::new(),
         }
     }
 

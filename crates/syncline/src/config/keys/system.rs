@@ -108,7 +108,11 @@ pub(crate) static DETECT: Section = Section {
             Shape::Word(&["wal", "binlog"]),
             "Listen to the log: `wal` of PostgreSQL, `binlog` of MariaDB and MySQL.",
         ),
-        key("triggers", Shape::Bool, "Listen by triggers that note which rows change; in SQLite."),
+        key(
+            "triggers",
+            Shape::Bool,
+            "Listen by triggers that note which rows change; in SQLite, and in MariaDB and MySQL.",
+        ),
         key("watch", Shape::Bool, "Look at the folder of a file system all the time."),
         key(
             "webhook",

@@ -326,11 +326,11 @@ impl Reader<'_> {
             let whose = match way {
                 Way::Wal => "PostgreSQL",
                 Way::Binlog => "MariaDB and MySQL",
-                Way::Triggers => "SQLite",
+                Way::Triggers => "MariaDB, MySQL and SQLite",
                 Way::Watch => "file systems",
             };
             let word = way.word();
-            if Some(*way) != kind.way() {
+            if !kind.ways().contains(way) {
                 self.complain(
                     Complaint::error(
                         "config.unsupported",
