@@ -155,6 +155,7 @@ fn the_yaml_of_the_documents_is_a_configuration() {
         "docs/sensitive.md",
         "docs/backup.md",
         "docs/files.md",
+        "docs/detection.md",
     ];
     for path in paths {
         for (language, text) in blocks(&document(path)) {

@@ -132,11 +132,13 @@ impl Task {
             Ok(begun) => begun,
             Err(error) => return Ended::Failed(error),
         };
+        // Where it began anew, what was dealt with before is not to be confirmed: it is unknown there.
+        let unknown = anew.as_ref().and_then(|_| self.dealt_with.borrow().clone());
         let listens = Told::Listens { word: listener.word(), from, anew };
         if self.tell(listens).await.is_err() {
             return Ended::Gone;
         }
-        match self.listen(listener.as_mut(), failures).await {
+        match self.listen(listener.as_mut(), unknown, failures).await {
             Ok(Nobody) => Ended::Gone,
             Err(error) => Ended::Failed(error),
         }
@@ -145,10 +147,10 @@ impl Task {
     async fn listen(
         &mut self,
         listener: &mut dyn Listener,
+        mut last: Option<Position>,
         failures: &mut u32,
     ) -> Result<Nobody, PortError> {
         let mut asked: Option<tokio::time::Instant> = None;
-        let mut last = None;
         loop {
             if self.tell.is_closed() {
                 return Ok(Nobody);

@@ -233,7 +233,7 @@ impl Listener for Triggers {
                 self.begun()?.late = Some(Instant::now());
             }
             if notes.numbers.is_empty() {
-                notes = self.new(rows).await?;
+                notes = self.later(rows).await?;
             }
             let begun = self.begun()?;
             let Some(upto) = notes.upto else {
@@ -253,10 +253,10 @@ impl Listener for Triggers {
     }
 
     async fn ack(&mut self, upto: &Position) -> Result<(), PortError> {
-        let Some(at) = At::of(upto) else {
-            return Err(self.lost("the position is none of ours"));
-        };
-        self.begun()?.kept.deal_with(at);
+        // What was said before it began, or in another way, says nothing of what is noted here.
+        if let Some(at) = At::of(upto) {
+            self.begun()?.kept.deal_with(at);
+        }
         self.trim().await
     }
 
@@ -397,7 +397,7 @@ impl Triggers {
     }
 
     /// Numbers above the highest that was handed out.
-    async fn new(&mut self, rows: usize) -> Result<Notes, PortError> {
+    async fn later(&mut self, rows: usize) -> Result<Notes, PortError> {
         let highest = self.begun()?.highest;
         self.read(&format!("seq > {highest}"), rows).await
     }
