@@ -163,11 +163,8 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
     let lists = request.method() == axum::http::Method::GET
         && request.uri().path().trim_matches('/').split('/').count() == 1;
     let later_page = request.uri().query().is_some_and(|query| query.contains("after="));
-    if request.method() == axum::http::Method::GET {
-        let count = if lists { &shop.lists } else { &shop.reads };
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-    match shop.sky.now() {
+    let looks = request.method() == axum::http::Method::GET;
+    let answer = match shop.sky.now() {
         Weather::Busy => {
             let answer = refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");
             ([(header::RETRY_AFTER, "3")], answer).into_response()
@@ -187,7 +184,13 @@ async fn gate(State(shop): Shared, request: Request, next: Next) -> Response {
         | Weather::TakesBack
         | Weather::LostHooks
         | Weather::RepeatedHooks => next.run(request).await,
+    };
+    // Counted once the answer is made: what changes in the shop from then on is not in it.
+    if looks {
+        let count = if lists { &shop.lists } else { &shop.reads };
+        count.fetch_add(1, Ordering::Relaxed);
     }
+    answer
 }
 
 /// What a maintenance page says: everything is fine.
