@@ -45,7 +45,7 @@ pub(crate) fn fence(plan: &Plan, class: Class, link: &Link, sight: &Sight<'_>) -
                 Fence::Open
             } else if link.lane != Lane::Free {
                 Fence::Busy
-            } else if is_tied(link, sight) {
+            } else if is_tied(link, sight) || is_back(link, sight) {
                 Fence::Reread
             } else if is_covered(sight.order.or(Some(Order::Operation(began.0))), link) {
                 Fence::Stale
@@ -109,6 +109,12 @@ fn is_tied(link: &Link, sight: &Sight<'_>) -> bool {
         && sight.order == link.order
         && link.shadow.is_some()
         && link.shadow.as_ref() != sight.row
+}
+
+/// Whether a poll shows a row with a version that was known to be gone. It may have read a copy that lags behind,
+/// and of a row that is gone no version says whether that is what it was before it went.
+fn is_back(link: &Link, sight: &Sight<'_>) -> bool {
+    matches!(sight.order, Some(Order::Version(_))) && link.shadow.is_none() && link.order.is_some()
 }
 
 /// A webhook is a hint, unless it carries a version that compares.

@@ -42,6 +42,19 @@ fn a_webhook_that_was_overtaken_by_a_poll_of_the_same_values_says_nothing_new() 
 }
 
 #[test]
+fn a_poll_of_a_copy_that_lags_behind_brings_back_no_row_that_is_gone() {
+    let mut world = contact_in(World::new(2).class(Class::Versioned));
+    let before = world.observe(A, 1);
+    world.poll_of(before.clone());
+    let key = only(&world, "A");
+    world.delete("A", &key);
+    world.scan("A");
+    world.poll_of(before);
+    assert!(!world.kinds().contains(&AuditKind::Revived), "{:?}", world.kinds());
+    assert_eq!(world.living(), 0);
+}
+
+#[test]
 fn of_two_states_within_one_time_neither_is_known_to_be_newer_and_the_row_is_read() {
     let mut world = contact_in(World::new(2).class(Class::Versioned));
     edit(&mut world, "A", "phone=P1");
