@@ -329,6 +329,29 @@ fn d16_an_order_goes_with_its_lines() {
 }
 
 #[test]
+fn an_order_does_not_go_with_a_line_that_nobody_has_decided_about() {
+    let office = Office::in_step("lines_unseen_gone", HELD);
+    office.world.edit("tls: off, detect: {poll: 1h}", "tls: off, detect: {poll: 1s}");
+    office
+        .world
+        .edit("    detect: {poll: 1h}\n    resources", "    detect: {poll: 1s}\n    resources");
+    let asked = office.shop.lists();
+    let daemon = Daemon::start(&office.world.path(""), &["--listen", "127.0.0.1:0"]);
+    eventually("the shop was polled", || office.shop.lists() > asked + 3, || daemon.log());
+    // No poll shows it: its time is one that they have passed.
+    let unseen = "update items set version = version + 1, updated_at = '2020-01-01T00:00:00.000Z',
+        document = json_set(document, '$.line_items[#]',
+        json('{\"sku\": \"cog\", \"quantity\": 4}')) where unique_value = 'R1'";
+    Connection::open(office.world.path("shop.db")).unwrap().execute(unseen, []).unwrap();
+    office.erp("delete from sales where no in (1, 2)");
+    let gone = || office.shown("R2", "$.number") == "null";
+    eventually("the other order is gone", gone, || daemon.log());
+    std::thread::sleep(Duration::from_secs(3));
+    // That its version is known by now is no leave to delete what nobody has seen of it.
+    assert_eq!(office.line("R1", "cog", "quantity"), "4", "{}", daemon.log());
+}
+
+#[test]
 fn a_webhook_about_an_order_is_about_its_lines() {
     let office = Office::in_step("lines_heard", HELD);
     office.world.file("hook_secret", SECRET);

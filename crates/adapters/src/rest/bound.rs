@@ -198,7 +198,7 @@ impl Bound {
     }
 
     /// Where in its history an item is, as one that is read shows it.
-    fn order(&self, item: &Json) -> Option<Order> {
+    pub(super) fn order(&self, item: &Json) -> Option<Order> {
         let stamp = Stamp::of(self.resource.order.as_ref()?, item)?;
         payload::note(&self.system, &self.resource.name, stamp);
         Some(stamp.order())

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 use serde_json::{Map, Value as Json};
 use syncline_core::{
-    change::{Expected, Observed, Outcome, Row, RowKey, RowWrite, WriteKind},
+    Text,
+    change::{Expected, Observed, Outcome, Row, RowKey, RowWrite, Token, WriteKind},
     error::ErrorKind,
-    name::IntentId,
+    name::{BindingIndex, IntentId},
 };
 use syncline_ports::source::HeldList;
 
@@ -130,9 +131,16 @@ impl<'a> Document<'a> {
         Some(key_in(line.list, item, &element))
     }
 
-    /// The item goes, and its lines with it.
+    /// The item goes, and its lines with it: those that this is told of, as they are expected to be. Whatever
+    /// version of it is known, a line that nobody has decided about keeps it.
     async fn delete(&self, item: &RowWrite) -> Answers {
-        let outcome = Writing::new(self.system, self.bound, item).run().await;
+        let outcome = match self.decided(item).await {
+            Ok(token) => {
+                let item = RowWrite { token: token.or_else(|| item.token.clone()), ..item.clone() };
+                Writing::new(self.system, self.bound, &item).run().await
+            }
+            Err(outcome) => outcome,
+        };
         let mut answers = match &outcome {
             Outcome::Applied { .. } => {
                 let gone = |line: &Line<'_>| (line.write.intent, without(line.write));
@@ -296,7 +304,7 @@ impl<'a> Document<'a> {
         writing: &Writing<'_>,
         key: &RowKey,
         answer: &Answer,
-        token: Option<&syncline_core::change::Token>,
+        token: Option<&Token>,
     ) -> Step<Answers> {
         let resource = &self.bound.resource;
         let is_about_versions =
@@ -344,6 +352,32 @@ impl<'a> Document<'a> {
         let mut answers = self.of_lines(outcome);
         answers.extend(self.item.map(|item| (item.intent, outcome.clone())));
         answers
+    }
+
+    /// The token of an item that is to go, with which all its lines are decided about.
+    ///
+    /// # Errors
+    /// What keeps it.
+    async fn decided(&self, item: &RowWrite) -> Step<Option<Token>> {
+        let Some(key) = &item.key else { return Ok(None) };
+        let writing = Writing::new(self.system, self.bound, item);
+        let (found, token) = writing.as_expected(key, true).await?;
+        let Some(found) = found else { return Ok(token) };
+        for list in self.bound.all_held(&found.json, key) {
+            let is_decided = |row: &Observed| {
+                let own = |line: &&Line<'_>| {
+                    line.list.shape.binding == list.binding
+                        && line.write.key.as_ref() == Some(&row.key)
+                };
+                let line = self.lines.iter().find(own);
+                line.is_some_and(|line| is_expected(&line.write.expect, row.row.as_ref()))
+            };
+            if !list.refused.is_empty() || !list.rows.iter().all(is_decided) {
+                let path = list_path(&self.bound.lists, list.binding);
+                return Err(Outcome::Foreign { constraint: path });
+            }
+        }
+        Ok(token)
     }
 
     fn of_lines(&self, outcome: &Outcome) -> Answers {
@@ -427,6 +461,13 @@ impl Elements<'_> {
         }
         Ok(key)
     }
+}
+
+/// Where a list is in its item.
+fn list_path(lists: &[Arc<Bound>], binding: BindingIndex) -> Text {
+    let list = lists.iter().find(|list| list.shape.binding == binding);
+    let within = list.and_then(|list| list.within.as_ref());
+    within.map_or_else(Text::default, |path| Text::new(path.to_string()))
 }
 
 /// The key of a line of this item, whatever else it holds.

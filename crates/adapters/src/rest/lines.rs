@@ -59,10 +59,13 @@ impl Bound {
     /// The lines of an item; those that share a key are set aside. `None`: it says nothing of them.
     pub(super) fn held(&self, item: &Json, parent: &RowKey) -> Option<HeldList> {
         let elements = self.elements(item).ok().flatten()?;
+        // A line is as new as its item: what lags behind is no news of it.
+        let order = self.order(item);
         let mut seen: Vec<Result<Observed, RefusedRow>> = Vec::with_capacity(elements.len());
         let mut keys = std::collections::BTreeMap::<RowKey, u32>::new();
         for element in elements {
             let observed = self.observe(&self.line(item, element));
+            let observed = observed.map(|observed| Observed { order, ..observed });
             let key = match &observed {
                 Ok(observed) => &observed.key,
                 Err(refused) => &refused.key,

@@ -121,7 +121,9 @@ impl RestTarget {
                     || bound.lists.iter().any(|list| list.shape.binding == other.binding))
         };
         let own: Vec<&RowWrite> = group.writes.iter().filter(of_item).collect();
-        if own.iter().any(|other| other.binding != holder) {
+        let goes = write.kind == WriteKind::Delete && !bound.shape.deletes_softly();
+        let goes_with_lines = goes && !bound.lists.is_empty();
+        if goes_with_lines || own.iter().any(|other| other.binding != holder) {
             return Document::new(&self.system, &bound, &own).run().await;
         }
         let parent = write.parent.clone().or_else(|| made.get(&write.record).cloned());
