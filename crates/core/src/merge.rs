@@ -221,6 +221,7 @@ impl Scene<'_> {
         self.own_fields(link, own);
         for field in &reading.adopted {
             link.agree(*field, 0);
+            self.written_over(source, part, row, *field);
         }
         taken = taken.max(self.one_way(source, part, link, &reading.one_way));
         if part.exists.alive {

@@ -3,6 +3,7 @@
 
 use crate::{
     audit::{SettledConflict, put_candidate},
+    change::Row,
     commit::{AuditEvent, AuditKind, ConflictChange, Settled},
     group::{Author, Candidate, Cell, Hold, Link, OpenConflict, Part},
     merge::{
@@ -10,8 +11,9 @@ use crate::{
         fields::{is_in_doubt, value_of},
     },
     name::FieldIndex,
+    need::cells,
     plan::OnTargetEdit,
-    value::Value,
+    value::{Slot, Value},
 };
 
 impl Scene<'_> {
@@ -213,6 +215,36 @@ impl Scene<'_> {
             note: rule.into(),
             ..self.event_from(source, AuditKind::Lost)
         });
+    }
+
+    /// The books keep what a system shows in a field in which it is not trusted, and what the hub holds is written
+    /// over: somebody may have typed it.
+    pub(crate) fn written_over(
+        &mut self,
+        source: &Source<'_>,
+        part: &Part,
+        row: &Row,
+        field: FieldIndex,
+    ) {
+        let cell = cells(source.binding).find(|(known, _)| *known == field);
+        let golden = part.cell(field).filter(|golden| golden.version > 0);
+        let (Some((_, cell)), Some(golden), Slot::Present(native)) =
+            (cell, golden, row.slot(field))
+        else {
+            return;
+        };
+        let theirs = self.take(source.system, field, cell, native, Some(&golden.value)).ok();
+        // A column that was made anew is empty.
+        if let Some(theirs) = theirs.filter(|it| !it.is_null() && *it != golden.value) {
+            self.journal.audit.push(AuditEvent {
+                field: Some(field),
+                before: Some(golden.value.clone()),
+                after: Some(theirs),
+                version: golden.version,
+                note: "what it showed was not known to be newer".into(),
+                ..self.event_from(source, AuditKind::Rejected)
+            });
+        }
     }
 
     /// An edit that is not taken: written over, unless the file says to leave it.

@@ -76,11 +76,12 @@ fn s9_a_column_that_comes_back_as_it_was_is_not_written_and_heard_from_the_first
 }
 
 #[test]
-fn s9_what_was_edited_in_it_under_another_name_is_written_over() {
+fn s9_what_was_edited_in_it_under_another_name_is_written_over_and_on_the_books() {
     let (mut world, cell) = without_phone(Class::Marked);
     world.regain_column(B, PHONE, (cell, Value::text("P7")));
     world.run();
     assert_eq!([row(&world, "A"), row(&world, "B")], ["N0 E0 P0 S0"; 2]);
+    assert!(world.kinds().contains(&AuditKind::Rejected), "{:?}", world.kinds());
 }
 
 #[test]
