@@ -335,9 +335,13 @@ fn an_order_does_not_go_with_a_line_that_nobody_has_decided_about() {
     office
         .world
         .edit("    detect: {poll: 1h}\n    resources", "    detect: {poll: 1s}\n    resources");
-    let asked = office.shop.lists();
     let daemon = Daemon::start(&office.world.path(""), &["--listen", "127.0.0.1:0"]);
-    eventually("the shop was polled", || office.shop.lists() > asked + 3, || daemon.log());
+    // What has travelled was read with, or after, the comparison of everything at the start.
+    office.erp("update sales_line set qty = 6 where sale = 2 and item = 'bolt'");
+    let travelled = || office.line("R2", "bolt", "quantity") == "6";
+    eventually("the first comparison is over", travelled, || daemon.log());
+    let asked = office.shop.lists();
+    eventually("the shop was polled again", || office.shop.lists() > asked + 3, || daemon.log());
     // No poll shows it: its time is one that they have passed.
     let unseen = "update items set version = version + 1, updated_at = '2020-01-01T00:00:00.000Z',
         document = json_set(document, '$.line_items[#]',
