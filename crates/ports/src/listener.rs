@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use syncline_core::{
     Text,
     change::{Observed, Position, RowKey},
-    error::PortError,
+    error::{ErrorKind, PortError},
     name::{BindingIndex, Timestamp},
 };
 
@@ -103,4 +103,9 @@ pub trait Listener: Send {
     /// # Errors
     /// What kept it from that.
     async fn remove(&mut self) -> Result<(), PortError>;
+}
+
+/// Why a listener that was not told where to begin cannot be asked for anything: a defect of who asks.
+pub fn not_begun(action: &str) -> PortError {
+    PortError::new(ErrorKind::Unexpected, action, "it has not begun")
 }

@@ -48,7 +48,7 @@ use syncline_core::{
     plan::Plan,
     value::Digest,
 };
-use syncline_ports::listener::{Heard, Listener, Retained};
+use syncline_ports::listener::{Heard, Listener, Retained, not_begun};
 
 use self::{
     dump::Way,
@@ -336,9 +336,7 @@ impl Listener for Binlog {
 impl Binlog {
     fn begun(&mut self) -> Result<&mut Begun, PortError> {
         let action = &self.action;
-        self.begun.as_mut().ok_or_else(|| {
-            PortError::new(ErrorKind::Unexpected, action.clone(), "it has not begun")
-        })
+        self.begun.as_mut().ok_or_else(|| not_begun(action))
     }
 
     fn failed(&self, failure: &Failure) -> PortError {

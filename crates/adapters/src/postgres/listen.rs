@@ -32,7 +32,7 @@ use syncline_core::{
     name::{BindingIndex, SystemIndex, Timestamp},
     plan::Plan,
 };
-use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained};
+use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained, not_begun};
 use tokio::time::Instant;
 
 use crate::{
@@ -176,7 +176,7 @@ impl Listener for WalListener {
     }
 
     async fn ack(&mut self, upto: &Position) -> Result<(), PortError> {
-        let stream = self.stream.as_ref().ok_or_else(|| self.not_begun())?;
+        let stream = self.stream.as_ref().ok_or_else(|| not_begun(&self.action))?;
         match Place::decode(upto) {
             Some(place) if place.identity == self.place.identity => {
                 stream.confirm(place.upto).map_err(|broken| broken.port_error(&self.action))
@@ -228,14 +228,10 @@ impl WalListener {
         slot::look(&self.session, &self.listening.name, &self.action).await
     }
 
-    fn not_begun(&self) -> PortError {
-        PortError::new(ErrorKind::Unexpected, &self.action, "it has not begun")
-    }
-
     /// Takes in what the stream has, until there is enough for so many hints; waits until `end` for
     /// the first.
     async fn fill(&mut self, rows: usize, end: Instant) -> Result<(), PortError> {
-        let Some(stream) = &mut self.stream else { return Err(self.not_begun()) };
+        let Some(stream) = &mut self.stream else { return Err(not_begun(&self.action)) };
         let mut next = if self.pending.is_empty() && self.failed.is_none() {
             match tokio::time::timeout_at(end, stream.next()).await {
                 Ok(next) => Some(next),

@@ -39,7 +39,7 @@ use syncline_core::{
     name::{SystemIndex, Timestamp},
     plan::Plan,
 };
-use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained};
+use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained, not_begun};
 
 pub(crate) use self::sql::MARKER;
 use self::{
@@ -222,9 +222,7 @@ impl Listener for Triggers {
 
 impl Triggers {
     fn begun(&self) -> Result<&Begun, PortError> {
-        self.begun.as_ref().ok_or_else(|| {
-            PortError::new(ErrorKind::Unexpected, self.context.action.clone(), "it has not begun")
-        })
+        self.begun.as_ref().ok_or_else(|| not_begun(&self.context.action))
     }
 
     /// Removes what was dealt with, now and then: not with each small acknowledgement, for the

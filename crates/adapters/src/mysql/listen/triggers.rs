@@ -37,7 +37,7 @@ use syncline_core::{
     name::{BindingIndex, SystemIndex, Timestamp},
     plan::Plan,
 };
-use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained};
+use syncline_ports::listener::{Changed, Heard, Hint, Listener, Retained, not_begun};
 
 use self::{
     kept::Kept,
@@ -273,9 +273,7 @@ impl Listener for Triggers {
 impl Triggers {
     fn begun(&mut self) -> Result<&mut Begun, PortError> {
         let action = &self.action;
-        self.begun.as_mut().ok_or_else(|| {
-            PortError::new(ErrorKind::Unexpected, action.clone(), "it has not begun")
-        })
+        self.begun.as_mut().ok_or_else(|| not_begun(action))
     }
 
     fn failed(&self, failure: &Failure) -> PortError {
